@@ -1,0 +1,1 @@
+"""The ground floor: records, the clock of features, provenance, and one file per format. Needs numpy, no torch."""

@@ -1,0 +1,72 @@
+"""The clock of a feature sequence: the one place where snippets become seconds and seconds become snippets.
+
+Snippet i covers frames [offset + i*stride, offset + i*stride + window); its time is the centre of that window. Models
+work on the grid: snippet i is the cell [i, i + 1), so its centre lies at i + 0.5 grid units. Hence
+
+    seconds = ((grid - 0.5) * stride + offset + window / 2) / fps
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taltool.errors import DataError
+
+Times = TypeVar("Times", float, NDArray[np.float64])
+
+
+@dataclass(frozen=True)
+class FeatureClock:
+    """Timing of a feature sequence: fps of the frames that snippets were cut from; stride, window and offset in frames
+    (offset = frame at which snippet 0 begins; all three may be fractional after rescaling); duration of the video in
+    seconds.
+    """
+
+    fps: float
+    stride: float
+    window: float
+    offset: float = 0.0
+    duration: float = math.inf
+
+    def __post_init__(self) -> None:
+        for name in ("fps", "stride", "window", "duration"):
+            value = getattr(self, name)
+            if not value > 0 or math.isnan(value):
+                raise DataError(f"a feature clock needs a positive {name}, not {value}")
+
+    def seconds(self, grid: Times) -> Times:
+        """The time of grid positions, in seconds, not clipped to the video."""
+        return ((grid - 0.5) * self.stride + self.offset + self.window / 2) / self.fps
+
+    def grid(self, seconds: Times) -> Times:
+        """The grid position of times in seconds: the inverse of `seconds`."""
+        return (seconds * self.fps - self.offset - self.window / 2) / self.stride + 0.5
+
+    def clipped_seconds(self, grid: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The time of grid positions, in seconds, kept inside [0, duration]."""
+        return np.clip(self.seconds(grid), 0.0, self.duration)
+
+    @property
+    def seconds_per_snippet(self) -> float:
+        """The distance of two neighbouring snippets in seconds."""
+        return self.stride / self.fps
+
+    def cropped(self, first: float) -> "FeatureClock":
+        """The clock of the sequence that begins at snippet `first` of this one."""
+        return replace(self, offset=self.offset + first * self.stride)
+
+    def rescaled(self, length: int, new_length: int) -> "FeatureClock":
+        """The clock after `length` snippets were linearly resampled to `new_length` (align_corners=False).
+
+        New snippet j stands at old index (j + 0.5) * length / new_length - 0.5; the window keeps its size.
+        """
+        ratio = length / new_length
+        return replace(self, stride=self.stride * ratio, offset=self.offset + (ratio - 1) / 2 * self.stride)
+
+    @classmethod
+    def covering(cls, length: int, duration: float) -> "FeatureClock":
+        """The clock of `length` cells that divide a video of `duration` seconds evenly (a rescaled feature file)."""
+        return cls(fps=length / duration, stride=1.0, window=1.0, offset=0.0, duration=duration)

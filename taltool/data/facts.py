@@ -1,0 +1,30 @@
+"""What a model may know about the data at hand when it fits its own settings (`--preset auto`)."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """Sizes of a training set. Lengths are in snippets of the feature file, not seconds.
+
+    video_lengths and instance_lengths are sorted ascending; instance lengths may be fractional.
+    """
+
+    num_videos: int
+    num_classes: int
+    channels: int
+    seconds_per_snippet: float
+    video_lengths: tuple[int, ...]
+    instance_lengths: tuple[float, ...]
+
+    def video_length(self, quantile: float) -> int:
+        """The length in snippets that `quantile` (0..1) of the videos do not exceed."""
+        return self.video_lengths[_position(quantile, len(self.video_lengths))]
+
+    def instance_length(self, quantile: float) -> float:
+        """The length in snippets that `quantile` (0..1) of the instances do not exceed."""
+        return self.instance_lengths[_position(quantile, len(self.instance_lengths))]
+
+
+def _position(quantile: float, count: int) -> int:
+    return min(count - 1, max(0, round(quantile * (count - 1))))

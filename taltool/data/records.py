@@ -1,0 +1,149 @@
+"""The records that every command passes on: the proposals of a video, and its annotations. All times are seconds."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taltool.errors import DataError
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class Labels:
+    """The label names of one stream or file, numbered in order of first appearance.
+
+    Records carry numbers; a stream without a header learns its names as it goes, so the list may grow.
+    """
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self.numbers: dict[str, int] = {}
+        for name in names:
+            self.number(name)
+
+    def number(self, name: str) -> int:
+        """The number of `name`, which is entered if it is new."""
+        return self.numbers.setdefault(name, len(self.numbers))
+
+    def numbered(self, names: list[str]) -> Integers:
+        """The numbers (N,) of N names; new ones are entered."""
+        try:
+            return np.array([self.numbers[name] for name in names], np.int64)
+        except KeyError:
+            return np.array([self.number(name) for name in names], np.int64)
+
+    @property
+    def names(self) -> list[str]:
+        """All names; position = number."""
+        return list(self.numbers)
+
+    def alphabetical_ranks(self) -> Integers:
+        """For each number, its position (K,) in alphabetical order: labels compare by name, not by arrival."""
+        ranks = np.empty(len(self.numbers), np.int64)
+        ranks[np.argsort(np.array(self.names, dtype=object), kind="stable")] = np.arange(len(self.numbers))
+        return ranks
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.numbers)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.numbers
+
+
+@dataclass(frozen=True, eq=False)
+class VideoProposals:
+    """Proposals or detections of one video.
+
+    segments (N, 2) start and end in seconds, float64; scores (N,) float64; labels (N,) numbers into `names`, or None
+    for class-agnostic proposals; duration in seconds, or None where nobody said.
+    """
+
+    video_id: str
+    segments: Floats
+    scores: Floats
+    labels: Integers | None = None
+    names: Labels = field(default_factory=Labels)
+    duration: float | None = None
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def take(self, which: NDArray[np.generic], scores: Floats | None = None) -> "VideoProposals":
+        """The proposals at `which` (indices or a boolean mask), in that order, with new `scores` if given."""
+        labels = None if self.labels is None else self.labels[which]
+        kept = self.scores[which] if scores is None else scores
+        return replace(self, segments=self.segments[which], scores=kept, labels=labels)
+
+    def ranking(self) -> Integers:
+        """The total order of proposals: score down, then start, end and label name up."""
+        ranks = np.zeros(len(self), np.int64) if self.labels is None else self.names.alphabetical_ranks()[self.labels]
+        return np.lexsort((ranks, self.segments[:, 1], self.segments[:, 0], -self.scores))
+
+    def ranked(self) -> "VideoProposals":
+        """The same proposals in the total order."""
+        return self.take(self.ranking())
+
+
+@dataclass(frozen=True, eq=False)
+class VideoAnnotations:
+    """Ground truth of one video: segments (M, 2) seconds, labels (M,) numbers into the ground truth's `names`."""
+
+    video_id: str
+    duration: float
+    subset: str | None
+    segments: Floats
+    labels: Integers
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class GroundTruth:
+    """Annotated videos by id, in file order. `file` and `sha256` say which file, for every printed number."""
+
+    videos: dict[str, VideoAnnotations]
+    names: Labels
+    file: str = "-"
+    sha256: str = ""
+
+    @property
+    def subsets(self) -> list[str]:
+        """The subset names present, in order of first appearance."""
+        return list(dict.fromkeys(v.subset for v in self.videos.values() if v.subset is not None))
+
+    @property
+    def num_instances(self) -> int:
+        """Annotated instances of all videos."""
+        return sum(len(video) for video in self.videos.values())
+
+    def subset(self, names: str | None) -> "GroundTruth":
+        """The videos of the subsets in the comma-separated `names`; None means all.
+
+        A ground truth without subsets means all its videos. Raises DataError, listing what is there, for a subset
+        that is not there.
+        """
+        if names is None or not self.subsets:
+            return self
+        wanted = [name.strip() for name in names.split(",")]
+        missing = [name for name in wanted if name not in self.subsets]
+        if missing:
+            raise DataError(
+                f"{self.file}: no subset '{missing[0]}' (there are: {', '.join(self.subsets)}); choose with --subset"
+            )
+        return self.only([v.video_id for v in self.videos.values() if v.subset in wanted])
+
+    def only(self, video_ids: Iterable[str]) -> "GroundTruth":
+        """The listed videos, in this file's order; ids that it does not know are ignored."""
+        wanted = set(video_ids)
+        return replace(self, videos={k: v for k, v in self.videos.items() if k in wanted})
+
+    def with_split(self, split: dict[str, str]) -> "GroundTruth":
+        """The same videos with subsets from `split` (video id -> subset); unlisted videos belong to none."""
+        videos = {k: replace(v, subset=split.get(k)) for k, v in self.videos.items()}
+        return replace(self, videos=videos)

@@ -1,0 +1,1 @@
+"""Models and backbones meet data: sampling, training, checkpoints, prediction, extraction."""

@@ -1,0 +1,25 @@
+"""The errors that a user may meet, one exit status each; anything else that is raised is a bug."""
+
+
+class TaltoolError(Exception):
+    """An error whose message is all that the user needs: where, what was found, how to mend it."""
+
+    exit_status = 3
+
+
+class UsageError(TaltoolError):
+    """The command line asks for something that cannot be done as asked."""
+
+    exit_status = 2
+
+
+class DataError(TaltoolError):
+    """A file is broken, incomplete, or does not fit the others."""
+
+    exit_status = 3
+
+
+class PartialFailure(TaltoolError):
+    """Some videos failed, or a demanded threshold was missed; everything else was written."""
+
+    exit_status = 1

@@ -1,0 +1,107 @@
+"""What a model is to the rest of the house.
+
+A model maps a padded batch of features to named tensors, those and the ground truth to named losses, and the tensors to
+scored segments. It works on the grid (snippet i is the cell [i, i + 1), see `taltool.data.clock`) and never sees
+seconds, files, suppression or the name of a data set. One file in this folder:
+
+    @MODELS.register("afsd")
+    class AFSD(Model):
+        Config = AFSDConfig          # frozen dataclass; its defaults are the paper's
+        presets = {"thumos14": {...}, "activitynet13": {...}}
+        def forward(self, features, mask): ...
+        def loss(self, outputs, targets): ...
+        def decode(self, outputs, mask): ...
+
+A preset is a nested dict of differences with the sections `model` (fields of Config), `sampling`, `training` and
+`prediction` (fields of the dataclasses in `taltool.engine.settings`), and `nms` (parameters for `taltool nms`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from taltool.data.facts import DataFacts
+
+Outputs = dict[str, Tensor]
+Settings = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Ground truth of a batch on the grid: for each of B samples, segments (M_b, 2) float and labels (M_b,) int64."""
+
+    segments: Sequence[Tensor]
+    labels: Sequence[Tensor]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """features (B, C, T) float, zero where mask (B, T) is False (padding); targets; the video id of each sample."""
+
+    features: Tensor
+    mask: Tensor
+    targets: Targets
+    video_ids: Sequence[str]
+
+
+class Candidates(NamedTuple):
+    """Scored segments of one sample: segments (N, 2) on the grid, scores (N,), labels (N,) int64 from 0, or None for a
+    class-agnostic model. In any order, before any suppression."""
+
+    segments: Tensor
+    scores: Tensor
+    labels: Tensor | None
+
+
+class Model(nn.Module, ABC):
+    """A temporal action localization network.
+
+    config is an instance of the class's Config; channels the width of a snippet, num_classes the number of actions
+    (background not counted), length the T of every sample where sampling fixes it (`window`, `rescale`) or else the
+    largest T in training (`pad`).
+    """
+
+    Config: ClassVar[type]
+    presets: ClassVar[dict[str, Settings]] = {}
+    is_class_agnostic: ClassVar[bool] = False
+    # The updates of one training iteration, in order; each has its own optimizer over `phase_parameters`.
+    phases: tuple[str, ...] = ("all",)
+    # Under `pad` sampling, T is padded to a multiple of this.
+    length_multiple: int = 1
+
+    def __init__(self, config: Any, channels: int, num_classes: int, length: int) -> None:
+        super().__init__()
+        self.config, self.channels, self.num_classes, self.length = config, channels, num_classes, length
+
+    @abstractmethod
+    def forward(self, features: Tensor, mask: Tensor) -> Outputs:
+        """Map features (B, C, T), mask (B, T) bool to named tensors. Padding must not change valid outputs."""
+
+    @abstractmethod
+    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+        """Named, already weighted, attached scalars whose sum is minimised (also with no instance in the batch)."""
+
+    @abstractmethod
+    def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
+        """Scored segments of each of the B samples; nothing from padding."""
+
+    def training_loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        """The losses of one update; a model with extra inputs or several phases overrides this."""
+        return self.loss(self(batch.features, batch.mask), batch.targets)
+
+    def phase_parameters(self, phase: str) -> Iterable[tuple[str, nn.Parameter]]:
+        """The named parameters that the update `phase` changes."""
+        return self.named_parameters()
+
+    def average(self, outputs: Sequence[Outputs]) -> Outputs:
+        """Merge what several networks of this kind (streams, seeds) say of the same sample, before decoding."""
+        return {name: torch.stack([output[name] for output in outputs]).mean(0) for name in outputs[0]}
+
+    @classmethod
+    def fit(cls, facts: DataFacts) -> Settings:
+        """The settings for somebody's own data (`--preset auto`), as differences from the defaults."""
+        return {}

@@ -1,0 +1,1 @@
+"""Frames: decoding with true timestamps, and the windows that snippets are cut from."""
