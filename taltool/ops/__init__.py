@@ -1,1 +1,1 @@
-"""Arrays in, arrays out: overlaps, suppression, fusion, metrics, diagnosis, plots. Knows no files and no video names."""
+"""Arrays in, arrays out: overlaps, suppression, fusion, metrics, diagnosis, plots. Knows no files, no video names."""

@@ -1,0 +1,89 @@
+"""Reading ground truth in the ActivityNet layout, and subsets from a file of splits."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from taltool.data.files import read_bytes
+from taltool.data.records import GroundTruth, Labels, VideoAnnotations
+from taltool.errors import DataError, UsageError
+
+
+def read_ground_truth(path: str, split: str | None = None) -> GroundTruth:
+    """Read annotations; with `split` ("FILE:NAME") the subsets come from there instead.
+
+    Segments past the end of the video, of zero length, or given twice are kept as they are (real data sets have
+    them); a segment that ends before it starts is an error. Raises DataError naming file, video and annotation.
+    """
+    content, sha256 = read_bytes(path)
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise DataError(f"{path}: not JSON: {error}") from error
+    if not isinstance(document, dict) or not isinstance(document.get("database"), dict):
+        hint = " (these are proposals)" if isinstance(document, dict) and "results" in document else ""
+        raise DataError(f'{path}: expected a ground truth (a JSON object with "database"){hint}')
+    names = Labels()
+    videos = {key: _video(path, key, entry, names) for key, entry in document["database"].items()}
+    truth = GroundTruth(videos, names, path, sha256)
+    return truth.with_split(read_split(split, truth)) if split else truth
+
+
+def _video(path: str, video_id: str, entry: Any, names: Labels) -> VideoAnnotations:
+    where = f"{path}: video '{video_id}'"
+    if not isinstance(entry, dict):
+        raise DataError(f"{where}: expected an object, found {type(entry).__name__}")
+    duration = entry.get("duration")
+    if not isinstance(duration, int | float) or not duration > 0:
+        raise DataError(f"{where}: duration {duration!r} is not a positive number of seconds")
+    annotations = entry.get("annotations") or []
+    segments = np.empty((len(annotations), 2), np.float64)
+    for number, annotation in enumerate(annotations):
+        segments[number] = _segment(annotation, f"{where}: annotation {number + 1}")
+    labels = names.numbered([annotation["label"] for annotation in annotations])
+    return VideoAnnotations(video_id, float(duration), entry.get("subset"), segments, labels)
+
+
+def _segment(annotation: Any, where: str) -> tuple[float, float]:
+    if not isinstance(annotation, dict) or not isinstance(annotation.get("label"), str):
+        raise DataError(f"{where} has no label")
+    segment = annotation.get("segment")
+    try:
+        start, end = map(float, segment)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise DataError(f"{where}: segment {segment!r} is not [start, end] in seconds") from None
+    if not start <= end:
+        raise DataError(f"{where}: segment {segment} ends before it starts")
+    return start, end
+
+
+def read_split(split: str, truth: GroundTruth | None = None) -> dict[str, str]:
+    """The subset of each video id, from `FILE:NAME`, FILE holding {NAME: {subset: [ids]}}.
+
+    Raises UsageError for another form, DataError for an unknown NAME, an id in two subsets, or (with `truth`) an id
+    that the ground truth does not have.
+    """
+    file, colon, name = split.rpartition(":")
+    if not colon or not file or not name:
+        raise UsageError(f"--split {split}: expected FILE:NAME")
+    if not Path(file).exists():
+        raise DataError(f"{file}: no such file (from --split {split})")
+    try:
+        splits = orjson.loads(read_bytes(file)[0])
+        subsets = splits[name]
+    except orjson.JSONDecodeError as error:
+        raise DataError(f"{file}: not JSON: {error}") from error
+    except (KeyError, TypeError):
+        known = ", ".join(splits) if isinstance(splits, dict) else "none"
+        raise DataError(f"{file}: no split '{name}' (there are: {known})") from None
+    subset_of: dict[str, str] = {}
+    for subset, video_ids in subsets.items():
+        for video_id in video_ids:
+            if video_id in subset_of:
+                raise DataError(f"{file}: split '{name}': video '{video_id}' is listed twice")
+            if truth is not None and video_id not in truth.videos:
+                raise DataError(f"{file}: split '{name}': video '{video_id}' is not in {truth.file}")
+            subset_of[video_id] = subset
+    return subset_of

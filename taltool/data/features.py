@@ -1,0 +1,218 @@
+"""Feature files: HDF5, one (T, C) dataset per video at the root, each with its own clock; see taltool-features(5)."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from taltool.data.clock import FeatureClock
+from taltool.data.files import STANDARD, replacing
+from taltool.data.provenance import Chain
+from taltool.errors import DataError, UsageError
+
+FORMAT = "taltool-features"
+VERSION = 1
+_CLOCK_FACTS = ("fps", "stride", "window", "offset", "duration")
+
+
+@dataclass(frozen=True)
+class ClockFacts:
+    """What the user says about the clock of a foreign file; it wins over the file's own attributes."""
+
+    fps: float | None = None
+    stride: float | None = None
+    window: float | None = None
+    offset: float | None = None
+
+    def given(self) -> dict[str, float]:
+        """Only what was said."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+class FeatureFile:
+    """Reads a feature file; used as a `with` block.
+
+    facts complete or replace the clock attributes of a foreign file, durations (video id -> seconds, from a ground
+    truth) stand in for a missing duration; with durations alone the features are taken to divide each video evenly.
+    Raises DataError for what is not such a file, and for datasets that are not whole.
+    """
+
+    def __init__(
+        self, path: str, facts: ClockFacts | None = None, durations: Mapping[str, float] | None = None
+    ) -> None:
+        self.path, self.facts, self.durations = path, facts or ClockFacts(), durations or {}
+
+    def __enter__(self) -> Self:
+        if self.path == STANDARD:
+            raise UsageError("features are HDF5, which cannot come through a pipe: name a file")
+        try:
+            self._file = h5py.File(self.path, "r")
+        except OSError as error:
+            reason = "no such file" if not Path(self.path).exists() else f"not a readable HDF5 file ({error})"
+            raise DataError(f"{self.path}: {reason}") from error
+        self.ids = sorted(self._dataset_names())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def _dataset_names(self) -> Iterator[str]:
+        names: list[str] = []
+        self._file.visititems(lambda name, node: names.append(name) if isinstance(node, h5py.Dataset) else None)
+        yield from names
+
+    @property
+    def is_own(self) -> bool:
+        """Whether taltool wrote this file (then every dataset says when it is complete)."""
+        return bool(self._file.attrs.get("format") == FORMAT)
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The root attributes."""
+        return {name: _plain(value) for name, value in self._file.attrs.items()}
+
+    @property
+    def provenance(self) -> Chain:
+        """The chain of steps that made the file; empty for a foreign file."""
+        text = self._file.attrs.get("provenance")
+        return list(orjson.loads(text)) if text else []
+
+    @property
+    def streams(self) -> dict[str, tuple[int, int]]:
+        """Channel range [first, last) of each stream by name; empty where the file does not say."""
+        text = self._file.attrs.get("streams")
+        return {name: (first, last) for name, (first, last) in orjson.loads(text).items()} if text else {}
+
+    def video_attributes(self, video_id: str) -> dict[str, Any]:
+        """The attributes of one dataset."""
+        return {name: _plain(value) for name, value in self._dataset(video_id).attrs.items()}
+
+    def shape(self, video_id: str) -> tuple[int, int]:
+        """(T, C) of one video, without reading it."""
+        length, channels = self._dataset(video_id).shape
+        return length, channels
+
+    def clock(self, video_id: str) -> FeatureClock:
+        """The clock of one video; raises DataError, with the mend, where nobody knows it."""
+        length, _ = self.shape(video_id)
+        known = self.video_attributes(video_id)
+        facts = {name: float(known[name]) for name in _CLOCK_FACTS if name in known} | self.facts.given()
+        duration = facts.get("duration", self.durations.get(video_id))
+        if {"fps", "stride", "window"} <= facts.keys():
+            frames = facts.get("offset", 0.0) + (length - 1) * facts["stride"] + facts["window"]
+            return FeatureClock(**facts | {"duration": duration or frames / facts["fps"]})
+        if duration is not None and not facts.keys() & {"fps", "stride", "window"}:
+            return FeatureClock.covering(length, duration)
+        missing = ", ".join(f"--{name}" for name in ("fps", "stride", "window") if name not in facts)
+        raise DataError(
+            f"{self.path}: video '{video_id}' does not say when its snippets are; give {missing}, "
+            "or a ground truth with durations if each video is divided evenly"
+        )
+
+    def read(
+        self, video_id: str, first: int = 0, last: int | None = None, channels: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
+        """Snippets [first, last) of one video as float32 (T, C); `channels` picks columns.
+
+        Raises DataError, naming video and snippet, for values that are not finite.
+        """
+        values = self._dataset(video_id)[first:last]
+        if channels is not None:
+            values = values[:, channels]
+        values = np.asarray(values, np.float32)
+        if not np.isfinite(values).all():
+            row, column = np.argwhere(~np.isfinite(values))[0]
+            raise DataError(
+                f"{self.path}: video '{video_id}': snippet {first + row}, channel {column} is {values[row, column]}; "
+                "extract this video again"
+            )
+        return values
+
+    def check(self, video_id: str) -> None:
+        """Raise DataError unless the video's dataset is whole, two-dimensional, not empty, and of numbers."""
+        self._dataset(video_id)
+
+    def _dataset(self, video_id: str) -> h5py.Dataset:
+        node = self._file.get(video_id) if video_id else None
+        where = f"{self.path}: video '{video_id}'"
+        if not isinstance(node, h5py.Dataset):
+            raise DataError(f"{self.path} has no video '{video_id}' ({len(self.ids)} others)")
+        if node.ndim != 2 or node.dtype.kind not in "fiu":
+            raise DataError(f"{where}: expected numbers of shape (T, C), found {node.dtype} {node.shape}")
+        if 0 in node.shape:
+            raise DataError(f"{where} has no snippets: shape {node.shape}; extract it again")
+        if self.is_own and not node.attrs.get("complete", False):
+            raise DataError(f"{where} is not complete: run the extraction again, it continues where it stopped")
+        return node
+
+
+@dataclass(frozen=True)
+class VideoFeatures:
+    """The features (T, C) of one video, ready to be written, with its clock and further attributes."""
+
+    video_id: str
+    values: NDArray[np.floating[Any]]
+    clock: FeatureClock
+    attributes: Mapping[str, Any]
+
+
+class FeatureWriter:
+    """Writes a feature file beside `path` and renames it when the `with` block ends well.
+
+    attributes are root attributes (backbone, ...), streams the channel range of each stream.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        attributes: Mapping[str, Any] | None = None,
+        streams: Mapping[str, tuple[int, int]] | None = None,
+        provenance: Chain | None = None,
+    ) -> None:
+        self.path, self.attributes = path, dict(attributes or {})
+        self.streams, self.provenance = streams, provenance
+        self._close = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        if self.path == STANDARD:
+            raise UsageError("features are HDF5, which cannot go through a pipe: give -o FILE.h5")
+        temporary = self._close.enter_context(replacing(self.path))
+        self._file = self._close.enter_context(h5py.File(temporary, "w"))
+        self._file.attrs.update({"format": FORMAT, "version": VERSION, **self.attributes})
+        if self.streams is not None:
+            self._file.attrs["streams"] = orjson.dumps(self.streams).decode()
+        if self.provenance is not None:
+            self._file.attrs["provenance"] = orjson.dumps(self.provenance).decode()
+        return self
+
+    def write(self, video: VideoFeatures) -> None:
+        """Append one video; raises DataError for an id that HDF5 cannot hold, or one that is there already."""
+        if any(part in ("", ".", "..") for part in video.video_id.split("/")):
+            raise DataError(f"video id '{video.video_id}' cannot name an HDF5 dataset; rename the video")
+        if video.video_id in self._file:
+            raise DataError(f"video '{video.video_id}' is there twice; video ids must differ")
+        dataset = self._file.create_dataset(video.video_id, data=video.values)
+        dataset.attrs.update({name: getattr(video.clock, name) for name in _CLOCK_FACTS})
+        dataset.attrs.update(video.attributes)
+        dataset.attrs["complete"] = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close.__exit__(kind, error, trace)
+
+
+def _plain(value: Any) -> Any:
+    """An HDF5 attribute as a Python value."""
+    if isinstance(value, bytes):
+        return value.decode()
+    return value.item() if isinstance(value, np.generic) else value

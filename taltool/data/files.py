@@ -1,0 +1,113 @@
+"""Opening what the user names and writing so that a killed run leaves nothing half-written."""
+
+import contextlib
+import gzip
+import hashlib
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from taltool.errors import DataError, UsageError
+
+STANDARD = "-"
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+class HashingReader:
+    """A binary stream whose lines are hashed as they pass; `hexdigest` is that of everything read so far."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._hash = stream, hashlib.sha256()
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._stream:
+            self._hash.update(line)
+            yield line
+
+    def read(self) -> bytes:
+        """All that is left."""
+        rest = self._stream.read()
+        self._hash.update(rest)
+        return rest
+
+    def hexdigest(self) -> str:
+        """SHA-256 of all bytes read so far (of the uncompressed content where the file is gzip)."""
+        return self._hash.hexdigest()
+
+
+@contextlib.contextmanager
+def open_input(path: str) -> Iterator[HashingReader]:
+    """Open `path` for reading, `-` being standard input; gzip is undone.
+
+    Raises UsageError where standard input is a terminal, DataError where the file cannot be opened.
+    """
+    if path == STANDARD:
+        if sys.stdin.isatty():
+            raise UsageError("no input: name a file, or pipe one in")
+        yield HashingReader(_unzipped(sys.stdin.buffer))
+        return
+    with _opened(path) as stream:
+        yield HashingReader(_unzipped(stream))
+
+
+def _opened(path: str) -> BinaryIO:
+    try:
+        return Path(path).open("rb")
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
+
+
+def read_bytes(path: str) -> tuple[bytes, str]:
+    """The whole content of `path` (`-` = standard input) and its SHA-256."""
+    with open_input(path) as stream:
+        content = stream.read()
+        return content, stream.hexdigest()
+
+
+def _unzipped(stream: BinaryIO) -> BinaryIO:
+    buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, stream))
+    if buffered.peek(2)[:2] == _GZIP_MAGIC:
+        return cast(BinaryIO, gzip.GzipFile(fileobj=buffered))
+    return buffered
+
+
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yield a new file beside `path`; it takes the place of `path` when the block ends, and vanishes if it raises.
+
+    Raises DataError where the folder does not exist or cannot be written.
+    """
+    target = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    except OSError as error:
+        raise DataError(f"{path}: cannot write there: {error.strerror or error}") from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def open_output(path: str) -> Iterator[BinaryIO]:
+    """Open `path` for writing bytes, `-` being standard output; a file appears only when it is whole."""
+    if path == STANDARD:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        yield stream
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
