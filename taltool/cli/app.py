@@ -1,0 +1,56 @@
+"""The list of commands, built from the files of this folder: NAME.py holds the function NAME."""
+
+import importlib
+import pkgutil
+from typing import Annotated
+
+import typer
+
+from taltool.cli.main import guarded
+
+# Files of this folder that are no commands.
+_SHARED = ("app", "arguments", "console", "main")
+# The order of the pipeline; a command that is not listed comes after these, by name.
+_ORDER = ("extract", "train", "predict", "nms", "label", "fuse", "evaluate", "diagnose", "plot", "convert")
+
+
+def command_names() -> list[str]:
+    """The names of all commands in the order of the help page."""
+    package = importlib.import_module("taltool.cli")
+    found = {module.name for module in pkgutil.iter_modules(package.__path__)} - set(_SHARED)
+    return [name for name in _ORDER if name in found] + sorted(found - set(_ORDER))
+
+
+def build() -> typer.Typer:
+    """The Typer application with every command."""
+    app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
+    app.callback()(_taltool)
+    for name in command_names():
+        module = importlib.import_module(f"taltool.cli.{name}")
+        app.command(name)(guarded(getattr(module, name)))
+    return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from taltool import __version__
+
+        print(f"taltool {__version__}")
+        raise typer.Exit
+
+
+def _taltool(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Temporal action localization: find when which action happens in long, untrimmed videos.
+
+    Commands read and write standard files, so stages combine with pipes and with other programs:
+
+    taltool extract videos/ -o feats.h5
+
+    taltool train --model afsd feats.h5 gt.json
+
+    taltool predict --model afsd feats.h5 | taltool nms | taltool evaluate gt.json
+    """

@@ -1,0 +1,77 @@
+"""Arguments that several commands share: same word, same meaning everywhere."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Progress(StrEnum):
+    """How progress is told on standard error."""
+
+    auto = "auto"
+    json = "json"
+    none = "none"
+
+
+QuietOption = Annotated[
+    int, typer.Option("--quiet", "-q", count=True, help="Say nothing but warnings and errors; -qq: errors only.")
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more; show the traceback of an error.")]
+ProgressOption = Annotated[
+    Progress,
+    typer.Option(
+        "--progress",
+        help="Progress on stderr: auto (a bar on a terminal, plain lines otherwise), json (a line each second), none.",
+    ),
+]
+
+ProposalsArgument = Annotated[
+    str, typer.Argument(metavar="PROPOSALS", help="Proposals: JSON Lines or ActivityNet JSON; - is standard input.")
+]
+GroundTruthArgument = Annotated[str, typer.Argument(metavar="GT", help="Ground truth in the ActivityNet layout.")]
+FeaturesArgument = Annotated[str, typer.Argument(metavar="FEATURES", help="Feature file (HDF5).")]
+OutputOption = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Where to write: x.jsonl the stream, x.json the ActivityNet layout, - standard output (the stream).",
+    ),
+]
+ProvenanceOption = Annotated[
+    bool,
+    typer.Option("--provenance/--no-provenance", help="Record the steps that made the file (not byte-reproducible)."),
+]
+SubsetOption = Annotated[
+    str | None,
+    typer.Option("--subset", metavar="NAME[,NAME]", help="Subsets of the ground truth to use."),
+]
+SplitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        metavar="FILE:NAME",
+        help="Take the subsets from FILE = {NAME: {subset: [video ids]}} instead of the ground truth.",
+    ),
+]
+JobsOption = Annotated[
+    int,
+    typer.Option("--jobs", "-j", min=0, envvar="TALTOOL_JOBS", help="Processes; 0 = one per core. Same output always."),
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of everything random; recorded.")]
+DeviceOption = Annotated[
+    str,
+    typer.Option("--device", metavar="DEVICE", help="Where to compute: cpu, cuda, cuda:1, ... (as torch names it)."),
+]
+FpsOption = Annotated[
+    float | None, typer.Option("--fps", help="Foreign features: frames per second that the snippets were cut at.")
+]
+StrideOption = Annotated[
+    float | None, typer.Option("--stride", help="Foreign features: frames from one snippet to the next.")
+]
+WindowOption = Annotated[float | None, typer.Option("--window", help="Foreign features: frames in one snippet.")]
+OffsetOption = Annotated[
+    float | None, typer.Option("--offset", help="Foreign features: frame at which the first snippet begins.")
+]

@@ -1,0 +1,121 @@
+"""Talk on standard error: notes, warnings, and progress as a bar, plain lines, or JSON."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from taltool.reporting import Reporter, Task
+
+_SECONDS_BETWEEN_LINES = {"json": 1.0, "plain": 10.0}
+
+
+class TerminalReporter(Reporter):
+    """Says things on stderr as `taltool CMD: ...`; `quiet` once silences notes and progress, twice warnings too."""
+
+    def __init__(self, name: str, quiet: int = 0, verbose: bool = False, progress: str = "auto") -> None:
+        self.name, self.quiet, self.verbose = name, quiet, verbose
+        self.style = _style(progress, quiet)
+
+    def note(self, message: str) -> None:
+        """Say `message` unless quiet."""
+        if not self.quiet:
+            self._say(message)
+
+    def warn(self, message: str) -> None:
+        """Say `message` as a warning unless twice quiet."""
+        if self.quiet < 2:
+            self._say(f"warning: {message}")
+
+    def detail(self, message: str) -> None:
+        """Say `message` if verbose."""
+        if self.verbose:
+            self._say(message)
+
+    def _say(self, message: str) -> None:
+        print(f"{self.name}: {message}", file=sys.stderr, flush=True)
+
+    @contextmanager
+    def track(self, what: str, total: float | None = None, unit: str = "videos") -> Iterator[Task]:
+        """Show the progress of a `with` block as `style` says."""
+        if self.style == "bar":
+            with _bar() as progress:
+                yield _BarTask(progress, progress.add_task(what, total=total, unit=unit, status=""))
+        elif self.style == "none":
+            with super().track(what, total, unit) as task:
+                yield task
+        else:
+            lines = _LineTask(self.name, what, total, unit, self.style)
+            try:
+                yield lines
+            finally:
+                lines.finish()
+
+
+def _style(progress: str, quiet: int) -> str:
+    if progress == "json":
+        return "json"
+    if quiet or progress == "none":
+        return "none"
+    return "bar" if sys.stderr.isatty() else "plain"
+
+
+def _bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[status]}"),
+    )
+    return Progress(*columns, console=Console(stderr=True))
+
+
+class _BarTask:
+    def __init__(self, progress: Any, task: Any) -> None:
+        self._progress, self._task = progress, task
+
+    def advance(self, amount: float = 1, **status: object) -> None:
+        """Move the bar."""
+        self._progress.update(self._task, advance=amount, status=_described(status))
+
+
+class _LineTask:
+    """Progress as lines: the first and the last, and one every few seconds between."""
+
+    def __init__(self, name: str, what: str, total: float | None, unit: str, style: str) -> None:
+        self._name, self._what, self._total, self._unit, self._style = name, what, total, unit, style
+        self._done, self._status = 0.0, dict[str, object]()
+        self._started = self._told = time.monotonic()
+
+    def advance(self, amount: float = 1, **status: object) -> None:
+        """Count, and say so if the last line is old enough."""
+        self._done += amount
+        self._status = status
+        if time.monotonic() - self._told >= _SECONDS_BETWEEN_LINES[self._style]:
+            self._tell()
+
+    def finish(self) -> None:
+        """Say how far it came."""
+        self._tell()
+
+    def _tell(self) -> None:
+        self._told = time.monotonic()
+        if self._style == "json":
+            seconds = round(self._told - self._started, 3)
+            facts = {"task": self._what, "done": self._done, "total": self._total, "unit": self._unit}
+            line = json.dumps(facts | {"seconds": seconds} | self._status, default=str)
+        else:
+            of = f"/{self._total:g}" if self._total is not None else ""
+            line = f"{self._name}: {self._what}: {self._done:g}{of} {self._unit} {_described(self._status)}".rstrip()
+        print(line, file=sys.stderr, flush=True)
+
+
+def _described(status: dict[str, object]) -> str:
+    return " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in status.items())
