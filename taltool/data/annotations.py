@@ -17,18 +17,27 @@ def read_ground_truth(path: str, split: str | None = None) -> GroundTruth:
     Segments past the end of the video, of zero length, or given twice are kept as they are (real data sets have
     them); a segment that ends before it starts is an error. Raises DataError naming file, video and annotation.
     """
+    truth = parse_ground_truth(*read_document(path))
+    return truth.with_split(read_split(split, truth)) if split else truth
+
+
+def read_document(path: str) -> tuple[Any, str, str]:
+    """The JSON document at `path`, `path`, and the SHA-256 of its bytes; raises DataError for what is not JSON."""
     content, sha256 = read_bytes(path)
     try:
-        document = orjson.loads(content)
+        return orjson.loads(content), path, sha256
     except orjson.JSONDecodeError as error:
         raise DataError(f"{path}: not JSON: {error}") from error
+
+
+def parse_ground_truth(document: Any, path: str, sha256: str = "") -> GroundTruth:
+    """The ground truth in a parsed document; `path` is its name in messages."""
     if not isinstance(document, dict) or not isinstance(document.get("database"), dict):
         hint = " (these are proposals)" if isinstance(document, dict) and "results" in document else ""
         raise DataError(f'{path}: expected a ground truth (a JSON object with "database"){hint}')
     names = Labels()
     videos = {key: _video(path, key, entry, names) for key, entry in document["database"].items()}
-    truth = GroundTruth(videos, names, path, sha256)
-    return truth.with_split(read_split(split, truth)) if split else truth
+    return GroundTruth(videos, names, path, sha256)
 
 
 def _video(path: str, video_id: str, entry: Any, names: Labels) -> VideoAnnotations:

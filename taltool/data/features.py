@@ -107,16 +107,7 @@ class FeatureFile:
         known = self.video_attributes(video_id)
         facts = {name: float(known[name]) for name in _CLOCK_FACTS if name in known} | self.facts.given()
         duration = facts.get("duration", self.durations.get(video_id))
-        if {"fps", "stride", "window"} <= facts.keys():
-            frames = facts.get("offset", 0.0) + (length - 1) * facts["stride"] + facts["window"]
-            return FeatureClock(**facts | {"duration": duration or frames / facts["fps"]})
-        if duration is not None and not facts.keys() & {"fps", "stride", "window"}:
-            return FeatureClock.covering(length, duration)
-        missing = ", ".join(f"--{name}" for name in ("fps", "stride", "window") if name not in facts)
-        raise DataError(
-            f"{self.path}: video '{video_id}' does not say when its snippets are; give {missing}, "
-            "or a ground truth with durations if each video is divided evenly"
-        )
+        return clock_from(facts, length, duration, f"{self.path}: video '{video_id}'")
 
     def read(
         self, video_id: str, first: int = 0, last: int | None = None, channels: NDArray[np.int64] | None = None
@@ -153,6 +144,23 @@ class FeatureFile:
         if self.is_own and not node.attrs.get("complete", False):
             raise DataError(f"{where} is not complete: run the extraction again, it continues where it stopped")
         return node
+
+
+def clock_from(facts: Mapping[str, float], length: int, duration: float | None, where: str) -> FeatureClock:
+    """The clock of `length` snippets from what is known: fps, stride and window (and offset), or the duration alone.
+
+    Raises DataError, with the mend, where neither is known; `where` names the video.
+    """
+    if {"fps", "stride", "window"} <= facts.keys():
+        frames = facts.get("offset", 0.0) + (length - 1) * facts["stride"] + facts["window"]
+        return FeatureClock(**dict(facts) | {"duration": duration or frames / facts["fps"]})
+    if duration is not None and not facts.keys() & {"fps", "stride", "window"}:
+        return FeatureClock.covering(length, duration)
+    missing = ", ".join(f"--{name}" for name in ("fps", "stride", "window") if name not in facts)
+    raise DataError(
+        f"{where} does not say when its snippets are; give {missing}, "
+        "or a ground truth with durations if each video is divided evenly"
+    )
 
 
 @dataclass(frozen=True)

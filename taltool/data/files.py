@@ -7,6 +7,7 @@ import io
 import os
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -18,25 +19,38 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 class HashingReader:
-    """A binary stream whose lines are hashed as they pass; `hexdigest` is that of everything read so far."""
+    """A binary stream whose lines are hashed as they pass; `hexdigest` is that of everything read so far.
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream, self._hash = stream, hashlib.sha256()
+    Raises DataError, naming `path`, where the stream is a broken gzip file.
+    """
+
+    def __init__(self, stream: BinaryIO, path: str) -> None:
+        self._stream, self._path, self._hash = stream, path, hashlib.sha256()
 
     def __iter__(self) -> Iterator[bytes]:
-        for line in self._stream:
-            self._hash.update(line)
-            yield line
+        with _explaining_gzip(self._path):
+            for line in self._stream:
+                self._hash.update(line)
+                yield line
 
     def read(self) -> bytes:
         """All that is left."""
-        rest = self._stream.read()
+        with _explaining_gzip(self._path):
+            rest = self._stream.read()
         self._hash.update(rest)
         return rest
 
     def hexdigest(self) -> str:
         """SHA-256 of all bytes read so far (of the uncompressed content where the file is gzip)."""
         return self._hash.hexdigest()
+
+
+@contextlib.contextmanager
+def _explaining_gzip(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: the gzip file is broken or cut short ({error}); fetch or write it again") from error
 
 
 @contextlib.contextmanager
@@ -48,10 +62,23 @@ def open_input(path: str) -> Iterator[HashingReader]:
     if path == STANDARD:
         if sys.stdin.isatty():
             raise UsageError("no input: name a file, or pipe one in")
-        yield HashingReader(_unzipped(sys.stdin.buffer))
+        yield HashingReader(_unzipped(sys.stdin.buffer), path)
         return
     with _opened(path) as stream:
-        yield HashingReader(_unzipped(stream))
+        yield HashingReader(_unzipped(stream), path)
+
+
+def peek(path: str, size: int = 1 << 20) -> bytes:
+    """The first bytes of `path`, gzip undone, up to `size`; of standard input at least one read, none of it used up."""
+    if path == STANDARD:
+        if sys.stdin.isatty():
+            raise UsageError("no input: name a file, or pipe one in")
+        head = sys.stdin.buffer.peek()
+    else:
+        with _opened(path) as stream:
+            head = stream.read(size)
+    with _explaining_gzip(path):
+        return zlib.decompressobj(wbits=31).decompress(head, size) if head[:2] == _GZIP_MAGIC else head
 
 
 def _opened(path: str) -> BinaryIO:
