@@ -1,0 +1,123 @@
+"""Recall of proposals, whatever their label: three different things that the field calls by similar names.
+
+AR@AN and AUC are the ActivityNet proposal kit's (eval_proposal.py). AN is an average: each video gives the same
+fraction of its own proposals, so a video with many gives more than AN. Its AUC runs from AN = 1, so that perfect
+proposals reach 99, not 100. Instances count whatever their class, twice where two classes share a segment.
+Recall at fixed k takes the k best proposals of every video. R@kx takes, in each video and class, the k*n best
+detections, n being the number of instances there (ActionFormer, OpenTAD).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from taltool.data.flat import Detections, Instances
+from taltool.ops.matching import Integers, kit_order, overlapping_pairs
+from taltool.ops.segments import Floats
+
+
+@dataclass(frozen=True, eq=False)
+class FirstHits:
+    """For each of M instances and L thresholds, how far down its group's ranking the first overlapping proposal is.
+
+    ranks (L, M) count from 0; a value of at least `nowhere` means that none overlaps enough. proposals (V,) is the
+    number of proposals of each video, unknown ones included.
+    """
+
+    truth: Instances
+    ranks: Integers
+    nowhere: int
+    proposals: Integers
+
+
+def first_hits(
+    truth: Instances, detections: Detections, tious: Sequence[float], *, by_class: bool = False, kit_ties: bool = False
+) -> FirstHits:
+    """Look for the best-ranked proposal that overlaps each instance, among those of its video (and class).
+
+    Proposals are ranked by score down, then start and end up; with kit_ties as the kit's unstable sort leaves them.
+    """
+    labels = detections.labels if by_class else np.zeros_like(detections.labels)
+    truth_labels = truth.labels if by_class else np.zeros_like(truth.labels)
+    num_videos = max(truth.num_videos, int(detections.videos.max(initial=-1)) + 1)
+    groups = labels * num_videos + detections.videos
+    order = kit_order(groups, detections.scores) if kit_ties else _total_order(groups, detections)
+    groups = groups[order]
+    within_group = np.arange(len(order)) - np.searchsorted(groups, groups, "left")
+    pairs = overlapping_pairs(
+        truth.segments, truth_labels * num_videos + truth.videos, detections.segments[order], groups, min(tious)
+    )
+    ranks = np.full((len(tious), len(truth)), len(order))
+    for row, threshold in zip(ranks, tious, strict=True):
+        reached = pairs.tious >= threshold
+        np.minimum.at(row, pairs.first[reached], within_group[pairs.second[reached]])
+    return FirstHits(truth, ranks, len(order), np.bincount(detections.videos, minlength=num_videos))
+
+
+def _total_order(groups: Integers, detections: Detections) -> Integers:
+    start, end = detections.segments.T
+    return np.lexsort((end, start, -detections.scores, groups))
+
+
+def average_recall(hits: FirstHits, weights: Floats, max_average: int = 100) -> Floats:
+    """AR (B, max_average) at an average number of 1 .. max_average proposals a video, under B weightings of videos.
+
+    weights (B, V) says how often each video counts. The recall is averaged over the thresholds of `hits`.
+    """
+    return np.stack([_recall_curve(hits, each, max_average) for each in weights])
+
+
+def _recall_curve(hits: FirstHits, weights: Floats, max_average: int) -> Floats:
+    """AR (max_average,); the order of operations is the kit's, since floors of products decide."""
+    truth = hits.truth
+    annotated = np.zeros(len(weights), bool)
+    annotated[truth.videos] = True
+    num_videos, given = weights[annotated].sum(), (weights * hits.proposals).sum()
+    if not given or not num_videos:
+        return np.zeros(max_average)
+    ratio = max_average * num_videos / given
+    taken = np.minimum((hits.proposals * ratio).astype(np.int64), hits.proposals)
+    total = (weights * taken)[annotated].sum()
+    if not total:
+        return np.zeros(max_average)
+    fractions = np.arange(1, max_average + 1) / max_average * (max_average * num_videos / total)
+    allowed = np.minimum((taken[:, None] * fractions).astype(np.int64), taken[:, None])  # (V, max_average), ascending
+    # One ascending list for all videos: searching it finds the step from which each first hit is within reach.
+    height = hits.nowhere + 1
+    steps = (allowed + np.arange(len(weights))[:, None] * height).ravel()
+    _, instance = np.nonzero(hits.ranks < hits.nowhere)
+    video = truth.videos[instance]
+    found = np.searchsorted(steps, hits.ranks[hits.ranks < hits.nowhere] + video * height, "right")
+    step = found - video * max_average
+    gains = np.bincount(step, weights[video], minlength=max_average + 1)[:max_average]
+    return np.cumsum(gains) / (len(hits.ranks) * weights[truth.videos].sum())
+
+
+def area_under_curve(recalls: Floats) -> Floats:
+    """AUC (B,) in percent of the curves (B, AN) over AN = 1 .. max, by the trapezoid rule, divided by the last AN."""
+    return 100 * (recalls[:, 1:] + recalls[:, :-1]).sum(axis=1) / 2 / recalls.shape[1]
+
+
+def fixed_recall(hits: FirstHits, weights: Floats, number: int) -> Floats:
+    """Recall (B,) when every video gives its `number` best proposals, averaged over the thresholds."""
+    found = (hits.ranks < min(number, hits.nowhere)).mean(axis=0)
+    share = weights[:, hits.truth.videos]
+    return (share * found).sum(axis=1) / np.maximum(share.sum(axis=1), 1)
+
+
+def multiple_recall(hits: FirstHits, weights: Floats, multiple: int) -> Floats:
+    """R@kx (B, L) for k = `multiple`: the mean over classes of the recall of the k*n best of each video and class.
+
+    hits must be by class. A detection may serve several instances here, unlike in AP.
+    """
+    truth = hits.truth
+    groups = truth.labels * truth.num_videos + truth.videos
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    found = hits.ranks < np.minimum(multiple * sizes[group], hits.nowhere)
+    share = weights[:, truth.videos]
+    member = truth.labels[:, None] == np.arange(truth.num_classes)  # (M, K)
+    positives = share @ member
+    counted = np.stack([(share * row) @ member for row in found], axis=1)  # (B, L, K)
+    recall = counted / np.maximum(positives, 1)[:, None]
+    return recall.sum(axis=2) / np.maximum((positives > 0).sum(axis=1), 1)[:, None]
