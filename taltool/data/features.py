@@ -101,6 +101,10 @@ class FeatureFile:
         length, channels = self._dataset(video_id).shape
         return length, channels
 
+    def dtype(self, video_id: str) -> np.dtype[Any]:
+        """The number type that one video is stored in."""
+        return np.dtype(self._dataset(video_id).dtype)
+
     def clock(self, video_id: str) -> FeatureClock:
         """The clock of one video; raises DataError, with the mend, where nobody knows it."""
         length, _ = self.shape(video_id)

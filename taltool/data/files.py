@@ -73,7 +73,7 @@ def peek(path: str, size: int = 1 << 20) -> bytes:
     if path == STANDARD:
         if sys.stdin.isatty():
             raise UsageError("no input: name a file, or pipe one in")
-        head = sys.stdin.buffer.peek()
+        head = cast(io.BufferedReader, sys.stdin.buffer).peek()
     else:
         with _opened(path) as stream:
             head = stream.read(size)

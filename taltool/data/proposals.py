@@ -27,15 +27,18 @@ class ProposalReader:
     """The proposals of a file or of standard input, a video at a time; iterate once, inside a `with` block.
 
     labels grows as videos are read (it is complete from the start where the header lists classes); provenance is the
-    chain that the file carries; num_videos what the header promises, if anything. default_score stands in for missing
-    scores; without it they are an error.
+    chain that the file carries; num_videos what the header promises, if anything; classes the names that it lists.
+    default_score stands in for missing scores; without it they are an error. Segments that end before they start are
+    an error, or with drop_invalid left out and counted in num_dropped.
     """
 
-    def __init__(self, path: str, default_score: float | None = None) -> None:
-        self.file, self.default_score = path, default_score
+    def __init__(self, path: str, default_score: float | None = None, drop_invalid: bool = False) -> None:
+        self.file, self.default_score, self.drop_invalid = path, default_score, drop_invalid
         self.labels = Labels()
         self.provenance: Chain = []
         self.num_videos: int | None = None
+        self.classes: list[str] | None = None
+        self.num_dropped = 0
         self._seen: set[str] = set()
         self._close = ExitStack()
 
@@ -79,9 +82,13 @@ class ProposalReader:
         if header.get("kind") != "proposals" or header.get("version") != VERSION:
             found = f"{header.get('kind')} version {header.get('version')}"
             raise DataError(f"{self.file}:{number}: expected a stream of proposals version {VERSION}, found {found}")
-        self.labels = Labels(header.get("classes") or ())
+        self._take_classes(header.get("classes"))
         self.provenance = list(header.get("provenance") or ())
         self.num_videos = header.get("videos")
+
+    def _take_classes(self, classes: list[str] | None) -> None:
+        self.classes = classes
+        self.labels = Labels(classes or ())
 
     def _whole_stream(self) -> Iterator[VideoProposals]:
         count = 0
@@ -122,7 +129,7 @@ class ProposalReader:
         external = document.get("external_data")
         if isinstance(external, dict):
             self.provenance = list(external.get("provenance") or ())
-            self.labels = Labels(external.get("classes") or ())
+            self._take_classes(external.get("classes"))
         self.num_videos = len(document["results"])
         durations = (external or {}).get("durations", {}) if isinstance(external, dict) else {}
         for video_id, proposals in document["results"].items():
@@ -149,9 +156,11 @@ class ProposalReader:
         except (KeyError, TypeError, ValueError, AttributeError):
             raise DataError(f"{where}: {_complaint(proposals)}") from None
         wrong = ~((segments[:, 0] <= segments[:, 1]) & np.isfinite(segments).all(1) & np.isfinite(scores))
-        if wrong.any():
-            raise DataError(f"{where}: {_complaint(proposals[int(np.argmax(wrong)) :])}")
-        return VideoProposals(video_id, segments, scores, labels, self.labels, duration)
+        if wrong.any() and not self.drop_invalid:
+            raise DataError(f"{where}: {_complaint(proposals, int(np.argmax(wrong)))}")
+        self.num_dropped += int(np.count_nonzero(wrong))
+        video = VideoProposals(video_id, segments, scores, labels, self.labels, duration)
+        return video.take(~wrong) if wrong.any() else video
 
     def _columns(self, proposals: list[dict[str, Any]]) -> tuple[Floats, Floats, Integers | None]:
         count = len(proposals)
@@ -171,10 +180,10 @@ class ProposalReader:
         return segments, scores, self.labels.numbered(names)  # type: ignore[arg-type]
 
 
-def _complaint(proposals: list[Any]) -> str:
-    """Say what is wrong with the first broken one of `proposals`."""
+def _complaint(proposals: list[Any], first: int = 0) -> str:
+    """Say what is wrong with the first broken one of `proposals`, looking from number `first` on."""
     labelled = [isinstance(p, dict) and p.get("label") is not None for p in proposals]
-    for number, proposal in enumerate(proposals, start=1):
+    for number, proposal in enumerate(proposals[first:], start=first + 1):
         if not isinstance(proposal, dict) or "segment" not in proposal:
             return f"proposal {number} has no segment"
         segment, score = proposal["segment"], proposal.get("score")
