@@ -1,0 +1,186 @@
+"""Greedy suppression of many independent rows of candidates at once: the inner loop of all NMS methods.
+
+A block is a few hundred rows of about equal length, padded to one rectangle that fits the processor's cache. Each step
+picks the best candidate of every row and lowers the rest of the row; all rows take the step in the same dozen NumPy
+calls, so the interpreter's cost is shared and the arithmetic runs vectorised. Rows that are done and candidates that
+cannot be kept any more are squeezed out now and then.
+
+Why NumPy: measured on one core it needs 4 ns per (picked, remaining) pair, five times less than the field's C++
+extensions (scalar `exp`, one video at a time), installs everywhere and adds nothing to start-up. Numba would need
+0.5 s to import and seconds to compile on a fresh machine, torch 1.5 s to import; both lose on every real input.
+
+Factors are multiplied in the order of the picks, as a plain loop would, so the answer has that loop's digits.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taltool.data.records import Floats, Integers
+from taltool.ops.nms_settings import Method, Suppression
+
+_GONE = -np.inf
+# exp(-1 / sigma) is zero below this sigma, and -inf * 0 would bring a removed candidate back as NaN.
+_UNDERFLOW_SIGMA = 1 / 700
+_WINDOW_FROM = 4096
+# From this step on the block is squeezed at every multiple, before it at the powers of two.
+_SQUEEZE_EVERY = 16
+
+Mask = NDArray[np.bool_]
+RaiseFloors = Callable[[Integers, Floats, Integers], Floats]
+
+
+@dataclass
+class Block:
+    """Candidates of R rows, padded to L columns, each row in ascending order of (start, end, label).
+
+    start, end, length, score (R, L); origin (R, L) the candidates' numbers; row (R,) numbers of the rows; floor (R,)
+    the score below which the row has nothing to keep; duration (R,) of the rows' videos, seconds. Padding has score
+    -inf and no extent; its length, like that of empty candidates, is 1, which keeps the union positive.
+    """
+
+    start: Floats
+    end: Floats
+    length: Floats
+    score: Floats
+    origin: Integers
+    row: Integers
+    floor: Floats
+    duration: Floats
+
+    @classmethod
+    def padded(
+        cls, segments: Floats, scores: Floats, first: Integers, size: Integers, floor: Floats, duration: Floats
+    ) -> "Block":
+        """Lay out rows of `size` (R,) candidates that begin at `first` (R,) in sorted segments (N, 2), scores (N,)."""
+        columns = np.arange(size.max())
+        inside = columns < size[:, None]
+        origin = np.where(inside, first[:, None] + columns, first[:, None])
+        start = np.where(inside, segments[origin, 0], 0.0)
+        end = np.where(inside, segments[origin, 1], 0.0)
+        score = np.where(inside, scores[origin], _GONE)
+        return cls(start, end, _positive(end - start), score, origin, np.arange(len(size)), floor, duration)
+
+    def squeezed(self) -> "Block":
+        """The same rows without finished ones and without candidates below the floor, if that saves much."""
+        wanted = (self.score >= self.floor[:, None]) & (self.score > _GONE)
+        sizes = wanted.sum(1)
+        rows = np.flatnonzero(sizes)
+        columns = int(sizes.max(initial=0))
+        if len(rows) * columns > 0.7 * self.score.size:
+            return self
+        at_row, at_column = np.nonzero(wanted)
+        to_row = np.repeat(np.arange(len(rows)), sizes[rows])
+        to_column = np.arange(len(at_row)) - np.repeat(np.cumsum(sizes[rows]) - sizes[rows], sizes[rows])
+        shape = (len(rows), columns)
+
+        def moved(values: NDArray[np.generic], fill: float) -> NDArray[np.generic]:
+            target = np.full(shape, fill, values.dtype)
+            target[to_row, to_column] = values[at_row, at_column]
+            return target
+
+        start, end, score = moved(self.start, 0.0), moved(self.end, 0.0), moved(self.score, _GONE)
+        kept = (self.row[rows], self.floor[rows], self.duration[rows])
+        return Block(start, end, moved(self.length, 1.0), score, moved(self.origin, 0), *kept)  # type: ignore[arg-type]
+
+
+def _positive(length: Floats) -> Floats:
+    return np.where(length > 0, length, 1.0)
+
+
+def greedy(
+    block: Block, settings: Suppression, limit: int, raise_floors: RaiseFloors
+) -> tuple[Integers, Floats, Integers]:
+    """Pick at most `limit` candidates of every row. Returns their origins, final scores, and rows, in picking order.
+
+    raise_floors takes the same three arrays as picked so far and returns new floors (R,) for the rows of the
+    original block; it is asked now and then, and may only raise them.
+    """
+    picked: list[tuple[Integers, Floats, Integers]] = []
+    scratch = _Scratch(block)
+    for step in range(1, limit + 1):
+        best = block.score.argmax(1)
+        rows = np.arange(len(best))
+        values = block.score[rows, best]
+        alive = (values >= block.floor) & (values > _GONE)
+        if not alive.any():
+            break
+        picked.append((block.origin[rows, best][alive], values[alive], block.row[alive]))
+        block.score[rows, best] = _GONE
+        scratch.lower(block, best, settings)
+        if step & (step - 1) == 0 or step % _SQUEEZE_EVERY == 0:
+            block.floor = np.maximum(block.floor, raise_floors(*_joined(picked))[block.row])
+            smaller = block.squeezed()
+            if smaller is not block:
+                if not smaller.score.size:
+                    break
+                block, scratch = smaller, _Scratch(smaller)
+    return _joined(picked)
+
+
+def _joined(picked: list[tuple[Integers, Floats, Integers]]) -> tuple[Integers, Floats, Integers]:
+    if not picked:
+        return np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64)
+    origins, scores, rows = zip(*picked, strict=True)
+    return np.concatenate(origins), np.concatenate(scores), np.concatenate(rows)
+
+
+class _Scratch:
+    """Room for the intermediate results of one block, and what finds the neighbours in a long row."""
+
+    def __init__(self, block: Block) -> None:
+        self.one, self.two = np.empty_like(block.score), np.empty_like(block.score)
+        alone = len(block.score) == 1 and block.score.size >= _WINDOW_FROM
+        self.furthest_end = np.maximum.accumulate(block.end[0]) if alone else None
+
+    def lower(self, block: Block, best: Integers, settings: Suppression) -> None:
+        """Lower the scores of what overlaps the `best` (R,) candidates of the rows, in place."""
+        rows = np.arange(len(best))
+        start, end = block.start[rows, best, None], block.end[rows, best, None]
+        length = block.length[rows, best, None]
+        near = self._window(block, start, end)
+        one, two = self.one[:, near], self.two[:, near]
+        # tIoU into `one`: overlap / (length + length - overlap).
+        np.minimum(block.end[:, near], end, out=one)
+        np.maximum(block.start[:, near], start, out=two)
+        np.subtract(one, two, out=one)
+        np.maximum(one, 0.0, out=one)
+        np.add(block.length[:, near], length, out=two)
+        np.subtract(two, one, out=two)
+        np.divide(one, two, out=one)
+        _decay(block.score[:, near], one, _thresholds(settings, end - start, block.duration[:, None]), settings)
+
+    def _window(self, block: Block, start: Floats, end: Floats) -> slice:
+        """The columns that may overlap the picked candidate: all, or the neighbours where the row is long."""
+        if self.furthest_end is None:
+            return slice(None)
+        first = np.searchsorted(self.furthest_end, start[0, 0], side="right")
+        return slice(int(first), int(np.searchsorted(block.start[0], end[0, 0])))
+
+
+def _thresholds(settings: Suppression, lengths: Floats, durations: Floats) -> Floats | float:
+    if settings.method is not Method.soft_width:
+        return settings.threshold
+    return settings.threshold + (settings.wide_threshold - settings.threshold) * (lengths / durations)
+
+
+def _decay(scores: Floats, tiou: Floats, thresholds: Floats | float, settings: Suppression) -> None:
+    """Lower scores (R, L) in place by their tiou (R, L) with the picked candidates; `tiou` is overwritten."""
+    if settings.method is Method.hard:
+        scores[tiou > thresholds] = _GONE
+        return
+    gaussian = settings.method is not Method.soft_linear
+    if gaussian and settings.width > _UNDERFLOW_SIGMA and isinstance(thresholds, float) and thresholds == 0:
+        np.multiply(scores, _gaussian(tiou, settings.width), out=scores)
+        return
+    above = (tiou > thresholds) & (scores > _GONE)
+    factors = _gaussian(tiou, settings.width) if gaussian else np.subtract(1.0, tiou, out=tiou)
+    np.multiply(scores, factors, out=scores, where=above)
+
+
+def _gaussian(tiou: Floats, sigma: float) -> Floats:
+    np.multiply(tiou, tiou, out=tiou)
+    np.divide(tiou, -sigma, out=tiou)
+    return np.exp(tiou, out=tiou)
