@@ -35,6 +35,11 @@ class InputFile:
         """Describe a file whose SHA-256 is known."""
         return cls(path if path == STANDARD else Path(path).name, sha256=sha256)
 
+    @classmethod
+    def named(cls, path: str) -> "InputFile":
+        """Describe what a user named: a file as `stat` does, standard input, a folder or nothing by name alone."""
+        return cls.stat(path) if Path(path).is_file() else cls(path if path == STANDARD else Path(path).name)
+
     def record(self) -> dict[str, Any]:
         """Only what is known, ready for JSON."""
         return {name: value for name, value in vars(self).items() if value is not None}

@@ -1,0 +1,163 @@
+"""Any format into any other that can hold it; several files of one kind into one. Nothing is lost without a word."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, cast
+
+from taltool.data.formats.contract import Annotations, Content, Facts, Features, Proposals
+from taltool.data.formats.jsonl import gathered_classes
+from taltool.data.formats.sniffing import for_output, format_named, open_content
+from taltool.data.provenance import Chain, Step
+from taltool.data.records import VideoProposals
+from taltool.errors import DataError, UsageError
+from taltool.reporting import SILENT, Reporter, Task
+
+if TYPE_CHECKING:
+    from taltool.data.features import VideoFeatures
+
+# Root attributes in which two shards of one extraction may differ.
+_OF_A_SHARD = ("shard",)
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What to convert into what. Formats are told by content and by the output's name unless they are given; step is
+    this conversion's link of the provenance chain, None to write no provenance."""
+
+    paths: Sequence[str]
+    output: str
+    source: str | None = None
+    target: str | None = None
+    facts: Facts = field(default_factory=Facts)
+    step: Step | None = None
+
+
+def convert(wanted: Conversion, reporter: Reporter = SILENT) -> None:
+    """Read, join, write, and warn of what is lost.
+
+    Raises UsageError where the target cannot hold the content, DataError for broken input or files that do not fit
+    together.
+    """
+    with contextlib.ExitStack() as files:
+        contents = [files.enter_context(open_content(path, wanted.source, wanted.facts)) for path in wanted.paths]
+        content = joined(contents, wanted.paths)
+        name = wanted.target or for_output(wanted.output, content.kind)
+        target = format_named(name)
+        if content.kind not in target.kinds:
+            raise UsageError(f"--to {name}: it holds {' and '.join(target.kinds)}, the input holds {content.kind}")
+        if not isinstance(content, Annotations):
+            content.provenance = None if wanted.step is None else [*(content.provenance or []), wanted.step]
+        with _tracked(content, reporter):
+            lost = target.write(content, wanted.output, wanted.facts)
+    for note in content.notes:
+        reporter.warn(f"{', '.join(wanted.paths)}: left out {note}")
+    if lost:
+        reporter.warn(f"{wanted.output}: the format {name} does not hold {'; '.join(lost)}")
+
+
+@contextlib.contextmanager
+def _tracked(content: Content, reporter: Reporter) -> Iterator[None]:
+    if not isinstance(content, Features):
+        yield
+        return
+    with reporter.track("convert", len(content.ids)) as task:
+        content.load = _Counted(content.load, task)
+        yield
+
+
+@dataclass(frozen=True)
+class _Counted:
+    load: Any
+    task: Task
+
+    def __call__(self, video_id: str) -> "VideoFeatures":
+        video: VideoFeatures = self.load(video_id)
+        self.task.advance()
+        return video
+
+
+def joined(contents: Sequence[Content], paths: Sequence[str]) -> Content:
+    """One content of all; raises DataError where two hold the same video, kinds mix, or features differ in settings."""
+    if len(contents) == 1:
+        return contents[0]
+    for content, path in zip(contents, paths, strict=True):
+        if content.kind != contents[0].kind:
+            raise DataError(f"{path} holds {content.kind}, {paths[0]} {contents[0].kind}: one kind at a time")
+    notes = [note for content in contents for note in content.notes]
+    if isinstance(contents[0], Features):
+        return _joined_features(cast(Sequence[Features], contents), paths)
+    if isinstance(contents[0], Annotations):
+        return _joined_annotations(cast(Sequence[Annotations], contents), paths, notes)
+    return _joined_proposals(cast(Sequence[Proposals], contents), paths)
+
+
+def _owners(ids: Iterable[Iterable[str]], paths: Sequence[str]) -> dict[str, int]:
+    """Which file each video is in; raises DataError for a video in two."""
+    owners: dict[str, int] = {}
+    for number, (found, path) in enumerate(zip(ids, paths, strict=True)):
+        for video_id in found:
+            if video_id in owners:
+                raise DataError(
+                    f"{path}: video '{video_id}' is in {paths[owners[video_id]]} too; leave one of them out"
+                )
+            owners[video_id] = number
+    return owners
+
+
+def joined_chains(chains: Iterable[Chain | None]) -> Chain:
+    """The steps of all chains, each once, in order."""
+    steps: Chain = []
+    for chain in chains:
+        steps += [step for step in chain or [] if step not in steps]
+    return steps
+
+
+def _joined_proposals(contents: Sequence[Proposals], paths: Sequence[str]) -> Proposals:
+    read = [list(content.videos) for content in contents]
+    _owners(([video.video_id for video in videos] for videos in read), paths)
+    every: list[VideoProposals] = [video for videos in read for video in videos]
+    listed = [content.classes for content in contents if content.classes is not None]
+    classes = list(dict.fromkeys(name for names in [*listed, gathered_classes(every) or []] for name in names))
+    chain = joined_chains(content.provenance for content in contents)
+    notes = [note for content in contents for note in content.notes]
+    return Proposals(every, classes or None, len(every), chain, notes)
+
+
+def _joined_annotations(contents: Sequence[Annotations], paths: Sequence[str], notes: list[str]) -> Annotations:
+    _owners((content.database for content in contents), paths)
+    document = dict(contents[0].document)
+    document["database"] = {key: entry for content in contents for key, entry in content.database.items()}
+    for content, path in zip(contents[1:], paths[1:], strict=True):
+        other = [key for key, value in content.document.items() if key != "database" and value != document.get(key)]
+        if other:
+            notes.append(f"{', '.join(other)} of {path}")
+    return Annotations(document, notes)
+
+
+def _joined_features(contents: Sequence[Features], paths: Sequence[str]) -> Features:
+    owners = _owners((content.ids for content in contents), paths)
+    first = _settings(contents[0])
+    for content, path in zip(contents[1:], paths[1:], strict=True):
+        theirs = _settings(content)
+        for name in sorted({*first, *theirs}):
+            if theirs.get(name) != first.get(name):
+                raise DataError(
+                    f"{path}: {name} is {theirs.get(name)}, in {paths[0]} it is {first.get(name)}; "
+                    "only files of one extraction can be joined"
+                )
+    return replace(
+        contents[0],
+        ids=sorted(owners),
+        shape=lambda video_id: contents[owners[video_id]].shape(video_id),
+        clock=lambda video_id: contents[owners[video_id]].clock(video_id),
+        load=lambda video_id: contents[owners[video_id]].load(video_id),
+        provenance=joined_chains(content.provenance for content in contents),
+    )
+
+
+def _settings(content: Features) -> dict[str, str]:
+    """What must be equal in files that are joined, as text."""
+    kept = {name: str(value) for name, value in content.attributes.items() if name not in _OF_A_SHARD}
+    channels = {str(content.shape(video_id)[1]) for video_id in content.ids[:1]}
+    return kept | {"streams": str(content.streams), "number of channels": ", ".join(channels)}

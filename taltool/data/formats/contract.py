@@ -1,0 +1,128 @@
+"""What a file format is: it recognises its files, reads one of three kinds of content, and writes them.
+
+A format registers itself in its file of this folder:
+
+    @FORMATS.register("csv")
+    class Csv(Format):
+        summary = "one row per segment"
+        kinds = ("proposals", "annotations")
+        ...
+
+`read` is a context manager, so that a content may be read lazily while its file is open. `write` returns what the
+layout could not hold, in words, for the user to hear.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from taltool.data.clock import FeatureClock
+from taltool.data.provenance import Chain
+from taltool.data.records import VideoProposals
+
+if TYPE_CHECKING:
+    from taltool.data.features import VideoFeatures
+
+Kind = Literal["proposals", "annotations", "features"]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the user says because the files do not.
+
+    score: that of proposals without one; clock: any of fps, stride, window, offset, for features; durations: video id
+    -> seconds; subset: of annotations without one; classes: label -> number, where a file has only numbers;
+    drop_invalid: leave out segments that end before they start.
+    """
+
+    score: float | None = None
+    clock: Mapping[str, float] = field(default_factory=dict)
+    durations: Mapping[str, float] = field(default_factory=dict)
+    subset: str | None = None
+    classes: Mapping[str, int] | None = None
+    drop_invalid: bool = False
+
+
+@dataclass
+class Proposals:
+    """Proposals of many videos, to be iterated once.
+
+    classes: the label names if all are known before the first video; notes: what reading left out, in words, complete
+    after the iteration.
+    """
+
+    videos: Iterable[VideoProposals]
+    classes: list[str] | None = None
+    num_videos: int | None = None
+    provenance: Chain | None = None
+    notes: list[str] = field(default_factory=list)
+    kind: ClassVar[Kind] = "proposals"
+
+
+@dataclass
+class Annotations:
+    """Ground truth as a document in the ActivityNet layout, in which a video may lack duration and subset."""
+
+    document: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+    kind: ClassVar[Kind] = "annotations"
+
+    @property
+    def database(self) -> dict[str, dict[str, Any]]:
+        """Video id -> {duration, subset, annotations: [{segment, label}], ...}."""
+        database: dict[str, dict[str, Any]] = self.document["database"]
+        return database
+
+
+@dataclass
+class Features:
+    """Feature sequences of many videos; values are read when `load` is called, shapes and clocks without them."""
+
+    ids: list[str]
+    shape: Callable[[str], tuple[int, int]]
+    clock: Callable[[str], FeatureClock]
+    load: Callable[[str], "VideoFeatures"]
+    attributes: dict[str, Any] = field(default_factory=dict)
+    streams: dict[str, tuple[int, int]] = field(default_factory=dict)
+    provenance: Chain | None = None
+    notes: list[str] = field(default_factory=list)
+    kind: ClassVar[Kind] = "features"
+
+
+Content = Proposals | Annotations | Features
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The beginning of a file: its first bytes (gzip undone), or for a folder the suffixes of the files in it."""
+
+    path: str
+    head: bytes = b""
+    suffixes: frozenset[str] = frozenset()
+
+    def first_line(self) -> str:
+        """The first line that is not blank, as far as it was read."""
+        text = self.head.decode("utf-8-sig", "replace").lstrip()
+        return text.partition("\n")[0]
+
+
+class Format(ABC):
+    """One layout of files (or folders). kinds: what it can hold; suffixes: file names that ask for it."""
+
+    summary: ClassVar[str]
+    kinds: ClassVar[tuple[Kind, ...]]
+    suffixes: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def recognises(self, opening: Opening) -> bool:
+        """Whether a file with this beginning is in this layout; at most one format may say so."""
+
+    @abstractmethod
+    def read(self, path: str, facts: Facts) -> AbstractContextManager[Content]:
+        """Open the content of `path`; raises DataError naming file and line or video."""
+
+    @abstractmethod
+    def write(self, content: Any, path: str, facts: Facts) -> list[str]:
+        """Write `content`, of one of `kinds`, to `path`; return what is lost, one phrase each."""

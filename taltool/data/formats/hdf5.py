@@ -1,0 +1,55 @@
+"""Feature files: HDF5 with one dataset per video; see taltool-features(5)."""
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from taltool.data.features import ClockFacts, FeatureFile, FeatureWriter, VideoFeatures
+from taltool.data.formats import FORMATS
+from taltool.data.formats.contract import Facts, Features, Format, Opening
+
+_MAGIC = b"\x89HDF\r\n\x1a\n"
+# Root attributes that the writer enters itself, and attributes of a video that its clock holds.
+_WRITTEN = ("format", "version", "streams", "provenance")
+_CLOCK = ("fps", "stride", "window", "offset", "duration", "complete")
+
+
+@FORMATS.register("hdf5")
+class Hdf5(Format):
+    """taltool's own features, and the field's files, whose clock `facts` completes."""
+
+    summary = "HDF5, one (T, C) dataset per video, with its clock"
+    kinds = ("features",)
+    suffixes = (".h5", ".hdf5", ".hdf")
+
+    def recognises(self, opening: Opening) -> bool:
+        """The signature of HDF5."""
+        return opening.head.startswith(_MAGIC)
+
+    @contextlib.contextmanager
+    def read(self, path: str, facts: Facts) -> Iterator[Features]:
+        """Read video by video."""
+        with FeatureFile(path, ClockFacts(**facts.clock), facts.durations) as file:
+            yield Features(
+                file.ids,
+                file.shape,
+                file.clock,
+                lambda video_id: _video(file, video_id),
+                {name: value for name, value in file.attributes.items() if name not in _WRITTEN},
+                file.streams,
+                file.provenance,
+            )
+
+    def write(self, content: Features, path: str, facts: Facts) -> list[str]:
+        """Nothing is lost."""
+        with FeatureWriter(path, content.attributes, content.streams or None, content.provenance) as writer:
+            for video_id in content.ids:
+                writer.write(content.load(video_id))
+        return []
+
+
+def _video(file: FeatureFile, video_id: str) -> VideoFeatures:
+    kept = {name: value for name, value in file.video_attributes(video_id).items() if name not in _CLOCK}
+    dtype = np.float16 if file.dtype(video_id) == np.float16 else np.float32
+    return VideoFeatures(video_id, file.read(video_id).astype(dtype, copy=False), file.clock(video_id), kept)

@@ -1,0 +1,89 @@
+"""Features as a folder of NumPy files, one (T, C) array per video, ID.npy; their clock is nowhere."""
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taltool.data.clock import FeatureClock
+from taltool.data.features import VideoFeatures, clock_from
+from taltool.data.formats import FORMATS
+from taltool.data.formats.contract import Facts, Features, Format, Opening
+from taltool.data.formats.tables import new_folder
+from taltool.errors import DataError
+
+
+@FORMATS.register("npy")
+class Npy(Format):
+    """What many extractors of the field write."""
+
+    summary = "a folder of ID.npy, one (T, C) array per video"
+    kinds = ("features",)
+    suffixes = ("",)
+
+    def recognises(self, opening: Opening) -> bool:
+        """A folder with arrays."""
+        return ".npy" in opening.suffixes
+
+    def read(self, path: str, facts: Facts) -> contextlib.AbstractContextManager[Features]:
+        """Read video by video; the clock comes from `facts`."""
+        folder = _Folder(Path(path), facts)
+        return contextlib.nullcontext(Features(sorted(folder.files), folder.shape, folder.clock, folder.load))
+
+    def write(self, content: Features, path: str, facts: Facts) -> list[str]:
+        """Lost: clocks, and all attributes."""
+        settings: set[str] = set()
+        with new_folder(path) as folder:
+            for video_id in content.ids:
+                video = content.load(video_id)
+                file = folder / f"{video_id}.npy"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                np.save(file, video.values, allow_pickle=False)
+                clock = video.clock
+                settings.add(
+                    f"fps {clock.fps:g}, stride {clock.stride:g}, window {clock.window:g}, offset {clock.offset:g}"
+                )
+        lost = [f"the clocks ({'; '.join(sorted(settings)[:3])}{'; ...' if len(settings) > 3 else ''}) and durations"]
+        return lost + ["the attributes"] * bool(content.attributes) + ["the provenance"] * bool(content.provenance)
+
+
+class _Folder:
+    """The arrays below a folder; a video id is the path below it without .npy."""
+
+    def __init__(self, path: Path, facts: Facts) -> None:
+        self.path, self.facts = path, facts
+        self.files = {file.relative_to(path).with_suffix("").as_posix(): file for file in path.rglob("*.npy")}
+        if not self.files:
+            raise DataError(f"{path}: no *.npy in it")
+
+    def array(self, video_id: str) -> NDArray[np.floating]:
+        """The array, mapped into memory."""
+        file = self.files[video_id]
+        try:
+            values = np.load(file, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            raise DataError(f"{file}: not an array of numbers ({error})") from error
+        if values.ndim != 2 or values.dtype.kind not in "fiu" or 0 in values.shape:
+            raise DataError(f"{file}: expected numbers of shape (T, C), found {values.dtype} {values.shape}")
+        found: NDArray[np.floating] = values
+        return found
+
+    def shape(self, video_id: str) -> tuple[int, int]:
+        length, channels = self.array(video_id).shape
+        return length, channels
+
+    def clock(self, video_id: str) -> FeatureClock:
+        length, _ = self.shape(video_id)
+        return clock_from(self.facts.clock, length, self.facts.durations.get(video_id), str(self.files[video_id]))
+
+    def load(self, video_id: str) -> VideoFeatures:
+        values = np.array(self.array(video_id))
+        if values.dtype not in (np.float16, np.float32):
+            values = values.astype(np.float32)
+        if not np.isfinite(values).all():
+            row, column = np.argwhere(~np.isfinite(values))[0]
+            raise DataError(
+                f"{self.files[video_id]}: snippet {row}, channel {column} is {values[row, column]}; extract it again"
+            )
+        return VideoFeatures(video_id, values, self.clock(video_id), {"source": self.files[video_id].name})

@@ -1,0 +1,76 @@
+"""The THUMOS14 annotations: a folder with one text file per class, `video start end` in seconds per line.
+
+The files are named CLASS_val.txt and CLASS_test.txt; the ending says the subset, validation or testing.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from taltool.data.formats import FORMATS
+from taltool.data.formats.contract import Annotations, Facts, Format, Opening
+from taltool.data.formats.tables import (
+    Row,
+    annotation_rows,
+    lost_annotations,
+    new_folder,
+    segment,
+    to_annotations,
+    valid,
+)
+from taltool.errors import DataError
+
+_SUBSETS = {"_val": "validation", "_test": "testing"}
+
+
+@FORMATS.register("thumos14")
+class Thumos14(Format):
+    """Class and subset stand in the file names; durations are nowhere."""
+
+    summary = "a folder of CLASS_val.txt and CLASS_test.txt, `video start end` per line"
+    kinds = ("annotations",)
+
+    def recognises(self, opening: Opening) -> bool:
+        """A folder with text files."""
+        return ".txt" in opening.suffixes
+
+    def read(self, path: str, facts: Facts) -> contextlib.AbstractContextManager[Annotations]:
+        """Read every *.txt of the folder, classes in alphabetical order."""
+        files = sorted(Path(path).glob("*.txt"))
+        if not files:
+            raise DataError(f"{path}: no *.txt in it; expected a folder with one text file per class")
+        notes: list[str] = []
+        rows = valid([row for file in files for row in _rows(file)], facts, notes)
+        content = to_annotations(sorted(rows, key=lambda row: row.video_id), facts, "from THUMOS14 text files")
+        content.notes = notes
+        return contextlib.nullcontext(content)
+
+    def write(self, content: Annotations, path: str, facts: Facts) -> list[str]:
+        """Lost: durations, videos without annotations, and subsets other than validation and testing."""
+        endings = {subset: ending for ending, subset in _SUBSETS.items()}
+        files: dict[str, list[str]] = {}
+        for row in annotation_rows(content):
+            name = f"{row.label}{endings.get(row.subset or '', '')}.txt"
+            if "/" in name or any(character.isspace() for character in row.video_id):
+                raise DataError(f"{path}: label '{row.label}' of video '{row.video_id}' does not fit into this format")
+            files.setdefault(name, []).append(f"{row.video_id} {row.start!r} {row.end!r}\n")
+        with new_folder(path) as folder:
+            for name, lines in files.items():
+                (folder / name).write_text("".join(lines), encoding="utf-8")
+        subsets = {entry.get("subset") for entry in content.database.values()}
+        return lost_annotations(content, keeps_subset=subsets <= {*_SUBSETS.values(), None})
+
+
+def _rows(file: Path) -> Iterator[Row]:
+    label, subset = file.stem, None
+    for ending, name in _SUBSETS.items():
+        if file.stem.endswith(ending):
+            label, subset = file.stem.removesuffix(ending), name
+    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        words = line.split()
+        if not words:
+            continue
+        where = f"{file}:{number}"
+        if len(words) != 3:
+            raise DataError(f"{where}: expected 'video start end', found '{line.strip()}'")
+        yield Row(words[0], *segment(words[1], words[2], where), label, None, subset, where)
