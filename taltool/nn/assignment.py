@@ -1,0 +1,69 @@
+"""Which ground truth a location, or a boundary position, answers for."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class PaddedTargets(NamedTuple):
+    """Ground truth of B samples as tensors: segments (B, M, 2), labels (B, M) int64, present (B, M) bool; M >= 1."""
+
+    segments: Tensor
+    labels: Tensor
+    present: Tensor
+
+
+class Assignment(NamedTuple):
+    """For each of N locations: positive (B, N) bool, distances (B, N, 2) to both ends of its instance, its label
+    (B, N) int64. Distances and labels are 0 where a location is not positive."""
+
+    positive: Tensor
+    distances: Tensor
+    labels: Tensor
+
+
+def padded_targets(segments: Sequence[Tensor], labels: Sequence[Tensor], device: torch.device) -> PaddedTargets:
+    """Put segments (M_b, 2) and labels (M_b,) of B samples into tensors on `device`."""
+    width = max(1, *(len(own) for own in labels))
+    padded = torch.zeros(len(labels), width, 2)
+    padded_labels = torch.zeros(len(labels), width, dtype=torch.int64)
+    present = torch.zeros(len(labels), width, dtype=torch.bool)
+    for row, (own, own_labels) in enumerate(zip(segments, labels, strict=True)):
+        padded[row, : len(own)], padded_labels[row, : len(own)], present[row, : len(own)] = own, own_labels, True
+    return PaddedTargets(padded.to(device), padded_labels.to(device), present.to(device))
+
+
+def assign_shortest(centres: Tensor, targets: PaddedTargets, bounds: Tensor | None = None) -> Assignment:
+    """Give each location the shortest instance that contains it, both ends included.
+
+    centres (N,) in the unit of the targets. bounds (N, 2), if given: an instance counts only if the larger of its two
+    distances lies in (lower, upper] (FCOS's regression ranges).
+    """
+    starts, ends = targets.segments.unbind(-1)  # (B, M)
+    left, right = centres - starts[..., None], ends[..., None] - centres  # (B, M, N)
+    eligible = (left >= 0) & (right >= 0) & targets.present[..., None]
+    if bounds is not None:
+        reach = torch.maximum(left, right)
+        eligible &= (reach > bounds[:, 0]) & (reach <= bounds[:, 1])
+    lengths = (ends - starts)[..., None].expand_as(left)
+    best = torch.where(eligible, lengths, torch.inf).argmin(1, keepdim=True)  # (B, 1, N)
+    positive = eligible.any(1)
+    distances = torch.stack([left.gather(1, best), right.gather(1, best)], dim=-1).squeeze(1)
+    labels = targets.labels.gather(1, best.squeeze(1))
+    return Assignment(positive, distances * positive[..., None], labels * positive)
+
+
+def boundary_labels(targets: PaddedTargets, length: int, width_div: float = 10.0, min_width: float = 2.0) -> Tensor:
+    """1 on the positions near a start and near an end: (B, 2, length) float.
+
+    Near a boundary b of an instance of length w is round(b - d/2) .. round(b + d/2), d = max(w / width_div, min_width)
+    (AFSD Eq. 7 and its code; halves round to even).
+    """
+    widths = targets.segments[..., 1] - targets.segments[..., 0]
+    reach = (widths / width_div).clamp(min=min_width)[..., None] / 2  # (B, M, 1)
+    first, last = (targets.segments - reach).round(), (targets.segments + reach).round()  # (B, M, 2)
+    positions = torch.arange(length, device=widths.device)[:, None, None, None]
+    near = (positions >= first) & (positions <= last) & targets.present[..., None]  # (length, B, M, 2)
+    return near.any(2).permute(1, 2, 0).float()

@@ -1,0 +1,102 @@
+"""The time axis of a padded batch, and pyramid levels packed behind one another on a single axis.
+
+A network that shares its weights over the levels of a pyramid is usually run once per level. Here the levels stand in
+one sequence with a gap of one position between neighbours,
+
+    level 0 (T), gap, level 1 (T/2), gap, level 2 (T/4) ...
+
+and every convolution of width 3 runs once. Gaps are treated exactly like padding: they are zero after every block, so
+a level sees the same zeros beyond its ends as it would alone, and statistics of norms are taken per level, over valid
+positions only. Padding stands at the end of a sample.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Which of P positions are real: mask (B, 1, P) float of 0 and 1; level (P,) int64 of `num_levels` levels."""
+
+    mask: Tensor
+    level: Tensor
+    num_levels: int
+
+    @classmethod
+    def single(cls, mask: Tensor) -> "Axis":
+        """The axis of one sequence per sample with validity mask (B, T) bool."""
+        return cls(mask[:, None].float(), mask.new_zeros(mask.shape[1], dtype=torch.int64), 1)
+
+    def level_means(self, values: Tensor) -> Tensor:
+        """Means of values (B, G, P) over the valid positions of each level: (B, G, num_levels) float32.
+
+        A level without a valid position gives 0.
+        """
+        membership = F.one_hot(self.level, self.num_levels).to(torch.float32)  # (P, num_levels)
+        with torch.autocast(values.device.type, enabled=False):
+            sums = (values.float() * self.mask) @ membership
+            return sums / (self.mask @ membership).clamp(min=1)
+
+    def spread(self, values: Tensor) -> Tensor:
+        """Values (B, G, num_levels) of levels at each of their positions: (B, G, P)."""
+        return values if self.num_levels == 1 else values[..., self.level]
+
+
+@dataclass(frozen=True)
+class LevelLayout:
+    """Where pyramid levels of the given lengths stand on a packed axis of `size` positions."""
+
+    lengths: tuple[int, ...]
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """The packed position of the first element of each level."""
+        return tuple(sum(self.lengths[:level]) + level for level in range(len(self.lengths)))
+
+    @property
+    def size(self) -> int:
+        """The number P of packed positions, gaps included."""
+        return sum(self.lengths) + len(self.lengths) - 1
+
+    def pack(self, levels: Sequence[Tensor]) -> Tensor:
+        """Levels (B, C, T_l) behind one another with gaps of zero: (B, C, P)."""
+        padded = [F.pad(level, (0, 1)) for level in levels[:-1]]
+        return torch.cat([*padded, levels[-1]], dim=2)
+
+    def unpack(self, packed: Tensor) -> list[Tensor]:
+        """The levels (..., T_l) of a packed tensor (..., P)."""
+        return [packed[..., s : s + n] for s, n in zip(self.starts, self.lengths, strict=True)]
+
+    def level(self, device: torch.device) -> Tensor:
+        """The level (P,) int64 that each packed position belongs to; a gap belongs to the level before it."""
+        spans = torch.tensor([*(n + 1 for n in self.lengths[:-1]), self.lengths[-1]], device=device)
+        return torch.repeat_interleave(torch.arange(len(self.lengths), device=device), spans)
+
+    def locations(self, device: torch.device) -> Tensor:
+        """The packed positions (N,) int64 that are not gaps, in order of levels."""
+        return torch.cat(self.unpack(torch.arange(self.size, device=device)))
+
+    def axis(self, masks: Sequence[Tensor]) -> Axis:
+        """The packed axis of levels whose validity masks are (B, T_l) bool."""
+        packed = self.pack([mask[:, None].float() for mask in masks])
+        return Axis(packed, self.level(packed.device), len(self.lengths))
+
+
+def level_masks(mask: Tensor, levels: int) -> list[Tensor]:
+    """Validity (B, T / 2^l) of the positions of each level: a position is valid if its first snippet is.
+
+    mask (B, T) bool with padding at the end and T divisible by 2^(levels - 1).
+    """
+    return [mask[:, :: 2**level] for level in range(levels)]
+
+
+def padded_to_multiple(features: Tensor, mask: Tensor, multiple: int) -> tuple[Tensor, Tensor]:
+    """Features (B, C, T) and mask (B, T) with padding added at the end until `multiple` divides T."""
+    missing = -mask.shape[1] % multiple
+    if not missing:
+        return features, mask
+    return F.pad(features, (0, missing)), F.pad(mask, (0, missing))

@@ -1,0 +1,84 @@
+"""Losses, element by element in float32; the caller masks, sums and normalises.
+
+Segments are told as distances (..., 2) from a location to the left and to the right, in any unit.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+EPSILON = 1e-6
+
+
+def softmax_focal_loss(logits: Tensor, labels: Tensor, background_alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
+    """-alpha (1 - p)^gamma log p of the true class: (...,) for logits (..., K) and labels (...,) int64.
+
+    Class 0 is background with weight `background_alpha`; actions weigh 1 - background_alpha (Lin et al., "Focal Loss
+    for Dense Object Detection", Eq. 5, with a softmax as in AFSD).
+    """
+    log_p = F.log_softmax(logits.float(), dim=-1).gather(-1, labels[..., None]).squeeze(-1)
+    alpha = torch.where(labels == 0, background_alpha, 1 - background_alpha)
+    return -alpha * (1 - log_p.exp()).clamp(min=0) ** gamma * log_p
+
+
+def distance_tiou(distances: Tensor, targets: Tensor) -> Tensor:
+    """Temporal IoU (...,) in [0, 1] of the segments that distances and targets (..., 2) span around one location.
+
+    Distances may be negative as long as the segments do not turn round; where they do, the overlap is 0.
+    """
+    overlap = torch.minimum(distances, targets).sum(-1).clamp(min=0)
+    union = distances.sum(-1) + targets.sum(-1) - overlap
+    return overlap / union.clamp(min=EPSILON)
+
+
+def tiou_loss(distances: Tensor, targets: Tensor) -> Tensor:
+    """1 - tIoU (...,); equal to the generalised IoU loss, since segments around one location always touch."""
+    return 1 - distance_tiou(distances.float(), targets.float())
+
+
+def offset_loss(kind: str) -> Callable[..., Tensor]:
+    """The elementwise regression loss of that name: "l1" or "smooth_l1" (Huber with threshold 1)."""
+    return {"l1": F.l1_loss, "smooth_l1": F.smooth_l1_loss}[kind]
+
+
+def probability_bce(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Binary cross entropy of probabilities that may reach 0 or 1, elementwise; they are kept 1e-6 away from both."""
+    clamped = probabilities.float().clamp(EPSILON, 1 - EPSILON)
+    return -(labels * clamped.log() + (1 - labels) * (1 - clamped).log())
+
+
+def triplet_margin_loss(anchor: Tensor, positive: Tensor, negative: Tensor, *, squared: bool = False) -> Tensor:
+    """max(d(anchor, positive) - d(anchor, negative) + 1, 0): (...,) for vectors (..., C).
+
+    d is the Euclidean distance, or its square (AFSD Eq. 9).
+    """
+    near, far = anchor.float() - positive.float(), anchor.float() - negative.float()
+    if squared:
+        return (near.square().sum(-1) - far.square().sum(-1) + 1).clamp(min=0)
+    # The root's gradient at 0 is infinite; PyTorch's own triplet loss adds the same epsilon to the difference.
+    return ((near + EPSILON).norm(dim=-1) - (far + EPSILON).norm(dim=-1) + 1).clamp(min=0)
+
+
+def centerness(targets: Tensor) -> Tensor:
+    """sqrt(min / max) (...,) of the two target distances (..., 2): 1 in the middle of a segment (FCOS, Eq. 3)."""
+    targets = targets.clamp(min=0)
+    return (targets.amin(-1) / targets.amax(-1).clamp(min=EPSILON)).sqrt()
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """The mean (B,) of values (B, ...) where the equally shaped mask is true; 0, attached, where it nowhere is."""
+    weights = mask.to(values.dtype).flatten(1)
+    return (values.flatten(1) * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
+def normalised_sum(values: Tensor, mask: Tensor, count: Tensor, *, per_sample: bool) -> Tensor:
+    """The scalar sum of values (B, N) under mask (B, N) over max(count, 1), count (B,).
+
+    per_sample: every sample by its own count, then the mean over samples; otherwise all samples by the common count.
+    """
+    sums = torch.where(mask, values, 0).sum(1)
+    if per_sample:
+        return (sums / count.clamp(min=1)).mean()
+    return sums.sum() / count.sum().clamp(min=1)
