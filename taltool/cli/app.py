@@ -9,7 +9,7 @@ import typer
 from taltool.cli.main import guarded
 
 # Files of this folder that are no commands.
-_SHARED = ("app", "arguments", "console", "main")
+_SHARED = ("app", "arguments", "console", "evaluate_report", "main", "tables")
 # The order of the pipeline; a command that is not listed comes after these, by name.
 _ORDER = ("extract", "train", "predict", "nms", "label", "fuse", "evaluate", "diagnose", "plot", "convert")
 

@@ -45,7 +45,7 @@ def _part(part: str, where: str) -> list[Decimal]:
         raise UsageError(f"{where}: '{part}' is not start:stop:step, such as 0.3:0.7:0.1")
     start, stop, step = numbers
     if step <= 0 or stop < start:
-        hint = f" (did you mean {start}:{step}:{stop}?)" if start < step and 0 < stop else ""
+        hint = f" (did you mean {start}:{step}:{stop}?)" if start < step and stop > 0 else ""
         raise UsageError(f"{where}: a range is start:stop:step with start <= stop and a positive step{hint}")
     count = int((stop - start) / step) + 1
     if count > 1000:
