@@ -1,9 +1,12 @@
 """Any format into any other that can hold it; several files of one kind into one. Nothing is lost without a word."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from taltool.data.formats.contract import Annotations, Content, Facts, Features, Proposals
 from taltool.data.formats.jsonl import gathered_classes
@@ -12,9 +15,6 @@ from taltool.data.provenance import Chain, Step
 from taltool.data.records import VideoProposals
 from taltool.errors import DataError, UsageError
 from taltool.reporting import SILENT, Reporter, Task
-
-if TYPE_CHECKING:
-    from taltool.data.features import VideoFeatures
 
 # Root attributes in which two shards of one extraction may differ.
 _OF_A_SHARD = ("shard",)
@@ -62,19 +62,21 @@ def _tracked(content: Content, reporter: Reporter) -> Iterator[None]:
         yield
         return
     with reporter.track("convert", len(content.ids)) as task:
-        content.load = _Counted(content.load, task)
+        content.values = _Counted(content.values, task)
         yield
 
 
 @dataclass(frozen=True)
 class _Counted:
-    load: Any
+    """Values of videos, each of which advances a task."""
+
+    values: Callable[[str], NDArray[np.floating[Any]]]
     task: Task
 
-    def __call__(self, video_id: str) -> "VideoFeatures":
-        video: VideoFeatures = self.load(video_id)
+    def __call__(self, video_id: str) -> NDArray[np.floating[Any]]:
+        values = self.values(video_id)
         self.task.advance()
-        return video
+        return values
 
 
 def joined(contents: Sequence[Content], paths: Sequence[str]) -> Content:
@@ -151,7 +153,8 @@ def _joined_features(contents: Sequence[Features], paths: Sequence[str]) -> Feat
         ids=sorted(owners),
         shape=lambda video_id: contents[owners[video_id]].shape(video_id),
         clock=lambda video_id: contents[owners[video_id]].clock(video_id),
-        load=lambda video_id: contents[owners[video_id]].load(video_id),
+        values=lambda video_id: contents[owners[video_id]].values(video_id),
+        extras=lambda video_id: contents[owners[video_id]].extras(video_id),
         provenance=joined_chains(content.provenance for content in contents),
     )
 

@@ -16,14 +16,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from taltool.data.clock import FeatureClock
 from taltool.data.provenance import Chain
 from taltool.data.records import VideoProposals
-
-if TYPE_CHECKING:
-    from taltool.data.features import VideoFeatures
 
 Kind = Literal["proposals", "annotations", "features"]
 
@@ -78,12 +78,14 @@ class Annotations:
 
 @dataclass
 class Features:
-    """Feature sequences of many videos; values are read when `load` is called, shapes and clocks without them."""
+    """Feature sequences of many videos, asked for by video id: shapes (T, C) and clocks without reading values (T, C);
+    extras are further attributes of a video."""
 
     ids: list[str]
     shape: Callable[[str], tuple[int, int]]
     clock: Callable[[str], FeatureClock]
-    load: Callable[[str], "VideoFeatures"]
+    values: Callable[[str], NDArray[np.floating[Any]]]
+    extras: Callable[[str], Mapping[str, Any]]
     attributes: dict[str, Any] = field(default_factory=dict)
     streams: dict[str, tuple[int, int]] = field(default_factory=dict)
     provenance: Chain | None = None

@@ -2,8 +2,10 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from taltool.data.features import ClockFacts, FeatureFile, FeatureWriter, VideoFeatures
 from taltool.data.formats import FORMATS
@@ -35,7 +37,8 @@ class Hdf5(Format):
                 file.ids,
                 file.shape,
                 file.clock,
-                lambda video_id: _video(file, video_id),
+                lambda video_id: _values(file, video_id),
+                lambda video_id: _extras(file, video_id),
                 {name: value for name, value in file.attributes.items() if name not in _WRITTEN},
                 file.streams,
                 file.provenance,
@@ -45,11 +48,15 @@ class Hdf5(Format):
         """Nothing is lost."""
         with FeatureWriter(path, content.attributes, content.streams or None, content.provenance) as writer:
             for video_id in content.ids:
-                writer.write(content.load(video_id))
+                values, clock = content.values(video_id), content.clock(video_id)
+                writer.write(VideoFeatures(video_id, values, clock, content.extras(video_id)))
         return []
 
 
-def _video(file: FeatureFile, video_id: str) -> VideoFeatures:
-    kept = {name: value for name, value in file.video_attributes(video_id).items() if name not in _CLOCK}
+def _values(file: FeatureFile, video_id: str) -> NDArray[np.floating[Any]]:
     dtype = np.float16 if file.dtype(video_id) == np.float16 else np.float32
-    return VideoFeatures(video_id, file.read(video_id).astype(dtype, copy=False), file.clock(video_id), kept)
+    return file.read(video_id).astype(dtype, copy=False)
+
+
+def _extras(file: FeatureFile, video_id: str) -> dict[str, Any]:
+    return {name: value for name, value in file.video_attributes(video_id).items() if name not in _CLOCK}

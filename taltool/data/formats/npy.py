@@ -2,12 +2,13 @@
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from taltool.data.clock import FeatureClock
-from taltool.data.features import VideoFeatures, clock_from
+from taltool.data.features import clock_from
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Facts, Features, Format, Opening
 from taltool.data.formats.tables import new_folder
@@ -29,18 +30,19 @@ class Npy(Format):
     def read(self, path: str, facts: Facts) -> contextlib.AbstractContextManager[Features]:
         """Read video by video; the clock comes from `facts`."""
         folder = _Folder(Path(path), facts)
-        return contextlib.nullcontext(Features(sorted(folder.files), folder.shape, folder.clock, folder.load))
+        return contextlib.nullcontext(
+            Features(sorted(folder.files), folder.shape, folder.clock, folder.values, folder.extras)
+        )
 
     def write(self, content: Features, path: str, facts: Facts) -> list[str]:
         """Lost: clocks, and all attributes."""
         settings: set[str] = set()
         with new_folder(path) as folder:
             for video_id in content.ids:
-                video = content.load(video_id)
                 file = folder / f"{video_id}.npy"
                 file.parent.mkdir(parents=True, exist_ok=True)
-                np.save(file, video.values, allow_pickle=False)
-                clock = video.clock
+                np.save(file, content.values(video_id), allow_pickle=False)
+                clock = content.clock(video_id)
                 settings.add(
                     f"fps {clock.fps:g}, stride {clock.stride:g}, window {clock.window:g}, offset {clock.offset:g}"
                 )
@@ -57,7 +59,7 @@ class _Folder:
         if not self.files:
             raise DataError(f"{path}: no *.npy in it")
 
-    def array(self, video_id: str) -> NDArray[np.floating]:
+    def array(self, video_id: str) -> NDArray[np.floating[Any]]:
         """The array, mapped into memory."""
         file = self.files[video_id]
         try:
@@ -66,7 +68,7 @@ class _Folder:
             raise DataError(f"{file}: not an array of numbers ({error})") from error
         if values.ndim != 2 or values.dtype.kind not in "fiu" or 0 in values.shape:
             raise DataError(f"{file}: expected numbers of shape (T, C), found {values.dtype} {values.shape}")
-        found: NDArray[np.floating] = values
+        found: NDArray[np.floating[Any]] = values
         return found
 
     def shape(self, video_id: str) -> tuple[int, int]:
@@ -77,7 +79,7 @@ class _Folder:
         length, _ = self.shape(video_id)
         return clock_from(self.facts.clock, length, self.facts.durations.get(video_id), str(self.files[video_id]))
 
-    def load(self, video_id: str) -> VideoFeatures:
+    def values(self, video_id: str) -> NDArray[np.floating[Any]]:
         values = np.array(self.array(video_id))
         if values.dtype not in (np.float16, np.float32):
             values = values.astype(np.float32)
@@ -86,4 +88,7 @@ class _Folder:
             raise DataError(
                 f"{self.files[video_id]}: snippet {row}, channel {column} is {values[row, column]}; extract it again"
             )
-        return VideoFeatures(video_id, values, self.clock(video_id), {"source": self.files[video_id].name})
+        return values
+
+    def extras(self, video_id: str) -> dict[str, Any]:
+        return {"source": self.files[video_id].name}

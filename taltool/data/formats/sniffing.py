@@ -39,8 +39,9 @@ def sniff(path: str) -> str:
         return found[0]
     if not start.head and not start.suffixes:
         raise DataError(f"{path}: empty (did the command before it fail?)")
-    seen = f"it may be {' or '.join(found)}" if found else "its beginning looks like no format known"
-    raise DataError(f"{path}: cannot tell what this is: {seen}; say it with --from ({', '.join(FORMATS.names())})")
+    seen = f"it may be {' or '.join(found)}" if found else "its beginning looks like no known format"
+    known = ", ".join(FORMATS.names())
+    raise DataError(f"{path}: cannot tell what this is: {seen} ({known}); convert it with --from FORMAT")
 
 
 def for_output(path: str, kind: str) -> str:

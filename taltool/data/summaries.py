@@ -1,0 +1,199 @@
+"""What is in a file, whatever its kind: counts, classes, durations, clocks, quantiles of scores, provenance."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from taltool.data.checkpoints import KEY, CheckpointHeader, read_tensor_table
+from taltool.data.files import open_input
+from taltool.data.formats.contract import Annotations, Content, Facts, Features, Opening, Proposals
+from taltool.data.formats.sniffing import beginning, open_content
+from taltool.errors import DataError
+
+Summary = dict[str, Any]
+_MOST_CLOCKS = 5
+_QUANTILES = {"min": 0.0, "25%": 0.25, "median": 0.5, "75%": 0.75, "max": 1.0}
+
+
+def kind_of(path: str) -> str:
+    """`checkpoint`, `metrics`, or `content` for whatever the formats know; told by content."""
+    start = beginning(path)
+    if _is_safetensors(start):
+        return "checkpoint"
+    return "metrics" if _is_journal(start) else "content"
+
+
+def _is_safetensors(start: Opening) -> bool:
+    """Eight bytes of length, then JSON."""
+    length = int.from_bytes(start.head[:8], "little")
+    return start.head[8:9] == b"{" and 2 <= length < 1 << 32
+
+
+def _is_journal(start: Opening) -> bool:
+    try:
+        first = orjson.loads(start.first_line())
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(first, dict) and "epoch" in first
+
+
+def summarize(path: str, score: float | None = None) -> Summary:
+    """Named facts on the file at `path`, ready for JSON; `score` stands in for missing scores of proposals.
+
+    Raises DataError for a file that is broken, or of no known kind.
+    """
+    kind = kind_of(path)
+    if kind == "checkpoint":
+        return {"file": path, **_checkpoint(path)}
+    if kind == "metrics":
+        return {"file": path, **_metrics(path)}
+    with open_content(path, facts=Facts(score=score)) as content:
+        return {"file": path, "kind": content.kind, **_content(content)}
+
+
+def _content(content: Content) -> Summary:
+    if isinstance(content, Proposals):
+        return _proposals(content)
+    return _annotations(content) if isinstance(content, Annotations) else _features(content)
+
+
+def quantiles(values: Sequence[float] | np.ndarray) -> dict[str, float]:
+    """Five quantiles by name; empty where there are no values."""
+    if not len(values):
+        return {}
+    return dict(zip(_QUANTILES, map(float, np.quantile(values, list(_QUANTILES.values()))), strict=True))
+
+
+def _proposals(content: Proposals) -> Summary:
+    videos = list(content.videos)
+    counts = [len(video) for video in videos]
+    segments = np.concatenate([video.segments for video in videos]) if videos else np.empty((0, 2))
+    used = Counter(name for video in videos for name in _label_names(video))
+    durations = [video.duration for video in videos if video.duration is not None]
+    return {
+        "videos": len(videos),
+        "proposals": sum(counts),
+        "proposals_per_video": quantiles(counts),
+        "classes": len(used) if used else None,
+        "proposals_of_class": dict(sorted(used.items())),
+        "videos_with_duration": len(durations),
+        "hours": sum(durations) / 3600 if durations else None,
+        "seconds_per_proposal": quantiles(segments[:, 1] - segments[:, 0]),
+        "score": quantiles(np.concatenate([video.scores for video in videos]) if videos else []),
+        "provenance": content.provenance or [],
+    }
+
+
+def _label_names(video: Any) -> Iterable[str]:
+    if video.labels is None:
+        return ()
+    names = video.names.names
+    return (names[number] for number in video.labels.tolist())
+
+
+def _annotations(content: Annotations) -> Summary:
+    entries = list(content.database.values())
+    annotations = [each for entry in entries for each in entry.get("annotations") or []]
+    durations = [entry["duration"] for entry in entries if "duration" in entry]
+    lengths = [each["segment"][1] - each["segment"][0] for each in annotations]
+    classes = Counter(each["label"] for each in annotations)
+    return {
+        "version": content.document.get("version"),
+        "videos": len(entries),
+        "instances": len(annotations),
+        "subsets": {name: _subset(entries, name) for name in dict.fromkeys(entry.get("subset") for entry in entries)},
+        "classes": len(classes),
+        "instances_of_class": dict(sorted(classes.items())),
+        "hours": sum(durations) / 3600 if durations else None,
+        "seconds_per_video": quantiles(durations),
+        "seconds_per_instance": quantiles(lengths),
+        "instances_per_video": quantiles([len(entry.get("annotations") or []) for entry in entries]),
+    }
+
+
+def _subset(entries: list[dict[str, Any]], name: str | None) -> dict[str, int]:
+    chosen = [entry for entry in entries if entry.get("subset") == name]
+    annotations = [each for entry in chosen for each in entry.get("annotations") or []]
+    return {
+        "videos": len(chosen),
+        "instances": len(annotations),
+        "classes": len({each["label"] for each in annotations}),
+    }
+
+
+def _features(content: Features) -> Summary:
+    shapes = {video_id: content.shape(video_id) for video_id in content.ids}
+    clocks = {video_id: _clock(content, video_id) for video_id in content.ids}
+    durations = [clock.duration for clock in clocks.values() if clock is not None]
+    known = Counter(_described(clock) for clock in clocks.values())
+    return {
+        "videos": len(shapes),
+        "channels": sorted({channels for _, channels in shapes.values()}),
+        "snippets": sum(length for length, _ in shapes.values()),
+        "snippets_per_video": quantiles([length for length, _ in shapes.values()]),
+        "clock": {text: f"{count} videos" for text, count in known.most_common(_MOST_CLOCKS)},
+        "hours": sum(durations) / 3600 if durations else None,
+        "seconds_per_video": quantiles(durations),
+        "streams": content.streams,
+        "attributes": content.attributes,
+        "provenance": content.provenance or [],
+    }
+
+
+def _clock(content: Features, video_id: str) -> Any:
+    try:
+        return content.clock(video_id)
+    except DataError:
+        return None
+
+
+def _described(clock: Any) -> str:
+    if clock is None:
+        return "unknown"
+    return f"fps {clock.fps:g}, stride {clock.stride:g}, window {clock.window:g}, offset {clock.offset:g}"
+
+
+def _checkpoint(path: str) -> Summary:
+    table = read_tensor_table(path)
+    metadata = table.pop("__metadata__", None) or {}
+    sizes = [int(np.prod(tensor["shape"])) for tensor in table.values()]
+    found: Summary = {
+        "kind": "checkpoint",
+        "bytes": Path(path).stat().st_size,
+        "tensors": len(table),
+        "parameters": sum(sizes),
+        "number_types": dict(Counter(tensor["dtype"] for tensor in table.values())),
+    }
+    if KEY not in metadata:
+        return found | {"metadata": metadata}
+    header = CheckpointHeader.from_metadata(metadata, path)
+    facts = {name: value for name, value in vars(header).items() if name not in ("provenance", "version")}
+    return found | facts | {"provenance": header.provenance or []}
+
+
+def read_journal(path: str) -> list[dict[str, Any]]:
+    """The lines of a training's measurements; raises DataError, naming the line, for one that is not whole."""
+    rows = []
+    with open_input(path) as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                rows.append(orjson.loads(line))
+            except orjson.JSONDecodeError as error:
+                raise DataError(f"{path}:{number}: not JSON ({error}); the training was cut short here") from error
+    return rows
+
+
+def _metrics(path: str) -> Summary:
+    rows = read_journal(path)
+    last = rows[-1]
+    validations = [row["validation"] for row in rows if isinstance(row.get("validation"), dict)]
+    found: Summary = {"kind": "metrics", "rows": len(rows), "last": last}
+    for name, choose in (("loss", min), ("mAP", max)):
+        values = [each[name] for each in validations if each.get(name) is not None]
+        if values:
+            found[f"best_validation_{name}"] = choose(values)
+    return found
