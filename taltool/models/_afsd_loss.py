@@ -33,18 +33,17 @@ if TYPE_CHECKING:
 Terms = dict[str, Tensor]
 
 
-def level_bounds(lengths: Tensor, level: Tensor) -> Tensor:
+def level_bounds(level: Tensor, stride: Tensor) -> Tensor:
     """Bounds (N, 2), lower exclusive and upper inclusive, on the larger distance that a location may have to cover.
 
-    lengths () is the clip in frames, level (N,) int64. Six levels over 768 frames have the authors' (0, 30], (15, 60],
-    (30, 120], (60, 240], (96, 768], (256, 768]; other sizes follow in proportion.
+    level (N,) int64 and the level's stride (N,), in whose unit the bounds are. About one to four strides; the two
+    highest levels take everything that is longer. Six levels over 96 snippets of 8 frames have thus the bounds of the
+    authors' ActivityNet code, in frames (0, 30], (15, 60], (30, 120], (60, 240], (96, 768], (256, 768].
     """
     top = int(level.max())
-    upper = lengths * (30 / 768) * 2.0 ** (level - top + 5)
-    lower = torch.where(level == 0, 0.0, upper / 4)
-    lower = torch.where((level == top - 1) & (level > 0), lengths / 8, lower)
-    lower = torch.where((level == top) & (level > 0), lengths / 3, lower)
-    return torch.stack([lower, torch.where(level >= top - 1, lengths, upper)], dim=-1)
+    lower = torch.where(level == top - 1, 0.75, torch.where(level == top, 1.0, 0.9375))
+    upper = torch.where(level >= top - 1, torch.inf, 3.75)
+    return torch.stack([torch.where(level == 0, 0.0, lower) * stride, upper * stride], dim=-1)
 
 
 def refined_distances(distances: Tensor, offsets: Tensor) -> Tensor:
@@ -57,11 +56,11 @@ def offset_targets(distances: Tensor, targets: Tensor) -> Tensor:
     return (targets - distances) / (0.5 * distances.sum(-1, keepdim=True)).clamp(min=EPSILON)
 
 
-def detection_terms(outputs: Outputs, targets: PaddedTargets, config: "AFSDConfig", clip_frames: int) -> Terms:
-    """Eq. 11: focal classification, tIoU and offset regression, quality, of a batch; clip_frames bounds the levels."""
+def detection_terms(outputs: Outputs, targets: PaddedTargets, config: "AFSDConfig") -> Terms:
+    """Eq. 11: focal classification, tIoU and offset regression, quality, of a batch."""
     distances, valid = outputs["distances"], outputs["valid"]
-    clip = distances.new_tensor(float(clip_frames))
-    bounds = level_bounds(clip, outputs["level"]) if config.level_bounds else None
+    stride = config.frames_per_snippet * 2.0 ** outputs["level"]
+    bounds = level_bounds(outputs["level"], stride) if config.level_bounds else None
     assigned = assign_shortest(outputs["centres"], targets, bounds)
     positive = assigned.positive & valid
     tious = distance_tiou(distances.detach(), assigned.distances)

@@ -149,7 +149,7 @@ class AFSD(Model):
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """Eq. 11 and the activation term of Eq. 10; the triplet needs spliced clips, see `training_loss`."""
         padded = self._in_frames(targets, outputs["distances"].device)
-        terms = self._detection(outputs, padded)
+        terms = detection_terms(outputs, padded, self.config)
         if "act" in self.consistency:
             terms |= activation_terms(outputs, padded, outputs["mask"], self.config)
         return terms
@@ -160,12 +160,9 @@ class AFSD(Model):
             return self._consistency_loss(batch)
         outputs = self(batch.features, batch.mask)
         if phase == "detection":
-            return self._detection(outputs, self._in_frames(batch.targets, batch.features.device))
+            return detection_terms(outputs, self._in_frames(batch.targets, batch.features.device), self.config)
         terms = self.loss(outputs, batch.targets)
         return terms | self._contrast(batch) if "trip" in self.consistency else terms
-
-    def _detection(self, outputs: Outputs, targets: PaddedTargets) -> dict[str, Tensor]:
-        return detection_terms(outputs, targets, self.config, self.length * self.config.frames_per_snippet)
 
     def _consistency_loss(self, batch: Batch) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
