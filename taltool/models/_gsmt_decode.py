@@ -1,0 +1,60 @@
+"""From GSMT's two branches to scored segments: all snippets, thresholds and samples at once."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from taltool.models.contract import Candidates, Outputs
+from taltool.nn.runs import Runs, run_maxima, run_means, runs, spans
+
+if TYPE_CHECKING:
+    from taltool.models.gsmt import GSMTConfig
+
+PADDED = -1.0
+
+
+def decoded(config: "GSMTConfig", outputs: Outputs, mask: Tensor, is_class_agnostic: bool) -> list[Candidates]:
+    """The candidates of each sample; labels None where `is_class_agnostic`."""
+    probabilities = outputs["class_logits"].float().softmax(dim=1)[:, :-1]  # (B, K, T)
+    if config.mask_branch:
+        masks = outputs["mask_logits"].float().sigmoid() * mask[:, None]
+        rows, weights, labels = best_snippets(probabilities, masks, mask, config.top_snippets)
+    else:
+        rows = probabilities * mask[:, None]
+        weights = torch.ones(rows.shape[:2], device=rows.device)
+        labels = torch.arange(rows.shape[1], device=rows.device).expand(rows.shape[:2])
+    found, peaks = activated(config, rows.flatten(0, 1))  # Runs in rows (B * R)
+    scores = peaks * weights.flatten()[found.rows]
+    sample, label = found.rows // rows.shape[1], labels.flatten()[found.rows]
+    good = scores > 0
+    return [_sample(found, scores, label, good & (sample == b), is_class_agnostic) for b in range(len(mask))]
+
+
+def best_snippets(probabilities: Tensor, masks: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The masks (B, R, T), class probabilities (B, R) and labels (B, R) of the best `count` snippets of each sample.
+
+    A snippet's probability is that of its best action. What stands in for missing snippets (padding) has probability 0.
+    """
+    best, labels = probabilities.max(dim=1)  # (B, T)
+    weights, chosen = best.masked_fill(~mask, PADDED).topk(min(count, best.shape[1]), dim=1)
+    rows = masks.gather(1, chosen[..., None].expand(-1, -1, masks.shape[2]))
+    return rows, weights.clamp(min=0), labels.gather(1, chosen)
+
+
+def activated(config: "GSMTConfig", rows: Tensor) -> tuple[Runs, Tensor]:
+    """Where rows (R, T) reach each threshold, as `config.segments` says, and the score (N,) of the row there."""
+    thresholds = torch.tensor(config.thresholds, device=rows.device, dtype=rows.dtype)
+    active = rows[:, None] >= thresholds[:, None]  # (R, thresholds, T)
+    repeated = rows[:, None].expand_as(active).flatten(0, 1)
+    found = (runs if config.segments == "runs" else spans)(active.flatten(0, 1))
+    scores = (run_maxima if config.mask_score == "max" else run_means)(repeated, found)
+    return found._replace(rows=found.rows // len(thresholds)), scores
+
+
+def _sample(found: Runs, scores: Tensor, labels: Tensor, own: Tensor, is_class_agnostic: bool) -> Candidates:
+    """The candidates where `own` (N,): one for each distinct segment and label, with the best score."""
+    keys = torch.stack([found.starts[own], found.ends[own], labels[own]], dim=1)
+    distinct, index = keys.unique(dim=0, return_inverse=True)
+    best = scores.new_zeros(len(distinct)).scatter_reduce_(0, index, scores[own], "amax")
+    return Candidates(distinct[:, :2].to(scores.dtype), best, None if is_class_agnostic else distinct[:, 2])
