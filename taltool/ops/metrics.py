@@ -105,7 +105,10 @@ def match(
 
 
 def ranking(detections: Detections) -> Integers:
-    """The total order (N,) of detections: class, then score down, then video, start and end up."""
+    """The total order (N,) of detections: class, then score down, then video, start and end up.
+
+    Videos compare by id, those that the ground truth does not have after the others.
+    """
     start, end = detections.segments.T
     return np.lexsort((end, start, detections.videos, -detections.scores, detections.labels))
 
