@@ -86,7 +86,7 @@ class Contents:
 
     counted: what entered the numbers; left_out: reason -> what did not; unknown_videos and unknown_labels: what
     entered although the ground truth does not know the video, or (recall only) the label; zero_length: detections
-    that cannot match; labelled: whether any detection carries a label.
+    that cannot match; labelled: whether any detection carries a label; unlabelled: how many that counted do not.
     """
 
     counted: Amount
@@ -95,6 +95,7 @@ class Contents:
     unknown_labels: dict[str, int] = field(default_factory=dict)
     zero_length: int = 0
     labelled: bool = True
+    unlabelled: int = 0
 
 
 def scope(
@@ -170,14 +171,14 @@ def flatten(proposals: Iterable[VideoProposals], within: Scope) -> tuple[Detecti
     strangers = sorted({v.video_id for v in read if v.video_id not in number_of and v.video_id not in within.left_out})
     number_of |= {key: len(within.video_ids) + position for position, key in enumerate(strangers)}
     inside = [video for video in read if video.video_id not in within.left_out]
-    detections = _detections(inside, number_of)
+    names, labels = _under_one_numbering(inside)
+    detections = _detections(inside, labels, number_of)
     left_out = _left_out_videos(read, within)
-    names = inside[0].names if inside else Labels()
-    labels, foreign, unknown = _class_numbers(detections.labels, names, within)
+    numbers, foreign, unknown = _class_numbers(detections.labels, names, within)
     if foreign.any():
         left_out["other classes"] = _amount(detections.videos[foreign])
     kept = ~foreign
-    detections = Detections(detections.videos[kept], labels[kept], detections.segments[kept], detections.scores[kept])
+    detections = Detections(detections.videos[kept], numbers[kept], detections.segments[kept], detections.scores[kept])
     lengths = detections.segments[:, 1] - detections.segments[:, 0]
     contents = Contents(
         counted=_amount(detections.videos),
@@ -186,17 +187,35 @@ def flatten(proposals: Iterable[VideoProposals], within: Scope) -> tuple[Detecti
         unknown_labels=unknown,
         zero_length=int(np.count_nonzero(lengths <= 0)),
         labelled=any(video.labels is not None for video in read),
+        unlabelled=sum(len(video) for video in inside if video.labels is None),
     )
     return detections, contents
 
 
-def _detections(videos: list[VideoProposals], number_of: dict[str, int]) -> Detections:
-    """All proposals of `videos`, labels still numbered as in their file, -1 where there is none."""
+def _under_one_numbering(videos: list[VideoProposals]) -> tuple[Labels, list[Integers]]:
+    """Names for all videos and each video's label numbers into them, -1 where there is no label.
+
+    Videos of one file share their names already; those of several sources are renumbered.
+    """
+    names = Labels(videos[0].names.names if videos else ())
+    maps: dict[int, Integers] = {}
+    labels = []
+    for video in videos:
+        if video.labels is None:
+            labels.append(np.full(len(video), UNKNOWN_LABEL))
+        elif video.names is videos[0].names:
+            labels.append(video.labels)
+        else:
+            if id(video.names) not in maps:
+                maps[id(video.names)] = names.numbered(video.names.names)
+            labels.append(maps[id(video.names)][video.labels])
+    return names, labels
+
+
+def _detections(videos: list[VideoProposals], labels: list[Integers], number_of: dict[str, int]) -> Detections:
     counts = [len(video) for video in videos]
-    numbers = np.repeat(np.array([number_of[video.video_id] for video in videos], np.int64), counts)
-    labels = [np.full(len(v), UNKNOWN_LABEL) if v.labels is None else v.labels for v in videos]
     return Detections(
-        numbers,
+        np.repeat(np.array([number_of[video.video_id] for video in videos], np.int64), counts),
         _joined(labels, np.empty(0, np.int64)),
         _joined([video.segments for video in videos], np.empty((0, 2))),
         _joined([video.scores for video in videos], np.empty(0)),

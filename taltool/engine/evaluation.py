@@ -95,11 +95,23 @@ class Evaluation:
 
 
 @dataclass(frozen=True, eq=False)
-class _File:
-    name: str
+class DetectionFile:
+    """The detections of one file that count within a scope, and what the rest was."""
+
+    file: str
     sha256: str
     detections: Detections
     contents: Contents
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """A ground truth, the part of it that counts, and the files of detections seen from there."""
+
+    truth: GroundTruth
+    scope: Scope
+    exclusion: Exclusion | None
+    files: list[DetectionFile]
 
 
 def evaluate_files(request: Request, reporter: Reporter = SILENT) -> Evaluation:
@@ -107,12 +119,9 @@ def evaluate_files(request: Request, reporter: Reporter = SILENT) -> Evaluation:
 
     What was left out or looks wrong is told to `reporter` as a warning. Raises UsageError and DataError.
     """
-    _check_standard_input(request)
-    protocol = PROTOCOLS[request.protocol]
-    truth = read_ground_truth(request.ground_truth, request.split)
-    within, exclusion = _scope(truth, request, protocol, reporter)
-    files = [_read(path, within, reporter) for path in request.predictions]
-    question = _question(request, protocol, files)
+    inputs = read_inputs(request, reporter)
+    truth, within, files = inputs.truth, inputs.scope, inputs.files
+    question = _question(request, PROTOCOLS[request.protocol], files)
     cards = [Scorecard(within, each.detections, question) for each in files]
     resamples = _resamples(cards, request, within)
     results = [_result(*each, request.per_class) for each in zip(files, cards, resamples, strict=True)]
@@ -123,10 +132,21 @@ def evaluate_files(request: Request, reporter: Reporter = SILENT) -> Evaluation:
         truth.file,
         truth.sha256,
         within,
-        exclusion,
+        inputs.exclusion,
         results,
         _comparisons(results, resamples) if request.bootstrap else [],
     )
+
+
+def read_inputs(request: Request, reporter: Reporter = SILENT) -> Inputs:
+    """Read the ground truth once, then every file of predictions.
+
+    What was left out or looks wrong is told to `reporter` as a warning. Raises UsageError and DataError.
+    """
+    _check_standard_input(request)
+    truth = read_ground_truth(request.ground_truth, request.split)
+    within, exclusion = _scope(truth, request, PROTOCOLS[request.protocol], reporter)
+    return Inputs(truth, within, exclusion, [_read(path, within, reporter) for path in request.predictions])
 
 
 def _check_standard_input(request: Request) -> None:
@@ -176,12 +196,12 @@ def _warn_of_excusable_class(within: Scope, protocol: Protocol, file: str, repor
             return
 
 
-def _read(path: str, within: Scope, reporter: Reporter) -> _File:
+def _read(path: str, within: Scope, reporter: Reporter) -> DetectionFile:
     with ProposalReader(path) as reader:
         detections, contents = flatten(reader, within)
         for line in remarks(contents):
             reporter.warn(f"{path}: {line}")
-        return _File(path, reader.sha256, detections, contents)
+        return DetectionFile(path, reader.sha256, detections, contents)
 
 
 def remarks(contents: Contents) -> Iterable[str]:
@@ -200,13 +220,15 @@ def remarks(contents: Contents) -> Iterable[str]:
         total, names = sum(contents.unknown_labels.values()), list(contents.unknown_labels)
         shown = ", ".join(f"'{name}'" for name in names[:3]) + (", ..." if len(names) > 3 else "")
         yield f"without effect on mAP: {total} detections of {len(names)} labels that no instance has ({shown})"
+    if contents.labelled and contents.unlabelled:
+        yield f"without effect on mAP: {contents.unlabelled} detections without a label"
     if contents.zero_length:
         yield f"never matched: {contents.zero_length} detections of zero length"
 
 
-def _question(request: Request, protocol: Protocol, files: list[_File]) -> Question:
+def _question(request: Request, protocol: Protocol, files: list[DetectionFile]) -> Question:
     """What to ask about all files alike. Raises UsageError where labels are needed and missing."""
-    unlabelled = [file.name for file in files if not file.contents.labelled and len(file.detections)]
+    unlabelled = [file.file for file in files if not file.contents.labelled and len(file.detections)]
     metric = request.metric
     if metric is None:
         metric = "ar" if len(unlabelled) == len(files) and not request.agnostic else "map"
@@ -230,11 +252,11 @@ def _resamples(cards: list[Scorecard], request: Request, within: Scope) -> list[
     return [resample(card.metrics, weights, card.rows_at_once) for card in cards]
 
 
-def _result(file: _File, card: Scorecard, resamples: dict[str, Floats], per_class: bool) -> FileResult:
+def _result(file: DetectionFile, card: Scorecard, resamples: dict[str, Floats], per_class: bool) -> FileResult:
     metrics = {name: float(values[0]) for name, values in card.metrics().items()}
     ap = card.class_precisions() if per_class and card.question.precision else None
     intervals = {name: interval(values) for name, values in resamples.items()}
-    return FileResult(file.name, file.sha256, file.contents, metrics, ap, intervals)
+    return FileResult(file.file, file.sha256, file.contents, metrics, ap, intervals)
 
 
 def _comparisons(results: list[FileResult], resamples: list[dict[str, Floats]]) -> list[PairComparison]:

@@ -21,7 +21,9 @@ import numpy as np
 import orjson
 
 PROJECT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(PROJECT))
+sys.path[:0] = [str(PROJECT), str(PROJECT / "tests/ops")]
+
+from taltool.data.thresholds import parse_thresholds  # noqa: E402
 
 
 def jittered(truth: Path, subset: str, total: int, labelled: bool, seed: int = 0) -> dict[str, list[dict]]:
@@ -75,9 +77,10 @@ def report(name: str, truth: Path, subset: str, total: int, options: list[str], 
         seconds, memory = min(measured(words) for _ in range(3))
     line = f"{name}: {seconds:.2f} s ({parsing:.2f} s of it orjson.loads), peak {memory:.0f} MiB"
     if loops:
-        from tests.ops.evaluation_twin import timed_twin
+        from evaluation_twin import timed_twin
 
-        plain = timed_twin(json.loads(truth.read_bytes())["database"], subset, results, "ar" in options)
+        thresholds = list(parse_thresholds(options[1] if options else "0.3:0.7:0.1").values)
+        plain = timed_twin(json.loads(truth.read_bytes())["database"], subset, results, thresholds)
         line += f"; plain loops {plain:.1f} s = {plain / seconds:.0f} times as long"
     print(line, flush=True)
 
