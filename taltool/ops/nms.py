@@ -147,36 +147,32 @@ class _Run:
         self.limit = None if agnostic_limit else self.limit
         self.scope = candidates.groups(by_class)[self.first]
         self.best = _BestOfScopes(self.limit)
-        self.picked: list[Integers] = []
-        self.scores: list[Floats] = []
 
     def result(self) -> tuple[Integers, Floats]:
         """Positions among the sorted candidates, and scores, of everything that may be kept."""
         alone = self.size == 1
-        self._keep(self.first[alone], self.candidates.scores[self.first[alone]], self.scope[alone])
+        positions = self.first[alone]
+        scores = self.candidates.scores[positions]
+        self.best.add(scores, self.scope[alone])
+        picked = [(positions, scores)]
         crowded = np.flatnonzero(~alone)
-        for rows in blocks(self.size[crowded]):
-            self._suppress(crowded[rows])
-        return np.concatenate(self.picked), np.concatenate(self.scores)
+        picked += [self._suppress(crowded[rows]) for rows in blocks(self.size[crowded])]
+        return np.concatenate([each[0] for each in picked]), np.concatenate([each[1] for each in picked])
 
-    def _keep(self, positions: Integers, scores: Floats, scopes: Integers) -> None:
-        self.picked.append(positions)
-        self.scores.append(scores)
-        self.best.add(scores, scopes)
-
-    def _suppress(self, rows: Integers) -> None:
-        scope, candidates = self.scope[rows], self.candidates
+    def _suppress(self, rows: Integers) -> tuple[Integers, Floats]:
+        scope, first, candidates = self.scope[rows], self.first[rows], self.candidates
         floor = np.maximum(self.best.floors(scope), self.settings.floor)
-        duration = candidates.durations[candidates.videos[self.first[rows]]]
-        block = Block.padded(candidates.segments, candidates.scores, self.first[rows], self.size[rows], floor, duration)
+        duration = candidates.durations[candidates.videos[first]]
+        block = Block.padded(candidates.segments, candidates.scores, first, self.size[rows], floor, duration)
         longest = int(self.size[rows].max())
 
-        def raise_floors(_: Integers, scores: Floats, at: Integers) -> Floats:
-            return self.best.with_more(scores, scope[at]).floors(scope)
+        def raise_floors(scores: Floats, at: Integers) -> Floats:
+            self.best.add(scores, scope[at])
+            return self.best.floors(scope)
 
         limit = longest if self.limit is None else min(longest, self.limit)
-        positions, scores, at = greedy(block, self.settings, limit, raise_floors)
-        self._keep(positions, scores, scope[at])
+        positions, scores, _ = greedy(block, self.settings, limit, raise_floors)
+        return positions, scores
 
 
 class _BestOfScopes:
@@ -188,19 +184,12 @@ class _BestOfScopes:
 
     def add(self, scores: Floats, scopes: Integers) -> None:
         """Enter scores (P,) of scopes (P,)."""
-        if self.limit is None:
+        if self.limit is None or not len(scores):
             return
         scores, scopes = np.concatenate([self.scores, scores]), np.concatenate([self.scopes, scopes])
         order = ordered(scopes, -scores)
         order = order[_places(scopes[order]) < self.limit]
         self.scores, self.scopes = scores[order], scopes[order]
-
-    def with_more(self, scores: Floats, scopes: Integers) -> "_BestOfScopes":
-        """A copy that knows more scores."""
-        more = _BestOfScopes(self.limit)
-        more.scores, more.scopes = self.scores, self.scopes
-        more.add(scores, scopes)
-        return more
 
     def floors(self, scopes: Integers) -> Floats:
         """For each of `scopes` (R,) its last score that counts, or -inf while fewer than `limit` are known."""

@@ -29,7 +29,7 @@ _WINDOW_FROM = 4096
 _SQUEEZE_EVERY = 16
 
 Mask = NDArray[np.bool_]
-RaiseFloors = Callable[[Integers, Floats, Integers], Floats]
+RaiseFloors = Callable[[Floats, Integers], Floats]
 
 
 @dataclass
@@ -95,11 +95,11 @@ def greedy(
 ) -> tuple[Integers, Floats, Integers]:
     """Pick at most `limit` candidates of every row. Returns their origins, final scores, and rows, in picking order.
 
-    raise_floors takes the same three arrays as picked so far and returns new floors (R,) for the rows of the
-    original block; it is asked now and then, and may only raise them.
+    raise_floors is told, now and then, the scores and rows of the latest picks, in the end of all of them, and
+    returns floors (R,) for the rows of the original block that may only rise.
     """
     picked: list[tuple[Integers, Floats, Integers]] = []
-    scratch = _Scratch(block)
+    scratch, told = _Scratch(block), 0
     for step in range(1, limit + 1):
         best = block.score.argmax(1)
         rows = np.arange(len(best))
@@ -111,12 +111,14 @@ def greedy(
         block.score[rows, best] = _GONE
         scratch.lower(block, best, settings)
         if step & (step - 1) == 0 or step % _SQUEEZE_EVERY == 0:
-            block.floor = np.maximum(block.floor, raise_floors(*_joined(picked))[block.row])
+            block.floor = np.maximum(block.floor, raise_floors(*_joined(picked[told:])[1:])[block.row])
+            told = len(picked)
             smaller = block.squeezed()
             if smaller is not block:
                 if not smaller.score.size:
                     break
                 block, scratch = smaller, _Scratch(smaller)
+    raise_floors(*_joined(picked[told:])[1:])
     return _joined(picked)
 
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from taltool.data.records import Floats, Integers
 
-# Candidates in one block: six arrays of this many numbers fit a second-level cache of 1 MB.
-BLOCK_SIZE = 20_000
+# Candidates in one block: six arrays of this many numbers about fill a second-level cache of 1 MB. Measured: 8,000 is a
+# quarter slower (more calls), 40,000 no faster.
+BLOCK_SIZE = 24_000
 # A block's rows are at least this part of its longest, so that little of the rectangle is padding.
 _LEAST_FILL = 0.7
 
@@ -41,13 +42,14 @@ def chains(segments: Floats, groups: Integers) -> Integers:
     if not len(groups):
         return np.empty(0, np.int64)
     start, end = segments.T
-    by_end = np.argsort(end, kind="stable")
+    by_end = np.argsort(end)
     place = np.empty(len(end), np.int64)
     place[by_end] = np.arange(len(end))
     # The furthest end so far within the group: a later group's places are shifted above all of an earlier one's.
-    furthest = np.maximum.accumulate(place + groups * len(end)) - groups * len(end)
-    new_group = np.diff(groups) > 0
-    return np.concatenate([[0], 1 + np.flatnonzero(new_group | (start[1:] >= end[by_end[furthest[:-1] % len(end)]]))])
+    shift = groups * len(end)
+    furthest = end[by_end[np.maximum.accumulate(place + shift) - shift]]
+    begins = (groups[1:] > groups[:-1]) | (start[1:] >= furthest[:-1])
+    return np.concatenate([[0], 1 + np.flatnonzero(begins)])
 
 
 def blocks(sizes: Integers) -> Iterator[Integers]:
