@@ -1,5 +1,6 @@
 """`taltool evaluate`: mAP, average recall and their confidence, under a named protocol."""
 
+import math
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -152,7 +153,7 @@ def evaluate(
         max_average=an,
         multiples=_multiples(kx),
         per_class=per_class,
-        classes=_names(classes),
+        classes=names_of(classes),
         agnostic=agnostic,
         exclude=exclude,
         bootstrap=bootstrap,
@@ -171,16 +172,20 @@ def _multiples(text: str | None) -> tuple[int, ...]:
     return tuple(int(word) for word in words)
 
 
-def _names(texts: list[str] | None) -> tuple[str, ...] | None:
+def names_of(texts: list[str] | None) -> tuple[str, ...] | None:
+    """The names in comma-separated texts; None for none."""
     return tuple(name.strip() for text in texts for name in text.split(",")) if texts else None
 
 
 def _demand(text: str) -> tuple[str, float]:
-    name, _, value = text.rpartition("=")
+    name, equals, value = text.rpartition("=")
     try:
-        return name.strip(), float(value)
+        least = float(value)
     except ValueError:
-        raise UsageError(f"--fail-under {text}: expected METRIC=VALUE, such as average_mAP=0.5") from None
+        least = math.nan
+    if not equals or math.isnan(least):
+        raise UsageError(f"--fail-under {text}: expected METRIC=VALUE, such as average_mAP=0.5")
+    return name.strip(), least
 
 
 def _check_names(demands: list[tuple[str, float]], evaluation: "Evaluation") -> None:

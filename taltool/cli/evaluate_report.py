@@ -4,6 +4,14 @@ import csv
 import sys
 from typing import TYPE_CHECKING, Any
 
+from taltool.cli.report_facts import (
+    choices_record,
+    csv_facts,
+    file_facts,
+    predictions_record,
+    truth_facts,
+    truth_record,
+)
 from taltool.cli.tables import Table, print_facts, print_table
 
 if TYPE_CHECKING:
@@ -40,24 +48,12 @@ def document(evaluation: "Evaluation") -> dict[str, Any]:
     question, request = evaluation.question, evaluation.request
     made: dict[str, Any] = {
         "protocol": question.protocol.name,
-        "subset": evaluation.subset,
-        "ground_truth": {
-            "file": evaluation.truth_file,
-            "sha256": evaluation.truth_sha256,
-            "videos": len(evaluation.scope.video_ids),
-            "instances": len(evaluation.scope.truth),
-            "classes": len(evaluation.scope.class_names),
-        },
+        **truth_record(evaluation),
         "thresholds": {},
     }
     for name, thresholds in _thresholds(evaluation).items():
         made["thresholds"][name] = question.values(thresholds)
-    if evaluation.exclusion is not None:
-        made["excluded"] = vars(evaluation.exclusion)
-    if request.split is not None:
-        made["split"] = request.split
-    if request.classes is not None:
-        made["classes"] = list(evaluation.scope.class_names)
+    made |= choices_record(evaluation)
     if request.agnostic:
         made["agnostic"] = True
     if request.bootstrap:
@@ -76,20 +72,7 @@ def _thresholds(evaluation: "Evaluation") -> dict[str, "Thresholds"]:
 
 
 def _record(evaluation: "Evaluation", result: "FileResult") -> dict[str, Any]:
-    contents = result.contents
-    made: dict[str, Any] = {
-        "predictions": {
-            "file": result.file,
-            "sha256": result.sha256,
-            "videos": contents.counted.videos,
-            "detections": contents.counted.detections,
-            "left_out": {reason.replace(" ", "_"): vars(amount) for reason, amount in contents.left_out.items()},
-            "unknown_videos": vars(contents.unknown_videos),
-            "unknown_labels": contents.unknown_labels,
-            "zero_length": contents.zero_length,
-        },
-        "metrics": result.metrics,
-    }
+    made: dict[str, Any] = {"predictions": predictions_record(result), "metrics": result.metrics}
     if result.intervals:
         made["intervals"] = {name: [each.low, each.high] for name, each in result.intervals.items()}
     if result.ap is not None:
@@ -134,9 +117,17 @@ def _write_csv(evaluation: "Evaluation") -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     metrics = list(evaluation.results[0].metrics)
     bounds = [f"{name}_{side}" for name in evaluation.results[0].intervals for side in ("low", "high")]
-    writer.writerow([*_csv_facts(evaluation, evaluation.results[0]), "class", "instances", *metrics, *bounds])
+    writer.writerow(
+        [
+            *csv_facts(evaluation, evaluation.results[0], evaluation.question.protocol.name),
+            "class",
+            "instances",
+            *metrics,
+            *bounds,
+        ]
+    )
     for result in evaluation.results:
-        facts = list(_csv_facts(evaluation, result).values())
+        facts = list(csv_facts(evaluation, result, evaluation.question.protocol.name).values())
         limits = [limit for each in result.intervals.values() for limit in (each.low, each.high)]
         writer.writerow([*facts, "", len(evaluation.scope.truth), *result.metrics.values(), *limits])
         if result.ap is not None:
@@ -145,54 +136,16 @@ def _write_csv(evaluation: "Evaluation") -> None:
                 writer.writerow([*facts, label, count, *row.tolist(), float(row.mean()), *blank])
 
 
-def _csv_facts(evaluation: "Evaluation", result: "FileResult") -> dict[str, object]:
-    contents = result.contents
-    return {
-        "file": result.file,
-        "sha256": result.sha256,
-        "protocol": evaluation.question.protocol.name,
-        "subset": evaluation.subset or "",
-        "ground_truth": evaluation.truth_file,
-        "ground_truth_sha256": evaluation.truth_sha256,
-        "videos": len(evaluation.scope.video_ids),
-        "detections": contents.counted.detections,
-        "left_out": sum(amount.detections for amount in contents.left_out.values()),
-        "in_unknown_videos": contents.unknown_videos.detections,
-    }
-
-
 def _facts(evaluation: "Evaluation") -> list[tuple[str, str]]:
-    scope, question, request = evaluation.scope, evaluation.question, evaluation.request
-    counts = f"{len(scope.video_ids)} videos, {len(scope.truth)} instances, {len(scope.class_names)} classes"
-    facts = [
-        ("protocol", f"{question.protocol.name} ({question.protocol.source})"),
-        ("subset", (evaluation.subset or "all videos") + (f" (--split {request.split})" if request.split else "")),
-        ("ground truth", f"{evaluation.truth_file} sha256 {evaluation.truth_sha256}"),
-        ("", counts + (", taken as one class" if request.agnostic else "")),
-    ]
-    if evaluation.exclusion is not None:
-        each = evaluation.exclusion
-        facts.append(("excluded", f"{each.videos} videos, {each.file} sha256 {each.sha256}"))
-    if request.classes is not None:
-        facts.append(("classes", ", ".join(scope.class_names)))
+    question, request = evaluation.question, evaluation.request
+    facts = [("protocol", f"{question.protocol.name} ({question.protocol.source})"), *truth_facts(evaluation)]
     for name, thresholds in _thresholds(evaluation).items():
         facts.append((f"tIoU of {name}", " ".join(map(repr, question.values(thresholds)))))
     if request.bootstrap:
         facts.append(("intervals", f"95 %, {request.bootstrap} resamples of the videos, seed {request.seed}"))
     for result in evaluation.results:
-        facts += _file_facts(result)
+        facts += file_facts(result)
     return facts
-
-
-def _file_facts(result: "FileResult") -> list[tuple[str, str]]:
-    from taltool.engine.evaluation import remarks
-
-    counted = result.contents.counted
-    return [
-        ("predictions", f"{result.file} sha256 {result.sha256}"),
-        ("", f"{counted.detections} detections in {counted.videos} videos"),
-        *(("", line) for line in remarks(result.contents)),
-    ]
 
 
 def _tables(evaluation: "Evaluation") -> list[Table]:
