@@ -1,0 +1,51 @@
+"""Cutting a stream of frames into snippets: overlapping windows of equal length."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taltool.errors import DataError, UsageError
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Snippet i is frames [offset + i * stride, offset + i * stride + window).
+
+    Only windows that lie wholly in the video are cut, so at most stride - 1 frames at its end are in none. A video
+    shorter than one window gives one snippet, in which its last frame is repeated.
+    """
+
+    window: int
+    stride: int
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("window", 1), ("stride", 1), ("offset", 0)):
+            if getattr(self, name) < least:
+                raise UsageError(f"--{name} {getattr(self, name)}: must be at least {least} (frames)")
+
+    def count(self, frames: int) -> int:
+        """How many snippets a video of so many frames gives."""
+        return max(1, (frames - self.offset - self.window) // self.stride + 1)
+
+    def cut(self, rows: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+        """Yield (window, ...) for every snippet of a sequence of arrays of one shape.
+
+        Raises DataError where the offset leaves no frame.
+        """
+        recent: deque[NDArray[Any]] = deque(maxlen=self.window)
+        number, emitted = 0, False
+        for number, row in enumerate(islice(rows, self.offset, None), 1):
+            recent.append(row)
+            if number >= self.window and (number - self.window) % self.stride == 0:
+                emitted = True
+                yield np.stack(recent)
+        if not number:
+            raise DataError(f"it has no frame after the offset of {self.offset} frames")
+        if not emitted:
+            yield np.stack([*recent, *[recent[-1]] * (self.window - number)])
