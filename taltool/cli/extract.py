@@ -1,0 +1,121 @@
+"""`taltool extract`: from videos to features."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from taltool.cli.arguments import JobsOption, ProvenanceOption
+from taltool.errors import UsageError
+from taltool.reporting import Reporter
+
+MAN = r"""
+.SH INPUTS
+A file is a video; its id is its name without suffix.
+A folder is searched to its depth for files with the suffix of a video;
+ids are paths inside it, without suffix.
+A file named .txt, .list or .lst holds one path a line, and
+.B \-
+is such a list on standard input.
+Two videos of one id are an error.
+.SH TIME
+Frames are taken by their timestamps, counted from the moment at which players start.
+Snippet
+.I i
+covers frames
+.RI [ offset " + " i " stride, " offset " + " i " stride + " window );
+its time is the centre of that window.
+A video of constant rate keeps its frames.
+One of variable rate is resampled by its timestamps at the inverse of its usual frame distance,
+for a feature file knows one rate for a video.
+.B \-\-fps
+resamples any video: frame
+.I k
+is the last one whose time is not after
+.IR k /fps.
+Frames that are missing or cannot be decoded are replaced by the one before.
+Only windows that lie wholly in the video are cut;
+a video shorter than one window gives one snippet, its last frame being repeated.
+.SH RESUMING
+Each finished video waits in the folder
+.IR FILE .partial
+until all are done.
+The same command again continues after a kill, and gives the same file;
+a feature file that is there is extended by the videos that it lacks,
+and by those whose size or time of modification changed.
+Other settings than those of the file that is there are an error.
+Room for the features is needed twice while the file is put together.
+.SH BROKEN VIDEOS
+What cannot be read at all is named, and the exit status is 1; the other videos are written.
+A video of which a part cannot be decoded is written with a warning, which its attribute
+.B problem
+keeps.
+"""
+
+EXAMPLES = """
+taltool extract videos/ -o feats.h5
+find videos -name '*.mp4' | taltool extract - --fps 10 -o feats.h5
+taltool extract videos/ --shard 2/8 -o shard-2.h5
+"""
+
+
+class Precision(StrEnum):
+    """How numbers are stored."""
+
+    float32 = "float32"
+    float16 = "float16"
+
+
+def extract(
+    videos: Annotated[
+        list[str], typer.Argument(metavar="VIDEOS...", help="Video files, folders, lists (.txt); - is a list on stdin.")
+    ],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Feature file (HDF5) to make or extend.")
+    ],
+    backbone: Annotated[
+        str, typer.Option("--backbone", metavar="NAME", help="What turns frames into features.")
+    ] = "hog3d",
+    window: Annotated[
+        int | None, typer.Option("--window", help="Frames in a snippet; default: what the backbone prefers.")
+    ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option("--stride", help="Frames from a snippet to the next; default: as the backbone prefers."),
+    ] = None,
+    offset: Annotated[int, typer.Option("--offset", help="Frame at which the first snippet begins.")] = 0,
+    fps: Annotated[
+        float | None, typer.Option("--fps", help="Resample to this frame rate; default: the video's own.")
+    ] = None,
+    dtype: Annotated[Precision, typer.Option("--dtype", help="How numbers are stored.")] = Precision.float32,
+    shard: Annotated[
+        str, typer.Option("--shard", metavar="I/N", help="Only part I (from 1) of N of the videos, for many machines.")
+    ] = "1/1",
+    jobs: JobsOption = 0,
+    provenance: ProvenanceOption = True,
+    *,
+    reporter: Reporter,
+) -> None:
+    """Turn videos into features: one vector for every few frames, with the time that it stands for.
+
+    Continues by itself where an earlier run was stopped.
+    """
+    from taltool.data.files import STANDARD
+    from taltool.data.provenance import step
+    from taltool.engine.extraction import ExtractionSettings
+    from taltool.engine.extraction import extract as run
+    from taltool.engine.workers import available_cores
+    from taltool.video.sources import Shard, find
+
+    if output == STANDARD:
+        raise UsageError("features are HDF5, which cannot go through a pipe: give -o FILE.h5")
+    part = Shard.parse(shard)
+    settings = ExtractionSettings.of(backbone, window, stride, offset, fps, dtype.value)
+    sources, ignored = find(videos)
+    if ignored:
+        reporter.note(f"{len(ignored)} files without the suffix of a video are passed over: {', '.join(ignored[:5])}")
+    chosen = part.part(sources)
+    if not chosen:
+        raise UsageError(f"--shard {shard}: there are only {len(sources)} videos")
+    made = step(videos=len(chosen), settings=settings.record()) if provenance else None
+    run(chosen, output, settings, jobs or available_cores(), made, reporter)

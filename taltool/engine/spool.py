@@ -1,0 +1,90 @@
+"""The folder in which finished videos wait for the feature file: what makes an extraction survive a kill.
+
+Each finished video is one file, written beside its name and renamed, so a file is there wholly or not at all. The
+folder stands beside the feature file and vanishes when that is written.
+"""
+
+import hashlib
+import io
+import shutil
+import zipfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from taltool.data.clock import FeatureClock
+from taltool.data.features import VideoFeatures
+from taltool.data.files import replacing
+from taltool.errors import DataError
+
+_SUFFIX = ".video"
+
+
+class Spool:
+    """The finished videos of one extraction into `output`; settings is a text that says how they were made.
+
+    Raises DataError where the folder cannot be made, or holds videos that were made with other settings.
+    """
+
+    def __init__(self, output: str, settings: str) -> None:
+        self.folder = Path(f"{output}.partial")
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise DataError(f"{output}: cannot write there: {error.strerror}") from error
+        self._keep_to(settings)
+
+    def _keep_to(self, settings: str) -> None:
+        marker = self.folder / "settings.json"
+        if marker.exists() and (begun := marker.read_text("utf-8")) != settings:
+            raise DataError(
+                f"{self.folder}: an unfinished extraction with other settings lies there ({begun}; now {settings}); "
+                "finish that one, or remove the folder"
+            )
+        if not marker.exists():
+            with replacing(marker) as temporary:
+                temporary.write_text(settings, "utf-8")
+
+    def save(self, video: VideoFeatures) -> None:
+        """Add a finished video; raises DataError where it cannot be written."""
+        facts = {"video_id": video.video_id, "clock": asdict(video.clock), "attributes": dict(video.attributes)}
+        path = self._path(video.video_id)
+        try:
+            with replacing(path) as temporary, temporary.open("wb") as stream:
+                np.savez(stream, values=video.values, facts=np.frombuffer(orjson.dumps(facts), np.uint8))
+        except OSError as error:
+            raise DataError(f"{self.folder}: cannot write there: {error.strerror}") from error
+
+    def load(self, video_id: str) -> VideoFeatures | None:
+        """A finished video; None if it is not there, or was damaged since."""
+        path = self._path(video_id)
+        return _read(path) if path.exists() else None
+
+    def ids(self) -> Iterator[str]:
+        """The ids of all finished videos."""
+        for path in self.folder.glob(f"*{_SUFFIX}"):
+            if video := _read(path):
+                yield video.video_id
+
+    def remove(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self.folder)
+
+    def _path(self, video_id: str) -> Path:
+        """Where a video lies: its id may hold what file names may not."""
+        name = hashlib.sha256(video_id.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        return self.folder / (name + _SUFFIX)
+
+
+def _read(path: Path) -> VideoFeatures | None:
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as members:
+            facts = orjson.loads(members["facts"].tobytes())
+            values = members["values"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    clock = FeatureClock(**facts["clock"])
+    return VideoFeatures(facts["video_id"], values, clock, facts["attributes"])
