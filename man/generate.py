@@ -200,7 +200,8 @@ def synopsis(name: str, command: Any) -> str:
     for parameter in command.params:
         if parameter.__class__.__name__.endswith("Argument"):
             word = parameter.metavar or parameter.name.upper()
-            words.append(word if parameter.required or word.startswith("[") else f"[{word}]")
+            word = word if parameter.required or word.startswith("[") else f"[{word}]"
+            words.append(f"{word}..." if parameter.nargs == -1 else word)
     operands = f" \\fI{escaped(' '.join(words))}\\fR" if words else ""
     return f".SH SYNOPSIS\n\\fBtaltool {name}\\fR [\\fIOPTION\\fR]...{operands}\n"
 

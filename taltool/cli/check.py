@@ -34,7 +34,7 @@ taltool check -q *.jsonl
 
 def check(
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILE]...", help="Files of any kind; - is standard input.")
+        list[str] | None, typer.Argument(metavar="FILE", help="Files of any kind; - is standard input.")
     ] = None,
     score: Annotated[float | None, typer.Option("--score", help="Score of proposals that have none.")] = None,
     *,

@@ -78,7 +78,7 @@ taltool convert detections.jsonl --to csv | head
 def convert(
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[INPUT]...", help="Files or folders of one kind, joined; - is standard input."),
+        typer.Argument(metavar="INPUT", help="Files or folders of one kind, joined; - is standard input."),
     ] = None,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is standard output.")

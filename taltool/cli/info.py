@@ -26,7 +26,7 @@ class Layout(StrEnum):
 
 def info(
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILE]...", help="Files of any kind; - is standard input.")
+        list[str] | None, typer.Argument(metavar="FILE", help="Files of any kind; - is standard input.")
     ] = None,
     layout: Annotated[
         Layout, typer.Option("--format", help="table for reading, or json: one object per file, a line each.")

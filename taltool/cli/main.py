@@ -10,12 +10,13 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import typer
 
 from taltool.cli.arguments import ProgressOption, QuietOption, VerboseOption
-from taltool.errors import TaltoolError, UsageError
+from taltool.errors import DataError, TaltoolError, UsageError
 
 # Typer vendors Click and exports only the leaf of its usage errors; this is their common base.
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -25,9 +26,21 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line and exit."""
-    from taltool.cli.app import build
+    _open_missing_streams()
+    try:
+        from taltool.cli.app import build
 
-    sys.exit(run(build(), sys.argv[1:]))
+        status = run(build(), sys.argv[1:])
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    sys.exit(status)
+
+
+def _open_missing_streams() -> None:
+    """Let a standard stream that the caller closed (`<&-`) be an empty one."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 (open until the end)
 
 
 def run(app: typer.Typer, words: list[str]) -> int:
@@ -35,10 +48,15 @@ def run(app: typer.Typer, words: list[str]) -> int:
     command = typer.main.get_command(app)
     try:
         status = command.main(words, prog_name="taltool", standalone_mode=False)
+    except SystemExit as leaving:
+        # So rich and Typer leave where the reader of a help page has gone.
+        if isinstance(leaving.__context__, BrokenPipeError):
+            return 0
+        raise
     except _CommandLineError as error:
         context = getattr(error, "ctx", None)
         message = error.format_message() or "name a command"  # type: ignore[attr-defined]
-        _say(context.command_path if context else "taltool", message)
+        _say(context.command_path if context else "taltool", message.replace("Value error, ", ""))
         _print_usage(context)
         return UsageError.exit_status
     return status if isinstance(status, int) else 0
@@ -77,8 +95,7 @@ def _status(context: typer.Context, function: Callable[[], None], verbose: bool)
         function()
         sys.stdout.flush()
     except BrokenPipeError:
-        # Nobody reads on; keep the interpreter's own flush at exit from failing too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
     except KeyboardInterrupt:
         _say(context.command_path, "interrupted")
         return INTERRUPTED
@@ -89,7 +106,19 @@ def _status(context: typer.Context, function: Callable[[], None], verbose: bool)
         if isinstance(error, UsageError):
             _print_usage(context)
         return error.exit_status
+    except OSError as error:
+        if verbose:
+            traceback.print_exc()
+        _discard_output()
+        where = f"{error.filename}: " if error.filename else ""
+        _say(context.command_path, f"{where}{error.strerror or error}")
+        return DataError.exit_status
     return 0
+
+
+def _discard_output() -> None:
+    """Nobody can read on; keep the interpreter's own flush at exit from failing too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_usage(context: typer.Context | None) -> None:
