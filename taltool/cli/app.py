@@ -9,7 +9,18 @@ import typer
 from taltool.cli.main import guarded
 
 # Files of this folder that are no commands.
-_SHARED = ("app", "arguments", "console", "evaluate_report", "main", "tables")
+_SHARED = (
+    "app",
+    "arguments",
+    "console",
+    "diagnose_report",
+    "evaluate_report",
+    "figures",
+    "main",
+    "plot_files",
+    "report_facts",
+    "tables",
+)
 # The order of the pipeline; a command that is not listed comes after these, by name.
 _ORDER = ("extract", "train", "predict", "nms", "label", "fuse", "evaluate", "diagnose", "plot", "convert")
 

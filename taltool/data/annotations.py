@@ -7,8 +7,11 @@ import numpy as np
 import orjson
 
 from taltool.data.files import read_bytes
-from taltool.data.records import GroundTruth, Labels, VideoAnnotations
+from taltool.data.records import Floats, GroundTruth, Labels, VideoAnnotations
 from taltool.errors import DataError, UsageError
+
+# Numbers that DETAD's ground truth carries for each instance.
+JUDGED = ("context-size", "context-distance", "agreement")
 
 
 def read_ground_truth(path: str, split: str | None = None) -> GroundTruth:
@@ -52,7 +55,13 @@ def _video(path: str, video_id: str, entry: Any, names: Labels) -> VideoAnnotati
     for number, annotation in enumerate(annotations):
         segments[number] = _segment(annotation, f"{where}: annotation {number + 1}")
     labels = names.numbered([annotation["label"] for annotation in annotations])
-    return VideoAnnotations(video_id, float(duration), entry.get("subset"), segments, labels)
+    judged = {name: _judged(annotations, name) for name in JUDGED if any(name in each for each in annotations)}
+    return VideoAnnotations(video_id, float(duration), entry.get("subset"), segments, labels, judged)
+
+
+def _judged(annotations: list[dict[str, Any]], name: str) -> Floats:
+    values = [annotation.get(name) for annotation in annotations]
+    return np.array([value if isinstance(value, int | float) else np.nan for value in values], np.float64)
 
 
 def _segment(annotation: Any, where: str) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """Facts about public data sets that evaluation and training need: one row each, and the only place that knows them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from taltool.errors import UsageError
 from taltool.registry import did_you_mean
@@ -11,7 +12,8 @@ class DatasetFacts:
     """How a data set is used.
 
     training and evaluation are names of its subsets; tious are the thresholds of its average mAP, recall_tious those
-    of AR@AN; protocol the rules that papers on it follow today.
+    of AR@AN; protocol the rules that papers on it follow today. diagnosis_tious and groups are those of DETAD's
+    figures: for a characteristic of instances, the values (seconds, shares, counts) that part its groups.
     """
 
     name: str
@@ -20,14 +22,29 @@ class DatasetFacts:
     tious: str
     recall_tious: str = "0.5:0.95:0.05"
     protocol: str = "activitynet"
+    diagnosis_tious: str = "0.5"
+    groups: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 _ROWS = (
     # The untrimmed `validation` videos train, as the data set's own training clips are trimmed. Papers since about
     # 2019 follow the ActivityNet rules; the challenge's own kit is --protocol thumos14.
-    DatasetFacts("thumos14", training="validation", evaluation="testing", tious="0.3:0.7:0.1"),
+    DatasetFacts(
+        "thumos14",
+        training="validation",
+        evaluation="testing",
+        tious="0.3:0.7:0.1",
+        groups={"coverage": (0.02, 0.04, 0.06, 0.08), "length": (3, 6, 12, 18), "num-instances": (1, 40, 80)},
+    ),
     # The labels of its testing subset are withheld.
-    DatasetFacts("activitynet13", training="training", evaluation="validation", tious="0.5:0.95:0.05"),
+    DatasetFacts(
+        "activitynet13",
+        training="training",
+        evaluation="validation",
+        tious="0.5:0.95:0.05",
+        diagnosis_tious="0.5:0.95:0.05",
+        groups={"coverage": (0.2, 0.4, 0.6, 0.8), "length": (30, 60, 120, 180), "num-instances": (1, 4, 8)},
+    ),
 )
 DATASETS = {row.name: row for row in _ROWS}
 

@@ -91,13 +91,17 @@ class VideoProposals:
 
 @dataclass(frozen=True, eq=False)
 class VideoAnnotations:
-    """Ground truth of one video: segments (M, 2) seconds, labels (M,) numbers into the ground truth's `names`."""
+    """Ground truth of one video: segments (M, 2) seconds, labels (M,) numbers into the ground truth's `names`.
+
+    judged holds what annotators said of the instances besides, by name (M,), nan where they said nothing.
+    """
 
     video_id: str
     duration: float
     subset: str | None
     segments: Floats
     labels: Integers
+    judged: dict[str, Floats] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -1,0 +1,162 @@
+"""Why a detector fails: what its false positives are, by the analysis of DETAD.
+
+Alwassel et al., Diagnosing Error in Temporal Action Detectors, ECCV 2018. Everything rests on one matching of
+detections to instances (`metrics.match`). The measure is average-mAP_N: AP with a precision that is computed as if
+every class had as many instances as the mean class, so that classes, and groups of instances, of different sizes
+compare. It is not mAP and must not be compared with it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taltool.ops.matching import Booleans, Integers, overlapping_pairs
+from taltool.ops.metrics import Matches
+from taltool.ops.segments import Floats
+
+TRUE_POSITIVE, DOUBLE_DETECTION, WRONG_LABEL, LOCALIZATION, CONFUSION, BACKGROUND = range(6)
+OUTCOMES = ("true positive", "double detection", "wrong label", "localization", "confusion", "background")
+# Below this tIoU with every instance a false positive is background (DETAD, section 4).
+LOWEST_TIOU = 0.1
+# Where several instances overlap a detection equally: judge it by one of its own class, or by the first in the file.
+Ties = Literal["own-class", "file"]
+
+
+@dataclass(frozen=True, eq=False)
+class FalsePositives:
+    """What the best detections are.
+
+    Of each class k with G_k instances the best `multiples` * G_k detections are looked at. counts (L, multiples, 6):
+    at each of L thresholds, for the first, second, ... G_k detections, how many have each of OUTCOMES.
+    average_map_n is that of these detections alone; gains (6,): by how much it rises when all detections with
+    that outcome are removed (nan for true positives).
+    """
+
+    counts: Integers
+    average_map_n: float
+    gains: Floats
+
+    @property
+    def detections(self) -> Integers:
+        """How many detections (multiples,) are the k-th G."""
+        return self.counts[0].sum(axis=1)
+
+    @property
+    def profile(self) -> Floats:
+        """The share (multiples, 6) of each outcome among the k-th G detections, mean over thresholds."""
+        return _shares(self.counts.mean(axis=0))
+
+    @property
+    def cumulative(self) -> Floats:
+        """The share (multiples, 6) of each outcome among all of the top kG detections, mean over thresholds."""
+        return _shares(np.cumsum(self.counts.mean(axis=0), axis=0))
+
+
+def _shares(counts: Floats) -> Floats:
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+
+
+def false_positives(
+    matches: Matches, segments: Floats, thresholds: Sequence[float], ties: Ties = "own-class", multiples: int = 10
+) -> FalsePositives:
+    """The false-positive profile of ranked detections, and what each error costs.
+
+    segments (N, 2) are those of the detections in the order of `matches`; thresholds the L tIoUs of `matches`.
+    """
+    per_class = instances_per_class(matches)
+    labels, rank = class_ranks(matches)
+    looked_at = rank < multiples * per_class[labels]
+    outcomes = outcomes_of(matches, segments, thresholds, ties)
+    counts = np.zeros((len(thresholds), multiples, len(OUTCOMES)), np.int64)
+    level, which = np.nonzero(np.broadcast_to(looked_at, outcomes.shape))
+    portion = rank[which] // np.maximum(per_class[labels[which]], 1)
+    np.add.at(counts, (level, portion, outcomes[level, which]), 1)
+    base = average_map_n(matches, matches.hits & looked_at, np.broadcast_to(looked_at, outcomes.shape))
+    gains = np.full(len(OUTCOMES), np.nan)
+    for outcome in range(DOUBLE_DETECTION, len(OUTCOMES)):
+        gains[outcome] = average_map_n(matches, matches.hits & looked_at, looked_at & (outcomes != outcome)) - base
+    return FalsePositives(counts, base, gains)
+
+
+def outcomes_of(matches: Matches, segments: Floats, thresholds: Sequence[float], ties: Ties = "own-class") -> Integers:
+    """The outcome (L, N), a position in OUTCOMES, of each ranked detection at each threshold.
+
+    A detection that is no true positive is judged by the instance of any class that it overlaps most in its video.
+    Several may overlap equally: THUMOS14 has two classes on the same segments of each dive. DETAD then takes the first
+    in the file, so its shares depend on the file's order; here that is ties="file".
+    """
+    labels, _ = class_ranks(matches)
+    best, same = _nearest_instance(matches, segments, labels, ties)
+    reached = best >= np.array(thresholds)[:, None]
+    missed = np.where(same, LOCALIZATION, CONFUSION)
+    outcomes = np.where(reached, np.where(same, DOUBLE_DETECTION, WRONG_LABEL), missed)
+    outcomes = np.where(best < LOWEST_TIOU, BACKGROUND, outcomes)
+    return np.where(matches.hits, TRUE_POSITIVE, outcomes)
+
+
+def _nearest_instance(matches: Matches, segments: Floats, labels: Integers, ties: Ties) -> tuple[Floats, Booleans]:
+    """For each detection the highest tIoU (N,) with any instance of its video, and whether that has its class (N,)."""
+    truth = matches.positives
+    pairs = overlapping_pairs(segments, matches.videos, truth.segments, truth.videos, LOWEST_TIOU)
+    own = truth.labels[pairs.second] == labels[pairs.first]
+    preferred = pairs.second if ties == "file" else ~own
+    order = np.lexsort((preferred, -pairs.tious, pairs.first))
+    detections, first = np.unique(pairs.first[order], return_index=True)
+    best, same = np.zeros(len(segments)), np.zeros(len(segments), bool)
+    best[detections], same[detections] = pairs.tious[order][first], own[order][first]
+    return best, same
+
+
+def instances_per_class(matches: Matches) -> Integers:
+    """How many instances (K,) each class has."""
+    return np.bincount(matches.positives.labels, minlength=matches.positives.num_classes)
+
+
+def class_ranks(matches: Matches) -> tuple[Integers, Integers]:
+    """The class (N,) of each ranked detection and its position (N,) within the class, from 0."""
+    sizes = np.diff(matches.edges)
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    return labels, np.arange(len(labels)) - matches.edges[labels]
+
+
+def average_map_n(
+    matches: Matches, hits: Booleans, counted: Booleans, per_class: NDArray[np.integer] | None = None
+) -> float:
+    """Mean over classes and thresholds of AP_N; see `normalised_ap`. 0 where no class has an instance."""
+    ap = normalised_ap(matches, hits, counted, per_class)
+    return float(np.nanmean(ap)) if not np.isnan(ap).all() else 0.0
+
+
+def normalised_ap(
+    matches: Matches, hits: Booleans, counted: Booleans, per_class: NDArray[np.integer] | None = None
+) -> Floats:
+    """AP_N (K, L) of ranked detections; nan for a class without instances.
+
+    hits (L, N): true positives; counted (L, N): the detections that are there at all. per_class (K,) is how many
+    instances there are to find, by default all. The normaliser stays the mean class of the whole ground truth.
+    """
+    instances = instances_per_class(matches)
+    wanted = instances if per_class is None else per_class
+    normaliser = instances.sum() / max(np.count_nonzero(instances), 1)
+    hits = hits & counted
+    false = counted & ~hits
+    result = np.full((len(wanted), len(hits)), np.nan)
+    for label in np.flatnonzero(wanted):
+        ranked = slice(matches.edges[label], matches.edges[label + 1])
+        precision, recall_step = normalised_precision(hits[:, ranked], false[:, ranked], wanted[label], normaliser)
+        best = np.maximum.accumulate(np.where(hits[:, ranked], precision, 0.0)[:, ::-1], axis=1)[:, ::-1]
+        result[label] = (best * hits[:, ranked]).sum(axis=1) * recall_step
+    return result
+
+
+def normalised_precision(hits: Booleans, false: Booleans, positives: int, normaliser: float) -> tuple[Floats, float]:
+    """Precision_N (L, n) after each detection of a class, and what one true positive adds to recall.
+
+    DETAD, section 3: precision = recall * N / (recall * N + false positives), N being the normaliser.
+    """
+    scaled = np.cumsum(hits, axis=1) / positives * normaliser
+    total = scaled + np.cumsum(false, axis=1)
+    return np.divide(scaled, total, out=np.zeros_like(scaled), where=total > 0), 1 / positives
