@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from taltool.ops.nms_settings import Suppression
+
 
 @dataclass(frozen=True)
 class SamplingSettings:
@@ -21,10 +23,20 @@ class SamplingSettings:
     min_ioa: float = 0.5
     # A training window must hold one instance completely.
     require_whole: bool = True
+    # Streams of the feature file to use, by name and in this order; none = all channels as they stand.
+    streams: tuple[str, ...] = ()
+    # channel: shift and scale each channel to mean 0, deviation 1 over the training videos (kept in the checkpoint).
+    normalize: Literal["none", "channel"] = "none"
     # Training augmentations.
     jitter: float = 0.0  # Random shift of window starts, in snippets.
     feature_dropout: float = 0.0  # Probability with which a channel is zeroed for the whole sample.
     feature_noise: float = 0.0  # Standard deviation of Gaussian noise, in units of each channel's own deviation.
+
+    def __post_init__(self) -> None:
+        _demand(min(self.length, self.train_stride, self.test_stride) >= 1, "lengths and strides must be at least 1")
+        _demand(0 <= self.min_ioa <= 1, "min_ioa must lie between 0 and 1")
+        _demand(0 <= self.feature_dropout < 1, "feature_dropout must lie in [0, 1)")
+        _demand(min(self.jitter, self.feature_noise) >= 0, "jitter and feature_noise must not be negative")
 
 
 @dataclass(frozen=True)
@@ -45,11 +57,24 @@ class TrainingSettings:
     step_factor: float = 0.1
     clip_norm: float = 1.0  # Gradient norm, 0 = off.
     ema_decay: float = 0.0  # Exponential moving average of the weights, 0 = off.
+    # bfloat16: matrix products in bfloat16 (autocast), weights and losses in float32.
+    precision: Literal["float32", "bfloat16"] = "float32"
     # Which epoch becomes the checkpoint: lowest validation loss, highest validation mAP, or the last one.
     select: Literal["loss", "map", "last"] = "loss"
-    # Share of the training videos held out for the selection when no validation subset is named.
+    # Share of the training videos held out for the selection when no validation subset is named; `last` holds out none.
     holdout: float = 0.1
     validate_every: int = 1  # Epochs.
+    # Thresholds over which `select = "map"` averages.
+    select_tious: tuple[float, ...] = (0.3, 0.4, 0.5, 0.6, 0.7)
+
+    def __post_init__(self) -> None:
+        whole = (self.epochs, self.batch_size, self.step_epochs, self.validate_every)
+        _demand(min(whole) >= 1, "epochs, batch_size, step_epochs and validate_every must be at least 1")
+        _demand(self.learning_rate > 0, "learning_rate must be positive")
+        _demand(min(self.weight_decay, self.clip_norm, self.warmup_epochs) >= 0, "negative decay, norm or warm-up")
+        _demand(0 <= self.ema_decay < 1, "ema_decay must lie in [0, 1)")
+        _demand(0 <= self.holdout < 1, "holdout must lie in [0, 1)")
+        _demand(len(self.select_tious) > 0, "select_tious must name a threshold")
 
 
 @dataclass(frozen=True)
@@ -69,3 +94,10 @@ class Experiment:
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     prediction: PredictionSettings = field(default_factory=PredictionSettings)
+    # The suppression behind `select = "map"`.
+    nms: Suppression = field(default_factory=Suppression)
+
+
+def _demand(holds: bool, message: str) -> None:
+    if not holds:
+        raise ValueError(message)

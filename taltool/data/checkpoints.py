@@ -1,0 +1,75 @@
+"""What a checkpoint says about itself, read without loading weights (and without torch).
+
+A checkpoint is a safetensors file whose metadata holds one key, `taltool`, with JSON.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from taltool.data.provenance import Chain
+from taltool.errors import DataError
+
+KEY = "taltool"
+VERSION = 1
+_LONGEST_HEADER = 100_000_000
+
+
+@dataclass(frozen=True)
+class CheckpointHeader:
+    """model and configuration (with every setting); classes by number; the features that it expects: channels (after
+    the choice of streams), streams of the training file, clock (medians over the training videos: fps, stride, window,
+    seconds_per_snippet); length is the T that the network was built for; training tells how it came about (seed,
+    epochs, the chosen epoch, whether the run is finished)."""
+
+    model: str
+    configuration: dict[str, Any]
+    classes: list[str]
+    channels: int
+    length: int
+    streams: dict[str, Any]
+    clock: dict[str, float]
+    training: dict[str, Any]
+    provenance: Chain | None = None
+    version: int = field(default=VERSION)
+
+    def metadata(self) -> dict[str, str]:
+        """The metadata of the safetensors file."""
+        facts = {name: value for name, value in asdict(self).items() if value is not None}
+        return {KEY: orjson.dumps({"kind": "checkpoint", **facts}).decode()}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], path: str) -> "CheckpointHeader":
+        """The header in a file's metadata; raises DataError where that is not ours, or of another version."""
+        if KEY not in metadata:
+            raise DataError(f"{path}: safetensors, but no checkpoint of taltool train")
+        facts = orjson.loads(metadata[KEY])
+        kind, version = facts.pop("kind", None), facts.get("version")
+        if kind != "checkpoint" or version != VERSION:
+            raise DataError(f"{path}: expected a checkpoint version {VERSION}, found {kind} version {version}")
+        return cls(**facts)
+
+
+def read_tensor_table(path: str) -> dict[str, Any]:
+    """The JSON header of a safetensors file: {tensor name: {dtype, shape, ...}, "__metadata__": {...}}."""
+    try:
+        with Path(path).open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            text = stream.read(length) if length <= _LONGEST_HEADER else b""
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
+    try:
+        table = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise DataError(f"{path}: not a safetensors file") from None
+    if not isinstance(table, dict):
+        raise DataError(f"{path}: not a safetensors file")
+    return table
+
+
+def read_checkpoint_header(path: str) -> CheckpointHeader:
+    """What the checkpoint at `path` says about itself."""
+    return CheckpointHeader.from_metadata(read_tensor_table(path).get("__metadata__") or {}, path)

@@ -1,0 +1,99 @@
+"""How good a network is on the held-out videos: its losses, and its mAP after suppression."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from taltool.data.flat import Detections, Instances
+from taltool.data.records import VideoProposals
+from taltool.engine.dataset import LabelledVideo
+from taltool.engine.loading import collated, labelled_samples
+from taltool.engine.prediction import Detector, Member, VideoFailure
+from taltool.engine.settings import Experiment
+from taltool.engine.source import FeatureSource
+from taltool.errors import DataError
+from taltool.models.contract import Batch, Model, Targets
+from taltool.ops.metrics import mean_average_precision
+from taltool.ops.nms import suppress
+
+
+def moved_batch(batch: Batch, device: str) -> Batch:
+    """The same batch on another device."""
+    if device == "cpu":
+        return batch
+    targets = Targets(
+        [each.to(device, non_blocking=True) for each in batch.targets.segments],
+        [each.to(device, non_blocking=True) for each in batch.targets.labels],
+    )
+    features, mask = batch.features.to(device, non_blocking=True), batch.mask.to(device, non_blocking=True)
+    return Batch(features, mask, targets, batch.video_ids)
+
+
+class Validation:
+    """The held-out videos, and what can be measured on them."""
+
+    def __init__(
+        self,
+        source: FeatureSource,
+        videos: Sequence[LabelledVideo],
+        classes: Sequence[str],
+        experiment: Experiment,
+        length_multiple: int,
+        device: str,
+    ) -> None:
+        self.source, self.videos, self.classes = source, videos, classes
+        self.experiment, self.length_multiple, self.device = experiment, length_multiple, device
+        self.samples = labelled_samples(source, videos, source.settings.test_stride)
+
+    def losses(self, model: Model) -> dict[str, float]:
+        """The mean of every loss term over the held-out windows that hold instances; empty if there are none."""
+        instances = {video.video_id: (video.segments, video.labels) for video in self.videos}
+        sums: dict[str, float] = {}
+        size = self.experiment.training.batch_size
+        with torch.inference_mode():
+            for first in range(0, len(self.samples), size):
+                samples = self.samples[first : first + size]
+                own = [instances[sample.video_id] for sample in samples]
+                batch = moved_batch(collated(self.source, samples, own, self.length_multiple), self.device)
+                for name, value in model.loss(model(batch.features, batch.mask), batch.targets).items():
+                    sums[name] = sums.get(name, 0.0) + float(value) * len(samples)
+        return {name: value / len(self.samples) for name, value in sums.items()}
+
+    def mean_average_precision(self, model: Model) -> float:
+        """mAP over the thresholds of `select_tious`, after suppression by the `nms` settings (activitynet protocol)."""
+        detector = Detector([Member(model, self.source)], self.classes, self.experiment.prediction, self.device)
+        number = {video.video_id: index for index, video in enumerate(self.videos)}
+        kept: list[tuple[int, VideoProposals]] = []
+        for found in detector.predict(number, max(8, self.experiment.training.batch_size)):
+            if isinstance(found, VideoFailure):
+                raise DataError(found.reason)
+            which, scores = suppress(found.segments, found.scores, found.labels, self.experiment.nms, found.duration)
+            kept.append((number[found.video_id], found.take(which, scores)))
+        result = mean_average_precision(
+            _instances(self.videos, len(self.classes), model.is_class_agnostic),
+            _detections(kept),
+            self.experiment.training.select_tious,
+        )
+        return float(result.average)
+
+
+def _instances(videos: Sequence[LabelledVideo], num_classes: int, is_agnostic: bool) -> Instances:
+    counts = [len(video.labels) for video in videos]
+    labels = np.concatenate([video.labels for video in videos])
+    return Instances(
+        np.repeat(np.arange(len(videos)), counts),
+        np.zeros_like(labels) if is_agnostic else labels,
+        np.concatenate([video.segments for video in videos]),
+        len(videos),
+        1 if is_agnostic else num_classes,
+    )
+
+
+def _detections(kept: Sequence[tuple[int, VideoProposals]]) -> Detections:
+    return Detections(
+        np.repeat([number for number, _ in kept], [len(video) for _, video in kept]),
+        np.concatenate([np.zeros(len(v), np.int64) if v.labels is None else v.labels for _, v in kept]),
+        np.concatenate([video.segments for _, video in kept]),
+        np.concatenate([video.scores for _, video in kept]),
+    )
