@@ -1,0 +1,109 @@
+"""Feature files: clocks of own and foreign files, and what is refused."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from taltool.data.clock import FeatureClock
+from taltool.data.features import ClockFacts, FeatureFile, FeatureWriter, VideoFeatures
+from taltool.errors import DataError, UsageError
+
+CLOCK = FeatureClock(fps=25.0, stride=4.0, window=16.0, offset=2.0, duration=9.5)
+VALUES = np.arange(12, dtype=np.float32).reshape(4, 3)
+
+
+def own_file(folder: Path, *ids: str) -> str:
+    path = str(folder / "own.h5")
+    with FeatureWriter(path, {"backbone": "test"}, {"rgb": (0, 3)}, [{"tool": "t"}]) as writer:
+        for video_id in ids:
+            writer.write(VideoFeatures(video_id, VALUES, CLOCK, {"source": "x.mp4"}))
+    return path
+
+
+def foreign_file(folder: Path, values: object = VALUES) -> str:
+    with h5py.File(folder / "foreign.h5", "w") as file:
+        file["v"] = values
+    return str(folder / "foreign.h5")
+
+
+@pytest.mark.parametrize("video_id", ["v", "folder/v", "naïve-видео", "v_-1 (2)"])
+def test_what_was_written_is_read(video_id: str, tmp_path: Path) -> None:
+    with FeatureFile(own_file(tmp_path, video_id)) as file:
+        assert file.ids == [video_id]
+        assert (file.clock(video_id), file.streams, file.provenance) == (CLOCK, {"rgb": (0, 3)}, [{"tool": "t"}])
+        assert file.read(video_id, 1, 3).tolist() == VALUES[1:3].tolist()
+        assert file.read(video_id, channels=np.array([2])).tolist() == VALUES[:, [2]].tolist()
+
+
+def test_foreign_file_without_clock_asks_for_it(tmp_path: Path) -> None:
+    with FeatureFile(foreign_file(tmp_path)) as file, pytest.raises(DataError, match="give --fps, --stride, --window"):
+        file.clock("v")
+
+
+def test_given_facts_make_the_clock_of_a_foreign_file(tmp_path: Path) -> None:
+    with FeatureFile(foreign_file(tmp_path), ClockFacts(fps=10, stride=4, window=16)) as file:
+        # Four snippets of 16 frames every 4: 28 frames, at 10 frames/s 2.8 seconds.
+        assert file.clock("v") == FeatureClock(10, 4, 16, 0, 2.8)
+
+
+def test_half_a_clock_names_the_missing_half(tmp_path: Path) -> None:
+    with (
+        FeatureFile(foreign_file(tmp_path), ClockFacts(fps=10)) as file,
+        pytest.raises(DataError, match="give --stride, --window"),
+    ):
+        file.clock("v")
+
+
+def test_durations_alone_divide_the_video_evenly(tmp_path: Path) -> None:
+    with FeatureFile(foreign_file(tmp_path), durations={"v": 8.0}) as file:
+        assert file.clock("v").seconds(np.arange(4) + 0.5).tolist() == [1, 3, 5, 7]
+
+
+def test_given_facts_win_over_the_attributes(tmp_path: Path) -> None:
+    with FeatureFile(own_file(tmp_path, "v"), ClockFacts(fps=50)) as file:
+        assert file.clock("v").fps == 50
+
+
+def test_video_that_is_not_complete_is_refused(tmp_path: Path) -> None:
+    path = own_file(tmp_path, "v")
+    with h5py.File(path, "a") as file:
+        del file["v"].attrs["complete"]
+    with FeatureFile(path) as features, pytest.raises(DataError, match="video 'v' is not complete"):
+        features.read("v")
+
+
+def test_value_that_is_not_finite_is_named(tmp_path: Path) -> None:
+    values = VALUES.copy()
+    values[2, 1] = np.nan
+    with (
+        FeatureFile(foreign_file(tmp_path, values)) as file,
+        pytest.raises(DataError, match="snippet 2, channel 1 is nan"),
+    ):
+        file.read("v", 1)
+
+
+@pytest.mark.parametrize(("values", "complaint"), [(np.zeros(5), r"shape \(T, C\)"), (np.zeros((0, 3)), "no snippets")])
+def test_dataset_of_another_shape_is_refused(values: object, complaint: str, tmp_path: Path) -> None:
+    with FeatureFile(foreign_file(tmp_path, values)) as file, pytest.raises(DataError, match=complaint):
+        file.read("v")
+
+
+def test_missing_video_is_named(tmp_path: Path) -> None:
+    with FeatureFile(own_file(tmp_path, "v")) as file, pytest.raises(DataError, match="has no video 'w'"):
+        file.clock("w")
+
+
+def test_features_do_not_go_through_pipes() -> None:
+    with pytest.raises(UsageError, match="cannot come through a pipe"), FeatureFile("-"):
+        pass
+    with pytest.raises(UsageError, match="cannot go through a pipe"), FeatureWriter("-"):
+        pass
+
+
+@pytest.mark.parametrize("video_id", ["", "a//b", "..", "a/."])
+def test_id_that_hdf5_cannot_hold_is_refused(video_id: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot name an HDF5 dataset"):
+        own_file(tmp_path, video_id)
+    assert list(tmp_path.iterdir()) == []
