@@ -205,7 +205,7 @@ class AFSD(Model):
         if "offsets" in outputs:
             distances = refined_distances(distances, outputs["offsets"])
         ends = torch.stack([outputs["centres"] - distances[..., 0], outputs["centres"] + distances[..., 1]], dim=-1)
-        segments = ends / self.config.frames_per_snippet
+        segments = torch.cummax(ends, dim=-1).values / self.config.frames_per_snippet  # None ends before it starts.
         scores = self._scores(outputs)
         return [
             _candidates(own[valid].clamp(0, float(length)), own_scores[valid], self.is_class_agnostic)

@@ -1,0 +1,196 @@
+"""What every registered model must do; a new model is picked up by its name alone."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import pytest
+import torch
+
+from taltool.data.facts import DataFacts
+from taltool.engine.configuration import Layer, build, preset_layer
+from taltool.engine.settings import Experiment
+from taltool.models import MODELS
+from taltool.models.contract import Batch, Model, Targets
+
+CHANNELS, CLASSES = 12, 3
+# Facts of a small data set, for which every model fits itself to something quick.
+SMALL = DataFacts(6, CLASSES, CHANNELS, 1.0, (20, 24, 25, 28, 30, 32), (2.0, 3.0, 4.0, 4.5, 6.0, 9.0, 12.0))
+CLIPS = DataFacts(40, CLASSES, CHANNELS, 0.53, tuple([9] * 40), tuple([1.0] * 30 + [4.0] * 30))
+HOURS = DataFacts(3, CLASSES, 2048, 0.53, (9000, 12000, 13500), tuple(float(n) for n in range(2, 400)))
+pytestmark = pytest.mark.parametrize("name", MODELS.names())
+
+
+def experiment(name: str, facts: DataFacts = SMALL) -> Experiment:
+    """The settings that the model chooses for data with these facts."""
+    model_class = MODELS.load(name)
+    return build(name, model_class.Config, [Layer("auto", model_class.fit(facts))])
+
+
+def fitted_model(name: str, facts: DataFacts = SMALL) -> Model:
+    """A freshly drawn network of the size it chooses for these facts."""
+    torch.manual_seed(0)
+    settings = experiment(name, facts)
+    return MODELS.load(name)(settings.model, facts.channels, facts.num_classes, settings.sampling.length)
+
+
+def length_of(name: str) -> int:
+    return experiment(name).sampling.length
+
+
+def batch_of(length: int, segments: Sequence[list[list[float]]], valid: Sequence[int] | None = None) -> Batch:
+    """Random features with one sample per list of segments; `valid` snippets of each are real."""
+    generator = torch.Generator().manual_seed(length)
+    valid = valid or [length] * len(segments)
+    mask = torch.arange(length) < torch.tensor(valid)[:, None]
+    features = torch.randn(len(segments), CHANNELS, length, generator=generator) * mask[:, None]
+    own = [torch.tensor(each, dtype=torch.float32).view(-1, 2) for each in segments]
+    labels = [torch.arange(len(each)) % CLASSES for each in own]
+    return Batch(features, mask, Targets(own, labels), [f"v{n}" for n in range(len(own))])
+
+
+def total_loss(model: Model, batch: Batch) -> torch.Tensor:
+    """The sum of all losses of all phases."""
+    torch.manual_seed(1)
+    return torch.stack([sum(model.training_loss(batch, phase).values()) for phase in model.phases]).sum()
+
+
+def assert_learns(model: Model, batch: Batch) -> None:
+    """Loss and gradients are finite, and something is learnt from."""
+    loss = total_loss(model, batch)
+    assert loss.isfinite()
+    loss.backward()
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    assert gradients
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+def test_losses_are_named_finite_scalars_that_reach_every_part(name: str) -> None:
+    model, length = fitted_model(name), length_of(name)
+    batch = batch_of(length, [[[2, 9], [length - 5, length - 4]], [[1, 4]]])
+    terms = [term for phase in model.phases for term in model.training_loss(batch, phase).values()]
+    assert all(term.ndim == 0 and term.isfinite() for term in terms)
+    torch.stack(terms).sum().backward()
+    untouched = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert not untouched
+
+
+def test_candidates_lie_on_the_grid_and_are_scored(name: str) -> None:
+    model, length = fitted_model(name).eval(), length_of(name)
+    batch = batch_of(length, [[], []])
+    with torch.no_grad():
+        decoded = model.decode(model(batch.features, batch.mask), batch.mask)
+    assert len(decoded) == 2
+    for segments, scores, labels in decoded:
+        assert segments.shape == (len(scores), 2)
+        assert scores.shape == (len(scores),)
+        assert (segments >= 0).all()
+        assert (segments <= length).all()
+        assert (segments[:, 0] <= segments[:, 1]).all()
+        assert ((scores >= 0) & scores.isfinite()).all()
+        assert (labels is None) == model.is_class_agnostic
+        assert labels is None or (labels.dtype == torch.int64 and (labels >= 0).all() and (labels < CLASSES).all())
+
+
+def test_prediction_is_deterministic(name: str) -> None:
+    model, batch = fitted_model(name).eval(), batch_of(length_of(name), [[]])
+    with torch.no_grad():
+        one, other = (model(batch.features, batch.mask) for _ in range(2))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_sample_says_the_same_alone_and_in_a_batch(name: str) -> None:
+    model, batch = fitted_model(name).eval(), batch_of(length_of(name), [[], []])
+    with torch.no_grad():
+        together = model.decode(model(batch.features, batch.mask), batch.mask)[1]
+        alone = model.decode(model(batch.features[1:], batch.mask[1:]), batch.mask[1:])[0]
+    torch.testing.assert_close(together.segments, alone.segments, atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(together.scores, alone.scores, atol=1e-5, rtol=1e-4)
+
+
+def test_what_stands_in_padding_changes_nothing(name: str) -> None:
+    """The features of padding are zero by contract; here it is the neighbour in the batch that makes the padding."""
+    if experiment(name).sampling.resize != "pad":
+        pytest.skip("samples of this model have one length")
+    model = fitted_model(name).eval()
+    multiple = model.length_multiple
+    short = -(-(length_of(name) // 2) // multiple) * multiple
+    padded = batch_of(short + multiple * 2, [[]], valid=[short])
+    features, mask = padded.features[..., :short], padded.mask[:, :short]
+    with torch.no_grad():
+        alone = model.decode(model(features, mask), mask)[0]
+        with_padding = model.decode(model(padded.features, padded.mask), padded.mask)[0]
+    assert len(alone.scores) == len(with_padding.scores)
+    torch.testing.assert_close(with_padding.segments, alone.segments, atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(with_padding.scores, alone.scores, atol=1e-5, rtol=1e-4)
+    assert (with_padding.segments <= short).all()
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [[[], []], [[[0, 1e9]], []], [[[3, 3]], [[0, 0.001]]], [[[5, 6]] * 40, [[1, 2]]]],
+    ids=["no instance", "one covers all", "empty and tiny instances", "many equal instances"],
+)
+def test_odd_ground_truth_gives_finite_losses_and_gradients(name: str, segments: list[list[list[float]]]) -> None:
+    length = length_of(name)
+    clipped = [[[min(edge, length) for edge in segment] for segment in own] for own in segments]
+    assert_learns(fitted_model(name), batch_of(length, clipped))
+
+
+def test_equal_features_give_finite_losses_and_gradients(name: str) -> None:
+    batch = batch_of(length_of(name), [[[2, 9]], []])
+    assert_learns(fitted_model(name), dataclasses.replace(batch, features=torch.ones_like(batch.features)))
+
+
+def test_autocast_gives_finite_losses_and_gradients(name: str) -> None:
+    model = fitted_model(name)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert_learns(model, batch_of(length_of(name), [[[2, 9], [12, 14]], []]))
+
+
+def test_a_sample_that_is_nearly_all_padding_gives_finite_losses(name: str) -> None:
+    assert_learns(fitted_model(name), batch_of(length_of(name), [[[0, 1]], [[2, 9]]], valid=[1, length_of(name)]))
+
+
+@pytest.mark.parametrize("facts", [SMALL, CLIPS, HOURS], ids=["small", "clips of seconds", "videos of hours"])
+def test_auto_settings_are_valid_for_any_data(name: str, facts: DataFacts) -> None:
+    settings = experiment(name, facts)
+    assert settings.sampling.length >= 1
+    assert settings.sampling.train_stride <= settings.sampling.length or settings.sampling.resize != "window"
+    model = MODELS.load(name)(settings.model, facts.channels, facts.num_classes, settings.sampling.length)
+    batch = torch.randn(1, facts.channels, settings.sampling.length)
+    with torch.no_grad():
+        outputs = model.eval()(batch, torch.ones(1, settings.sampling.length, dtype=torch.bool))
+    assert all(value.isfinite().all() for value in outputs.values() if value.is_floating_point())
+
+
+def test_presets_are_valid_settings(name: str) -> None:
+    model_class = MODELS.load(name)
+    assert "thumos14" in model_class.presets
+    for preset in model_class.presets:
+        settings = build(name, model_class.Config, [preset_layer(preset, model_class.presets, name)])
+        assert settings.training.epochs > 0
+
+
+def test_two_equal_networks_average_to_one(name: str) -> None:
+    model, batch = fitted_model(name).eval(), batch_of(length_of(name), [[]])
+    with torch.no_grad():
+        outputs = model(batch.features, batch.mask)
+        one = model.decode(outputs, batch.mask)[0]
+        fused = model.decode(model.average([outputs, outputs]), batch.mask)[0]
+    torch.testing.assert_close(fused.segments, one.segments)
+    torch.testing.assert_close(fused.scores, one.scores)
+
+
+def test_a_seed_fixes_the_training_loss(name: str) -> None:
+    batch = batch_of(length_of(name), [[[2, 12], [20, 22]]])
+    assert total_loss(fitted_model(name), batch).item() == total_loss(fitted_model(name), batch).item()
+
+
+def test_phases_change_parameters_of_the_network(name: str) -> None:
+    model = fitted_model(name)
+    own = dict(model.named_parameters())
+    for phase in model.phases:
+        chosen = dict(model.phase_parameters(phase))
+        assert chosen
+        assert all(own[n] is parameter for n, parameter in chosen.items())

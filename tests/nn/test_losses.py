@@ -1,0 +1,98 @@
+"""Losses against numbers worked by hand."""
+
+import math
+
+import pytest
+import torch
+
+from taltool.nn import losses
+
+
+@pytest.mark.parametrize(("label", "expected"), [(0, 0.498398), (2, 0.034258)])
+def test_softmax_focal_loss_of_the_worked_example(label: int, expected: float) -> None:
+    loss = losses.softmax_focal_loss(torch.tensor([0.0, 1.0, 2.0]), torch.tensor(label))
+    # The reference adds 1e-6 to the probability, which moves the result by 3e-6.
+    assert loss.item() == pytest.approx(expected, abs=5e-6)
+
+
+def test_focal_loss_stays_finite_with_a_fractional_exponent_at_certainty() -> None:
+    logits = torch.tensor([[100.0, -100.0]], requires_grad=True)
+    losses.softmax_focal_loss(logits, torch.tensor([0]), gamma=1.5).sum().backward()
+    assert logits.grad.isfinite().all()
+
+
+def test_tiou_of_distances() -> None:
+    assert losses.distance_tiou(torch.tensor([4.0, 6.0]), torch.tensor([6.0, 2.0])).item() == pytest.approx(0.5)
+
+
+def test_tiou_of_distances_that_start_behind_the_location() -> None:
+    # [5, 20] against [0, 10] around 0: 5 of 20.
+    assert losses.distance_tiou(torch.tensor([-5.0, 20.0]), torch.tensor([0.0, 10.0])).item() == pytest.approx(0.25)
+
+
+def test_tiou_of_disjoint_or_empty_segments_is_zero() -> None:
+    ours = torch.tensor([[-5.0, 20.0], [0.0, 0.0], [3.0, -9.0]])
+    assert losses.distance_tiou(ours, torch.tensor([[0.0, 4.0], [0.0, 0.0], [1.0, 1.0]])).tolist() == [0, 0, 0]
+
+
+def test_cross_entropy_of_mean_activations() -> None:
+    rows = torch.tensor([[0.0, 0, 1], [2, 2, 2]]).tanh().mean(1)
+    torch.testing.assert_close(rows, torch.tensor([0.253865, 0.964028]), atol=1e-6, rtol=0)
+    loss = losses.probability_bce(rows, torch.tensor([0.0, 1.0])).mean()
+    assert loss.item() == pytest.approx(0.164742, abs=1e-6)
+
+
+def test_cross_entropy_of_certain_mistakes_is_finite() -> None:
+    wrong = torch.tensor([0.0, 1.0], requires_grad=True)
+    loss = losses.probability_bce(wrong, torch.tensor([1.0, 0.0])).sum()
+    loss.backward()
+    assert loss.isfinite()
+    assert wrong.grad.isfinite().all()
+
+
+def test_the_triplet_wants_a_margin_of_one() -> None:
+    anchor, near, far = torch.tensor([0.0, 0.0]), torch.tensor([3.0, 4.0]), torch.tensor([0.0, 5.5])
+    assert losses.triplet_margin_loss(anchor, near, far).item() == pytest.approx(5 - 5.5 + 1, abs=1e-5)
+    assert losses.triplet_margin_loss(anchor, near, far, squared=True).item() == 0  # 25 - 30.25 + 1 < 0
+    assert losses.triplet_margin_loss(anchor, far, near, squared=True).item() == pytest.approx(6.25)
+
+
+def test_the_triplet_equals_pytorchs_with_gradient() -> None:
+    torch.manual_seed(0)
+    vectors = torch.randn(3, 7, 16)
+    ours, plain = vectors.clone().requires_grad_(), vectors.clone().requires_grad_()
+    losses.triplet_margin_loss(*ours).mean().backward()
+    torch.nn.functional.triplet_margin_loss(*plain).backward()
+    torch.testing.assert_close(ours.grad, plain.grad)
+
+
+def test_the_triplet_of_equal_vectors_has_a_finite_gradient() -> None:
+    vectors = torch.zeros(3, 2, 4, requires_grad=True)
+    losses.triplet_margin_loss(*vectors).sum().backward()
+    assert vectors.grad.isfinite().all()
+
+
+def test_centerness_is_one_in_the_middle_and_zero_at_an_end() -> None:
+    values = losses.centerness(torch.tensor([[5.0, 5.0], [0.0, 8.0], [1.0, 4.0]]))
+    assert values.tolist() == pytest.approx([1, 0, 0.5])
+
+
+def test_sums_are_normalised_per_clip_or_over_the_batch() -> None:
+    values, mask = torch.tensor([[2.0, 4.0], [6.0, 9.0]]), torch.tensor([[True, True], [True, False]])
+    count = mask.sum(1)
+    assert losses.normalised_sum(values, mask, count, per_sample=True).item() == (6 / 2 + 6 / 1) / 2
+    assert losses.normalised_sum(values, mask, count, per_sample=False).item() == 12 / 3
+
+
+def test_a_sum_without_positives_is_an_attached_zero() -> None:
+    values = torch.ones(1, 3, requires_grad=True)
+    total = losses.normalised_sum(values, torch.zeros(1, 3, dtype=torch.bool), torch.zeros(1), per_sample=True)
+    total.backward()
+    assert total.item() == 0
+    assert values.grad.tolist() == [[0, 0, 0]]
+
+
+def test_smooth_l1_is_quadratic_below_one() -> None:
+    assert losses.offset_loss("smooth_l1")(torch.tensor(0.5), torch.tensor(0.0)).item() == 0.125
+    assert losses.offset_loss("l1")(torch.tensor(0.5), torch.tensor(0.0)).item() == 0.5
+    assert math.isclose(losses.offset_loss("smooth_l1")(torch.tensor(3.0), torch.tensor(0.0)).item(), 2.5)
