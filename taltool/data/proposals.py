@@ -131,10 +131,11 @@ class ProposalReader:
             self.provenance = list(external.get("provenance") or ())
             self._take_classes(external.get("classes"))
         self.num_videos = len(document["results"])
-        durations = (external or {}).get("durations", {}) if isinstance(external, dict) else {}
-        for video_id, proposals in document["results"].items():
-            where = f"{self.file}: video '{video_id}'"
-            yield self._parse(video_id, proposals, durations.get(video_id), where)
+        durations = external.get("durations") or {} if isinstance(external, dict) else {}
+        return (
+            self._parse(video_id, proposals, durations.get(video_id), f"{self.file}: video '{video_id}'")
+            for video_id, proposals in document["results"].items()
+        )
 
     def _video(self, record: dict[str, Any], number: int) -> VideoProposals:
         where = f"{self.file}:{number}"

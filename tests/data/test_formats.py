@@ -1,0 +1,313 @@
+"""Every format of the registry keeps this contract: it knows its own files, and what it writes it reads again."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from taltool.data.clock import FeatureClock
+from taltool.data.conversion import Conversion, convert
+from taltool.data.formats import FORMATS
+from taltool.data.formats.contract import Annotations, Content, Facts, Features, Proposals
+from taltool.data.formats.sniffing import for_output, format_named, open_content, sniff
+from taltool.data.proposals import encode
+from taltool.data.records import Labels, VideoProposals
+from taltool.errors import DataError, UsageError
+
+CLOCK = FeatureClock(fps=30.0, stride=4.0, window=16.0, offset=2.0, duration=2.0)
+# What layouts without clocks, durations and class names have to be told.
+FACTS = Facts(
+    clock={"fps": 30.0, "stride": 4.0, "window": 16.0, "offset": 2.0},
+    durations={"v_1": 9.5, "naïve v": 4.0, "dir/v": 2.0},
+    classes={"Dive": 4, "High jump": 0},
+)
+PAIRS = [(name, kind) for name in FORMATS.names() for kind in FORMATS.load(name).kinds]
+
+
+def some_proposals() -> Proposals:
+    names = Labels(["High jump", "Dive"])
+    first = VideoProposals(
+        "v_1", np.array([[0.1, 1 / 3], [2, 5.5]]), np.array([0.9, 1e-7]), np.array([1, 0]), names, 9.5
+    )
+    second = VideoProposals("naïve v", np.array([[1.0, 1.0]]), np.array([-2.0]), np.array([1]), names, 4.0)
+    return Proposals([first, second], names.names, 2, [{"tool": "t"}])
+
+
+def some_annotations() -> Annotations:
+    first = [{"segment": [0.1, 1 / 3], "label": "Dive"}, {"segment": [2.0, 99.0], "label": "High jump"}]
+    second = [{"segment": [1.0, 1.0], "label": "Dive"}]
+    database = {
+        "v_1": {"duration": 9.5, "subset": "validation", "annotations": first},
+        "v_2": {"duration": 4.0, "subset": "validation", "annotations": second},
+    }
+    return Annotations({"version": "1", "taxonomy": [], "database": database})
+
+
+def some_features() -> Features:
+    values = {"v_1": np.arange(6, dtype=np.float32).reshape(3, 2), "dir/v": np.ones((2, 2), np.float16)}
+    clocks = {video_id: FeatureClock(30.0, 4.0, 16.0, 2.0, FACTS.durations[video_id]) for video_id in values}
+    return Features(
+        sorted(values),
+        lambda v: values[v].shape,
+        clocks.__getitem__,
+        values.__getitem__,
+        lambda v: {},
+        {"backbone": "b"},  # type: ignore[arg-type, return-value]
+    )
+
+
+def sample(kind: str) -> Content:
+    return {"proposals": some_proposals, "annotations": some_annotations, "features": some_features}[kind]()  # type: ignore[operator]
+
+
+def essence(content: Content) -> Any:
+    """What every layout of a kind must keep."""
+    if isinstance(content, Proposals):
+        return {video.video_id: encode(video) for video in content.videos}
+    if isinstance(content, Annotations):
+        every = content.database.items()
+        return {key: sorted((a["label"], *a["segment"]) for a in entry["annotations"]) for key, entry in every}
+    return {v: (content.values(v).tolist(), content.values(v).dtype, content.clock(v)) for v in content.ids}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "written"
+
+
+@pytest.mark.parametrize(("name", "kind"), PAIRS)
+def test_what_a_format_writes_it_recognises_and_reads(name: str, kind: str, place: Path) -> None:
+    format_named(name).write(sample(kind), str(place), FACTS)
+    # A ground truth with numbers beside the names is an ordinary one.
+    assert sniff(str(place)) == ("activitynet" if (name, kind) == ("actionformer", "annotations") else name)
+    facts = Facts(durations=FACTS.durations | {"v_2": 4.0}, clock=FACTS.clock, classes=FACTS.classes)
+    with open_content(str(place), name, facts) as content:
+        assert content.kind == kind
+        assert essence(content) == essence(sample(kind))
+
+
+@pytest.mark.parametrize(("name", "kind"), PAIRS)
+def test_second_writing_is_equal_byte_for_byte(name: str, kind: str, tmp_path: Path) -> None:
+    if name == "hdf5":
+        pytest.skip("HDF5 files hold times of their own")
+    facts = Facts(durations=FACTS.durations | {"v_2": 4.0}, clock=FACTS.clock, classes=FACTS.classes)
+    format_named(name).write(sample(kind), str(tmp_path / "a"), facts)
+    with open_content(str(tmp_path / "a"), name, facts) as content:
+        format_named(name).write(content, str(tmp_path / "b"), facts)
+    assert list(contents(tmp_path / "a")) == list(contents(tmp_path / "b"))
+
+
+def cut_short(videos: Iterable[VideoProposals]) -> Iterator[VideoProposals]:
+    yield from videos
+    raise DataError
+
+
+def contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    yield from ((file.name if path.is_dir() else "", file.read_bytes()) for file in files if file.is_file())
+
+
+@pytest.mark.parametrize(("name", "kind"), PAIRS)
+def test_failed_writing_leaves_nothing(name: str, kind: str, tmp_path: Path) -> None:
+    content = sample(kind)
+    if isinstance(content, Proposals):
+        content.videos = cut_short(content.videos)
+    elif isinstance(content, Annotations):
+        content.database["broken"] = {"annotations": [{}]}
+    else:
+        content.ids = [*content.ids, "not there"]
+    with pytest.raises((KeyError, DataError)):
+        format_named(name).write(content, str(tmp_path / "out"), FACTS)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", FORMATS.names())
+def test_no_format_claims_a_file_of_another(name: str) -> None:
+    from taltool.data.formats.contract import Opening
+
+    strangers = (b"", b"\x00\x00\x00\x18ftypmp42", b"{}", b'{"version": "1"}', b"hello\n", b"[1, 2]", b"\xff\xfe\x00")
+    assert not any(format_named(name).recognises(Opening("x", head)) for head in strangers)
+    assert not format_named(name).recognises(Opening("x", suffixes=frozenset({".mp4"})))
+
+
+@pytest.mark.parametrize("name", FORMATS.names())
+def test_every_format_has_a_summary(name: str) -> None:
+    assert FORMATS.load(name).summary
+
+
+LOST = [
+    ("csv", "proposals", ["2 durations", "the provenance"]),
+    ("csv", "annotations", ["2 durations", "the subsets (validation)"]),
+    ("thumos14", "annotations", ["2 durations"]),
+    ("actionformer", "proposals", ["the names of the classes", "2 durations", "the provenance"]),
+    ("npy", "features", ["the clocks (fps 30, stride 4, window 16, offset 2) and durations", "the attributes"]),
+    ("jsonl", "proposals", []),
+    ("activitynet", "proposals", []),
+    ("activitynet", "annotations", []),
+    ("hdf5", "features", []),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "lost"), LOST)
+def test_what_is_lost_is_said(name: str, kind: str, lost: list[str], place: Path) -> None:
+    assert format_named(name).write(sample(kind), str(place), FACTS) == lost
+
+
+def test_ground_truth_keeps_keys_that_nobody_here_knows(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.json", tmp_path / "b.json"
+    text = '{"database":{"v":{"duration":3,"url":"x","annotations":[]}},"licence":"MIT","taxonomy":[{"nodeId":1}]}\n'
+    source.write_text(text)
+    convert(Conversion([str(source)], str(target)))
+    assert target.read_text() == text
+
+
+def test_thumos_folder_takes_class_and_subset_from_the_file_names(tmp_path: Path) -> None:
+    (tmp_path / "Dive_test.txt").write_text("video_test_1  1.0 2.5\n\nvideo_test_1 4 5\n")
+    (tmp_path / "Ambiguous_test.txt").write_text("video_test_1 0 1\n")
+    with open_content(str(tmp_path), facts=Facts(durations={"video_test_1": 6.0})) as content:
+        assert isinstance(content, Annotations)
+        (entry,) = content.database.values()
+    assert (entry["subset"], entry["duration"]) == ("testing", 6.0)
+    assert sorted((a["label"], *a["segment"]) for a in entry["annotations"]) == [
+        ("Ambiguous", 0, 1),
+        ("Dive", 1, 2.5),
+        ("Dive", 4, 5),
+    ]
+
+
+def test_ground_truth_without_durations_is_not_written(tmp_path: Path) -> None:
+    (tmp_path / "Dive_val.txt").write_text("v 1 2\n")
+    with pytest.raises(DataError, match="1 of 1 videos have no duration, 'v' the first; give them with --durations"):
+        convert(Conversion([str(tmp_path)], str(tmp_path / "gt.json")))
+    assert not (tmp_path / "gt.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("video_id,start,end,label\nv,1\n", ":2: 2 fields, expected 4"),
+        ("video_id,start,end,label\nv,1,x,a\n", ":2: '1', 'x' are not start and end in seconds"),
+        (
+            "video_id,start,end,label\nv,3,1,a\n",
+            r":2: segment \[3.0, 1.0\] ends before it starts \(use --drop-invalid\)",
+        ),
+        ("video_id,start,end,label\nv,1,inf,a\n", ":2: segment .* is not finite"),
+        ("video_id,start,end,score\nv,1,2,high\n", ":2: score 'high' is not a number"),
+        ("video_id,start,end,score\nv,1,2,\n", ":2: no score; give those without one a score with --score"),
+        ("video_id,start,end\nv,1,2\n", ":1: neither a label .* nor a score"),
+        ("video_id,start,end,label,score\nv,1,2,a,1\nv,1,2,,1\n", ":3: some proposals have a label and some have none"),
+    ],
+)
+def test_broken_csv_is_named_with_its_line(text: str, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(text)
+    with pytest.raises(DataError, match=rf"x\.csv{complaint}"), open_content(str(tmp_path / "x.csv")):
+        pass
+
+
+def test_csv_columns_are_found_by_name_and_strange_ones_left_out_aloud(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text('score,who,end,start,video_id,label\n0.5,me,2,1,v,"a, b"\n')
+    with open_content(str(tmp_path / "x.csv")) as content:
+        assert essence(content) == {"v": [{"segment": [1, 2], "score": 0.5, "label": "a, b"}]}
+        assert content.notes == ["the columns who"]
+
+
+def test_numbers_of_classes_need_names(tmp_path: Path) -> None:
+    place = tmp_path / "x.json"
+    place.write_text('{"database": {"v": [{"segment": [1, 2], "label_id": 7, "scores": 0.5}]}}')
+    with pytest.raises(DataError, match="name them with --classes"), open_content(str(place)):
+        pass
+    with pytest.raises(DataError, match="label_id 7 has no name"), open_content(str(place), facts=FACTS):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        (np.zeros((2, 3, 4)), r"shape \(T, C\)"),
+        (np.array([[np.nan]]), "snippet 0, channel 0 is nan"),
+        (np.array([[{}]]), "not an array"),
+    ],
+)
+def test_array_of_another_kind_is_refused(values: Any, complaint: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", values)
+    with open_content(str(tmp_path), facts=FACTS) as content, pytest.raises(DataError, match=complaint):
+        content.values("v")  # type: ignore[union-attr]
+
+
+def test_unknown_format_is_corrected() -> None:
+    with pytest.raises(UsageError, match=r"no format is named 'activitnet'; did you mean 'activitynet'\?"):
+        format_named("activitnet")
+
+
+def test_output_name_that_says_nothing_asks_for_a_format() -> None:
+    with pytest.raises(UsageError, match=r"-o x\.txt: .* give --to activitynet\|csv\|jsonl|actionformer"):
+        for_output("x.txt", "proposals")
+
+
+def test_target_that_cannot_hold_the_kind_is_refused(tmp_path: Path) -> None:
+    format_named("activitynet").write(some_annotations(), str(tmp_path / "gt.json"), FACTS)
+    with pytest.raises(UsageError, match="--to hdf5: it holds features, the input holds annotations"):
+        convert(Conversion([str(tmp_path / "gt.json")], str(tmp_path / "x.h5"), target="hdf5"))
+
+
+def shards(folder: Path, **changes: Any) -> list[str]:
+    for number, video_id in enumerate(some_features().ids):
+        content = some_features()
+        content.ids, content.provenance = [video_id], [{"tool": "extract", "shard": number}]
+        if number:
+            vars(content).update(changes)
+        format_named("hdf5").write(content, str(folder / f"shard-{number}.h5"), FACTS)
+    return [str(folder / "shard-0.h5"), str(folder / "shard-1.h5")]
+
+
+def test_shards_of_features_become_one_file(tmp_path: Path) -> None:
+    convert(Conversion(shards(tmp_path), str(tmp_path / "all.h5"), step={"tool": "convert"}))
+    with open_content(str(tmp_path / "all.h5")) as content:
+        assert essence(content) == essence(some_features())
+        assert isinstance(content, Features)
+        assert content.provenance == [
+            {"tool": "extract", "shard": 0},
+            {"tool": "extract", "shard": 1},
+            {"tool": "convert"},
+        ]
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"attributes": {"backbone": "other"}}, "backbone is other, in .* it is b"),
+        ({"attributes": {"backbone": "b", "window": 8}}, "window is 8, in .* it is None"),
+        ({"streams": {"flow": (0, 2)}}, "streams is"),
+        ({"values": lambda v: np.ones((3, 5), np.float32)}, "number of channels is 5, in .* it is 2"),
+    ],
+)
+def test_shards_of_different_settings_are_refused(change: dict[str, Any], complaint: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=complaint):
+        convert(Conversion(shards(tmp_path, **change), str(tmp_path / "all.h5")))
+    assert not (tmp_path / "all.h5").exists()
+
+
+def test_video_in_two_files_is_refused(tmp_path: Path) -> None:
+    paths = [str(tmp_path / name) for name in ("a.jsonl", "b.jsonl")]
+    for path in paths:
+        format_named("jsonl").write(some_proposals(), path, FACTS)
+    with pytest.raises(DataError, match=r"b\.jsonl: video 'v_1' is in .*a\.jsonl too"):
+        convert(Conversion(paths, str(tmp_path / "all.jsonl")))
+
+
+def test_shards_of_predictions_become_one_stream(tmp_path: Path) -> None:
+    for number, video in enumerate(some_proposals().videos):
+        part = Proposals([video], ["High jump", "Dive"] if number else ["Dive", "High jump"], 1, [])
+        format_named("jsonl").write(part, str(tmp_path / f"{number}.jsonl"), FACTS)
+    convert(Conversion([str(tmp_path / "0.jsonl"), str(tmp_path / "1.jsonl")], str(tmp_path / "all.jsonl")))
+    with open_content(str(tmp_path / "all.jsonl")) as content:
+        assert essence(content) == essence(some_proposals())
+
+
+def test_kinds_do_not_mix(tmp_path: Path) -> None:
+    format_named("jsonl").write(some_proposals(), str(tmp_path / "p.jsonl"), FACTS)
+    format_named("activitynet").write(some_annotations(), str(tmp_path / "gt.json"), FACTS)
+    with pytest.raises(DataError, match=r"gt\.json holds annotations, .* proposals: one kind at a time"):
+        convert(Conversion([str(tmp_path / "p.jsonl"), str(tmp_path / "gt.json")], "-"))
