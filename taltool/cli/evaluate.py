@@ -13,6 +13,116 @@ from taltool.reporting import Reporter
 if TYPE_CHECKING:
     from taltool.engine.evaluation import Evaluation
 
+MAN = r"""
+.SH PROTOCOLS
+Detections of one class are put in one order: score down, then video id, start and end up; videos that the ground
+truth does not have come last. So a number never depends on the order of a file.
+.TP
+.B activitynet
+The rules of the ActivityNet kit, which nearly all papers follow today, on THUMOS14 too.
+Each detection in turn takes the free instance of its video and class that it overlaps most, if their tIoU reaches the
+threshold; everything else is a false positive. AP is the area under the precision\-recall curve made non\-increasing.
+.TP
+.B activitynet\-kit
+The same with two accidents of the kit, for reproducing a number that it printed: equal scores stand as numpy's
+unstable sort leaves them (which depends on the order of the file, on numpy and on the processor), and a range of
+thresholds is that of numpy.linspace, whose 0.4 is 0.39999999999999997.
+.TP
+.B thumos14
+The updated kit of THUMOS14, which papers of 2016 to 2018 used. Each instance in turn, in the order of the ground
+truth, takes the free detection that it overlaps most, whatever its score, if their tIoU exceeds the threshold. False
+positives that overlap a segment labelled
+.B Ambiguous
+are forgotten. AP is the sum of the precisions at true positives over the number of instances.
+.TP
+.B thumos14\-2014
+The kit of the 2014 challenge: as above, but among equal scores true positives come first, and AP is the mean of the
+best precision at recall 0, 0.1, ... 1.
+.SH "WHAT COUNTS"
+.IP \(bu 2
+mAP is the mean over the classes that have instances in the chosen videos. A class without detections counts as 0.
+.IP \(bu 2
+Instances of videos without detections count: what was not found is missed.
+.IP \(bu 2
+Detections in videos of other subsets of the same ground truth, in excluded videos, and of classes that
+.B \-\-classes
+does not choose are left out. Detections in videos that the ground truth does not have are false positives.
+.IP \(bu 2
+Detections whose label no instance has cannot change any AP; they are proposals like the others in AR.
+.IP \(bu 2
+Duplicates count, in the ground truth and among detections. Segments of zero length never match, though instances of
+zero length are waited for. (The kit divides 0 by 0 and calls that a match.)
+.IP \(bu 2
+Thresholds are the decimals as written, compared in float64.
+.IP \(bu 2
+No video is dropped unless
+.B \-\-exclude
+names it; the report then holds the hash of the list.
+.IP \(bu 2
+Where two classes share a segment, as Diving and CliffDiving of THUMOS14 do, class\-agnostic recall counts it twice.
+.PP
+All of this is said in the report, with the counts.
+.SH RECALL
+Three different things go by similar names.
+.TP
+.BR AR@N " and " AUC
+The rule of the ActivityNet proposal kit. N is an average: each video gives the same fraction of its own proposals, so
+a video with many gives more than N. AUC is in percent; it begins at N = 1, so that perfect proposals reach 99.
+.TP
+.B recall@topK
+The K best proposals of every video.
+.TP
+.B R@Kx
+With
+.BR \-\-kx :
+in each video and class, the K times n best detections, n being the number of instances there; the mean over classes.
+One detection may serve several instances.
+.PP
+Each is averaged over the thresholds of
+.B \-\-ar\-tiou
+(R@Kx is given at each of
+.BR \-\-tiou ).
+Some papers average AR on THUMOS14 over 0.5:1.0:0.05.
+.SH CONFIDENCE
+.B \-\-bootstrap
+.I N
+draws the videos of the subset with replacement
+.I N
+times and prints the central 95 % of each metric. A class of which no instance was drawn stays out of that mean.
+All files are measured on the same draws, so the interval of their difference is free of the luck that they share, and
+the share of draws in which one is ahead answers whether it is better.
+.SH "JSON AND CSV"
+Values are fractions, only AUC is in percent. JSON holds
+.IR protocol ", " subset ", " ground_truth ", " thresholds ", " predictions
+and
+.IR metrics ;
+with several files, a list
+.I results
+of the last two, and with
+.B \-\-bootstrap
+.I intervals
+and
+.IR comparisons .
+.I detections
+are those that counted;
+.I left_out
+says what did not. CSV has a row per file, and with
+.B \-\-per\-class
+a row per class whose
+.I class
+is filled.
+"""
+
+EXAMPLES = """
+taltool predict --model afsd feats.h5 | taltool nms | taltool evaluate gt.json
+taltool evaluate --preset thumos14 gt.json detections.json
+taltool evaluate --protocol thumos14 --subset testing --tiou 0.1:0.5:0.1 gt.json detections.json
+# Is B better than A?
+taltool evaluate --bootstrap 1000 gt.json a.json b.json
+taltool evaluate --metric ar --an 100 gt.json proposals.jsonl
+taltool evaluate --fail-under average_mAP=0.5 --format json gt.json detections.jsonl
+"""
+
 
 class ProtocolName(StrEnum):
     """The rows of taltool.ops.protocols, by name."""

@@ -71,6 +71,7 @@ def predictions_record(file: ReportedFile) -> dict[str, Any]:
         "left_out": {reason.replace(" ", "_"): vars(amount) for reason, amount in contents.left_out.items()},
         "unknown_videos": vars(contents.unknown_videos),
         "unknown_labels": contents.unknown_labels,
+        "unlabelled": contents.unlabelled,
         "zero_length": contents.zero_length,
     }
 
