@@ -68,6 +68,7 @@ def fitted(facts: DataFacts) -> Settings:
     batch_size = max(1, min(samples // 4, _batch_size(length)))
     levels = max(2, min(round(math.log2(max(long_instance, 2.0))) + 1, round(math.log2(max(length, 2))), 8))
     width = _width(len(facts.instance_lengths), facts.channels)
+    epochs = max(10, min(MOST_EPOCHS, math.ceil(UPDATES * batch_size / samples)))
     return {
         "model": {
             "width": width,
@@ -80,14 +81,14 @@ def fitted(facts: DataFacts) -> Settings:
         },
         "sampling": {**sampling, "normalize": "channel"},
         "training": {
-            "epochs": max(10, min(MOST_EPOCHS, math.ceil(UPDATES * batch_size / samples))),
+            "epochs": epochs,
             "batch_size": batch_size,
             "optimizer": "adamw",
             "learning_rate": 1e-3,
             "weight_decay": 0.05,
             "decay_everything": False,
             "schedule": "cosine",
-            "warmup_epochs": 5.0,
+            "warmup_epochs": min(5.0, epochs / 20),
             "ema_decay": 0.999,
             "select": "last",
         },

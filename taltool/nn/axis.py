@@ -12,6 +12,7 @@ positions only. Padding stands at the end of a sample.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +27,17 @@ class Axis:
     level: Tensor
     num_levels: int
 
+    @cached_property
+    def membership(self) -> Tensor:
+        """1 where a position is of a level: (P, num_levels) float32."""
+        return F.one_hot(self.level, self.num_levels).to(torch.float32)
+
+    @cached_property
+    def counts(self) -> Tensor:
+        """The number of valid positions of each level, at least 1: (B, 1, num_levels) float32."""
+        with torch.autocast(self.mask.device.type, enabled=False):
+            return (self.mask @ self.membership).clamp(min=1)
+
     @classmethod
     def single(cls, mask: Tensor) -> "Axis":
         """The axis of one sequence per sample with validity mask (B, T) bool."""
@@ -36,10 +48,8 @@ class Axis:
 
         A level without a valid position gives 0.
         """
-        membership = F.one_hot(self.level, self.num_levels).to(torch.float32)  # (P, num_levels)
         with torch.autocast(values.device.type, enabled=False):
-            sums = (values.float() * self.mask) @ membership
-            return sums / (self.mask @ membership).clamp(min=1)
+            return (values.float() * self.mask) @ self.membership / self.counts
 
     def spread(self, values: Tensor) -> Tensor:
         """Values (B, G, num_levels) of levels at each of their positions: (B, G, P)."""
