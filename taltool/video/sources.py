@@ -12,9 +12,9 @@ from taltool.errors import DataError, UsageError
 
 # What counts as a video inside a folder; a file that is named itself is always tried.
 SUFFIXES = frozenset({
-    ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".gif", ".h264", ".hevc", ".m1v", ".m2ts", ".m2v", ".m4v", ".mjpeg",
-    ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogm", ".ogv", ".rm", ".rmvb", ".ts", ".vob", ".webm",
-    ".wmv", ".y4m",
+    ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".gif", ".h264", ".hevc", ".m1v", ".m2ts", ".m2v", ".m4v",
+    ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogm", ".ogv", ".rm", ".rmvb", ".ts", ".vob",
+    ".webm", ".wmv", ".y4m",
 })  # fmt: skip
 _LIST_SUFFIXES = frozenset({".txt", ".list", ".lst"})
 

@@ -54,32 +54,39 @@ def timeline(times: Times, tick: float, declared: list[float], wanted: float | N
     times (N,) are its timestamps in seconds, sorted; tick is their resolution, declared the rates that its headers
     name, wanted the rate to resample to (None = its own). Raises DataError where nothing tells how long a frame lasts.
     """
-    fps = constant_rate(times, declared)
+    fps = constant_rate(times, tick, declared)
     step = 1 / fps if fps else usual_step(times, declared)
     native = (float(times[0]), fps) if fps else None
-    slack = _TINY * step if fps else min(tick / 2, step / 8)
+    slack = min(max(tick, step / 10_000), step / 8)
     if wanted is None:
         return Timeline(float(times[0]), 1 / step, native, slack, step)
     first = math.ceil((float(times[0]) - slack) * wanted - _TINY) / wanted
     return Timeline(first, wanted, native, slack, step)
 
 
-def constant_rate(times: Times, declared: list[float]) -> float | None:
+def constant_rate(times: Times, tick: float, declared: list[float]) -> float | None:
     """The rate (frames/s) of the grid on which all times (N,) lie; None where there is none.
 
-    The rates that headers declare are tried first, being exact, then the one that fits best. Gaps of whole frames are
-    allowed as long as most frames follow each other directly.
+    A rate that headers declare is taken where it explains the times to their resolution, the tick (s): it is exact
+    then; else the one that fits best. Gaps of whole frames are allowed as long as most frames follow each other
+    directly.
     """
     if len(times) < 2:
         return declared[0] if declared else None
-    fitted = _fitted_rate(times)
-    for fps in [*declared, *([fitted] if fitted else [])]:
-        position = (times - times[0]) * fps
-        slot = np.rint(position)
-        steps = np.diff(slot)
-        if np.abs(position - slot).max() <= _TOLERANCE and steps.min() > 0 and np.median(steps) == 1:
+    for fps in declared:
+        if _explains(times, fps, min(tick * fps, _TOLERANCE)):
             return fps
-    return None
+    fitted = _fitted_rate(times)
+    return fitted if fitted and _explains(times, fitted, _TOLERANCE) else None
+
+
+def _explains(times: Times, fps: float, tolerance: float) -> bool:
+    """Whether all times are within `tolerance` frames of a slot, each of its own, most of them of the next."""
+    position = (times - times[0]) * fps
+    slot = np.rint(position)
+    steps = np.diff(slot)
+    near = np.abs(position - slot).max() <= tolerance + _TINY
+    return bool(near and steps.min() > 0 and np.median(steps) == 1)
 
 
 def _fitted_rate(times: Times) -> float | None:

@@ -1,0 +1,149 @@
+"""A video becomes pictures at a constant rate, each at its true time, upright, as far as it can be decoded."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numbered_videos import number, picture, turn_clockwise, write
+
+from taltool.errors import DataError
+from taltool.video.frames import FrameFormat, FrameSequence
+
+GRAY = FrameFormat("gray", short_side=48)
+RATES = {"25": Fraction(25), "29.97": Fraction(30000, 1001), "59.94": Fraction(60000, 1001)}
+
+
+def at_rate(fps: Fraction, frames: int) -> list[Fraction]:
+    return [n / fps for n in range(frames)]
+
+
+def uneven(frames: int) -> list[float]:
+    steps = np.random.default_rng(3).choice([0.031, 0.04, 0.055, 0.11], frames - 1)
+    return [0.0, *np.cumsum(steps).tolist()]
+
+
+def shown_at(moments: list[float], moment: float) -> int:
+    """The number of the frame that a viewer sees: the last one whose time has come."""
+    return max(n for n, begins in enumerate(moments) if begins <= moment + 1.2e-5)
+
+
+@pytest.mark.parametrize("fps", [None, 10.0, 60.0, 7.3])
+@pytest.mark.parametrize("rate", RATES)
+def test_every_picture_is_the_frame_seen_at_its_time(tmp_path: Path, rate: str, fps: float | None) -> None:
+    moments = [float(moment) for moment in at_rate(RATES[rate], 100)]
+    frames = FrameSequence(str(write(tmp_path / "v.mp4", moments)), GRAY, fps)
+    shown = [number(each) for each in frames]
+    grid = frames.timeline
+    assert grid.fps == pytest.approx(fps or float(RATES[rate]), rel=1e-6)
+    assert shown == [shown_at(moments, grid.first + k / grid.fps) for k in range(len(shown))]
+    assert len(shown) / grid.fps == pytest.approx(100 / float(RATES[rate]), abs=1 / grid.fps)
+
+
+@pytest.mark.parametrize("fps", [None, 10.0, 60.0])
+def test_frames_of_variable_rate_are_taken_by_their_timestamps(tmp_path: Path, fps: float | None) -> None:
+    moments = uneven(90)
+    frames = FrameSequence(str(write(tmp_path / "v.mp4", moments)), GRAY, fps)
+    shown = [number(each) for each in frames]
+    grid = frames.timeline
+    assert grid.native is None
+    assert shown == [shown_at(moments, grid.first + k / grid.fps) for k in range(len(shown))]
+    assert len(shown) == pytest.approx((moments[-1] + grid.step) * grid.fps, abs=1)
+
+
+def test_a_constant_rate_keeps_every_frame_once(tmp_path: Path) -> None:
+    path = write(tmp_path / "v.mkv", at_rate(RATES["29.97"], 120), tick=Fraction(1, 1000))
+    assert [number(each) for each in FrameSequence(str(path), GRAY)] == list(range(120))
+
+
+def test_a_dropped_frame_is_replaced_by_the_one_before_it(tmp_path: Path) -> None:
+    moments = at_rate(Fraction(25), 40)
+    del moments[17]
+    shown = [number(each) for each in FrameSequence(str(write(tmp_path / "v.mp4", moments)), GRAY)]
+    assert shown == [*range(17), 16, *range(17, 39)]
+
+
+@pytest.mark.parametrize("right_angles", [1, 2, 3])
+def test_turned_videos_are_set_upright(tmp_path: Path, right_angles: int) -> None:
+    path = tmp_path / "v.mp4"
+    with av.open(str(path), "w") as container:
+        stored = [np.ascontiguousarray(np.rot90(picture(n), right_angles)) for n in range(30)]
+        stream = container.add_stream("libx264", rate=30)
+        stream.height, stream.width = stored[0].shape
+        stream.pix_fmt = "yuv420p"
+        for each in stored:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(each, format="gray").reformat(format="yuv420p")))
+        container.mux(stream.encode())
+    turn_clockwise(path, right_angles)
+    pictures = list(FrameSequence(str(path), GRAY))
+    assert pictures[0].shape == (48, 96)
+    assert [number(each) for each in pictures] == list(range(30))
+
+
+def test_colour_pictures_keep_their_colours(tmp_path: Path) -> None:
+    red = np.zeros((64, 96, 3), np.uint8)
+    red[..., 0] = 200
+    with av.open(str(tmp_path / "v.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(red, format="rgb24").reformat(format="yuv420p")))
+        container.mux(stream.encode())
+    first, *_ = FrameSequence(str(tmp_path / "v.mp4"), FrameFormat("rgb"))
+    assert first.shape == (64, 96, 3)
+    assert np.abs(first.astype(int) - red).max() < 12
+
+
+def test_a_file_cut_short_gives_the_frames_before_the_cut(tmp_path: Path) -> None:
+    path = write(tmp_path / "v.mkv", at_rate(Fraction(25), 200))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    shown = [number(each) for each in FrameSequence(str(path), GRAY)]
+    assert 60 < len(shown) < 140
+    # Of the last frames some need others that are lost.
+    assert shown[:-8] == list(range(len(shown) - 8))
+
+
+def test_a_broken_packet_moves_no_other_frame_in_time(tmp_path: Path) -> None:
+    path = write(tmp_path / "v.mp4", at_rate(Fraction(25), 60), options={"g": "1", "bf": "0"})
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        spoiled = packets[20]
+        assert spoiled.pos is not None
+        at, size = spoiled.pos, spoiled.size
+    content = bytearray(path.read_bytes())
+    content[at : at + size] = bytes(size)
+    path.write_bytes(content)
+    frames = FrameSequence(str(path), GRAY)
+    shown = [number(each) for each in frames]
+    assert shown == [*range(20), 19, *range(21, 60)]
+    assert "0.80 s" in str(frames.losses.summary())
+
+
+def test_what_is_no_video_is_refused_with_a_reason(tmp_path: Path) -> None:
+    (tmp_path / "v.mp4").write_text("this is text")
+    with pytest.raises(DataError, match="Invalid data"):
+        FrameSequence(str(tmp_path / "v.mp4"), GRAY)
+    with pytest.raises(DataError, match="No such file"):
+        FrameSequence(str(tmp_path / "absent.mp4"), GRAY)
+
+
+def test_sound_without_pictures_is_refused(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.wav"), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+        silence.rate = 8000
+        container.mux(stream.encode(silence))
+    with pytest.raises(DataError, match="no video stream"):
+        FrameSequence(str(tmp_path / "a.wav"), GRAY)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "size"), [(240, 320, (48, 64)), (1, 1, (48, 48)), (320, 240, (64, 48)), (10, 1000, (48, 192))]
+)
+def test_the_short_side_is_scaled_and_the_long_one_limited(height: int, width: int, size: tuple[int, int]) -> None:
+    assert GRAY.size(height, width) == size
+
+
+def test_pixels_that_are_not_square_are_made_square() -> None:
+    assert GRAY.size(480, 720, pixel_aspect=32 / 27) == (48, 85)

@@ -1,0 +1,78 @@
+"""What the user names becomes videos with ids."""
+
+from pathlib import Path
+
+import pytest
+
+from taltool.errors import UsageError
+from taltool.video.sources import Shard, find
+
+
+def make(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def ids(*operands: object) -> list[str]:
+    return [source.video_id for source in find(map(str, operands))[0]]
+
+
+def test_ids_are_paths_inside_the_folder_without_suffix(tmp_path: Path) -> None:
+    make(tmp_path, "b.mp4", "deep/er/a.b.MKV", "-dash.webm", "日本.mov", ".hidden.mp4")
+    assert ids(tmp_path) == sorted(["b", "deep/er/a.b", "-dash", "日本"])
+
+
+def test_files_that_are_no_videos_are_passed_over_and_told(tmp_path: Path) -> None:
+    make(tmp_path, "b.mp4", "gt.json")
+    assert find([str(tmp_path)])[1] == [str(tmp_path / "gt.json")]
+
+
+def test_a_named_file_is_a_video_whatever_its_suffix(tmp_path: Path) -> None:
+    make(tmp_path, "b.dat")
+    assert ids(tmp_path / "b.dat") == ["b"]
+
+
+def test_a_list_names_one_path_a_line(tmp_path: Path) -> None:
+    make(tmp_path, "b c.mp4", "a.mp4")
+    (tmp_path / "list.txt").write_text(f"{tmp_path}/b c.mp4\n\n{tmp_path}/a.mp4")
+    assert ids(tmp_path / "list.txt") == ["a", "b c"]
+
+
+def test_the_same_file_twice_is_one_video(tmp_path: Path) -> None:
+    make(tmp_path, "a.mp4")
+    assert ids(tmp_path / "a.mp4", tmp_path) == ["a"]
+
+
+def test_two_files_of_one_id_are_named(tmp_path: Path) -> None:
+    make(tmp_path, "a.mp4", "a.avi")
+    with pytest.raises(UsageError, match=r"a\.avi, .*a\.mp4"):
+        ids(tmp_path)
+
+
+def test_a_video_and_a_folder_of_one_name_are_refused(tmp_path: Path) -> None:
+    make(tmp_path, "a.mp4", "a/b.mp4")
+    with pytest.raises(UsageError, match="one name"):
+        ids(tmp_path)
+
+
+def test_nothing_found_says_what_was_looked_for(tmp_path: Path) -> None:
+    make(tmp_path, "gt.json")
+    with pytest.raises(UsageError, match=r"none with the suffix of a video \(\.3gp"):
+        ids(tmp_path)
+    with pytest.raises(UsageError, match="no such file"):
+        ids(tmp_path / "absent")
+
+
+def test_shards_divide_the_videos_without_rest(tmp_path: Path) -> None:
+    make(tmp_path, *[f"{n}.mp4" for n in range(7)])
+    every, _ = find([str(tmp_path)])
+    parts = [Shard.parse(f"{i}/3").part(every) for i in (1, 2, 3)]
+    assert sorted(source.video_id for part in parts for source in part) == [source.video_id for source in every]
+    assert [len(part) for part in parts] == [3, 2, 2]
+
+
+@pytest.mark.parametrize("wrong", ["0/3", "4/3", "a/b", "2", "1/0", "-1/3"])
+def test_a_shard_that_is_none_is_refused(wrong: str) -> None:
+    with pytest.raises(UsageError, match="from 1 to N"):
+        Shard.parse(wrong)
