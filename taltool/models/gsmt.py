@@ -47,6 +47,8 @@ class GSMTConfig:
 
     width: int = 0  # Channels of the embedding, by a linear layer in front; 0 = the features' own (the paper).
     embedding: Literal["transformer", "cnn1d", "mstcn"] = "transformer"  # Table 4.
+    mstcn_stages: int = 4  # Of the embedding mstcn, and so the next; as MS-TCN was published.
+    mstcn_layers: int = 10  # Layer i has dilation 2^i.
     heads: int = 4  # Table 9; each of the embedding's full width.
     norm: Literal["pre", "post"] = "pre"  # Layer norm before both blocks (text), or behind their sum (code).
     head_residual: bool = True  # The "F +" of Eq. 1, which the code leaves out.
@@ -84,8 +86,9 @@ class GSMTConfig:
     thresholds: tuple[float, ...] = THRESHOLDS  # Theta.
 
     def __post_init__(self) -> None:
-        if min(self.heads, self.cls_layers, self.mask_layers, self.mask_width, self.top_snippets) < 1:
-            raise UsageError("gsmt: heads, cls_layers, mask_layers, mask_width and top_snippets must be at least 1")
+        counts = ("heads", "mstcn_stages", "mstcn_layers", "cls_layers", "mask_layers", "mask_width", "top_snippets")
+        if any(getattr(self, name) < 1 for name in counts):
+            raise UsageError(f"gsmt: {', '.join(counts)} must be at least 1")
         if not (self.loss_focal or self.loss_lr):
             raise UsageError("gsmt: loss_focal and loss_lr are both off; nothing would teach the classes")
         if self.mask_branch and not (self.loss_biou or self.loss_dice):
@@ -201,7 +204,7 @@ def build_embedding(config: GSMTConfig, width: int) -> nn.Module:
     if config.embedding == "cnn1d":
         return DilatedEmbedding(width)
     if config.embedding == "mstcn":
-        return MultiStageEmbedding(width)
+        return MultiStageEmbedding(width, stages=config.mstcn_stages, layers=config.mstcn_layers)
     return TransformerEmbedding(
         width,
         heads=config.heads,
