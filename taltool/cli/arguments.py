@@ -53,7 +53,7 @@ SplitOption = Annotated[
     typer.Option(
         "--split",
         metavar="FILE:NAME",
-        help="Take the subsets from FILE = {NAME: {subset: [video ids]}} instead of the ground truth.",
+        help="Take the subsets from FILE, {NAME: {subset: list of video ids}}, instead of the ground truth.",
     ),
 ]
 JobsOption = Annotated[
