@@ -235,22 +235,20 @@ def evaluate(
 ) -> None:
     """Say how good detections are, and by which rules.
 
-    Prints mAP at each tIoU threshold, or (without labels, or with --metric ar) average recall: AR@AN and AUC by the
-    ActivityNet kit's ratio rule, and recall@topK with exactly K proposals a video. Every report names the protocol,
-    the subset, the ground truth and its hash, the counts, and what was left out. Several files give one table.
+    Prints mAP at each tIoU threshold, or (without labels, or with --metric ar) recall: AR@AN and AUC by the ActivityNet
+    kit's ratio rule, and that of the K best proposals of every video. Every report names its protocol, subset, ground
+    truth and hashes, counts, and what was left out. Several files give one table.
 
     Detections in videos of other subsets are left out; those in videos that the ground truth does not have are false
-    positives. Segments of zero length never match; duplicates count. Equal scores are ordered by video, start and
-    end, so the number does not depend on the order of the file (except under activitynet-kit).
+    positives. Segments of zero length never match; duplicates count; the order of a file does not matter.
     """
-    from taltool.cli.evaluate_report import write_report
     from taltool.data.datasets import dataset_facts
     from taltool.data.thresholds import parse_thresholds
     from taltool.engine.evaluation import Request, evaluate_files
 
     facts = dataset_facts(preset)
-    demands = [_demand(text) for text in fail_under or ()]
-    for_recall = tiou if metric is MetricName.ar and ar_tiou is None else None
+    demands = list(map(_demand, fail_under or ()))
+    recall_tiou = ar_tiou or (tiou if metric is MetricName.ar else None) or facts.recall_tious
     request = Request(
         ground_truth,
         tuple(predictions or ("-",)),
@@ -258,7 +256,7 @@ def evaluate(
         subset=subset or facts.evaluation,
         split=split,
         tious=parse_thresholds(tiou or facts.tious),
-        recall_tious=parse_thresholds(for_recall or ar_tiou or facts.recall_tious, "--ar-tiou"),
+        recall_tious=parse_thresholds(recall_tiou, "--ar-tiou"),
         metric=metric.value if metric else None,
         max_average=an,
         multiples=_multiples(kx),
@@ -269,7 +267,12 @@ def evaluate(
         bootstrap=bootstrap,
         seed=seed,
     )
-    evaluation = evaluate_files(request, reporter)
+    _report(evaluate_files(request, reporter), layout, demands)
+
+
+def _report(evaluation: "Evaluation", layout: ReportFormat, demands: list[tuple[str, float]]) -> None:
+    from taltool.cli.evaluate_report import write_report
+
     _check_names(demands, evaluation)
     write_report(evaluation, layout.value)
     _check_demands(demands, evaluation)
