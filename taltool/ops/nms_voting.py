@@ -19,33 +19,34 @@ def vote(candidates: Candidates, kept: Integers, tiou: float, agnostic: bool) ->
     left out). Where no weight is positive the segment stays.
     """
     groups = candidates.groups(by_class=not agnostic)
-    voters = np.argsort(groups, kind="stable")
-    first = np.searchsorted(groups[voters], groups[kept])
-    count = np.searchsorted(groups[voters], groups[kept], side="right") - first
     voted = candidates.segments[kept].copy()
-    edges = np.searchsorted(np.cumsum(count), np.arange(0, int(count.sum()) + _PAIRS, _PAIRS))
-    for low, high in zip(edges[:-1], [*edges[1:-1], len(kept)], strict=True):
-        part = slice(int(low), int(high))
-        winner, voter = _pairs(first[part], count[part])
-        _average(candidates, kept[part], winner, voters[voter], tiou, voted[part])
+    sizes = np.bincount(groups, minlength=int(groups.max(initial=-1)) + 1)[groups[kept]]
+    edges = np.searchsorted(np.cumsum(sizes), np.arange(_PAIRS, int(sizes.sum()), _PAIRS), side="right")
+    for part in np.split(np.arange(len(kept)), edges):
+        winner, voter = grouped_pairs(groups, kept[part])
+        voted[part] = _average(candidates, kept[part], winner, voter, tiou)
     return voted
 
 
-def _pairs(first: Integers, count: Integers) -> tuple[Integers, Integers]:
-    """Number each of the count (K,) voters from `first` (K,) on: (kept number, voter position), both (P,)."""
-    winner = np.repeat(np.arange(len(count)), count)
-    return winner, np.arange(len(winner)) - np.repeat(np.cumsum(count) - count, count) + first[winner]
+def grouped_pairs(groups: Integers, chosen: Integers) -> tuple[Integers, Integers]:
+    """Every pair (number in `chosen`, candidate) of the same group; groups (N,), chosen (K,) candidates."""
+    order = np.argsort(groups, kind="stable")
+    first = np.searchsorted(groups[order], groups[chosen])
+    count = np.searchsorted(groups[order], groups[chosen], side="right") - first
+    number = np.repeat(np.arange(len(chosen)), count)
+    within = np.arange(len(number)) - np.repeat(np.cumsum(count) - count, count)
+    return number, order[within + first[number]]
 
 
-def _average(
-    candidates: Candidates, kept: Integers, winner: Integers, voter: Integers, tiou: float, voted: Floats
-) -> None:
+def _average(candidates: Candidates, kept: Integers, winner: Integers, voter: Integers, tiou: float) -> Floats:
     overlap = paired_tiou(candidates.segments[kept][winner], candidates.segments[voter])
     near = overlap >= tiou
     winner, voter = winner[near], voter[near]
     weight = candidates.scores[voter] * overlap[near]
     total = np.bincount(winner, weight, len(kept))
     heard = total > 0
+    voted = candidates.segments[kept].copy()
     for side in (0, 1):
         mean = np.bincount(winner, weight * candidates.segments[voter, side], len(kept))
         voted[heard, side] = mean[heard] / total[heard]
+    return voted
