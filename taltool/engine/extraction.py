@@ -80,7 +80,8 @@ def extract_video(source: VideoSource, settings: ExtractionSettings) -> VideoFea
     facts = source.facts()
     backbone = encoder(settings)
     frames = FrameSequence(source.path, backbone.frame_format, settings.fps)
-    values = np.concatenate(list(backbone.encode(frames, settings.windows))).astype(settings.dtype)
+    with np.errstate(over="ignore"):
+        values = np.concatenate(list(backbone.encode(frames, settings.windows))).astype(settings.dtype)
     if not np.isfinite(values).all():
         raise DataError(f"its features are not all finite in {settings.dtype}")
     if source.facts() != facts:
