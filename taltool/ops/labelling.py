@@ -1,0 +1,47 @@
+"""Giving class-agnostic proposals their classes: from scores of the whole video, or by the vote of other detections."""
+
+from enum import StrEnum
+
+import numpy as np
+
+from taltool.data.records import Floats, Integers
+from taltool.ops.segments import ratio, tiou
+
+# Pairs of segments that are compared in one go, to bound memory.
+_PAIRS = 1 << 20
+
+
+class Combination(StrEnum):
+    """How a proposal's score p and a class score c make a detection's: p c, sqrt(p c), or p^(1 - w) c^w."""
+
+    product = "product"
+    sqrt = "sqrt"
+    weighted = "weighted"
+
+
+def combined(proposal: Floats, of_class: Floats, how: Combination, weight: float = 0.5) -> Floats:
+    """The scores of detections from those of proposals and classes (both >= 0, broadcast)."""
+    if how is Combination.product:
+        return proposal * of_class
+    if how is Combination.sqrt:
+        return np.sqrt(proposal * of_class)
+    return proposal ** (1 - weight) * of_class**weight
+
+
+def best_classes(scores: Floats, count: int) -> Integers:
+    """The numbers (N, count) of the best classes in each row of scores (N, K); of equal ones the first."""
+    return np.argsort(-scores, axis=1, kind="stable")[:, :count]
+
+
+def voted_shares(segments: Floats, voters: Floats, scores: Floats, labels: Integers, num_classes: int) -> Floats:
+    """Class distributions (N, K) of segments (N, 2) by the vote of labelled detections.
+
+    A detection (voters (M, 2), scores (M,), labels (M,) below K) votes for its class with its score times its tIoU
+    with the segment. Rows sum to 1, or are 0 where nothing overlaps.
+    """
+    members = np.zeros((len(labels), num_classes))
+    members[np.arange(len(labels)), labels] = scores
+    step = max(1, _PAIRS // max(1, len(voters)))
+    parts = [tiou(segments[first : first + step], voters) @ members for first in range(0, len(segments), step)]
+    votes = np.concatenate(parts) if parts else np.zeros((0, num_classes))
+    return ratio(votes, votes.sum(1, keepdims=True))
