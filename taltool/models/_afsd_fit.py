@@ -51,6 +51,9 @@ LONGEST_WHOLE = 768
 # Updates after which a small network has learnt a small data set; fewer is what makes a detector look bad there.
 UPDATES = 5000
 MOST_EPOCHS = 400
+# Without it the classes of a small data set are learnt by heart: on split 1 of 50 Salads, one run each, the average mAP
+# rose from .62 (80 epochs) to .74 (60 epochs).
+AUGMENTATION = {"feature_noise": 0.3, "feature_dropout": 0.1}
 
 
 def fitted(facts: DataFacts) -> Settings:
@@ -79,7 +82,7 @@ def fitted(facts: DataFacts) -> Settings:
             "normaliser": "batch",
             "location_weight": 1.0,
         },
-        "sampling": {**sampling, "normalize": "channel"},
+        "sampling": {**sampling, "normalize": "channel", **(AUGMENTATION if width < 512 else {})},
         "training": {
             "epochs": epochs,
             "batch_size": batch_size,

@@ -39,3 +39,8 @@ def test_more_data_make_a_wider_network_and_fewer_epochs() -> None:
 def test_a_small_data_set_gets_thousands_of_updates() -> None:
     training = fitted(KITCHEN)["training"]
     assert training["epochs"] * 40 / training["batch_size"] >= 4000
+
+
+def test_only_small_data_sets_are_augmented() -> None:
+    assert fitted(KITCHEN)["sampling"]["feature_noise"] > 0
+    assert "feature_noise" not in fitted(MANY)["sampling"]
