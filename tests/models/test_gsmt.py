@@ -1,0 +1,290 @@
+"""GSMT: its equations by hand-worked cases, its decoding, and what makes gradients break elsewhere."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from taltool.data.flat import Detections, Instances
+from taltool.models._gsmt_losses import focal_loss, l2_term, logistic_loss
+from taltool.models.contract import Batch, Targets
+from taltool.models.gsmt import GSMT, GSMTConfig
+from taltool.ops.metrics import mean_average_precision
+
+NO_SEGMENTS, NO_LABELS = torch.zeros(0, 2), torch.zeros(0, dtype=torch.int64)
+
+
+def model(length: int = 10, channels: int = 8, classes: int = 4, **switches: Any) -> GSMT:
+    torch.manual_seed(0)
+    return GSMT(GSMTConfig(**{"heads": 2, "mask_width": 8} | switches), channels, classes, length).eval()
+
+
+def features(length: int, channels: int = 8) -> torch.Tensor:
+    return torch.randn(1, channels, length, generator=torch.Generator().manual_seed(length))
+
+
+def everywhere(length: int, samples: int = 1) -> torch.Tensor:
+    return torch.ones(samples, length, dtype=torch.bool)
+
+
+def parameters(channels: int, classes: int = 200, length: int = 100, **switches: Any) -> int:
+    with torch.device("meta"):
+        network = GSMT(GSMTConfig(**switches), channels, classes, length)
+    return sum(p.numel() for p in network.parameters())
+
+
+TAGS = {"norm": "post", "head_residual": False, "mask_head": "tags"}
+
+
+@pytest.mark.parametrize(
+    ("channels", "switches", "expected"),
+    [
+        (400, {}, 2_860_809),  # the paper's Table 3: 2.9 M
+        (400, {"norm": "post"}, 2_857_609),
+        (400, TAGS, 5_864_073),
+        (2048, {}, 68_391_881),
+        (2048, {"norm": "post"}, 68_375_497),
+        (2048, TAGS, 75_811_785),  # the authors' code: 75.8 M
+    ],
+)
+def test_parameters_are_those_of_the_paper_and_the_code(channels: int, switches: dict[str, Any], expected: int) -> None:
+    assert parameters(channels, **switches) == expected
+
+
+def test_class_loss_of_equation_5_worked_by_hand() -> None:
+    """K = 20, logits 0 but 2 at the true class: p = e^2 / (e^2 + 20), sigmoid(2) = .880797, |N| = 2."""
+    logits = torch.zeros(1, 1, 21)
+    logits[..., 3] = 2.0
+    labels = torch.tensor([[3]])
+    focal, lr = focal_loss(logits, labels, 2.0), logistic_loss(logits, labels, 10.0, 0.1)
+    assert focal.item() == pytest.approx(0.698594, abs=1e-5)
+    assert lr.item() == pytest.approx(7.058400, abs=1e-5)
+    assert 0.4 * focal.item() + 0.6 * lr.item() == pytest.approx(4.514478, abs=1e-5)
+
+
+def test_hard_negatives_are_the_most_probable_wrong_classes() -> None:
+    """Of K = 20 wrong classes only the best two count: lowering any other changes nothing."""
+    logits = torch.zeros(1, 21)
+    logits[0, 5], logits[0, 20] = 1.0, 0.5
+    lower = logits.clone()
+    lower[0, 6:20] = -3.0
+    labels = torch.tensor([0])
+    torch.testing.assert_close(logistic_loss(logits, labels, 10.0, 0.1), logistic_loss(lower, labels, 10.0, 0.1))
+    higher = logits.clone()
+    higher[0, 20] = 0.6
+    assert logistic_loss(higher, labels, 10.0, 0.1) > logistic_loss(logits, labels, 10.0, 0.1)
+
+
+def test_few_classes_have_one_hard_negative() -> None:
+    """K = 3: -log sigmoid(0) + 10 * -log(1 - sigmoid(1)), the largest wrong logit being 1."""
+    found = logistic_loss(torch.tensor([[0.0, 1.0, -1.0, -2.0]]), torch.tensor([0]), 10.0, 0.1)
+    assert found.item() == pytest.approx(0.693147 + 10 * 1.313262, abs=1e-4)
+
+
+def test_l2_term_is_a_fallback_or_a_quotient() -> None:
+    mask, truth = torch.zeros(1, 10), torch.zeros(1, 10)
+    mask[0, 2:7], truth[0, 7:] = 1.0, 1.0
+    none, some = torch.tensor([0.0]), torch.tensor([2.0])
+    assert l2_term(mask, truth, none, "fallback", 1e-8).item() == pytest.approx(0.942809, abs=1e-5)
+    assert l2_term(mask, truth, some, "fallback", 1e-8).item() == 0
+    assert l2_term(mask, truth, some, "formula", 1e-8).item() == pytest.approx(0.942809 / 2, abs=1e-5)
+
+
+def test_total_mask_loss_of_one_snippet_worked_by_hand() -> None:
+    """m = 0011111000 against g = 0001111000, k = 3: 1 - 1/3, and .4 * 5/9."""
+    network = model(mask_layers=1, biou_k=3)
+    logits = torch.full((1, 10, 10), -50.0)
+    logits[0, :, 2:7] = 50.0
+    outputs = {
+        "class_logits": torch.zeros(1, 5, 10),
+        "lr_logits": torch.zeros(1, 5, 10),
+        "mask_logits": logits,
+        "valid": torch.ones(1, 10),
+    }
+    terms = network.loss(outputs, Targets([torch.tensor([[3.0, 7.0]])], [torch.tensor([0])]))
+    assert terms["biou"].item() == pytest.approx(2 / 3, abs=1e-3)
+    assert terms["dice"].item() == pytest.approx(0.4 * 5 / 9, abs=1e-5)
+    assert terms["l2"].item() == 0
+
+
+def test_targets_of_action_snippets_are_a_symmetric_block_for_each_instance() -> None:
+    targets = Targets([torch.tensor([[1.0, 3.0], [5.2, 8.4]])], [torch.tensor([2, 0])])
+    labels, masks = model().snippet_targets(targets, torch.ones(1, 10))
+    assert labels.tolist() == [[4, 2, 2, 4, 4, 0, 0, 0, 4, 4]]
+    torch.testing.assert_close(masks, masks.transpose(1, 2))
+    expected = torch.zeros(10, 10)
+    expected[1:3, 1:3] = expected[5:8, 5:8] = 1
+    torch.testing.assert_close(masks[0], expected)
+
+
+def test_every_instance_of_a_video_is_a_target() -> None:
+    """The code keeps the last one, and only if it is long."""
+    targets = Targets([torch.tensor([[0.0, 1.0], [4.1, 4.3], [9.0, 10.0]])], [torch.tensor([0, 1, 2])])
+    labels, _ = model().snippet_targets(targets, torch.ones(1, 10))
+    assert labels.tolist() == [[0, 4, 4, 4, 1, 4, 4, 4, 4, 2]]
+
+
+def decoded(row: list[float], **switches: Any) -> list[tuple[float, float, float]]:
+    """What one snippet of certain class 0 with that mask gives; the other snippets are certain background."""
+    network = model(len(row), **switches)
+    classes = torch.full((1, 5, len(row)), -50.0)
+    classes[0, 4, 1:], classes[0, 0, 0] = 50.0, 50.0
+    masks = torch.full((1, len(row), len(row)), -50.0)
+    masks[0, 0] = torch.tensor(row).logit(eps=1e-6)
+    outputs = {"class_logits": classes, "mask_logits": masks, "valid": torch.ones(1, len(row))}
+    ((segments, scores, labels),) = network.decode(outputs, everywhere(len(row)))
+    assert labels is not None
+    assert set(labels.tolist()) <= {0}
+    found = torch.cat([segments, scores[:, None]], dim=1).tolist()
+    return sorted((round(a, 4), round(b, 4), round(s, 4)) for a, b, s in found)
+
+
+ROW = [0.05, 0.3, 0.75, 0.9, 0.6, 0.85, 0.2, 0.55, 0.1001, 0.0]
+
+
+def test_decoding_of_a_mask_at_single_thresholds() -> None:
+    assert decoded(ROW, thresholds=(0.5,)) == [(2, 6, 0.9), (7, 8, 0.55)]
+    assert decoded(ROW, thresholds=(0.5,), segments="span") == [(2, 8, 0.9)]
+    assert decoded(ROW, thresholds=(0.8,)) == [(3, 4, 0.9), (5, 6, 0.85)]
+    assert decoded(ROW, thresholds=(0.8,), segments="span") == [(3, 6, 0.9)]
+    assert decoded(ROW, thresholds=(0.1,)) == decoded(ROW, thresholds=(0.1,), segments="span") == [(1, 9, 0.9)]
+
+
+def test_the_mean_of_the_mask_may_be_its_score() -> None:
+    assert decoded(ROW, thresholds=(0.5,), mask_score="mean") == [(2, 6, 0.775), (7, 8, 0.55)]
+
+
+def test_the_same_segment_of_two_thresholds_is_one_candidate() -> None:
+    assert decoded([0.0, 0.95, 0.95, 0.0], thresholds=(0.1, 0.5, 0.9)) == [(1, 3, 0.95)]
+
+
+def test_only_the_best_snippets_are_asked() -> None:
+    network = model(4, top_snippets=1, thresholds=(0.5,))
+    classes = torch.zeros(1, 5, 4)
+    classes[0, 1, 2] = 3.0
+    outputs = {"class_logits": classes, "mask_logits": 50 * (2 * torch.eye(4)[None] - 1), "valid": torch.ones(1, 4)}
+    ((segments, _, labels),) = network.decode(outputs, everywhere(4))
+    assert labels is not None
+    assert (segments.tolist(), labels.tolist()) == ([[2, 3]], [1])
+
+
+def test_nothing_is_decoded_from_padding() -> None:
+    network, mask = model(10), torch.tensor([[True] * 4 + [False] * 6])
+    outputs = network(features(10) * mask[:, None], mask)
+    ((segments, scores, _),) = network.decode(outputs, mask)
+    assert len(scores)
+    assert segments.max() <= 4
+
+
+def test_padding_changes_no_valid_snippet() -> None:
+    network, mask = model(10), torch.tensor([[True] * 6 + [False] * 4])
+    padded = features(10) * mask[:, None]
+    with torch.no_grad():
+        found, alone = network(padded, mask), network(padded[..., :6], mask[:, :6])
+    torch.testing.assert_close(found["class_logits"][..., :6], alone["class_logits"])
+    torch.testing.assert_close(found["mask_logits"][:, :6, :6], alone["mask_logits"])
+
+
+def test_without_places_a_permutation_of_snippets_permutes_the_classes() -> None:
+    order = torch.randperm(10, generator=torch.Generator().manual_seed(1))
+    for kind, is_equal in (("none", True), ("sin", False), ("learned", False)):
+        network = model(pos_enc=kind)
+        with torch.no_grad():
+            plain = network(features(10), everywhere(10))["class_logits"]
+            permuted = network(features(10)[..., order], everywhere(10))["class_logits"]
+        assert torch.allclose(plain[..., order], permuted, atol=1e-5) == is_equal
+
+
+def test_a_mask_depends_on_embeddings_two_snippets_away() -> None:
+    """Column t of M comes from snippets t - 2 ... t + 2: two layers of kernel 3 and one of kernel 1."""
+    head = model(20, channels=8).mask_head
+    assert head is not None
+    one = features(20)
+    other = one.clone()
+    other[..., 10] += 1
+    changed = (head(one, everywhere(20)) != head(other, everywhere(20))).any(1)[0].nonzero().flatten()
+    assert changed.tolist() == [8, 9, 10, 11, 12]
+
+
+def test_row_reading_is_the_transpose_of_column_reading() -> None:
+    column, row = model(), model(mask_axis="row")
+    with torch.no_grad():
+        masks = [each(features(10), everywhere(10))["mask_logits"] for each in (column, row)]
+    torch.testing.assert_close(masks[0], masks[1].transpose(1, 2))
+
+
+def test_a_constant_video_has_equal_snippets() -> None:
+    with torch.no_grad():
+        found = model()(features(1).expand(-1, -1, 10), everywhere(10))["class_logits"]
+    torch.testing.assert_close(found, found[..., :1].expand_as(found))
+
+
+def test_a_longer_sample_than_the_masks_is_refused_with_the_mend() -> None:
+    with pytest.raises(Exception, match=r"masks are 10 snippets long, the sample has 12.*rescale or window"):
+        model(10)(features(12), everywhere(12))
+
+
+def test_true_classes_and_masks_give_a_perfect_score() -> None:
+    """Table 6 with both: mAP 1 at every threshold on instances that lie on the grid."""
+    segments = torch.tensor([[0.0, 3.0], [4.0, 5.0], [7.0, 10.0]])
+    labels = torch.tensor([1, 0, 1])
+    network, targets = model(), Targets([segments], [labels])
+    outputs = network.with_truth(network(features(10), everywhere(10)), targets, classes=True, masks=True)
+    ((found, scores, classes),) = network.decode(outputs, everywhere(10))
+    assert classes is not None
+    truth = Instances(np.zeros(3, np.int64), labels.numpy(), segments.double().numpy(), 1, 2)
+    said = Detections(np.zeros(len(scores), np.int64), classes.numpy(), found.double().numpy(), scores.numpy())
+    assert mean_average_precision(truth, said, (0.5, 0.95)).average == pytest.approx(1.0)
+
+
+def test_an_external_classifier_leaves_candidates_without_labels() -> None:
+    network = model(classifier="external")
+    assert network.is_class_agnostic
+    outputs = network(features(10), everywhere(10))
+    assert outputs["class_logits"].shape == (1, 2, 10)
+    assert network.decode(outputs, everywhere(10))[0].labels is None
+    targets = Targets([torch.tensor([[1.0, 3.0]])], [torch.tensor([3])])
+    assert network.snippet_targets(targets, torch.ones(1, 10))[0].tolist() == [[1, 0, 0, *[1] * 7]]
+
+
+DEGENERATE = {
+    "no action": (10, NO_SEGMENTS),
+    "one-snippet actions": (10, torch.tensor([[2.4, 2.6], [0.0, 1.0], [9.0, 10.0]])),
+    "the whole video": (10, torch.tensor([[0.0, 10.0]])),
+    "a single snippet": (1, torch.tensor([[0.0, 1.0]])),
+}
+
+
+def assert_learns(network: GSMT, given: torch.Tensor, segments: torch.Tensor, **autocast: Any) -> None:
+    mask = everywhere(given.shape[-1], 2)
+    targets = Targets([segments, NO_SEGMENTS], [torch.arange(len(segments)), NO_LABELS])
+    network.train()
+    with torch.autocast("cpu", **{"enabled": False} | autocast):
+        terms = network.training_loss(Batch(given.expand(2, -1, -1), mask, targets, ["a", "b"]), "all")
+    torch.stack([term.float() for term in terms.values()]).sum().backward()
+    assert all(term.isfinite() for term in terms.values())
+    gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
+    assert not [name for name, gradient in gradients.items() if gradient is None or not gradient.isfinite().all()]
+
+
+@pytest.mark.parametrize("switches", [{}, {"l2_mode": "formula"}, {"mask_loss": "bce"}])
+@pytest.mark.parametrize("case", DEGENERATE)
+def test_gradients_are_finite_on(case: str, switches: dict[str, Any]) -> None:
+    length, segments = DEGENERATE[case]
+    assert_learns(model(length, **switches), features(length), segments)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("case", DEGENERATE)
+def test_gradients_are_finite_under_autocast_on(case: str, dtype: torch.dtype) -> None:
+    length, segments = DEGENERATE[case]
+    assert_learns(model(length), features(length), segments, dtype=dtype, enabled=True)
+
+
+def test_gradients_are_finite_on_equal_features_and_saturated_answers() -> None:
+    assert_learns(model(), torch.ones(1, 8, 10), torch.tensor([[2.0, 6.0]]))
+    network = model()
+    with torch.no_grad():
+        network.class_head.last.bias.copy_(torch.tensor([500.0, -500, -500, -500, -500]))
+    assert_learns(network, features(10) * 1e3, torch.tensor([[2.0, 6.0], [7.0, 9.0]]))
