@@ -43,7 +43,7 @@ class Calibration:
         # np.interp is flat beyond the ends, which would tie what a source told apart.
         low, high = self.before[0], self.before[-1]
         if low > 0:
-            mapped = np.where(scores < low, self.after[0] * scores / low, mapped)
+            mapped = np.where(scores < low, self.after[0] * (np.minimum(scores, low) / low), mapped)
         return np.where(scores > high, self.after[-1] + (scores - high) * self._last_slope(), mapped)
 
     def _last_slope(self) -> float:

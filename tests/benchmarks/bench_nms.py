@@ -153,7 +153,12 @@ def main() -> None:
                 limited = replace(settings, top_k=200)
                 compare(f"{len(thumos)} x {count}, {classes}, {name}, top 200", batches, limited)
         batches = jittered(activitynet, count, None)
-        for name, settings in (("soft-Gaussian .75", ACTIVITYNET), ("hard", HARD), ("linear", LINEAR), ("width", WIDTH)):
+        for name, settings in (
+            ("soft-Gaussian .75", ACTIVITYNET),
+            ("hard", HARD),
+            ("linear", LINEAR),
+            ("width", WIDTH),
+        ):
             limited = replace(settings, top_k=100, agnostic=True)
             compare(f"{len(activitynet)} x {count}, agnostic, {name}, top 100", batches, limited)
 

@@ -1,0 +1,43 @@
+"""Classes for proposals: worked by hand."""
+
+import numpy as np
+import pytest
+
+from taltool.ops import labelling
+from taltool.ops.labelling import Combination, best_classes, combined, voted_shares
+
+
+def test_votes_are_score_times_tiou():
+    proposals = np.array([[0, 10], [50, 60]], float)
+    voters = np.array([[0, 10], [0, 5], [10, 20]], float)
+    shares = voted_shares(proposals, voters, np.array([0.4, 0.8, 1.0]), np.array([0, 1, 2]), 3)
+    # 0.4 * 1 for class 0, 0.8 * 0.5 for class 1; class 2 only touches
+    assert shares[0] == pytest.approx([0.5, 0.5, 0])
+    assert shares[1].tolist() == [0, 0, 0]
+
+
+def test_votes_do_not_depend_on_how_the_pairs_are_cut(monkeypatch):
+    rng = np.random.default_rng(3)
+    proposals, voters = np.sort(rng.uniform(0, 9, (20, 2))), np.sort(rng.uniform(0, 9, (15, 2)))
+    arguments = (proposals, voters, rng.uniform(size=15), rng.integers(0, 4, 15), 4)
+    whole = voted_shares(*arguments)
+    monkeypatch.setattr(labelling, "_PAIRS", 31)
+    assert voted_shares(*arguments) == pytest.approx(whole, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("how", "weight", "expected"),
+    [
+        (Combination.product, 0.5, 0.36 * 0.25),
+        (Combination.sqrt, 0.5, 0.3),
+        (Combination.weighted, 0.0, 0.36),
+        (Combination.weighted, 1.0, 0.25),
+        (Combination.weighted, 0.5, 0.3),
+    ],
+)
+def test_combinations_of_scores(how, weight, expected):
+    assert combined(np.array([0.36]), np.array([0.25]), how, weight) == pytest.approx([expected])
+
+
+def test_of_equal_classes_the_first_is_taken():
+    assert best_classes(np.array([[0.2, 0.7, 0.7, 0.1]]), 2).tolist() == [[1, 2]]

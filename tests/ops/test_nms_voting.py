@@ -1,0 +1,53 @@
+"""Score voting against a plain loop and by hand."""
+
+import numpy as np
+import pytest
+
+from taltool.ops import nms_voting
+from taltool.ops.nms import Candidates
+from taltool.ops.nms_voting import vote
+from taltool.ops.segments import tiou
+
+
+def candidates(segments, scores, videos=None, classes=None):
+    count = len(scores)
+    videos = np.zeros(count, np.int64) if videos is None else np.array(videos)
+    return Candidates(np.array(segments, float), np.array(scores, float), videos, classes, np.full(9, np.nan))
+
+
+def test_boundaries_are_means_weighted_by_score_times_tiou():
+    found = vote(candidates([[0, 10], [0, 8], [20, 30]], [0.9, 0.5, 0.7]), np.array([0, 2]), 0.7, agnostic=False)
+    # weights 0.9 * 1 and 0.5 * 0.8
+    assert found[0] == pytest.approx([0, (0.9 * 10 + 0.4 * 8) / 1.3])
+    assert found[1] == pytest.approx([20, 30])
+
+
+def test_a_segment_without_any_weight_stays():
+    found = vote(candidates([[3, 3], [1, 2]], [0.5, 0.0]), np.array([0, 1]), 0.5, agnostic=False)
+    assert found.tolist() == [[3, 3], [1, 2]]
+
+
+@pytest.mark.parametrize("agnostic", [False, True])
+def test_equals_a_plain_loop_however_pairs_are_cut(agnostic, monkeypatch):
+    monkeypatch.setattr(nms_voting, "_PAIRS", 50)
+    rng = np.random.default_rng(0)
+    start = rng.uniform(0, 20, 60)
+    many = candidates(
+        np.column_stack([start, start + rng.uniform(1, 9, 60)]),
+        rng.uniform(size=60),
+        np.sort(rng.integers(0, 3, 60)),
+        rng.integers(0, 2, 60),
+    )
+    kept = rng.permutation(60)[:25]
+    found = vote(many, kept, 0.4, agnostic)
+    for number, winner in enumerate(kept):
+        total, mean = 0.0, np.zeros(2)
+        for other in range(60):
+            alike = many.videos[other] == many.videos[winner] and (
+                agnostic or many.classes[other] == many.classes[winner]
+            )
+            overlap = tiou(many.segments[[winner]], many.segments[[other]])[0, 0]
+            if alike and overlap >= 0.4:
+                total += many.scores[other] * overlap
+                mean += many.scores[other] * overlap * many.segments[other]
+        assert found[number] == pytest.approx(mean / total, abs=1e-12)
