@@ -1,0 +1,94 @@
+"""`taltool label` as its user runs it."""
+
+import json
+
+import pytest
+from proposal_streams import rows, stream
+
+PROPOSALS = stream(("a", [[0, 10, 0.9], [20, 30, 0.5]], 40.0), ("b", [[0, 4, 0.8]], 9.0))
+SCORES = {"results": {"a": [0.25, 0.5, 0.1], "b": [0.3, 0.2, 0.9]}, "class": ["Run", "Jump", "Dive"]}
+
+
+@pytest.fixture
+def classifier(tmp_path):
+    path = tmp_path / "cls.json"
+    path.write_text(json.dumps(SCORES))
+    return path
+
+
+def test_each_proposal_gets_the_best_classes_of_its_video(taltool, classifier):
+    found = rows(taltool("label", "--classifier", classifier, "--top-k", "2", stdin=PROPOSALS))
+    assert found["a"] == [(0, 10, 0.45, "Jump"), (20, 30, 0.25, "Jump"), (0, 10, 0.225, "Run"), (20, 30, 0.125, "Run")]
+    assert [row[3] for row in found["b"]] == ["Dive", "Run"]
+
+
+def test_square_root_and_weighted_scores(taltool, classifier):
+    root = rows(taltool("label", "--classifier", classifier, "--top-k", "1", "--combine", "sqrt", stdin=PROPOSALS))
+    words = ("label", "--classifier", classifier, "--top-k", "1", "--combine", "weighted", "--weight", "0")
+    assert root["b"][0][2] == pytest.approx((0.8 * 0.9) ** 0.5)
+    assert rows(taltool(*words, stdin=PROPOSALS))["b"] == [(0, 4, 0.8, "Dive")]
+
+
+def test_overlapping_detections_vote(taltool, tmp_path):
+    other = tmp_path / "other.jsonl"
+    detections = [[0, 10, 0.4, "Run"], [0, 5, 0.8, "Jump"], [0, 10, 0.2, "Run"]]
+    other.write_bytes(stream(("a", detections, 40.0), ("b", [[0, 4, 1.0, "Dive"]], 9.0)))
+    result = taltool("label", "--from", other, stdin=PROPOSALS)
+    found = rows(result)
+    # Run 0.4 + 0.2, Jump 0.8 * 0.5; nothing overlaps the second proposal of a
+    assert found["a"] == [(0, 10, pytest.approx(0.9 * 0.6), "Run"), (0, 10, pytest.approx(0.9 * 0.4), "Jump")]
+    assert found["b"] == [(0, 4, 0.8, "Dive")]
+    assert "1 proposals left out" in result.stderr.decode()
+
+
+def test_classes_stand_in_the_header(taltool, classifier):
+    header = json.loads(taltool("label", "--classifier", classifier, stdin=PROPOSALS).stdout.splitlines()[0])
+    assert header["taltool"]["classes"] == ["Run", "Jump", "Dive"]
+
+
+def test_a_video_without_class_scores_is_an_error_unless_skipped(taltool, tmp_path):
+    path = tmp_path / "cls.json"
+    path.write_text(json.dumps({"a": {"class": "Run", "score": 0.5}}))
+    refused = taltool("label", "--classifier", path, stdin=PROPOSALS)
+    assert refused.returncode == 3
+    assert "video 'b' is not in" in refused.stderr.decode()
+    skipped = taltool("label", "--classifier", path, "--skip-missing", stdin=PROPOSALS)
+    assert rows(skipped)["b"] == []
+    assert "1 videos are not in" in skipped.stderr.decode()
+
+
+def test_labels_are_only_replaced_when_asked(taltool, classifier):
+    labelled = stream(("a", [[0, 1, 0.5, "Old"]], 4.0))
+    refused = taltool("label", "--classifier", classifier, stdin=labelled)
+    assert (refused.returncode, "--replace" in refused.stderr.decode()) == (3, True)
+    found = rows(taltool("label", "--classifier", classifier, "--replace", "--top-k", "1", stdin=labelled))
+    assert found["a"] == [(0, 1, 0.25, "Jump")]
+
+
+@pytest.mark.parametrize("words", [(), ("--classifier", "x", "--from", "y")])
+def test_exactly_one_source_of_classes_is_wanted(taltool, words):
+    result = taltool("label", *words, stdin=PROPOSALS)
+    assert result.returncode == 2
+    assert "one of both" in result.stderr.decode()
+
+
+def test_real_classifier_on_perfect_boundaries_scores_its_own_accuracy(taltool, shared, tmp_path):
+    truth = json.loads((shared / "data/peer_outputs/anet13_sample_detection_prediction.json").read_text())
+    for proposals in truth["results"].values():
+        for proposal in proposals:
+            del proposal["label"]
+    (tmp_path / "boundaries.json").write_text(json.dumps(truth))
+    scores = shared / "data/peer_outputs/anet13_tags_video_class_scores.json"
+    labelled = taltool("label", tmp_path / "boundaries.json", "--classifier", scores)
+    assert labelled.returncode == 0
+    report = taltool(
+        "evaluate",
+        shared / "data/activitynet13_gt.json",
+        "--preset",
+        "activitynet13",
+        "--format",
+        "json",
+        stdin=labelled.stdout,
+    )
+    # 0.885 of the videos have their right class first (the data's own README).
+    assert json.loads(report.stdout)["metrics"]["average_mAP"] == pytest.approx(0.88, abs=0.02)
