@@ -91,7 +91,7 @@ def performance(random: np.random.Generator, length: int, instances: list[tuple[
         whole = seconds[-1]
         strength = np.clip(np.minimum(seconds, whole - seconds) / 0.15, 0, 1)
         angle = 2 * np.pi * seconds * random.uniform(0.9, 1.4) * random.choice([-1, 1])
-        reach = random.uniform(15, 22)
+        reach = random.uniform(17, 23)
         if name in ("swing", "orbit"):
             pose[first:end, 0] = strength * reach * (np.sin(angle) if name == "swing" else np.cos(angle))
         if name in ("bounce", "orbit"):
@@ -103,12 +103,12 @@ def performance(random: np.random.Generator, length: int, instances: list[tuple[
 
 def render(random: np.random.Generator, length: int, instances: list[tuple[int, int, str]]) -> Any:
     """Yield the luminance of every frame: (HEIGHT, WIDTH) uint8."""
-    background = 0.25 + 0.5 * clutter(random, HEIGHT + 2 * MARGIN, WIDTH + 2 * MARGIN)
-    camera = smooth_walk(random, length, 0.2, 8.0) + random.normal(0, 0.3, (length, 2))
+    background = 0.3 + 0.4 * clutter(random, HEIGHT + 2 * MARGIN, WIDTH + 2 * MARGIN)
+    camera = smooth_walk(random, length, 0.2, 8.0) + random.normal(0, 0.25, (length, 2))
     middle = np.array([WIDTH, HEIGHT]) / 2 + MARGIN + random.uniform(-1, 1, 2) * (35, 18)
     place = middle + smooth_walk(random, length, 0.25, 10.0)
     pose = performance(random, length, instances)
-    size, looks = random.uniform(40, 52), texture(random)
+    size, looks = random.uniform(44, 54), texture(random)
     passers = [
         (
             texture(random),
@@ -117,7 +117,7 @@ def render(random: np.random.Generator, length: int, instances: list[tuple[int, 
             random.uniform(0, 1, 2),
             random.normal(0, 1.3, 2),
         )
-        for _ in range(length // (3 * FPS))
+        for _ in range(length // (4 * FPS))
     ]
     light = 1 + 0.25 * np.sin(np.arange(length) / FPS * random.uniform(0.3, 1.5) + random.uniform(0, 6))
     contrast, brightness = random.uniform(90, 170), random.uniform(10, 60)

@@ -27,9 +27,15 @@ class VideoSource:
     path: str
 
     def facts(self) -> dict[str, Any]:
-        """Name, size and modification time: by these a changed file is known. Raises DataError if it is not there."""
+        """Name, size and modification time: by these a changed file is known.
+
+        Raises DataError if it is not there, or has a name that cannot be written down.
+        """
         try:
+            (self.video_id + self.path).encode()
             found = Path(self.path).stat()
+        except UnicodeEncodeError as error:
+            raise DataError("its name is not valid UTF-8: rename it") from error
         except OSError as error:
             raise DataError(error.strerror or str(error)) from error
         return {"name": Path(self.path).name, "size": found.st_size, "mtime": found.st_mtime}

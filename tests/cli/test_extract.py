@@ -113,6 +113,20 @@ def test_a_video_that_cannot_be_read_is_named_and_exit_is_1(data: Path, tmp_path
         assert list(file) == ["motion_001"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_not_unicode_fails_that_video_alone(data: Path, tmp_path: Path, taltool: Run) -> None:
+    (tmp_path / "in").mkdir()
+    for name in (b"caf\xe9.mp4", b"-x.mp4"):
+        Path(os.fsdecode(os.fsencode(tmp_path / "in") + b"/" + name)).write_bytes(
+            (data / "videos" / "motion_001.mp4").read_bytes()
+        )
+    done = taltool("extract", tmp_path / "in", "-o", tmp_path / "f.h5")
+    assert done.returncode == 1
+    assert b"not valid UTF-8" in done.stderr
+    with h5py.File(tmp_path / "f.h5") as file:
+        assert list(file) == ["-x"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
