@@ -2,7 +2,9 @@
 
 import importlib
 import pkgutil
-from typing import Annotated
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import typer
 
@@ -32,11 +34,16 @@ def command_names() -> list[str]:
     return [name for name in _ORDER if name in found] + sorted(found - set(_ORDER))
 
 
-def build() -> typer.Typer:
-    """The Typer application with every command."""
-    app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
+def build(words: Sequence[str] = ()) -> typer.Typer:
+    """The Typer application for a command line: with the command that its first word names, or else with every one.
+
+    Loading one command instead of all, and drawing help with rich only on a terminal, makes the start a quick one.
+    """
+    names = command_names()
+    style: Literal["rich"] | None = "rich" if sys.stdout.isatty() else None
+    app = typer.Typer(no_args_is_help=True, rich_markup_mode=style, pretty_exceptions_enable=False)
     app.callback()(_taltool)
-    for name in command_names():
+    for name in [word for word in words[:1] if word in names] or names:
         module = importlib.import_module(f"taltool.cli.{name}")
         app.command(name)(guarded(getattr(module, name)))
     return app

@@ -57,8 +57,8 @@ or
 .B \-\-durations
 where each video is divided evenly. Output names: those without a suffix.
 .PP
-Other packages add formats through the entry points
-.BR taltool.formats .
+Other packages add formats through the entry points of the group
+.IR taltool.formats .
 What the target cannot hold (durations in a CSV, say) is named in a warning.
 .SH JOINING
 Several inputs of one kind become one file: shards of one extraction, or of one prediction.

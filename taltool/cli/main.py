@@ -30,7 +30,8 @@ def main() -> None:
     try:
         from taltool.cli.app import build
 
-        status = run(build(), sys.argv[1:])
+        words = sys.argv[1:]
+        status = run(build(words), words)
     except KeyboardInterrupt:
         status = INTERRUPTED
     sys.exit(status)

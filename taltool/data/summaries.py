@@ -105,7 +105,7 @@ def _annotations(content: Annotations) -> Summary:
         "version": content.document.get("version"),
         "videos": len(entries),
         "instances": len(annotations),
-        "subsets": {name: _subset(entries, name) for name in dict.fromkeys(entry.get("subset") for entry in entries)},
+        "subsets": {name or "none": _subset(entries, name) for name in dict.fromkeys(e.get("subset") for e in entries)},
         "classes": len(classes),
         "instances_of_class": dict(sorted(classes.items())),
         "hours": sum(durations) / 3600 if durations else None,

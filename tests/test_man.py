@@ -1,0 +1,100 @@
+"""The manual pages: current, complete, and free of errors of roff."""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from conftest import PROJECT
+
+from taltool.data import features, proposals
+from taltool.data.formats import FORMATS
+
+PAGES = sorted((PROJECT / "man").glob("man*/*.[15]"))
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    specification = importlib.util.spec_from_file_location("generate_man", PROJECT / "man" / "generate.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_pages_are_current() -> None:
+    command = [sys.executable, PROJECT / "man" / "generate.py", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_check_fails_on_a_page_that_is_not_current(
+    generator: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(generator, "FOLDER", tmp_path)
+    (tmp_path / "taltool-gone.1").write_text("a command that is no more")
+    assert generator.main(["--check"]) == 1
+    assert "taltool-gone.1 is not current" in capsys.readouterr().err
+    assert generator.main([]) == 0
+    assert not (tmp_path / "taltool-gone.1").exists()
+    assert generator.main(["--check"]) == 0
+
+
+def test_help_is_printed_literally(generator: ModuleType) -> None:
+    assert generator.escaped(".start \\n a-b\n'quoted'") == "\\&.start \\en a\\-b\n\\&'quoted'"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_page_has_the_usual_sections(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    wanted = ["NAME", "DESCRIPTION", "SEE ALSO"] + (
+        ["SYNOPSIS", "OPTIONS", "EXIT STATUS"] if page.suffix == ".1" else []
+    )
+    sections = [line.removeprefix(".SH").strip(' "') for line in text.splitlines() if line.startswith(".SH")]
+    assert set(wanted) <= set(sections)
+    assert len(sections) == len(set(sections))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_page_refers_only_to_pages_that_exist(page: Path) -> None:
+    names = {each.name for each in PAGES}
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if line.startswith(".BR taltool"):
+            name, section = line.removeprefix(".BR ").replace("\\-", "-").rstrip(".,;").split()
+            assert f"{name}.{section.strip('().,;')}" in names
+
+
+@pytest.mark.skipif(shutil.which("mandoc") is None, reason="mandoc is not installed")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_page_is_correct_roff(page: Path) -> None:
+    done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page], capture_output=True, text=True, check=False)
+    complaints = [line for line in done.stdout.splitlines() if "missing date" not in line]
+    assert complaints == []
+
+
+def test_every_format_is_on_the_page_of_convert() -> None:
+    text = (PROJECT / "man/man1/taltool-convert.1").read_text(encoding="utf-8")
+    assert all(f"\n.B {name}\n" in text for name in FORMATS.names())
+
+
+def test_pages_of_section_5_are_of_the_version_that_is_written() -> None:
+    for name, version in (("features", features.VERSION), ("proposals", proposals.VERSION)):
+        text = (PROJECT / f"man/man5/taltool-{name}.5").read_text(encoding="utf-8")
+        assert text.startswith(f'.TH TALTOOL\\-{name.upper()} 5 "" "format version {version}"')
+
+
+def test_page_of_features_names_every_attribute(tmp_path: Path) -> None:
+    import h5py
+    import numpy as np
+
+    from taltool.data.clock import FeatureClock
+
+    with features.FeatureWriter(str(tmp_path / "f.h5"), {"backbone": "b"}, {"rgb": (0, 1)}, []) as writer:
+        writer.write(features.VideoFeatures("v", np.zeros((1, 1)), FeatureClock(1, 1, 1, 0, 1), {}))
+    text = (PROJECT / "man/man5/taltool-features.5").read_text(encoding="utf-8")
+    with h5py.File(tmp_path / "f.h5") as file:
+        assert all(f"\n.B {name}\n" in text for name in [*file.attrs, *file["v"].attrs])
