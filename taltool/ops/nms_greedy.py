@@ -5,9 +5,9 @@ picks the best candidate of every row and lowers the rest of the row; all rows t
 calls, so the interpreter's cost is shared and the arithmetic runs vectorised. Rows that are done and candidates that
 cannot be kept any more are squeezed out now and then.
 
-Why NumPy: measured on one core it needs 4 ns per (picked, remaining) pair, five times less than the field's C++
-extensions (scalar `exp`, one video at a time), installs everywhere and adds nothing to start-up. Numba would need
-0.5 s to import and seconds to compile on a fresh machine, torch 1.5 s to import; both lose on every real input.
+Why NumPy: measured on one core it needs 4 ns per (picked, remaining) pair, where the field's C++ extensions (scalar
+`exp`, one video at a time) need 20, it installs everywhere and adds nothing to start-up. Importing torch takes 1.5 s,
+importing Numba half a second and compiling seconds on a fresh machine: more than the whole work on real input.
 
 Factors are multiplied in the order of the picks, as a plain loop would, so the answer has that loop's digits.
 """
@@ -99,17 +99,16 @@ def greedy(
     returns floors (R,) for the rows of the original block that may only rise.
     """
     picked: list[tuple[Integers, Floats, Integers]] = []
-    scratch, told = _Scratch(block), 0
+    work, told = _Workplace(block), 0
     for step in range(1, limit + 1):
-        best = block.score.argmax(1)
-        rows = np.arange(len(best))
-        values = block.score[rows, best]
+        best = work.corner + block.score.argmax(1)
+        values = work.score[best]
         alive = (values >= block.floor) & (values > _GONE)
         if not alive.any():
             break
-        picked.append((block.origin[rows, best][alive], values[alive], block.row[alive]))
-        block.score[rows, best] = _GONE
-        scratch.lower(block, best, settings)
+        picked.append((work.origin[best], np.where(alive, values, _GONE), block.row))
+        work.score[best] = _GONE
+        work.lower(best, settings)
         if step & (step - 1) == 0 or step % _SQUEEZE_EVERY == 0:
             block.floor = np.maximum(block.floor, raise_floors(*_joined(picked[told:])[1:])[block.row])
             told = len(picked)
@@ -117,49 +116,59 @@ def greedy(
             if smaller is not block:
                 if not smaller.score.size:
                     break
-                block, scratch = smaller, _Scratch(smaller)
+                block, work = smaller, _Workplace(smaller)
     raise_floors(*_joined(picked[told:])[1:])
     return _joined(picked)
 
 
 def _joined(picked: list[tuple[Integers, Floats, Integers]]) -> tuple[Integers, Floats, Integers]:
+    """The picks of all steps, without those (score -inf) of rows that had nothing left."""
     if not picked:
         return np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64)
-    origins, scores, rows = zip(*picked, strict=True)
-    return np.concatenate(origins), np.concatenate(scores), np.concatenate(rows)
+    origins, scores, rows = map(np.concatenate, zip(*picked, strict=True))
+    real = scores > _GONE
+    return origins[real], scores[real], rows[real]
 
 
-class _Scratch:
-    """Room for the intermediate results of one block, and what finds the neighbours in a long row."""
+class _Workplace:
+    """One block under work: flat views of it, room for intermediate results, and the neighbours in a long row."""
 
     def __init__(self, block: Block) -> None:
+        self.block = block
+        self.corner = np.arange(len(block.score)) * block.score.shape[1]
+        self.start, self.end, self.length = block.start.ravel(), block.end.ravel(), block.length.ravel()
+        self.score, self.origin = block.score.reshape(-1), block.origin.ravel()
         self.one, self.two = np.empty_like(block.score), np.empty_like(block.score)
+        self.zero = np.zeros_like(block.score)
         alone = len(block.score) == 1 and block.score.size >= _WINDOW_FROM
-        self.furthest_end = np.maximum.accumulate(block.end[0]) if alone else None
+        self.furthest_end = np.maximum.accumulate(self.end) if alone else None
 
-    def lower(self, block: Block, best: Integers, settings: Suppression) -> None:
-        """Lower the scores of what overlaps the `best` (R,) candidates of the rows, in place."""
-        rows = np.arange(len(best))
-        start, end = block.start[rows, best, None], block.end[rows, best, None]
-        length = block.length[rows, best, None]
-        near = self._window(block, start, end)
+    def lower(self, best: Integers, settings: Suppression) -> None:
+        """Lower the scores of what overlaps the candidates at `best` (R,), flat positions, one in each row."""
+        block = self.block
+        start, end, length = self.start[best][:, None], self.end[best][:, None], self.length[best][:, None]
+        near = self._window(start, end)
         one, two = self.one[:, near], self.two[:, near]
-        # tIoU into `one`: overlap / (length + length - overlap).
-        np.minimum(block.end[:, near], end, out=one)
-        np.maximum(block.start[:, near], start, out=two)
+        # tIoU into `one`: overlap / (length + length - overlap). NumPy's loops are faster with two full operands than
+        # with a broadcast one, so each picked value is spread out first.
+        np.copyto(one, end)
+        np.minimum(block.end[:, near], one, out=one)
+        np.copyto(two, start)
+        np.maximum(block.start[:, near], two, out=two)
         np.subtract(one, two, out=one)
-        np.maximum(one, 0.0, out=one)
-        np.add(block.length[:, near], length, out=two)
+        np.maximum(one, self.zero[:, near], out=one)
+        np.copyto(two, length)
+        np.add(block.length[:, near], two, out=two)
         np.subtract(two, one, out=two)
         np.divide(one, two, out=one)
         _decay(block.score[:, near], one, _thresholds(settings, end - start, block.duration[:, None]), settings)
 
-    def _window(self, block: Block, start: Floats, end: Floats) -> slice:
+    def _window(self, start: Floats, end: Floats) -> slice:
         """The columns that may overlap the picked candidate: all, or the neighbours where the row is long."""
         if self.furthest_end is None:
             return slice(None)
         first = np.searchsorted(self.furthest_end, start[0, 0], side="right")
-        return slice(int(first), int(np.searchsorted(block.start[0], end[0, 0])))
+        return slice(int(first), int(np.searchsorted(self.start, end[0, 0])))
 
 
 def _thresholds(settings: Suppression, lengths: Floats, durations: Floats) -> Floats | float:

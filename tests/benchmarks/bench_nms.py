@@ -1,19 +1,29 @@
 """Speed of suppression against a plain loop in NumPy, in one process and thread, on drawn data of the field's sizes.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/bench_nms.py [--quick] [--gt FILE SUBSET]
+    OMP_NUM_THREADS=1 python tests/benchmarks/bench_nms.py [--quick]
 
-Candidates are the ground truth's segments (drawn ones without --gt) with boundaries jittered by 30 % of the length and
-drawn scores; the plain loop (one video and class at a time, vectorised over the candidates, as the field's Python
-versions do it) runs on a sample of the videos and is scaled up.
+    OMP_NUM_THREADS=1 python tests/benchmarks/bench_nms.py --command
+    options: --thumos GT SUBSET, --activitynet GT SUBSET (ActivityNet layout)
+
+Candidates are the ground truth's segments (drawn ones without a GT) with boundaries jittered by 30 % of the length, or
+any segments of the video, with drawn scores; the plain loop (one video and class at a time, vectorised over the candidates, as the field's Python
+versions do it) runs on a sample of the videos and is scaled up. --command measures the whole command against
+orjson.loads on the same bytes instead, and its memory on a stream ten times as long.
 """
 
 import argparse
+import resource
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
+import orjson
 
 from taltool.data.annotations import read_ground_truth
 from taltool.data.records import Floats, Integers
@@ -135,9 +145,58 @@ def growth() -> None:
         print(f"{count:9,d} disjoint candidates: {took:.4f} s, {per * 1e9:.1f} ns / (N log N)")
 
 
+def anywhere(videos: int, count: int, seed: int = 0) -> list[Candidates]:
+    """`count` candidates of each video with both boundaries anywhere: few scores ever fall to nothing."""
+    rng = np.random.default_rng(seed)
+    batches, together = [], max(1, BATCH // count)
+    for first in range(0, videos, together):
+        size = min(together, videos - first)
+        segments = np.sort(rng.uniform(0, 120, (size * count, 2)), axis=1)
+        numbers = np.repeat(np.arange(size), count)
+        scores = rng.uniform(0, 1, len(numbers))
+        batches.append(Candidates(segments, scores, numbers, np.zeros(len(numbers), np.int64), np.full(size, 120.0)))
+    return batches
+
+
+def measure_command(truth: list[tuple[Floats, Integers, float]]) -> None:
+    """Print the time of the whole command against orjson.loads, and its memory for 212 and 2,120 videos."""
+    with tempfile.TemporaryDirectory() as folder:
+        for times in (1, 10):
+            path = Path(folder) / f"{times}.jsonl"
+            with path.open("wb") as file:
+                for number in range(times):
+                    for batch in jittered(truth, 2000, None, seed=number):
+                        write_lines(batch, f"{number}-{file.tell()}", file)
+            content = path.read_bytes()
+            began = time.process_time()
+            kept = [orjson.loads(line) for line in content.splitlines()]
+            loading = time.process_time() - began
+            del kept, content
+            words = ["-m", "taltool", "nms", "-q", "--top-k", "200", "--min-score", "0.001", path, "-o", "/dev/null"]
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run([sys.executable, *words], check=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            print(
+                f"{times * len(truth)} x 2000: orjson.loads {loading:.2f} s, command {used:.2f} s of processor = "
+                f"1/3 s + {(used - 1 / 3) / loading:.1f} x; largest memory so far {after.ru_maxrss >> 10} MiB",
+                flush=True,
+            )
+
+
+def write_lines(batch: Candidates, name: str, file: BinaryIO) -> None:
+    """Append the videos of a batch to a stream without header."""
+    for number in range(len(batch.durations)):
+        own = batch.videos == number
+        rows = zip(batch.segments[own].tolist(), batch.scores[own].tolist(), batch.classes[own].tolist(), strict=True)
+        proposals = [{"segment": segment, "score": score, "label": f"class {label}"} for segment, score, label in rows]
+        file.write(orjson.dumps({"video_id": f"{name}-{number}", "proposals": proposals}) + b"\n")
+
+
 def main() -> None:
     """Run everything."""
     options = argparse.ArgumentParser()
+    options.add_argument("--command", action="store_true", help="measure the whole command instead")
     options.add_argument("--quick", action="store_true", help="a tenth of the ActivityNet-size set, no 5,000")
     options.add_argument("--thumos", nargs=2, metavar=("GT", "SUBSET"))
     options.add_argument("--activitynet", nargs=2, metavar=("GT", "SUBSET"))
@@ -145,6 +204,9 @@ def main() -> None:
     thumos = list(real(*given.thumos) if given.thumos else drawn(212, 217.0, 20, seed=1))[:212]
     activitynet = list(real(*given.activitynet) if given.activitynet else drawn(4728, 117.0, 200, seed=2))
     activitynet = activitynet[: 473 if given.quick else 4728]
+    if given.command:
+        measure_command(thumos)
+        return
     growth()
     for count in (2000,) if given.quick else (200, 2000, 5000):
         for classes, uniform in (("labels of the annotations", None), ("20 classes at random", 20)):
@@ -152,6 +214,12 @@ def main() -> None:
             for name, settings in (("soft-Gaussian .5", THUMOS), ("hard", HARD), ("linear", LINEAR)):
                 limited = replace(settings, top_k=200)
                 compare(f"{len(thumos)} x {count}, {classes}, {name}, top 200", batches, limited)
+        limited = replace(ACTIVITYNET, top_k=100)
+        compare(
+            f"{len(activitynet)} x {count} anywhere, soft-Gaussian .75, top 100",
+            anywhere(len(activitynet), count),
+            limited,
+        )
         batches = jittered(activitynet, count, None)
         for name, settings in (
             ("soft-Gaussian .75", ACTIVITYNET),
