@@ -4,14 +4,13 @@ set -eu
 cd "$(dirname "$0")/.."
 EXTRAS=plot
 . examples/venv.sh
-out=${1:-quickstart}
-mkdir -p "$out"
+data=${1:-quickstart}
 
-python examples/make_videos.py "$out/videos" --ground-truth "$out/gt.json"
-taltool extract "$out/videos" -o "$out/features.h5"
-taltool train --model afsd "$out/features.h5" "$out/gt.json" -o "$out/afsd.safetensors" --seed 0
-taltool predict --model "$out/afsd.safetensors" "$out/features.h5" --subset validation --ground-truth "$out/gt.json" |
-    taltool nms --preset afsd-thumos14 -o "$out/detections.jsonl"
-taltool evaluate "$out/gt.json" "$out/detections.jsonl" --tiou 0.3:0.7:0.1
-taltool plot "$out/gt.json" "$out/detections.jsonl" -o "$out/timeline.png"
-echo "Figure: $out/timeline.png"
+python examples/make_videos.py "$data"
+taltool extract "$data/videos" -o "$data/features.h5"
+taltool train --model afsd "$data/features.h5" "$data/gt.json" -o "$data/afsd.safetensors" --seed 0
+taltool predict --model "$data/afsd.safetensors" "$data/features.h5" --ground-truth "$data/gt.json" \
+    --subset validation | taltool nms -o "$data/detections.jsonl"
+taltool evaluate "$data/gt.json" "$data/detections.jsonl" --tiou 0.3:0.7:0.1
+taltool plot "$data/gt.json" "$data/detections.jsonl" --subset validation -o "$data/timeline.png"
+echo "Timelines of the validation videos: $data/timeline.png"
