@@ -1,0 +1,33 @@
+# What the table scripts here share; they source it. Each row trains, predicts, suppresses and evaluates.
+# Usage of each: sh TABLE.sh FEATURES GT [FOLDER] [words for train ...]
+# PRESET (default: the table's data set), SPLIT (FILE:NAME) and SIGMA of the suppression come from the environment.
+# A row that is finished is not trained again; one that was killed goes on.
+features=${1:?usage: TABLE.sh FEATURES GT [FOLDER] [words for train ...]}
+truth=${2:?usage: TABLE.sh FEATURES GT [FOLDER] [words for train ...]}
+out=${3:-$(basename "$0" .sh)}
+[ $# -lt 3 ] && shift 2 || shift 3
+preset=${PRESET:-$preset}
+sigma=${SIGMA:-$sigma}
+case $preset in thumos14) subset=testing tiou=0.3:0.7:0.1 ;; *) subset=validation tiou=0.5:0.95:0.05 ;; esac
+mkdir -p "$out"
+printf '%-28s %8s %8s   %s\n' "$model, $preset" mAP@.5 average 'paper: mAP@.5 average'
+
+# score FILE TITLE PAPER: evaluate detections and print a line.
+score() {
+    taltool evaluate -q ${SPLIT:+--split "$SPLIT"} --subset $subset --tiou $tiou --format json "$truth" "$1" >"$1.json"
+    python3 - "$1.json" "$2" "$3" <<'PYTHON'
+import json, sys
+metrics = json.load(open(sys.argv[1]))["metrics"]
+print(f"{sys.argv[2]:28} {100 * metrics['mAP@0.50']:8.1f} {100 * metrics['average_mAP']:8.1f}   {sys.argv[3]}")
+PYTHON
+}
+
+# fit NAME [words for train]: train NAME.safetensors. proposals NAME: what it finds. row NAME TITLE PAPER [words]: all of it.
+fit() { name=$1; shift; taltool train -q --resume -m "$model" --preset "$preset" ${SPLIT:+--split "$SPLIT"} -o "$out/$name.safetensors" "$@" "$features" "$truth"; }
+proposals() { taltool predict -q -m "$out/$1.safetensors" --subset $subset ${SPLIT:+--split "$SPLIT"} --ground-truth "$truth" "$features"; }
+row() {
+    name=$1 title=$2 paper=$3; shift 3
+    fit "$name" "$@"
+    proposals "$name" | taltool nms -q --sigma "$sigma" --top-k 200 -o "$out/$name.jsonl"
+    score "$out/$name.jsonl" "$title" "$paper"
+}
