@@ -5,6 +5,7 @@ a newcomer adds one file and edits none. Another package joins through an entry 
 """
 
 import difflib
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable
@@ -47,7 +48,7 @@ class Registry:
 
     def names(self) -> list[str]:
         """Every name, sorted; imports none of the entries."""
-        return sorted({*self._built_in(), *self._foreign()})
+        return sorted({*self._built_in(), *self._foreign})
 
     def canonical(self, name: str) -> str:
         """The registered name for `name`, which may be an alias.
@@ -59,9 +60,9 @@ class Registry:
                 self._import(known)
         resolved = self._aliases.get(name, name)
         if resolved not in self.names():
-            known = sorted({*self.names(), *self._aliases})
+            there = sorted({*self.names(), *self._aliases})
             raise UsageError(
-                f"no {self.kind} is named '{name}'{did_you_mean(name, known)} (there are: {', '.join(known)})"
+                f"no {self.kind} is named '{name}'{did_you_mean(name, there)} (there are: {', '.join(there)})"
             )
         return resolved
 
@@ -78,6 +79,7 @@ class Registry:
         modules = [module.name for module in pkgutil.iter_modules(path)]
         return {m.replace("_", "-"): m for m in modules if not m.startswith("_") and m not in self.shared}
 
+    @functools.cached_property
     def _foreign(self) -> dict[str, EntryPoint]:
         return {point.name: point for point in entry_points(group=self.group)}
 
@@ -88,4 +90,4 @@ class Registry:
         if name in built_in:
             importlib.import_module(f"{self.package}.{built_in[name]}")
         else:
-            self._entries.setdefault(name, self._foreign()[name].load())
+            self._entries.setdefault(name, self._foreign[name].load())

@@ -1,7 +1,7 @@
 """Reading ground truth in the ActivityNet layout, and subsets from a file of splits."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import orjson
@@ -48,15 +48,19 @@ def _video(path: str, video_id: str, entry: Any, names: Labels) -> VideoAnnotati
     if not isinstance(entry, dict):
         raise DataError(f"{where}: expected an object, found {type(entry).__name__}")
     duration = entry.get("duration")
-    if not isinstance(duration, int | float) or not duration > 0:
+    if not _is_time(duration) or not duration > 0:
         raise DataError(f"{where}: duration {duration!r} is not a positive number of seconds")
-    annotations = entry.get("annotations") or []
+    annotations, subset = entry.get("annotations") or [], entry.get("subset")
+    if not isinstance(annotations, list):
+        raise DataError(f"{where}: expected a list of annotations, found {type(annotations).__name__}")
+    if not isinstance(subset, str | None):
+        raise DataError(f"{where}: subset {subset!r} is not a name")
     segments = np.empty((len(annotations), 2), np.float64)
     for number, annotation in enumerate(annotations):
         segments[number] = _segment(annotation, f"{where}: annotation {number + 1}")
     labels = names.numbered([annotation["label"] for annotation in annotations])
     judged = {name: _judged(annotations, name) for name in JUDGED if any(name in each for each in annotations)}
-    return VideoAnnotations(video_id, float(duration), entry.get("subset"), segments, labels, judged)
+    return VideoAnnotations(video_id, float(duration), subset, segments, labels, judged)
 
 
 def _judged(annotations: list[dict[str, Any]], name: str) -> Floats:
@@ -68,13 +72,16 @@ def _segment(annotation: Any, where: str) -> tuple[float, float]:
     if not isinstance(annotation, dict) or not isinstance(annotation.get("label"), str):
         raise DataError(f"{where} has no label")
     segment = annotation.get("segment")
-    try:
-        start, end = map(float, segment)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise DataError(f"{where}: segment {segment!r} is not [start, end] in seconds") from None
+    if not isinstance(segment, list) or len(segment) != 2 or not all(map(_is_time, segment)):
+        raise DataError(f"{where}: segment {segment!r} is not [start, end] in seconds")
+    start, end = segment
     if not start <= end:
         raise DataError(f"{where}: segment {segment} ends before it starts")
     return start, end
+
+
+def _is_time(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
 
 
 def read_split(split: str, truth: GroundTruth | None = None) -> dict[str, str]:

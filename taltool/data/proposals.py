@@ -78,23 +78,33 @@ class ProposalReader:
             return self._document(self._parsed(line + self._stream.read(), number))
         raise DataError(f"{self.file}: empty; expected proposals (did the command before it fail?)")
 
-    def _take_header(self, header: dict[str, Any], number: int) -> None:
+    def _take_header(self, header: Any, number: int) -> None:
+        where = f"{self.file}:{number}"
+        if not isinstance(header, dict):
+            raise DataError(f"{where}: expected a header {{kind, version, ...}}, found {header!r}")
         if header.get("kind") != "proposals" or header.get("version") != VERSION:
             found = f"{header.get('kind')} version {header.get('version')}"
-            raise DataError(f"{self.file}:{number}: expected a stream of proposals version {VERSION}, found {found}")
-        self._take_classes(header.get("classes"))
-        self.provenance = list(header.get("provenance") or ())
+            raise DataError(f"{where}: expected a stream of proposals version {VERSION}, found {found}")
+        self._take_facts(header, where)
         self.num_videos = header.get("videos")
+        if not isinstance(self.num_videos, int | None):
+            raise DataError(f"{where}: {self.num_videos!r} is not a number of videos")
 
-    def _take_classes(self, classes: list[str] | None) -> None:
-        self.classes = classes
+    def _take_facts(self, facts: dict[str, Any], where: str) -> None:
+        """Classes and provenance, of a header or of external_data."""
+        classes, provenance = facts.get("classes"), facts.get("provenance") or []
+        if classes is not None and not (isinstance(classes, list) and all(isinstance(each, str) for each in classes)):
+            raise DataError(f"{where}: classes must be a list of names, or null")
+        if not isinstance(provenance, list) or not all(isinstance(each, dict) for each in provenance):
+            raise DataError(f"{where}: provenance must be a list of steps")
+        self.classes, self.provenance = classes, provenance
         self.labels = Labels(classes or ())
 
     def _whole_stream(self) -> Iterator[VideoProposals]:
         count = 0
         for number, record in self._records():
             if "end" in record:
-                promised = record["end"].get("videos")
+                promised = record["end"].get("videos") if isinstance(record["end"], dict) else None
                 if promised != count:
                     raise DataError(f"{self.file}:{number}: the end line says {promised} videos, {count} came before")
                 return
@@ -106,7 +116,9 @@ class ProposalReader:
 
     def _plain_lines(self) -> Iterator[VideoProposals]:
         for number, record in self._records():
-            yield self._video(record, number)
+            # A filter may have dropped the header and left the end line, whose count then says nothing.
+            if "end" not in record:
+                yield self._video(record, number)
 
     def _records(self) -> Iterator[tuple[int, dict[str, Any]]]:
         for number, line in self._lines:
@@ -127,11 +139,13 @@ class ProposalReader:
             kind = "a ground truth" if isinstance(document, dict) and "database" in document else "something else"
             raise DataError(f'{self.file}: expected proposals (a JSON object with "results"), found {kind}')
         external = document.get("external_data")
-        if isinstance(external, dict):
-            self.provenance = list(external.get("provenance") or ())
-            self._take_classes(external.get("classes"))
+        # Other programs put anything there, a list or a sentence; only an object can be taltool's.
+        external = external if isinstance(external, dict) else {}
+        self._take_facts(external, self.file)
         self.num_videos = len(document["results"])
-        durations = external.get("durations") or {} if isinstance(external, dict) else {}
+        durations = external.get("durations") or {}
+        if not isinstance(durations, dict):
+            raise DataError(f"{self.file}: durations must be {{video id: seconds}}")
         return (
             self._parse(video_id, proposals, durations.get(video_id), f"{self.file}: video '{video_id}'")
             for video_id, proposals in document["results"].items()
@@ -150,7 +164,7 @@ class ProposalReader:
     def _parse(self, video_id: str, proposals: Any, duration: Any, where: str) -> VideoProposals:
         if not isinstance(proposals, list):
             raise DataError(f"{where}: expected a list of proposals, found {type(proposals).__name__}")
-        if duration is not None and (not isinstance(duration, int | float) or not duration > 0):
+        if duration is not None and not (_is_number(duration) and duration > 0):
             raise DataError(f"{where}: duration {duration!r} is not a positive number of seconds")
         try:
             segments, scores, labels = self._columns(proposals)

@@ -92,7 +92,7 @@ def _read_predictions(path: str, facts: Facts) -> Proposals:
 
 def _row(where: str, video_id: str, prediction: Any, names: dict[int, str]) -> Row:
     try:
-        start, end = prediction["segment"]
+        start, end = map(float, prediction["segment"])
         number, score = int(prediction["label_id"]), float(prediction["scores"])
     except (KeyError, TypeError, ValueError):
         raise DataError(f"{where}: expected segment, label_id and scores, found {prediction!r}") from None

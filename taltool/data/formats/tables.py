@@ -51,8 +51,8 @@ def read_table(path: str, needed: tuple[str, ...]) -> tuple[list[str], list[tupl
     return columns, rows
 
 
-def segment(start: str, end: str, where: str) -> tuple[float, float]:
-    """The two times in text as seconds; raises DataError for what is no segment."""
+def segment(start: str | float, end: str | float, where: str) -> tuple[float, float]:
+    """The two times as seconds; raises DataError for what is no segment."""
     try:
         times = float(start), float(end)
     except ValueError:
