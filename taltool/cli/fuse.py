@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from taltool.cli.arguments import OutputOption, ProvenanceOption, SplitOption, SubsetOption
-from taltool.ops.fusion import Fusion, FusionMethod
-from taltool.ops.nms_settings import Method, Suppression
+from taltool.ops.choices import FusionMethod
 from taltool.reporting import Reporter
 
 MAN = r"""
@@ -113,6 +112,8 @@ def fuse(
     """
     from taltool.data.thresholds import parse_thresholds
     from taltool.engine.fusing import FitRequest, FuseRequest, fuse_files
+    from taltool.ops.fusion import Fusion
+    from taltool.ops.nms_settings import Method, Suppression
 
     suppression = Suppression(Method.soft_gaussian, sigma=sigma) if suppress else None
     settings = Fusion((), method, tiou, suppression)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from taltool.cli.arguments import OutputOption, ProposalsArgument, ProvenanceOption
-from taltool.ops.labelling import Combination
+from taltool.ops.choices import Combination
 from taltool.reporting import Reporter
 
 MAN = r"""

@@ -16,7 +16,8 @@ from taltool.data.proposals import ProposalReader, ProposalWriter
 from taltool.data.provenance import InputFile, step
 from taltool.data.records import Labels, VideoProposals
 from taltool.errors import DataError, UsageError
-from taltool.ops.fusion import Calibration, Fusion, FusionMethod, Source, by_rank, fuse_batch
+from taltool.ops.choices import FusionMethod
+from taltool.ops.fusion import Calibration, Fusion, Source, by_rank, fuse_batch
 from taltool.ops.fusion_fit import FitData, fit
 from taltool.ops.nms import Candidates
 from taltool.reporting import Reporter

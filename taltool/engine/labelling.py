@@ -11,7 +11,8 @@ from taltool.data.provenance import InputFile, step
 from taltool.data.records import Floats, Integers, Labels, VideoProposals
 from taltool.engine.streaming import write_stream
 from taltool.errors import DataError, UsageError
-from taltool.ops.labelling import Combination, best_classes, combined, voted_shares
+from taltool.ops.choices import Combination
+from taltool.ops.labelling import best_classes, combined, voted_shares
 from taltool.reporting import Reporter
 
 

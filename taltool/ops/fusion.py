@@ -6,23 +6,15 @@ merges overlapping proposals into one, with averaged boundaries.
 """
 
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
 import numpy as np
 
 from taltool.data.records import Floats, Integers
+from taltool.ops.choices import FusionMethod
 from taltool.ops.nms import Candidates, suppress_batch
 from taltool.ops.nms_settings import Method, Suppression
 from taltool.ops.nms_voting import grouped_pairs
 from taltool.ops.segments import paired_tiou
-
-
-class FusionMethod(StrEnum):
-    """union: weighted scores. rank: the same on quantiles. wbf: weighted boundary fusion."""
-
-    union = "union"
-    rank = "rank"
-    wbf = "wbf"
 
 
 @dataclass(frozen=True)

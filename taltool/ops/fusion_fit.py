@@ -7,7 +7,8 @@ import numpy as np
 
 from taltool.data.flat import Detections, Instances
 from taltool.data.records import Floats, Integers
-from taltool.ops.fusion import Calibration, Fusion, FusionMethod, Source, by_precision, by_rank, fuse_batch
+from taltool.ops.choices import FusionMethod
+from taltool.ops.fusion import Calibration, Fusion, Source, by_precision, by_rank, fuse_batch
 from taltool.ops.metrics import match, mean_average_precision
 from taltool.ops.nms import Candidates
 

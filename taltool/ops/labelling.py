@@ -1,22 +1,13 @@
 """Giving class-agnostic proposals their classes: from scores of the whole video, or by the vote of other detections."""
 
-from enum import StrEnum
-
 import numpy as np
 
 from taltool.data.records import Floats, Integers
+from taltool.ops.choices import Combination
 from taltool.ops.segments import ratio, tiou
 
 # Pairs of segments that are compared in one go, to bound memory.
 _PAIRS = 1 << 20
-
-
-class Combination(StrEnum):
-    """How a proposal's score p and a class score c make a detection's: p c, sqrt(p c), or p^(1 - w) c^w."""
-
-    product = "product"
-    sqrt = "sqrt"
-    weighted = "weighted"
 
 
 def combined(proposal: Floats, of_class: Floats, how: Combination, weight: float = 0.5) -> Floats:

@@ -6,13 +6,12 @@
     options: --thumos GT SUBSET, --activitynet GT SUBSET (ActivityNet layout)
 
 Candidates are the ground truth's segments (drawn ones without a GT) with boundaries jittered by 30 % of the length, or
-any segments of the video, with drawn scores; the plain loop (one video and class at a time, vectorised over the candidates, as the field's Python
-versions do it) runs on a sample of the videos and is scaled up. --command measures the whole command against
-orjson.loads on the same bytes instead, and its memory on a stream ten times as long.
+any segments of the video, with drawn scores. The plain loop (one video and class at a time, vectorised over the
+candidates, as the field's Python versions do it) runs on a sample of the videos and is scaled up. --command measures
+the whole command against orjson.loads on the same bytes instead, and its memory on a stream ten times as long.
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -172,16 +171,26 @@ def measure_command(truth: list[tuple[Floats, Integers, float]]) -> None:
             kept = [orjson.loads(line) for line in content.splitlines()]
             loading = time.process_time() - began
             del kept, content
-            words = ["-m", "taltool", "nms", "-q", "--top-k", "200", "--min-score", "0.001", path, "-o", "/dev/null"]
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            subprocess.run([sys.executable, *words], check=True)
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            used, memory = resources_of("nms", "-q", "--top-k", "200", "--min-score", "0.001", path, "-o", "/dev/null")
             print(
                 f"{times * len(truth)} x 2000: orjson.loads {loading:.2f} s, command {used:.2f} s of processor = "
-                f"1/3 s + {(used - 1 / 3) / loading:.1f} x; largest memory so far {after.ru_maxrss >> 10} MiB",
+                f"1/3 s + {(used - 1 / 3) / loading:.1f} x; memory {memory >> 10} MiB",
                 flush=True,
             )
+
+
+def resources_of(*words: object) -> tuple[float, int]:
+    """Processor seconds and peak memory (KiB) of a taltool command.
+
+    Measured by a small process in between: a child's peak begins with the size of the process that it was forked from.
+    """
+    command = [sys.executable, "-m", "taltool", *map(str, words)]
+    measure = (
+        f"import resource, subprocess; subprocess.run({command!r}, check=True); "
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN); print(used.ru_utime + used.ru_stime, used.ru_maxrss)"
+    )
+    seconds, memory = subprocess.run([sys.executable, "-c", measure], capture_output=True, check=True).stdout.split()
+    return float(seconds), int(memory)
 
 
 def write_lines(batch: Candidates, name: str, file: BinaryIO) -> None:

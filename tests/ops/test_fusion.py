@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taltool.data.flat import Detections, Instances
-from taltool.ops.fusion import Calibration, Fusion, FusionMethod, Source, by_precision, by_rank, fuse_batch
+from taltool.ops.choices import FusionMethod
+from taltool.ops.fusion import Calibration, Fusion, Source, by_precision, by_rank, fuse_batch
 from taltool.ops.fusion_fit import FitData, fit
 from taltool.ops.nms import Candidates
 

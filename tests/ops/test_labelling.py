@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from taltool.ops import labelling
-from taltool.ops.labelling import Combination, best_classes, combined, voted_shares
+from taltool.ops.choices import Combination
+from taltool.ops.labelling import best_classes, combined, voted_shares
 
 
 def test_votes_are_score_times_tiou():

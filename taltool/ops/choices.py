@@ -1,0 +1,19 @@
+"""The named choices of labelling and fusion, apart from the arithmetic: the command line starts without NumPy."""
+
+from enum import StrEnum
+
+
+class Combination(StrEnum):
+    """How a proposal's score p and a class score c make a detection's: p c, sqrt(p c), or p^(1 - w) c^w."""
+
+    product = "product"
+    sqrt = "sqrt"
+    weighted = "weighted"
+
+
+class FusionMethod(StrEnum):
+    """union: weighted scores. rank: the same on quantiles. wbf: weighted boundary fusion."""
+
+    union = "union"
+    rank = "rank"
+    wbf = "wbf"
