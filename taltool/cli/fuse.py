@@ -108,7 +108,7 @@ def fuse(
     """Fuse the proposals of several models, streams or seeds for the same videos into one.
 
     Scores of different models do not compare: give --weights, or fit them with --fit. Videos may come in any order;
-    where all files have the same order, only one video of each is in memory.
+    where all files have the same order, memory stays flat however long they are.
     """
     from taltool.data.thresholds import parse_thresholds
     from taltool.engine.fusing import FitRequest, FuseRequest, fuse_files

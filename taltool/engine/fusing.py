@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from taltool.data.files import STANDARD, open_output, read_bytes
 from taltool.data.flat import Detections, flatten, scope
 from taltool.data.proposals import ProposalReader, ProposalWriter
 from taltool.data.provenance import InputFile, step
-from taltool.data.records import Labels, VideoProposals
+from taltool.data.records import Integers, Labels, VideoProposals
+from taltool.engine.suppression import BATCH_SIZE
 from taltool.errors import DataError, UsageError
 from taltool.ops.choices import FusionMethod
 from taltool.ops.fusion import Calibration, Fusion, Source, by_rank, fuse_batch
@@ -50,8 +51,8 @@ class FuseRequest:
 def fuse_files(request: FuseRequest, reporter: Reporter) -> None:
     """Fuse files into one.
 
-    Reads them in step, so that memory holds one video of each where they list the same videos in the same order, and
-    otherwise what is ahead. A fit, and the method rank, read the files once more beforehand.
+    Reads them in step, so that memory holds a batch of videos where they list the same videos in the same order, and
+    otherwise also what is ahead. A fit, and the method rank, read the files once more beforehand.
     """
     if len(request.paths) < 2:
         raise UsageError("fuse needs at least two files of proposals")
@@ -69,13 +70,11 @@ def fuse_files(request: FuseRequest, reporter: Reporter) -> None:
         promised = [reader.num_videos for reader in readers if reader.num_videos is not None]
         task = stack.enter_context(reporter.track("fuse", max(promised, default=None)))
         names = Labels(writer.classes or ())
-        alone = [0] * len(readers)
-        for parts in in_step(readers):
-            _count_missing(parts, alone)
-            fused = fuse_video(parts, names, settings)
+        missing = [0] * len(readers)
+        for fused in fuse_videos(_counted(in_step(readers), missing), names, settings):
             writer.write(fused.take(np.arange(len(fused))[: request.top_k]))
             task.advance()
-    for path, count in zip(request.paths, alone, strict=True):
+    for path, count in zip(request.paths, missing, strict=True):
         if count:
             reporter.warn(f"{path} lacks {count} of the videos that other files have; they are fused without it")
 
@@ -96,37 +95,69 @@ def in_step(readers: Sequence[Iterable[VideoProposals]]) -> Iterator[list[VideoP
     yield from waiting.values()
 
 
-def fuse_video(parts: Sequence[VideoProposals | None], names: Labels, settings: Fusion) -> VideoProposals:
-    """Fuse the proposals of one video; `names` numbers the labels of the result and learns new ones.
+def fuse_videos(
+    videos: Iterable[Sequence[VideoProposals | None]], names: Labels, settings: Fusion
+) -> Iterator[VideoProposals]:
+    """Fuse videos, each given as its proposals from every source; a batch of them is in memory at a time.
 
-    Raises DataError where one source has labels and another has none, or scores are negative.
+    `names` numbers the labels of the result and learns new ones. Raises DataError where one source has labels and
+    another has none, or scores are negative.
     """
-    present = [(number, part) for number, part in enumerate(parts) if part is not None]
-    video_id = present[0][1].video_id
-    filled = [part for _, part in present if len(part)]
+    for unlabelled, alike in groupby(videos, key=_is_unlabelled):
+        batch: list[list[tuple[int, VideoProposals]]] = []
+        size = 0
+        for parts in alike:
+            batch.append([(number, part) for number, part in enumerate(parts) if part is not None])
+            size += sum(len(part) for _, part in batch[-1])
+            if size >= BATCH_SIZE:
+                yield from _fused(batch, None if unlabelled else names, settings)
+                batch, size = [], 0
+        yield from _fused(batch, None if unlabelled else names, settings)
+
+
+def _is_unlabelled(parts: Sequence[VideoProposals | None]) -> bool:
+    filled = [part for part in parts if part is not None and len(part)]
     if len({part.labels is None for part in filled}) > 1:
-        raise DataError(f"video '{video_id}': one file has labels and another has none; use taltool label first")
-    labels = [_renumbered(part, names) for part in filled if part.labels is not None]
-    durations = [part.duration for _, part in present if part.duration is not None]
-    scores = np.concatenate([part.scores for _, part in present])
-    if scores.min(initial=0.0) < 0:
-        raise DataError(f"video '{video_id}': score {float(scores.min())!r} is negative; fuse wants scores from 0 on")
-    ranks = names.alphabetical_ranks()
+        raise DataError(f"video '{filled[0].video_id}': one file has labels, another has none; use taltool label first")
+    for part in filled:
+        if part.scores.min() < 0:
+            worst = float(part.scores.min())
+            raise DataError(f"video '{part.video_id}': score {worst!r} is negative; fuse wants scores from 0 on")
+    return bool(filled) and filled[0].labels is None
+
+
+def _fused(
+    batch: list[list[tuple[int, VideoProposals]]], names: Labels | None, settings: Fusion
+) -> Iterator[VideoProposals]:
+    """Fuse the (source, proposals) of each video; names are None where proposals have no labels."""
+    if not batch:
+        return
+    parts = [part for video in batch for _, part in video]
+    durations = [next((part.duration for _, part in video if part.duration is not None), None) for video in batch]
+    labels = None if names is None else np.concatenate([_renumbered(part, names) for part in parts])
+    ranks = Labels().alphabetical_ranks() if names is None else names.alphabetical_ranks()
     candidates = Candidates(
-        np.concatenate([part.segments for _, part in present]),
-        scores,
-        np.zeros(len(scores), np.int64),
-        ranks[np.concatenate(labels)] if labels else None,
-        np.array([durations[0] if durations else np.nan]),
+        np.concatenate([part.segments for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.repeat(np.arange(len(batch)), [sum(len(part) for _, part in video) for video in batch]),
+        None if labels is None else ranks[labels],
+        np.full(len(batch), np.nan),
     )
-    sources = np.repeat([number for number, _ in present], [len(part) for _, part in present])
+    sources = np.repeat([number for video in batch for number, _ in video], [len(part) for part in parts])
     fused = fuse_batch(candidates, sources, settings)
     classes = None if fused.classes is None else np.argsort(ranks)[fused.classes]
-    return VideoProposals(video_id, fused.segments, fused.scores, classes, names, durations[0] if durations else None)
+    edges = np.searchsorted(fused.videos, np.arange(len(batch) + 1))
+    for number, (video, duration) in enumerate(zip(batch, durations, strict=True)):
+        own = slice(edges[number], edges[number + 1])
+        own_classes = None if classes is None else classes[own]
+        shared = Labels() if names is None else names
+        yield VideoProposals(
+            video[0][1].video_id, fused.segments[own], fused.scores[own], own_classes, shared, duration
+        )
 
 
-def _renumbered(part: VideoProposals, names: Labels) -> np.ndarray:
-    return names.numbered(part.names.names)[part.labels]
+def _renumbered(part: VideoProposals, names: Labels) -> Integers:
+    return np.empty(0, np.int64) if part.labels is None else names.numbered(part.names.names)[part.labels]
 
 
 def _classes(readers: Sequence[ProposalReader]) -> list[str] | None:
@@ -137,9 +168,14 @@ def _classes(readers: Sequence[ProposalReader]) -> list[str] | None:
     return list(dict.fromkeys(name for classes in known for name in classes or ()))
 
 
-def _count_missing(parts: Sequence[VideoProposals | None], counts: list[int]) -> None:
-    for number, part in enumerate(parts):
-        counts[number] += part is None
+def _counted(
+    videos: Iterable[list[VideoProposals | None]], missing: list[int]
+) -> Iterator[list[VideoProposals | None]]:
+    """Pass the videos on, and count for each source the videos that it lacks."""
+    for parts in videos:
+        for number, part in enumerate(parts):
+            missing[number] += part is None
+        yield parts
 
 
 def _prepared(request: FuseRequest, reporter: Reporter) -> Fusion:

@@ -95,3 +95,14 @@ def test_scnn_and_turn_fitted_on_half_the_videos_beat_the_better_one_on_the_othe
     assert average_map(taltool, truth, f"{split}:half", stdin=fused.stdout) > max(alone) + 0.01
     saved = taltool("fuse", *peers, "--weights", tmp_path / "fit.json", "--no-provenance")
     assert saved.stdout == fused.stdout
+
+
+def test_proposals_without_labels_and_videos_without_proposals_are_fused(taltool, tmp_path):
+    first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    first.write_bytes(stream(("e", [], 9.0), ("v", [[0, 10, 0.6]], None), ("n", [[0, 1, 0.5, "Run"]], 4.0)))
+    second.write_bytes(stream(("e", [], None), ("v", [[20, 30, 0.7]], 90.0), ("n", [], 4.0)))
+    assert rows(taltool("fuse", first, second)) == {
+        "e": [],
+        "v": [(20, 30, 0.7, None), (0, 10, 0.6, None)],
+        "n": [(0, 1, 0.5, "Run")],
+    }
