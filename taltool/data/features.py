@@ -212,7 +212,10 @@ class FeatureWriter:
             raise DataError(f"video id '{video.video_id}' cannot name an HDF5 dataset; rename the video")
         if video.video_id in self._file:
             raise DataError(f"video '{video.video_id}' is there twice; video ids must differ")
-        dataset = self._file.create_dataset(video.video_id, data=video.values)
+        try:
+            dataset = self._file.create_dataset(video.video_id, data=video.values)
+        except ValueError as error:
+            raise DataError(f"video '{video.video_id}' cannot be beside a video named like its folder") from error
         dataset.attrs.update({name: getattr(video.clock, name) for name in _CLOCK_FACTS})
         dataset.attrs.update(video.attributes)
         dataset.attrs["complete"] = True

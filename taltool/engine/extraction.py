@@ -1,5 +1,6 @@
 """From videos to a feature file: each video by itself, in any order, resumed where an earlier run was stopped."""
 
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -205,17 +206,29 @@ def _assemble(
     if new:
         # Written inside the spool, so that a killed run leaves nothing else behind.
         whole = spool.folder / "whole.h5"
-        with ExitStack() as close:
-            old = close.enter_context(FeatureFile(output)) if earlier else None
-            chain = None if provenance is None else [*(old.provenance if old else []), provenance]
-            facts = {"backbone": settings.backbone, "settings": settings.record()}
-            writer = FeatureWriter(str(whole), facts, encoder(settings).streams, chain)
-            with writer:
-                for video_id in sorted(new | earlier.keys()):
-                    writer.write(_finished(video_id, new, spool, old, settings))
+        try:
+            _write(whole, new, spool, output if earlier else None, settings, provenance)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise DataError(
+                f"{output}: cannot be written: {reason}; finished videos wait in {spool.folder}: make room and run the "
+                "command again"
+            ) from error
         whole.replace(output)
     spool.remove()
     return len(new | earlier.keys())
+
+
+def _write(
+    whole: Path, new: set[str], spool: Spool, earlier: str | None, settings: ExtractionSettings, provenance: Step | None
+) -> None:
+    with ExitStack() as close:
+        old = close.enter_context(FeatureFile(earlier)) if earlier else None
+        chain = None if provenance is None else [*(old.provenance if old else []), provenance]
+        facts = {"backbone": settings.backbone, "settings": settings.record()}
+        writer = close.enter_context(FeatureWriter(str(whole), facts, encoder(settings).streams, chain))
+        for video_id in sorted(new.union(old.ids if old else [])):
+            writer.write(_finished(video_id, new, spool, old, settings))
 
 
 def _finished(

@@ -1,5 +1,6 @@
 """Extraction writes every video once, at its true time, and nothing by halves."""
 
+import errno
 import importlib.util
 import json
 import os
@@ -211,6 +212,27 @@ def test_no_file_is_written_when_every_video_fails(tmp_path: Path) -> None:
 def test_an_output_that_cannot_be_written_is_said_before_any_work(videos: Path) -> None:
     with pytest.raises(DataError, match="cannot write there"):
         extract(sources(videos), "/nowhere/f.h5", SETTINGS)
+
+
+def test_a_video_named_like_the_folder_of_another_is_refused(videos: Path, tmp_path: Path) -> None:
+    path = str(videos / "a.mp4")
+    extract([VideoSource("a", path)], str(tmp_path / "f.h5"), SETTINGS)
+    with pytest.raises(DataError, match="'a/b' cannot be beside"):
+        extract([VideoSource("a/b", path)], str(tmp_path / "f.h5"), SETTINGS)
+
+
+def test_a_full_disk_keeps_what_is_finished(videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("taltool.engine.extraction.FeatureWriter.write", full)
+        with pytest.raises(DataError, match="No space left on device; finished videos wait"):
+            extract(sources(videos), str(tmp_path / "f.h5"), SETTINGS)
+    assert not (tmp_path / "f.h5").exists()
+    monkeypatch.setattr("taltool.engine.extraction.extract_video", None)
+    extract(sources(videos), str(tmp_path / "f.h5"), SETTINGS)
+    assert (tmp_path / "f.h5").exists()
 
 
 def test_a_video_shorter_than_a_window_gives_one_snippet(tmp_path: Path) -> None:
