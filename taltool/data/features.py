@@ -214,7 +214,7 @@ class FeatureWriter:
             raise DataError(f"video '{video.video_id}' is there twice; video ids must differ")
         try:
             dataset = self._file.create_dataset(video.video_id, data=video.values)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise DataError(f"video '{video.video_id}' cannot be beside a video named like its folder") from error
         dataset.attrs.update({name: getattr(video.clock, name) for name in _CLOCK_FACTS})
         dataset.attrs.update(video.attributes)
