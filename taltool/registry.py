@@ -48,7 +48,7 @@ class Registry:
 
     def names(self) -> list[str]:
         """Every name, sorted; imports none of the entries."""
-        return sorted({*self._built_in(), *self._foreign})
+        return sorted({*self._built_in(), *self._foreign, *self._entries})
 
     def canonical(self, name: str) -> str:
         """The registered name for `name`, which may be an alias.

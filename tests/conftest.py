@@ -3,13 +3,10 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-Run = Callable[..., subprocess.CompletedProcess[bytes]]
-PROJECT = Path(__file__).resolve().parent.parent
+from project import PROJECT, Run
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT
+from project import PROJECT
 
 from taltool.cli.app import command_names
 

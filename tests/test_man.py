@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from conftest import PROJECT
+from project import PROJECT
 
 from taltool.data import features, proposals
 from taltool.data.formats import FORMATS

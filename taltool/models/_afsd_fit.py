@@ -48,8 +48,8 @@ PRESETS: dict[str, Settings] = {
 
 # Videos up to this many snippets are seen whole; longer ones through windows.
 LONGEST_WHOLE = 768
-# Updates of the small network (batches of about a thousand snippets) after which more only learns the training videos by
-# heart: on splits 1 and 2 of 50 Salads the mAP of the test videos rose until about 800 and fell after 1,000.
+# Updates of the small network, in batches of about a thousand snippets, after which more only learns the training
+# videos by heart: on splits 1 and 2 of 50 Salads the mAP of the test videos rose until about 800, fell after 1,000.
 UPDATES = 1000
 MOST_EPOCHS = 400
 # Without it the classes of a small data set are learnt by heart: on split 1 of 50 Salads, one run each, the average mAP

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import Run
+from project import Run
 from safetensors.numpy import save_file
 
 from taltool.data.checkpoints import CheckpointHeader

@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import PROJECT, Run
+from project import PROJECT, Run
 from terminal import run_on_terminal
 
 STREAM = (

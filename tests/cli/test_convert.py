@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import orjson
-from conftest import Run
+from project import Run
 
 
 def test_real_annotations_survive_the_way_through_class_files(taltool: Run, shared: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
-from conftest import Run
+from project import Run
 from safetensors.numpy import save_file
 
 from taltool.cli.info import table

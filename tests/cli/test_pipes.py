@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
-from conftest import PROJECT, Run
+from project import PROJECT, Run
 
 TALTOOL = f"{sys.executable} -m taltool"
 

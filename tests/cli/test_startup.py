@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import PROJECT
+from project import PROJECT
 
 HEAVY = ("torch", "pandas", "scipy", "matplotlib", "av", "cv2", "safetensors", "ray", "tensorboard")
 RUNNER = """
