@@ -63,7 +63,7 @@ def mask_terms(config: "GSMTConfig", outputs: "Outputs", targets: Tensor, is_act
     wanted, count = targets[is_action], is_action.sum().clamp(min=1)
     masks = logits[is_action].sigmoid() * visible
     parts = _mask_parts(config, masks, wanted)
-    if config.loss_biou and config.mask_loss == "bce":
+    if config.loss_biou and config.mask_loss != "biou":
         parts["bce"] = BCE_WEIGHT * balanced_bce(logits[is_action], wanted, visible)
     # With no action snippet the sum is an attached zero only if it touches the logits.
     attached = logits.sum() * 0
@@ -73,12 +73,12 @@ def mask_terms(config: "GSMTConfig", outputs: "Outputs", targets: Tensor, is_act
 def _mask_parts(config: "GSMTConfig", masks: Tensor, targets: Tensor) -> dict[str, Tensor]:
     """The terms of each of N masks (N, T), (N,) each."""
     parts = {}
-    if config.loss_biou and config.mask_loss == "biou":
+    if config.loss_biou and config.mask_loss != "bce":
         overlap, union = boundary_overlap(masks, targets, config.biou_k)
         parts["biou"] = 1 - overlap / (union + config.epsilon)
         parts["l2"] = l2_term(masks, targets, overlap, config.l2_mode, config.epsilon)
     if config.loss_dice:
-        weight = config.dice_weight if config.mask_loss == "biou" else BCE_DICE_WEIGHT
+        weight = BCE_DICE_WEIGHT if config.mask_loss == "bce" else config.dice_weight
         parts["dice"] = weight * dice_loss(masks, targets, config.dice_factor)
     return parts
 

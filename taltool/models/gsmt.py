@@ -69,7 +69,9 @@ class GSMTConfig:
     loss_lr: bool = True
     loss_biou: bool = True
     loss_dice: bool = True
-    mask_loss: Literal["biou", "bce"] = "biou"  # bce: the code's 0.4 balanced cross entropy + 0.6 dice.
+    # bce: the code's 0.4 balanced cross entropy + 0.6 dice. Sigmoids that saturate learn no more from boundaries and
+    # dice alone (on small data whole positions of the masks died), hence both.
+    mask_loss: Literal["biou", "bce", "both"] = "biou"
     class_balance: float = 0.4  # lambda_1 of Eq. 5.
     focal_gamma: float = 2.0
     negative_weight: float = 10.0  # alpha of Eq. 5.
