@@ -12,5 +12,6 @@ taltool train --model afsd "$data/features.h5" "$data/gt.json" -o "$data/afsd.sa
 taltool predict --model "$data/afsd.safetensors" "$data/features.h5" --ground-truth "$data/gt.json" \
     --subset validation | taltool nms -o "$data/detections.jsonl"
 taltool evaluate "$data/gt.json" "$data/detections.jsonl" --tiou 0.3:0.7:0.1
-taltool plot "$data/gt.json" "$data/detections.jsonl" --subset validation -o "$data/timeline.png"
+taltool plot "$data/gt.json" "$data/detections.jsonl" --kind timeline --subset validation \
+    -o "$data/timeline.png"
 echo "Timelines of the validation videos: $data/timeline.png"
