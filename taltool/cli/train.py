@@ -56,6 +56,14 @@ def train(
             help="Subsets to choose the epoch by; default: some videos held out of the training (training.holdout).",
         ),
     ] = None,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            metavar="loss|map|last",
+            help="Which epoch becomes the checkpoint: lowest validation loss, highest validation mAP, or the last one "
+            "(short for --set training.select=...).",
+        ),
+    ] = None,
     split: SplitOption = None,
     skip_missing: Annotated[
         bool, typer.Option("--skip-missing", help="Go on where annotated videos have no features.")
@@ -96,7 +104,7 @@ def train(
         model,
         preset,
         config,
-        tuple(set_ or ()),
+        (*(set_ or ()), *([f"training.select={select}"] if select else [])),
         subset,
         validation_subset,
         skip_missing,
