@@ -17,13 +17,13 @@ PADDED = -1.0
 def decoded(config: "GSMTConfig", outputs: Outputs, mask: Tensor, is_class_agnostic: bool) -> list[Candidates]:
     """The candidates of each sample; labels None where `is_class_agnostic`."""
     probabilities = outputs["class_logits"].float().softmax(dim=1)[:, :-1]  # (B, K, T)
+    parts = []
     if config.mask_branch:
         masks = outputs["mask_logits"].float().sigmoid() * mask[:, None]
-        rows, weights, labels = best_snippets(probabilities, masks, mask, config.top_snippets)
-    else:
-        rows = probabilities * mask[:, None]
-        weights = torch.ones(rows.shape[:2], device=rows.device)
-        labels = torch.arange(rows.shape[1], device=rows.device).expand(rows.shape[:2])
+        parts.append(best_snippets(probabilities, masks, mask, config.top_snippets))
+    if config.class_segments or not config.mask_branch:
+        parts.append(class_rows(probabilities, mask))
+    rows, weights, labels = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
     found, peaks = activated(config, rows.flatten(0, 1))  # Runs in rows (B * R)
     scores = peaks * weights.flatten()[found.rows]
     sample, label = found.rows // rows.shape[1], labels.flatten()[found.rows]
@@ -40,6 +40,12 @@ def best_snippets(probabilities: Tensor, masks: Tensor, mask: Tensor, count: int
     weights, chosen = best.masked_fill(~mask, PADDED).topk(min(count, best.shape[1]), dim=1)
     rows = masks.gather(1, chosen[..., None].expand(-1, -1, masks.shape[2]))
     return rows, weights.clamp(min=0), labels.gather(1, chosen)
+
+
+def class_rows(probabilities: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Class probabilities (B, K, T) as rows to be thresholded like masks: with weights (B, K) 1 and labels (B, K)."""
+    labels = torch.arange(probabilities.shape[1], device=mask.device).expand(probabilities.shape[:2])
+    return probabilities * mask[:, None], torch.ones_like(probabilities[..., 0]), labels
 
 
 def activated(config: "GSMTConfig", rows: Tensor) -> tuple[Runs, Tensor]:

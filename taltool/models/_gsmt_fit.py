@@ -35,6 +35,7 @@ PRESETS: dict[str, Settings] = {
             "mask_axis": "row",
             "mask_loss": "bce",
             "mask_score": "mean",
+            "class_segments": True,
             "top_snippets": 10,
             "thresholds": (1e-6, 0.2, 0.4, 0.6, 0.8),
         },
@@ -68,9 +69,12 @@ def fitted(facts: DataFacts) -> Settings:
     """Settings for `facts`, as differences from the defaults.
 
     Many (or short) videos are rescaled as in the paper, to a T at which short instances cover two snippets. Others are
-    seen through windows, since a mask of absolute positions learns little from a few dozen long videos. On 50 Salads
-    the paper's transformer and losses learnt classes, but hardly masks: MS-TCN, places added to the snippets, the
-    code's row reading and cross entropy beside the paper's losses each helped (average mAP on split 1: .02 to .58).
+    seen through windows, since a mask of absolute positions learns little from a few dozen long videos.
+
+    On 50 Salads, split 1, the paper's transformer, losses and decoding of whole videos reach an average mAP of .02: it
+    learns the classes (.33 by runs of class scores), hardly the masks. MS-TCN, windows, places added to the snippets,
+    noise on the features, the code's row reading, its cross entropy beside the paper's losses and its segments from
+    class scores bring it to .62; masks alone to .57, class scores alone to .68.
     """
     sampling = _sampling(facts)
     length, samples = sampling["length"], samples_per_epoch(facts, sampling)
@@ -86,6 +90,7 @@ def fitted(facts: DataFacts) -> Settings:
             "mask_loss": "both",
             "top_snippets": length,
             "thresholds": (0.3, 0.5, 0.7),
+            "class_segments": True,
         },
         "sampling": {**sampling, "normalize": "channel", **AUGMENTATION},
         "training": training_recipe(samples, batch_size(samples, length, snippets=2048), UPDATES),
@@ -100,6 +105,6 @@ def _sampling(facts: DataFacts) -> dict[str, Any]:
     if wanted <= MOST_RESCALED and (facts.num_videos >= MANY_VIDEOS or longest <= LEAST_RESCALED):
         return {"resize": "rescale", "length": max(wanted, LEAST_RESCALED)}
     length = 32 * max(2, min(8, math.ceil(2 * facts.instance_length(0.95) / 32)))
-    # An instance of which less is seen is background here; the neighbouring window has it whole.
-    quarter = {"min_ioa": 0.75, "require_whole": False, "train_stride": length // 4, "test_stride": length // 4}
+    # An instance of which less is seen is background here; a neighbouring window sees more of it.
+    quarter = {"min_ioa": 0.5, "require_whole": False, "train_stride": length // 4, "test_stride": length // 4}
     return {**windows(length), **quarter, "jitter": length / 4}

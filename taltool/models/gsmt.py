@@ -83,6 +83,7 @@ class GSMTConfig:
     l2_mode: Literal["fallback", "formula"] = "fallback"
     epsilon: float = math.exp(-8)  # Of Eq. 6; the paper prints e^-8.
     segments: Literal["runs", "span"] = "runs"  # Every run of a mask (THUMOS14), or first to last (ActivityNet).
+    class_segments: bool = False  # Runs of class scores are candidates beside the masks' (the code).
     mask_score: Literal["max", "mean"] = "max"  # Of the mask over the segment; mean is the code's.
     top_snippets: int = 50  # M_1.
     thresholds: tuple[float, ...] = THRESHOLDS  # Theta.

@@ -25,6 +25,7 @@ ROWS: dict[str, dict[str, Any]] = {
     **{f"T14 k={k}": {"biou_k": k} for k in (3, 5, 7, 9)},
     "code: head, order": {"mask_head": "tags", "norm": "post", "head_residual": False},
     "code: loss": {"mask_loss": "bce"},
+    "code: segments": {"class_segments": True},
     "formula of L2": {"l2_mode": "formula"},
     "dice with its 2": {"dice_factor": 2},
     "separate LR layer": {"lr_head": "separate"},
@@ -95,6 +96,29 @@ def test_without_the_mask_branch_segments_are_runs_of_class_scores() -> None:
     found = sorted(zip(labels.tolist(), segments.tolist(), (round(s, 3) for s in scores.tolist()), strict=True))
     assert found == [(1, [8, 9], 0.7), (2, [3, 6], 0.9)]
     assert terms(mask_branch=False).keys() == {"focal", "lr"}
+
+
+def test_runs_of_class_scores_may_join_the_masks() -> None:
+    """What both say is there once, with the better score."""
+    logits = torch.full((1, 5, 12), -50.0)
+    logits[0, 4], logits[0, 4, 2:5], logits[0, 0, 2:5] = 50.0, -50.0, 50.0
+    masks = torch.full((1, 12, 12), -50.0)
+    masks[0, 2:5, 2:5], masks[0, 3, 3:6] = 1.0, 50.0
+    outputs = {"class_logits": logits, "mask_logits": masks, "valid": torch.ones(1, 12)}
+    found = []
+    for is_on in (False, True):
+        network = model(class_segments=is_on, thresholds=(0.5, 0.9))
+        ((segments, scores, _),) = network.decode(outputs, torch.ones(1, 12, dtype=torch.bool))
+        found.append({tuple(s): round(score, 3) for s, score in zip(segments.tolist(), scores.tolist(), strict=True)})
+    alone, joined = found
+    assert alone == {(2, 5): 0.731, (2, 6): 1.0, (3, 6): 1.0}
+    assert joined == {(2, 5): 1.0, (2, 6): 1.0, (3, 6): 1.0}
+
+
+def test_cross_entropy_may_stand_beside_the_papers_losses() -> None:
+    full, both, code = terms(), terms(mask_loss="both"), terms(mask_loss="bce")
+    assert both == {**full, "bce": code["bce"]}
+    assert code["dice"] == pytest.approx(full["dice"] * 0.6 / 0.4)
 
 
 def test_layers_heads_and_lengths_change_the_network_as_they_say() -> None:
