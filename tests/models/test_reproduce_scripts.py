@@ -40,7 +40,7 @@ def test_rows_are_settings_of_the_model(script: Path) -> None:
 def test_a_table_runs_on_anybodys_data(shared: Path, tmp_path: Path) -> None:
     (tmp_path / "taltool").write_text(f'#!/bin/sh\nexec {sys.executable} -m taltool "$@"\n')
     (tmp_path / "taltool").chmod(0o755)
-    data = shared / "salads50"
+    data = shared / "data" / "salads50"
     words = ["--set", "training.epochs=1", "--set", "training.batch_size=8"]
     run = subprocess.run(
         ["sh", FOLDER / "gsmt-table4.sh", data / "features.h5", data / "gt.json", tmp_path / "out", *words],
