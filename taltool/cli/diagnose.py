@@ -10,6 +10,43 @@ from taltool.cli.evaluate import ReportFormat
 from taltool.errors import UsageError
 from taltool.reporting import Reporter
 
+EXAMPLES = """
+taltool diagnose gt.json detections.json -o errors.png
+# With the thresholds and groups of DETAD's figures, two detectors side by side.
+taltool diagnose --preset thumos14 gt.json a.json b.json
+taltool diagnose --groups length=2,5,10 --format json gt.json detections.json
+"""
+MAN = r"""
+.SH "WHAT IS COUNTED"
+Detections are matched as under the activitynet protocol of
+.BR taltool-evaluate (1),
+in its order. A detection that is no true positive is judged by the instance, of any class, that it overlaps most.
+.TP
+.B double detection
+tIoU reaches the threshold, the label is right, but another detection has the instance.
+.TP
+.B wrong label
+tIoU reaches the threshold, the label is wrong.
+.TP
+.B localization
+tIoU is at least 0.1 but below the threshold, the label is right.
+.TP
+.B confusion
+the same, and the label is wrong.
+.TP
+.B background
+tIoU is below 0.1.
+.PP
+A gain is what average-mAP_N of the top 10G detections gains when all detections of that kind are removed. An instance
+is missed when no detection matches it while precision_N is above 0.05. Average-mAP_N on a group counts only its
+instances; detections that match another instance count neither way. Shares are means over the thresholds.
+.PP
+Against DETAD's own code: it judges equal overlaps by the file's order
+.RB ( "--ties file" ),
+judges false positives in videos without any instance by the video before, and over several thresholds drops a
+detection from a group at all thresholds once it matched elsewhere at one. The last two are not repeated here.
+"""
+
 
 class TieRule(StrEnum):
     """Which of several equally overlapping instances a false positive is judged by."""

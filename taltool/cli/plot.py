@@ -26,6 +26,40 @@ class PlotKind(StrEnum):
     loss = "loss"
 
 
+MAN = r"""
+.SH "WHAT IS DRAWN"
+.TP
+.B timeline
+A panel for each video: the ground truth, and a row for each file with its best predictions, coloured by label (those
+of the ground truth first, then the best ranked; the rest is grey) with the score inside where it fits.
+.TP
+.B ar-an
+Average recall against the average number of proposals a video.
+.TP
+.B pr
+Interpolated precision against recall, mean over classes and thresholds.
+.TP
+.B per-class
+The AP of each class, mean over thresholds, in order of the first file.
+.TP
+.B errors
+The false positives of DETAD; see
+.BR taltool-diagnose (1),
+whose
+.B \-o
+draws missed instances and sensitivity too.
+.TP
+.B loss
+Every number in the metrics.jsonl of one or more training runs.
+"""
+EXAMPLES = """
+taltool plot gt.json a.json b.json --video v_1 -o v_1.png
+taltool plot gt.json a.json b.json --kind per-class --tiou 0.5 -o classes.svg
+taltool plot afsd.metrics.jsonl -o training.pdf
+# A page to look through, with the video beside its timeline.
+taltool plot gt.json a.json --html page.html --video-file v_1=videos/v_1.mp4
+taltool nms p.jsonl | taltool plot gt.json - --kind pr -o pr.png
+"""
 # Videos of a figure, and predictions per video and file of a page, where the user names none.
 _FIGURE_VIDEOS = 4
 _PAGE_PREDICTIONS = 200
@@ -47,8 +81,7 @@ def plot(
     kind: Annotated[
         PlotKind | None,
         typer.Option(
-            help="What to draw. Default: loss for metrics.jsonl; timeline with --video or --html, or without "
-            "predictions; else pr, or ar-an where there are no labels.",
+            help="What to draw. Default: timeline where there is a ground truth, loss for metrics.jsonl.",
             show_default=False,
         ),
     ] = None,
@@ -100,18 +133,12 @@ def plot(
 
     Timelines set the ground truth of a video against the best n predictions of each file, n being its number of
     instances. The page of --html shows score, segment and label under the pointer, zooms, and plays the video.
-
-    taltool plot gt.json a.json b.json --video v_1 -o v_1.png
-
-    taltool plot gt.json a.json b.json --kind per-class -o classes.svg
-
-    taltool plot afsd.metrics.jsonl -o training.pdf
     """
     from taltool.cli.figures import short_names, write_figure
     from taltool.engine.figures import sort_files
 
     found = sort_files(files or ["-"])
-    chosen = kind or _default_kind(found, bool(video or html or video_file), reporter)
+    chosen = kind or (PlotKind.loss if found.journals and found.truth is None else PlotKind.timeline)
     _check(found, chosen, html, video_file)
     shown = found.journals if chosen is PlotKind.loss else found.predictions
     names = _names(short_names(shown), name)
@@ -122,20 +149,6 @@ def plot(
             return
     draw = _drawing(chosen, found, request, names, reporter, video or [], top)
     write_figure(output, draw, dpi)
-
-
-def _default_kind(found: "Sorted", wants_videos: bool, reporter: Reporter) -> PlotKind:
-    from taltool.engine.figures import are_labelled
-
-    if found.journals and not found.predictions and found.truth is None:
-        return PlotKind.loss
-    if wants_videos or not found.predictions:
-        return PlotKind.timeline
-    if "-" in found.predictions:
-        raise UsageError("predictions from standard input: say what to draw with --kind")
-    chosen = PlotKind.pr if are_labelled(found.predictions[0]) else PlotKind.ar_an
-    reporter.note(f"drawing --kind {chosen.value}")
-    return chosen
 
 
 def _check(found: "Sorted", kind: PlotKind, html: str | None, video_file: list[str] | None) -> None:

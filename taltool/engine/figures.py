@@ -61,13 +61,6 @@ def _kind(path: str) -> str:
     raise DataError(f"{path}: expected a ground truth, predictions, or the metrics.jsonl of a training run")
 
 
-def are_labelled(path: str) -> bool:
-    """Whether the first video with proposals has labels."""
-    with ProposalReader(path) as reader:
-        first = next((video for video in reader if len(video)), None)
-    return first is not None and first.labels is not None
-
-
 def timelines(
     request: Request, names: Sequence[str], video_ids: Sequence[str], most_videos: int | None, best: int | None
 ) -> list[Timeline]:

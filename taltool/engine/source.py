@@ -76,6 +76,8 @@ class FeatureSource:
         self.channels = chosen_channels(file, settings.streams)
         self._room = cache_bytes
         self._cache: dict[str, Matrix] = {}
+        # Attributes of HDF5 are slow to read, and every sample asks for its clock.
+        self._clocks: dict[str, FeatureClock] = {}
 
     @property
     def deviation(self) -> Matrix | float:
@@ -84,18 +86,24 @@ class FeatureSource:
 
     def width(self, video_id: str) -> int:
         """C of a video after the choice of streams."""
+        if video_id in self._cache:
+            return self._cache[video_id].shape[1]
         return self.file.shape(video_id)[1] if self.channels is None else len(self.channels)
 
     def length(self, video_id: str) -> int:
         """T of a video's prepared sequence."""
-        return self.settings.length if self.settings.resize == "rescale" else self.file.shape(video_id)[0]
+        if self.settings.resize == "rescale":
+            return self.settings.length
+        return len(self._cache[video_id]) if video_id in self._cache else self.file.shape(video_id)[0]
 
     def clock(self, video_id: str) -> FeatureClock:
         """The clock of a video's prepared sequence."""
-        clock = self.file.clock(video_id)
-        if self.settings.resize != "rescale":
-            return clock
-        return clock.rescaled(self.file.shape(video_id)[0], self.settings.length)
+        if video_id not in self._clocks:
+            clock = self.file.clock(video_id)
+            if self.settings.resize == "rescale":
+                clock = clock.rescaled(self.file.shape(video_id)[0], self.settings.length)
+            self._clocks[video_id] = clock
+        return self._clocks[video_id]
 
     def read(self, video_id: str, first: int, count: int) -> Matrix:
         """Snippets [first, first + count) of a prepared sequence, (count, C). Not to be written to."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from taltool.ops.plots import FAINT, INK, Axes, Figure, new_figure, shortened
-from taltool.ops.timeline import OTHER_COLOUR, Row, Timeline, colours, lanes
+from taltool.ops.timeline import OTHER_COLOUR, Row, Timeline, lanes, palettes
 
 _WIDTH = 10.0
 _ROW_HEIGHT = 0.36
@@ -20,8 +20,8 @@ def timeline_figure(timelines: Sequence[Timeline]) -> Figure:
     heights = [0.75 + _ROW_HEIGHT * sum(_depth(row) for row in each.rows) for each in timelines]
     figure = new_figure(_WIDTH, max(1.6, sum(heights)))
     grid = figure.add_gridspec(len(timelines), 1, height_ratios=heights)
-    for position, each in enumerate(timelines):
-        _draw(figure.add_subplot(grid[position]), each)
+    for position, (each, palette) in enumerate(zip(timelines, palettes(timelines), strict=True)):
+        _draw(figure.add_subplot(grid[position]), each, palette)
     return figure
 
 
@@ -31,8 +31,7 @@ def _depth(row: Row) -> float:
     return 1 + 0.55 * (used - 1)
 
 
-def _draw(axes: Axes, timeline: Timeline) -> None:
-    palette = colours(timeline)
+def _draw(axes: Axes, timeline: Timeline, palette: dict[str, str]) -> None:
     base, ticks, names = 0.0, [], []
     for row in timeline.rows:
         depth = _depth(row)

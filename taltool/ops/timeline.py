@@ -91,6 +91,16 @@ def colours(timeline: Timeline) -> dict[str, str]:
     return {"": PALETTE[0]} | {name: PALETTE[n] if n < len(PALETTE) else OTHER_COLOUR for n, name in named}
 
 
+def palettes(timelines: Sequence[Timeline]) -> list[dict[str, str]]:
+    """The colours of each video of a figure: the same for all of them where there are colours for all their labels."""
+    own = [colours(timeline) for timeline in timelines]
+    names = dict.fromkeys(name for palette in own for name in palette if name)
+    if len(names) > len(PALETTE):
+        return own
+    common = {"": PALETTE[0]} | dict(zip(names, PALETTE, strict=False))
+    return [{name: common[name] for name in palette} for palette in own]
+
+
 def lanes(segments: Floats, most: int) -> Integers:
     """For each segment (N,) the lowest lane where it overlaps no earlier one; the last of `most` takes the rest."""
     ends = np.full(most, -np.inf)

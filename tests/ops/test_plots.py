@@ -1,0 +1,141 @@
+"""Figures: formats, missing matplotlib, no LaTeX, no pyplot, and that what should be read can be read."""
+
+import html
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from taltool.errors import UsageError
+from taltool.ops.diagnosis import FalsePositives
+from taltool.ops.diagnosis_instances import Group
+from taltool.ops.plots import format_of, render, shortened
+from taltool.ops.plots_curves import Line, class_figure, precision_figure, recall_figure, training_figure
+from taltool.ops.plots_errors import diagnosis_figure, error_figure
+from taltool.ops.plots_timeline import timeline_figure
+from taltool.ops.timeline import Row, Timeline
+
+pytest.importorskip("matplotlib")
+
+X = np.linspace(0, 1, 11)
+LINES = [Line("first", X, 1 - X), Line("second", X, (1 - X) / 2)]
+
+
+def words(draw: Callable[[], Any]) -> list[str]:
+    """The texts of a figure, which stay text in SVG."""
+    found = re.findall(r">([^<>]+)</t(?:ext|span)>", render(draw, "svg").decode())
+    return [html.unescape(text) for text in found]
+
+
+def errors() -> FalsePositives:
+    counts = np.zeros((1, 10, 6), int)
+    counts[0, :, 0] = range(10, 0, -1)
+    counts[0, :, 3] = 10
+    return FalsePositives(counts, 0.25, np.array([np.nan, 0.01, 0.02, 0.123, 0.04, -0.001]))
+
+
+def groups(count: int) -> list[Group]:
+    return [Group(f"g{n}", float(n), float(n + 1), 10 + n, n / 10, 0.5) for n in range(count)]
+
+
+@pytest.mark.parametrize(("name", "expected"), [("a.png", "png"), ("b.SVG", "svg"), ("x.y.pdf", "pdf"), ("-", "png")])
+def test_the_suffix_says_the_format(name: str, expected: str) -> None:
+    assert format_of(name) == expected
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a", "a.html"])
+def test_another_suffix_is_an_error_that_lists_the_formats(name: str) -> None:
+    with pytest.raises(UsageError, match=r"\.png, \.svg or \.pdf"):
+        format_of(name)
+
+
+@pytest.mark.parametrize(("file_format", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_each_format_is_written_and_the_same_twice(file_format: str, start: bytes) -> None:
+    def draw() -> Any:
+        return precision_figure(LINES, "0.5")
+
+    content = render(draw, file_format)
+    assert content.startswith(start)
+    assert render(draw, file_format) == content
+
+
+def test_without_matplotlib_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(UsageError, match=r"pip install 'taltool\[plot\]'"):
+        render(lambda: precision_figure(LINES, "0.5"), "png")
+
+
+def test_drawing_touches_neither_pyplot_nor_latex_nor_the_users_settings() -> None:
+    program = """
+import sys, matplotlib
+matplotlib.rcParams["text.usetex"] = True  # as a user's matplotlibrc may say
+import numpy as np
+from taltool.ops.plots import render
+from taltool.ops.plots_curves import Line, precision_figure
+x = np.linspace(0, 1, 3)
+render(lambda: precision_figure([Line("a_b", x, x)], "0.5"), "png")
+assert "matplotlib.pyplot" not in sys.modules
+assert matplotlib.rcParams["text.usetex"] is True
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+def test_importing_the_plots_does_not_import_matplotlib() -> None:
+    program = "import sys, taltool.ops.plots_errors, taltool.ops.plots_timeline, taltool.ops.plots_curves\n"
+    subprocess.run([sys.executable, "-c", program + "assert 'matplotlib' not in sys.modules"], check=True, timeout=60)
+
+
+def test_curves_name_their_files_and_thresholds() -> None:
+    assert {"first", "second", "recall"} <= set(words(lambda: precision_figure(LINES, "0.5")))
+    assert "average recall, tIoU 0.5:0.95:0.05" in words(lambda: recall_figure(LINES, "0.5:0.95:0.05"))
+
+
+def test_every_one_of_200_classes_is_named_best_first() -> None:
+    names = [f"class {n}" for n in range(200)]
+    found = words(lambda: class_figure(names, {"a": np.arange(200) / 200}, "AP"))
+    assert [word for word in found if word.startswith("class")] == names[::-1]
+
+
+def test_a_class_without_instances_is_drawn_last_and_without_trouble() -> None:
+    found = words(lambda: class_figure(["none", "some"], {"a": np.array([np.nan, 0.5])}, "AP"))
+    assert [word for word in found if word in ("none", "some")] == ["some", "none"]
+
+
+def test_the_error_chart_names_each_outcome_and_gain() -> None:
+    found = words(lambda: error_figure({"S-CNN": errors()}, "0.5"))
+    assert {"true positive", "double detection", "wrong label", "localization", "confusion", "background"} <= set(found)
+    assert {"S-CNN", "1G", "10G", "+12.3", "-0.1"} <= set(found)
+
+
+def test_the_diagnosis_shows_groups_with_ranges_and_counts() -> None:
+    found = words(lambda: diagnosis_figure({"a": (errors(), {"length": groups(3)}, 0.5)}, "0.5"))
+    assert {"length", "<= 1", "1-2", "> 2", "(12)"} <= set(found)
+
+
+def test_a_timeline_names_video_rows_labels_and_scores() -> None:
+    truth = Row("ground truth", np.array([[0.0, 40]]), ["run"])
+    found = Row("a.json", np.array([[0.0, 30]]), ["jump"], np.array([0.875]), np.array([0.0]))
+    texts = words(lambda: timeline_figure([Timeline("v_1", 50.0, [truth, found])]))
+    assert {"v_1", "ground truth", "a.json", "run", "jump", "0.88"} <= set(texts)
+
+
+def test_a_timeline_of_no_prediction_is_drawn() -> None:
+    truth = Row("ground truth", np.array([[0.0, 40]]), ["run"])
+    empty = Row("a.json", np.empty((0, 2)), [], np.empty(0), np.empty(0))
+    assert "a.json" in words(lambda: timeline_figure([Timeline("v_1", 50.0, [truth, empty])]))
+
+
+def test_training_curves_have_a_panel_for_each_quantity_and_tell_what_is_not_finite() -> None:
+    x = np.arange(1.0, 4)
+    run = {"losses.total": Line("epoch", x, np.array([3, np.nan, 1])), "learning_rate": Line("epoch", x, x / 1e4)}
+    found = words(lambda: training_figure({"a": run, "b": run}))
+    assert {"losses.total", "learning_rate", "epoch", "1 not finite", "a", "b"} <= set(found)
+
+
+def test_long_names_keep_their_ends() -> None:
+    assert shortened("abcdefghij", 7) == "abc…hij"
+    assert shortened("short", 7) == "short"
