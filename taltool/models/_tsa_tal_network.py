@@ -140,7 +140,8 @@ class TemporalSelfAttention(nn.Module):
         if self.kind == "none":
             return features
         snippets = features.transpose(1, 2)
-        weights = attention_weights(*(split_heads(f(snippets), self.heads) for f in (self.query, self.key)), mask)
+        queries, keys = (split_heads(project(snippets), self.heads) for project in (self.query, self.key))
+        weights = attention_weights(queries, keys, mask)
         if use_relation and self.kind != "m_only":
             weights = fused_matrix(self.relation(coarse, mask)[:, None].expand_as(weights), weights)
         values = split_heads(self.value(snippets), self.heads)
