@@ -98,8 +98,14 @@ class Model(nn.Module, ABC):
         return self.named_parameters()
 
     def average(self, outputs: Sequence[Outputs]) -> Outputs:
-        """Merge what several networks of this kind (streams, seeds) say of the same sample, before decoding."""
-        return {name: torch.stack([output[name] for output in outputs]).mean(0) for name in outputs[0]}
+        """Merge what several networks of this kind (streams, seeds) say of the same sample, before decoding.
+
+        Tensors of whole numbers and booleans describe the grid, which is the same for all: the first one's are taken.
+        """
+        return {
+            name: torch.stack([output[name] for output in outputs]).mean(0) if value.is_floating_point() else value
+            for name, value in outputs[0].items()
+        }
 
     @classmethod
     def fit(cls, facts: DataFacts) -> Settings:

@@ -1,0 +1,186 @@
+"""`taltool train` and `taltool predict` as their users run them, with a model of another package."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from functools import partial
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from plugin.tiny_data import TinyData, write_tiny_data
+from project import PROJECT, Run
+
+PATHS = os.pathsep.join([str(PROJECT), str(PROJECT / "tests" / "plugin")])
+ENVIRONMENT = {"PYTHONPATH": PATHS, "OMP_NUM_THREADS": "1"}
+# Without the provenance, which holds the time, equal runs give equal bytes.
+REPRODUCIBLE = "--no-provenance"
+
+
+@pytest.fixture(scope="module")
+def run(taltool: Run) -> Run:
+    return partial(taltool, env=ENVIRONMENT)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> TinyData:
+    return write_tiny_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(run: Run, data: TinyData) -> Path:
+    path = data.truth.parent / "tiny.safetensors"
+    done = run("train", "-m", "tiny", data.features, data.truth, "-o", path, "--set", "epochs=30", REPRODUCIBLE)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def videos_of(stream: bytes) -> list[str]:
+    records = [json.loads(line) for line in stream.splitlines()]
+    return [record["video_id"] for record in records if "video_id" in record]
+
+
+def test_what_was_trained_finds_the_actions(run: Run, data: TinyData, checkpoint: Path) -> None:
+    found = run("predict", "-m", checkpoint, data.features, "--subset", "validation", "--ground-truth", data.truth)
+    assert videos_of(found.stdout) == ["v03", "v07", "v11"]
+    kept = run("nms", stdin=found.stdout)
+    report = run("evaluate", data.truth, "--format", "json", "--tiou", "0.3", stdin=kept.stdout)
+    assert json.loads(report.stdout)["metrics"]["average_mAP"] > 0.5
+
+
+def test_pipes_and_files_give_the_same_bytes(run: Run, data: TinyData, checkpoint: Path, tmp_path: Path) -> None:
+    python = f"{sys.executable} -m taltool"
+    pipe = (
+        f"{python} predict -m {checkpoint} {data.features} {REPRODUCIBLE} | {python} nms {REPRODUCIBLE} "
+        f"| {python} evaluate {data.truth} -"
+    )
+    piped = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", pipe], env=os.environ | ENVIRONMENT, capture_output=True, check=True
+    )
+    raw, kept = tmp_path / "raw.jsonl", tmp_path / "kept.jsonl"
+    run("predict", "-m", checkpoint, data.features, "-o", raw, REPRODUCIBLE)
+    run("nms", raw, "-o", kept, REPRODUCIBLE)
+    assert run("evaluate", data.truth, "-", stdin=kept.read_bytes()).stdout == piped.stdout
+
+
+def test_a_reader_that_stops_after_the_header_is_no_error(data: TinyData, checkpoint: Path) -> None:
+    pipe = f"{sys.executable} -m taltool predict -m {checkpoint} {data.features} | head -1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", pipe], env=os.environ | ENVIRONMENT, capture_output=True, check=False
+    )
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+    assert list(json.loads(done.stdout)) == ["taltool"]
+
+
+def test_the_shards_of_a_prediction_are_the_whole(run: Run, data: TinyData, checkpoint: Path) -> None:
+    whole = run("predict", "-m", checkpoint, data.features).stdout
+    parts = [run("predict", "-m", checkpoint, data.features, "--shard", f"{n}/2").stdout for n in (1, 2)]
+    assert sorted(videos_of(parts[0]) + videos_of(parts[1])) == sorted(videos_of(whole))
+    assert all(len(videos_of(part)) == 6 for part in parts)
+
+
+def test_a_checkpoint_is_found_by_name_in_the_folder_of_models(run: Run, data: TinyData, checkpoint: Path) -> None:
+    env = ENVIRONMENT | {"TALTOOL_MODELS": str(checkpoint.parent)}
+    assert run("predict", "-m", "tiny", data.features, env=env).returncode == 0
+    missing = run("predict", "-m", "tinny", data.features, env=env)
+    assert missing.returncode != 0
+    assert b"tinny" in missing.stderr
+
+
+def test_two_equal_models_predict_what_one_predicts(run: Run, data: TinyData, checkpoint: Path) -> None:
+    one = run("predict", "-m", checkpoint, data.features, REPRODUCIBLE)
+    two = run("predict", "-m", checkpoint, "-m", checkpoint, data.features, REPRODUCIBLE)
+    assert one.stdout == two.stdout
+
+
+def test_features_of_other_channels_are_refused_with_both_numbers(
+    run: Run, checkpoint: Path, data: TinyData, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.h5"
+    with h5py.File(data.features) as source, h5py.File(other, "w") as target:
+        copy = target.create_dataset("v00", data=source["v00"][:, :3])
+        copy.attrs.update(source["v00"].attrs)
+    done = run("predict", "-m", checkpoint, other)
+    assert done.returncode in (2, 3)
+    assert b"3" in done.stderr
+    assert b"6" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_features_that_are_not_numbers_are_named(run: Run, data: TinyData, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.h5"
+    broken.write_bytes(data.features.read_bytes())
+    with h5py.File(broken, "r+") as file:
+        file["v02"][5, 1] = np.nan
+    done = run("train", "-m", "tiny", broken, data.truth, "-o", tmp_path / "x.safetensors")
+    assert done.returncode == 3
+    assert b"video 'v02': snippet 5, channel 1 is nan" in done.stderr
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_annotated_videos_without_features_are_counted(run: Run, data: TinyData, tmp_path: Path) -> None:
+    truth = json.loads(data.truth.read_text())
+    truth["database"]["v99"] = dict(truth["database"]["v00"])
+    more = tmp_path / "more.json"
+    more.write_text(json.dumps(truth))
+    done = run("train", "-m", "tiny", data.features, more, "-o", tmp_path / "x.safetensors")
+    assert done.returncode == 3
+    assert b"v99" in done.stderr
+    assert b"--skip-missing" in done.stderr
+
+
+def test_a_subset_that_is_not_there_lists_those_that_are(run: Run, data: TinyData, tmp_path: Path) -> None:
+    done = run("train", "-m", "tiny", data.features, data.truth, "--subset", "test", "-o", tmp_path / "x.safetensors")
+    assert done.returncode == 3
+    assert b"training, validation" in done.stderr
+
+
+def test_the_printed_configuration_is_a_configuration(run: Run, data: TinyData, tmp_path: Path) -> None:
+    printed = run("train", "-m", "tiny", data.features, data.truth, "--set", "width=12", "--show-config").stdout
+    assert tomllib.loads(printed.decode())["model"]["width"] == 12
+    config = tmp_path / "config.toml"
+    config.write_bytes(printed)
+    again = run("train", "--config", config, "--preset", "thumos14", data.features, data.truth, "--show-config")
+    assert again.stdout == printed
+
+
+def test_select_is_short_for_a_setting(run: Run, data: TinyData) -> None:
+    shown = run("train", "-m", "tiny", data.features, data.truth, "--select", "map", "--show-config").stdout
+    assert tomllib.loads(shown.decode())["training"]["select"] == "map"
+    wrong = run("train", "-m", "tiny", data.features, data.truth, "--select", "best", "--show-config")
+    assert wrong.returncode == 2
+
+
+def killed(words: list[str], seconds: float) -> bool:
+    """Start a training and kill it after so many seconds; whether it was still running then."""
+    process = subprocess.Popen(
+        words, env=os.environ | ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    time.sleep(seconds)
+    process.send_signal(signal.SIGKILL)
+    return process.wait() == -signal.SIGKILL
+
+
+@pytest.mark.slow
+def test_a_training_killed_at_random_moments_ends_like_an_undisturbed_one(
+    run: Run, data: TinyData, tmp_path: Path
+) -> None:
+    def words(name: str) -> list[str]:
+        options = ["--set", "epochs=400", "--save-every", "0", "--resume", REPRODUCIBLE]
+        return ["train", "-m", "tiny", str(data.features), str(data.truth), "-o", str(tmp_path / name), *options]
+
+    assert run(*words("whole.safetensors")).returncode == 0
+    moments, kills = random.Random(0), 0
+    for _ in range(10):
+        command = [sys.executable, "-m", "taltool", *words("killed.safetensors")]
+        kills += killed(command, moments.uniform(1.5, 4.0))
+    assert run(*words("killed.safetensors")).returncode == 0
+    assert kills >= 3
+    assert (tmp_path / "killed.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
