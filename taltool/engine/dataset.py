@@ -95,7 +95,10 @@ def _visible(video: VideoAnnotations, length: int, clock: FeatureClock) -> tuple
 
 
 def class_names(truth: GroundTruth, instances: dict[str, tuple[Floats, Integers]], reporter: Reporter) -> list[str]:
-    """The classes to learn, by name: those with a usable instance; others that the videos mention are told."""
+    """The classes to learn, by name: those with a usable instance.
+
+    Others are told: those that the videos mention without a usable instance, and those that only other subsets have.
+    """
     names = truth.names.names
     used = {int(label) for _, labels in instances.values() for label in labels}
     mentioned = {int(label) for video in truth.videos.values() for label in video.labels}
@@ -104,6 +107,11 @@ def class_names(truth: GroundTruth, instances: dict[str, tuple[Floats, Integers]
     useless = sorted(names[label] for label in mentioned - used)
     if useless:
         reporter.warn(f"no usable training instance of {listed(useless)}; the model will not know such classes")
+    elsewhere = sorted(name for label, name in enumerate(names) if label not in mentioned)
+    if elsewhere:
+        reporter.warn(
+            f"only other subsets of {truth.file} have {listed(elsewhere)}; the model will not know such classes"
+        )
     return sorted(names[label] for label in used)
 
 
