@@ -11,8 +11,8 @@ pytest.importorskip("matplotlib")
 
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
-    """Two actions of one class, found once, found again, badly placed, and found in the void; one of another class, found
-    under a wrong name."""
+    """Two actions of one class, found once, found again, badly placed, and found in the void; one found under a wrong
+    name."""
     truth = {
         "database": {
             "v": {
