@@ -7,9 +7,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from taltool.nn.axis import Axis
+from taltool.nn.channel_norm import ChannelNorm
 from taltool.nn.norm import MaskedGroupNorm
 
-NormKind = Literal["gn", "none"]
+NormKind = Literal["gn", "ln", "none"]
+
+
+def make_norm(kind: NormKind, channels: int, groups: int) -> MaskedGroupNorm | ChannelNorm | None:
+    """The norm of that name over `channels` channels; it maps features (B, C, P) and their axis."""
+    if kind == "none":
+        return None
+    return ChannelNorm(channels) if kind == "ln" else MaskedGroupNorm(groups, channels)
 
 
 class SameConv1d(nn.Conv1d):
@@ -37,7 +45,8 @@ class SameConv1d(nn.Conv1d):
 class ConvBlock(nn.Module):
     """Convolution, norm, ReLU; zero at invalid positions of the output axis.
 
-    norm "gn" is GroupNorm over valid positions of each level, "none" leaves it out.
+    norm "gn" is GroupNorm over valid positions of each level, "ln" LayerNorm over the channels of each position, "none"
+    leaves it out.
     """
 
     def __init__(
@@ -52,7 +61,7 @@ class ConvBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.conv = SameConv1d(in_channels, out_channels, width, stride)
-        self.norm = MaskedGroupNorm(groups, out_channels) if norm == "gn" else None
+        self.norm = make_norm(norm, out_channels, groups)
 
     def forward(self, features: Tensor, axis: Axis) -> Tensor:
         """Map (B, C_in, T) to (B, C_out, P), where `axis` describes the P positions of the output."""

@@ -23,6 +23,19 @@ def softmax_focal_loss(logits: Tensor, labels: Tensor, background_alpha: float =
     return -alpha * (1 - log_p.exp()).clamp(min=0) ** gamma * log_p
 
 
+def sigmoid_focal_loss(logits: Tensor, targets: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
+    """alpha_t (1 - p_t)^gamma times the binary cross entropy, elementwise for logits and targets (...) in [0, 1].
+
+    p_t = p t + (1 - p)(1 - t), alpha_t likewise, which for t of 0 or 1 is Lin et al.'s Eq. 5 and goes on between
+    (smoothed labels).
+    """
+    logits = logits.float()
+    p = logits.sigmoid()
+    missed = (p + targets - 2 * p * targets).clamp(min=0)  # 1 - p_t
+    weight = alpha * targets + (1 - alpha) * (1 - targets)
+    return weight * missed**gamma * F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+
+
 def distance_tiou(distances: Tensor, targets: Tensor) -> Tensor:
     """Temporal IoU (...,) in [0, 1] of the segments that distances and targets (..., 2) span around one location.
 
@@ -49,16 +62,18 @@ def probability_bce(probabilities: Tensor, labels: Tensor) -> Tensor:
     return -(labels * clamped.log() + (1 - labels) * (1 - clamped).log())
 
 
-def triplet_margin_loss(anchor: Tensor, positive: Tensor, negative: Tensor, *, squared: bool = False) -> Tensor:
-    """max(d(anchor, positive) - d(anchor, negative) + 1, 0): (...,) for vectors (..., C).
+def triplet_margin_loss(
+    anchor: Tensor, positive: Tensor, negative: Tensor, *, squared: bool = False, margin: float = 1.0
+) -> Tensor:
+    """max(d(anchor, positive) - d(anchor, negative) + margin, 0): (...,) for vectors (..., C).
 
-    d is the Euclidean distance, or its square (AFSD Eq. 9).
+    d is the Euclidean distance, or its square (AFSD Eq. 9, AMNet Eq. 2).
     """
     near, far = anchor.float() - positive.float(), anchor.float() - negative.float()
     if squared:
-        return (near.square().sum(-1) - far.square().sum(-1) + 1).clamp(min=0)
+        return (near.square().sum(-1) - far.square().sum(-1) + margin).clamp(min=0)
     # The root's gradient at 0 is infinite; PyTorch's own triplet loss adds the same epsilon to the difference.
-    return ((near + EPSILON).norm(dim=-1) - (far + EPSILON).norm(dim=-1) + 1).clamp(min=0)
+    return ((near + EPSILON).norm(dim=-1) - (far + EPSILON).norm(dim=-1) + margin).clamp(min=0)
 
 
 def centerness(targets: Tensor) -> Tensor:

@@ -21,6 +21,20 @@ def test_focal_loss_stays_finite_with_a_fractional_exponent_at_certainty() -> No
     assert logits.grad.isfinite().all()
 
 
+@pytest.mark.parametrize(("target", "expected"), [(1.0, 0.043322), (0.0, 0.129965), (0.5, 0.5 * 0.25 * 0.693147)])
+def test_sigmoid_focal_loss_of_the_worked_example(target: float, expected: float) -> None:
+    loss = losses.sigmoid_focal_loss(torch.tensor(0.0), torch.tensor(target))
+    assert loss.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_sigmoid_focal_loss_is_finite_at_certainty() -> None:
+    logits = torch.tensor([200.0, -200.0, 200.0], requires_grad=True)
+    loss = losses.sigmoid_focal_loss(logits, torch.tensor([1.0, 1.0, 0.0]), gamma=1.5)
+    loss.sum().backward()
+    torch.testing.assert_close(loss.detach(), torch.tensor([0.0, 50.0, 150.0]))  # alpha_t * |logit| where wrong
+    assert logits.grad.isfinite().all()
+
+
 def test_tiou_of_distances() -> None:
     assert losses.distance_tiou(torch.tensor([4.0, 6.0]), torch.tensor([6.0, 2.0])).item() == pytest.approx(0.5)
 
@@ -55,6 +69,12 @@ def test_the_triplet_wants_a_margin_of_one() -> None:
     assert losses.triplet_margin_loss(anchor, near, far).item() == pytest.approx(5 - 5.5 + 1, abs=1e-5)
     assert losses.triplet_margin_loss(anchor, near, far, squared=True).item() == 0  # 25 - 30.25 + 1 < 0
     assert losses.triplet_margin_loss(anchor, far, near, squared=True).item() == pytest.approx(6.25)
+
+
+def test_the_margin_of_a_triplet_may_be_chosen() -> None:
+    # FaceNet's: 0.2.
+    anchor, near, far = torch.tensor([1.0, 0.0]), torch.tensor([0.6, 0.8]), torch.tensor([0.0, 1.0])
+    assert losses.triplet_margin_loss(anchor, far, near, squared=True, margin=0.2).item() == pytest.approx(1.4)
 
 
 def test_the_triplet_equals_pytorchs_with_gradient() -> None:
