@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from taltool.data.facts import DataFacts
+from taltool.models._recipe import pyramid_levels
 from taltool.models.contract import Settings
 
 PRESETS: dict[str, Settings] = {
@@ -70,7 +71,6 @@ def fitted(facts: DataFacts) -> Settings:
     is_whole = sampling["resize"] == "pad"
     samples = facts.num_videos if is_whole else max(1, sum(facts.video_lengths) // sampling["train_stride"])
     batch_size = max(1, min(samples // 4, _batch_size(length)))
-    levels = max(2, min(round(math.log2(max(long_instance, 2.0))) + 1, round(math.log2(max(length, 2))), 8))
     width = _width(len(facts.instance_lengths), facts.channels)
     epochs = max(10, min(MOST_EPOCHS, math.ceil(UPDATES * batch_size / samples)))
     return {
@@ -79,7 +79,7 @@ def fitted(facts: DataFacts) -> Settings:
             "groups": width // 16,
             # Features have nothing finer than a snippet to say.
             "frames_per_snippet": 1,
-            "levels": levels,
+            "levels": pyramid_levels(facts, length),
             "distance_unit": "level",
             "level_bounds": True,
             "normaliser": "batch",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from taltool.models._afsd_network import REGION_DIVISORS, BoundaryFeatures, Refinement
 from taltool.models.contract import Outputs
-from taltool.nn.assignment import PaddedTargets, assign_shortest, boundary_labels
+from taltool.nn.assignment import PaddedTargets, assign_shortest, boundary_labels, level_bounds
 from taltool.nn.losses import (
     EPSILON,
     centerness,
@@ -31,19 +31,6 @@ if TYPE_CHECKING:
     from taltool.models.afsd import AFSDConfig
 
 Terms = dict[str, Tensor]
-
-
-def level_bounds(level: Tensor, stride: Tensor) -> Tensor:
-    """Bounds (N, 2), lower exclusive and upper inclusive, on the larger distance that a location may have to cover.
-
-    level (N,) int64 and the level's stride (N,), in whose unit the bounds are. About one to four strides; the two
-    highest levels take everything that is longer. Six levels over 96 snippets of 8 frames have thus the bounds of the
-    authors' ActivityNet code, in frames (0, 30], (15, 60], (30, 120], (60, 240], (96, 768], (256, 768].
-    """
-    top = int(level.max())
-    lower = torch.where(level == top - 1, 0.75, torch.where(level == top, 1.0, 0.9375))
-    upper = torch.where(level >= top - 1, torch.inf, 3.75)
-    return torch.stack([torch.where(level == 0, 0.0, lower) * stride, upper * stride], dim=-1)
 
 
 def refined_distances(distances: Tensor, offsets: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The parts of AFSD's network (sections 3.1 and 3.2): coarse predictor, frame-level feature, refinement.
+"""The parts of AFSD's network (section 3.2): frame-level feature, refinement. The coarse predictor is in `nn.heads`.
 
 Distances, centres and boundary regions are in frames; a level's own positions are `frames * stride` apart.
 """
@@ -15,8 +15,6 @@ from taltool.nn.pooling import BoundaryPool, PoolKind, boundary_regions
 
 RefineKind = Literal["all", "naive", "self", "frame", "none"]
 RegionKind = Literal["inside", "outside", "symmetric"]
-# exp(10) frames are 37 minutes at 10 frames/s; beyond it exp overflows in half precision.
-MAX_LOG_DISTANCE = 10.0
 # The divisors of Eq. 3 inside and outside of a segment. The paper's a = 4, b = 10 make the outside larger as printed;
 # its text, Table 2c and code want the inside larger.
 REGION_DIVISORS = {"inside": (4.0, 10.0), "outside": (10.0, 4.0), "symmetric": (4.0, 4.0)}
@@ -39,23 +37,6 @@ class BoundaryFeatures(NamedTuple):
         named = [] if self.frame is None else [("frame", self.frame, self.frame_mask)]
         names = ("location", "class")
         return named + [(n, f, self.mask) for n, f in zip(names, self.branches, strict=False)]
-
-
-class CoarsePredictor(nn.Module):
-    """Two towers shared by all levels, with the distances to both ends and the class of each position (section 3.1)."""
-
-    def __init__(self, width: int, outputs: int, levels: int, norm: NormKind, groups: int) -> None:
-        super().__init__()
-        self.location_tower = ConvStack(width, width, (3, 3), norm, groups)
-        self.class_tower = ConvStack(width, width, (3, 3), norm, groups)
-        self.distance_head = SameConv1d(width, 2, 3)
-        self.class_head = SameConv1d(width, outputs, 3)
-        self.scales = nn.Parameter(torch.ones(levels))
-
-    def distances(self, location: Tensor, level: Tensor) -> Tensor:
-        """exp(scale_l * x) (B, 2, P), positive, for tower features (B, C, P) whose positions have the given levels."""
-        raw = self.distance_head(location).float() * self.scales[level]
-        return raw.clamp(max=MAX_LOG_DISTANCE).exp()
 
 
 class RefinementBranch(nn.Module):

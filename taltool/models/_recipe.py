@@ -66,3 +66,9 @@ def training_recipe(samples: int, batch: int, updates: int = UPDATES) -> dict[st
         "ema_decay": 0.99,
         "select": "last",
     }
+
+
+def pyramid_levels(facts: DataFacts, length: int) -> int:
+    """How many levels, 2 to 8, reach up to the long instances on a grid of `length` snippets."""
+    reaching = round(math.log2(max(facts.instance_length(0.95), 2.0))) + 1
+    return max(2, min(reaching, round(math.log2(max(length, 2))), 8))

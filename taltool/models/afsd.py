@@ -19,12 +19,14 @@ from taltool.errors import UsageError
 from taltool.models import MODELS
 from taltool.models._afsd_fit import PRESETS, fitted
 from taltool.models._afsd_loss import activation_terms, activations, detection_terms, refined_distances, triplet_term
-from taltool.models._afsd_network import BoundaryFeatures, CoarsePredictor, RefineKind, Refinement, RegionKind
+from taltool.models._afsd_network import BoundaryFeatures, RefineKind, Refinement, RegionKind
+from taltool.models._locations import located, one_candidate_per_class
 from taltool.models.contract import Batch, Candidates, Model, Outputs, Settings, Targets
 from taltool.nn.assignment import PaddedTargets, padded_targets
 from taltool.nn.axis import Axis, padded_to_multiple
 from taltool.nn.conv import NormKind, SameConv1d
 from taltool.nn.grid import PyramidGrid
+from taltool.nn.heads import AnchorFreeHeads
 from taltool.nn.pooling import PoolKind
 from taltool.nn.pyramid import StridedPyramid
 from taltool.nn.splice import plan_splice
@@ -97,7 +99,7 @@ class AFSD(Model):
         self.is_class_agnostic = config.classifier == "external"  # type: ignore[misc]
         self.length_multiple = 2 ** (config.levels - 1)
         self.pyramid = StridedPyramid(channels, width, config.levels, norm=config.norm, groups=config.groups)
-        self.coarse = CoarsePredictor(width, outputs, config.levels, *style)
+        self.coarse = AnchorFreeHeads(width, outputs, config.levels, *style)
         self.refinement = None
         if config.refine != "none":
             shape = (width, outputs, config.frames_per_snippet)
@@ -135,13 +137,11 @@ class AFSD(Model):
         return self._located(outputs, grid) | described
 
     def _located(self, outputs: Outputs, grid: PyramidGrid) -> Outputs:
-        """Packed outputs (B, K, P) as (B, N, K) float32, quality as (B, N), with what describes the locations."""
-        at = grid.locations
-        located = {name: value.float().index_select(2, at).transpose(1, 2) for name, value in outputs.items()}
-        if "quality" in located:
-            located["quality"] = located["quality"].squeeze(2)
-        centres = grid.centre[at] * self.config.frames_per_snippet
-        return located | {"centres": centres, "level": grid.axis.level[at], "valid": grid.valid, "mask": grid.mask}
+        """Packed outputs (B, K, P) as (B, N, K), quality as (B, N), with what describes the locations, in frames."""
+        named = located(outputs, grid)
+        if "quality" in named:
+            named["quality"] = named["quality"].squeeze(2)
+        return named | {"centres": named["centres"] * self.config.frames_per_snippet}
 
     def _activations(self, boundaries: BoundaryFeatures) -> Outputs:
         return activations(boundaries, self.config.act_norm) if "act" in self.consistency else {}
@@ -206,11 +206,8 @@ class AFSD(Model):
             distances = refined_distances(distances, outputs["offsets"])
         ends = torch.stack([outputs["centres"] - distances[..., 0], outputs["centres"] + distances[..., 1]], dim=-1)
         segments = torch.cummax(ends, dim=-1).values / self.config.frames_per_snippet  # None ends before it starts.
-        scores = self._scores(outputs)
-        return [
-            _candidates(own[valid].clamp(0, float(length)), own_scores[valid], self.is_class_agnostic)
-            for own, own_scores, valid, length in zip(segments, scores, outputs["valid"], mask.sum(1), strict=True)
-        ]
+        scores, is_agnostic = self._scores(outputs), self.is_class_agnostic
+        return one_candidate_per_class(segments, scores, outputs["valid"], mask, is_class_agnostic=is_agnostic)
 
     def _scores(self, outputs: Outputs) -> Tensor:
         """Probability of each action (B, N, classes): mean of coarse and refined, times the quality."""
@@ -230,13 +227,3 @@ class AFSD(Model):
     def fit(cls, facts: DataFacts) -> Settings:
         """The settings for somebody's own data; see `_afsd_fit`."""
         return fitted(facts)
-
-
-def _candidates(segments: Tensor, scores: Tensor, is_class_agnostic: bool) -> Candidates:
-    """One candidate per location and class from segments (N, 2) and scores (N, K)."""
-    count = scores.shape[1]
-    repeated = segments.repeat_interleave(count, dim=0)
-    if is_class_agnostic:
-        return Candidates(repeated, scores.flatten(), None)
-    labels = torch.arange(count, device=scores.device).repeat(len(segments))
-    return Candidates(repeated, scores.flatten(), labels)

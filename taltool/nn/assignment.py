@@ -55,6 +55,19 @@ def assign_shortest(centres: Tensor, targets: PaddedTargets, bounds: Tensor | No
     return Assignment(positive, distances * positive[..., None], labels * positive)
 
 
+def level_bounds(level: Tensor, stride: Tensor) -> Tensor:
+    """Bounds (N, 2), lower exclusive and upper inclusive, on the larger distance that a location may have to cover.
+
+    level (N,) int64 and the level's stride (N,), in whose unit the bounds are. About one to four strides; the two
+    highest levels take everything that is longer. Six levels over 96 snippets of 8 frames have thus the bounds of the
+    ActivityNet code of AFSD's authors, in frames (0, 30], (15, 60], (30, 120], (60, 240], (96, 768], (256, 768].
+    """
+    top = int(level.max())
+    lower = torch.where(level == top - 1, 0.75, torch.where(level == top, 1.0, 0.9375))
+    upper = torch.where(level >= top - 1, torch.inf, 3.75)
+    return torch.stack([torch.where(level == 0, 0.0, lower) * stride, upper * stride], dim=-1)
+
+
 def boundary_labels(targets: PaddedTargets, length: int, width_div: float = 10.0, min_width: float = 2.0) -> Tensor:
     """1 on the positions near a start and near an end: (B, 2, length) float.
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from taltool.errors import DataError, UsageError
-from taltool.models._afsd_loss import activation_terms, level_bounds, offset_targets, refined_distances
+from taltool.models._afsd_loss import activation_terms, offset_targets, refined_distances
 from taltool.models._afsd_names import from_opentad
 from taltool.models.afsd import AFSD, AFSDConfig
 from taltool.models.contract import Batch, Outputs, Targets
-from taltool.nn.assignment import padded_targets
+from taltool.nn.assignment import level_bounds, padded_targets
 
 Golden = dict[str, np.ndarray]
 
