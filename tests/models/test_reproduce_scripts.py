@@ -1,4 +1,4 @@
-"""Scripts that reproduce the tables of GSMT and TSA-TAL: rows ask for settings that exist, and one table runs."""
+"""Scripts that reproduce tables of AMNet, GSMT and TSA-TAL: rows ask for settings that exist, and one table runs."""
 
 import re
 import subprocess
@@ -11,12 +11,13 @@ from taltool.engine.configuration import build, override_layer, preset_layer
 from taltool.models import MODELS
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "reproduce"
-SCRIPTS = sorted([*FOLDER.glob("gsmt-table*.sh"), *FOLDER.glob("tsatal-table*.sh")])
+SCRIPTS = sorted(path for kind in ("amnet-*", "gsmt-table*", "tsatal-table*") for path in FOLDER.glob(f"{kind}.sh"))
 
 
 def test_every_table_with_rows_of_its_own_has_a_script() -> None:
     assert {script.stem for script in SCRIPTS} >= {f"gsmt-table{n}" for n in (1, 4, 5, 7, 8, 9, 12, 13, 14)}
-    assert {script.stem for script in SCRIPTS} >= {"tsatal-table1", "tsatal-table2"}
+    assert {script.stem for script in SCRIPTS} >= {"tsatal-table1", "tsatal-table2", "amnet-figure6"}
+    assert {script.stem for script in SCRIPTS} >= {f"amnet-table{n}" for n in (1, 2, 3, 4, 5)}
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
