@@ -41,6 +41,9 @@ def write_predictions(
     video_ids = sharded(video_ids, request.shard)
     device = checked_device(request.device)
     checkpoints = [load_checkpoint(find_checkpoint(name), device) for name in request.models]
+    for checkpoint in checkpoints:
+        if not checkpoint.header.training.get("finished", True):
+            reporter.warn(f"{checkpoint.path} is of a training that has not ended; train --resume would go on with it")
     settings = checkpoints[0].experiment.prediction
     if request.min_score is not None:
         settings = replace(settings, min_score=request.min_score)
