@@ -106,9 +106,12 @@ def _unzipped(stream: BinaryIO) -> BinaryIO:
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a new file beside `path`; it takes the place of `path` when the block ends, and vanishes if it raises.
 
-    Raises DataError where the folder does not exist or cannot be written.
+    Where `path` is a symbolic link, the file that it leads to is replaced. Raises DataError where the folder does not
+    exist or cannot be written, and where `path` is no regular file: a device or a pipe must not be replaced.
     """
-    target = Path(path)
+    target = Path(path).resolve()
+    if _is_special(target):
+        raise DataError(f"{path}: not a regular file; such a file cannot be written there")
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
     except OSError as error:
@@ -125,13 +128,25 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def open_output(path: str) -> Iterator[BinaryIO]:
-    """Open `path` for writing bytes, `-` being standard output; a file appears only when it is whole."""
+    """Open `path` for writing bytes, `-` being standard output; a file appears only when it is whole.
+
+    Devices and pipes (/dev/null, `>(command)`) are written to as they stand.
+    """
     if path == STANDARD:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
+    if _is_special(Path(path)) and not Path(path).is_dir():
+        with Path(path).open("wb") as stream:
+            yield stream
+        return
     with replacing(path) as temporary, temporary.open("wb") as stream:
         yield stream
+
+
+def _is_special(path: Path) -> bool:
+    """Whether something is there that is no regular file (nor leads to one)."""
+    return path.exists() and not path.is_file()
 
 
 def _umask() -> int:
