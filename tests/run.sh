@@ -8,4 +8,5 @@ ruff check .
 ruff format --check .
 mypy
 python man/generate.py --check
-python -m pytest -n auto "$@"
+# A process per core; more threads in each would only wait for one another.
+OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} python -m pytest -n auto "$@"
