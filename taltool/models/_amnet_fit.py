@@ -44,7 +44,10 @@ PRESETS: dict[str, Settings] = {
 def fitted(facts: DataFacts) -> Settings:
     """Settings for `facts`, as differences from the defaults.
 
-    Sampling, levels, width and recipe are those of the other models (`_recipe.py`), levels share instances by size.
+    Sampling, levels, width and recipe are those of the other models (`_recipe.py`); levels share instances by size. On
+    splits 1 and 2 of 50 Salads, one run each, the average mAP is .71 and .61. Nothing tried was better on both, or on
+    split 2 where alone it was tried: 80 epochs .74 and .55; on split 2 35 epochs .58, dropout .56, a window of 19
+    snippets .57, more noise .59, more channels dropped .60, no label smoothing .59.
     """
     sampling = whole_or_windows(facts)
     samples, width = samples_per_epoch(facts, sampling), network_width(facts)
