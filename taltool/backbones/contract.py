@@ -1,38 +1,76 @@
 """What a backbone is to the rest of the house.
 
-A backbone maps the frames of one video to one feature vector per snippet. It says which pictures it wants (pixels,
+A backbone maps the pictures of one video to one feature vector per snippet. It says which pictures it wants (pixels,
 size), at which rate and in which windows it likes them, and never sees file names, seconds or HDF5. One file in this
 folder:
 
-    @BACKBONES.register("hog3d")
-    class HOG3D(Backbone):
-        Config = HOG3DConfig         # frozen dataclass; its defaults are the paper's, or the checkpoint's
+    @BACKBONES.register("i3d")
+    class I3D(NetworkBackbone):      # hog3d, which needs no torch, derives from Backbone itself
+        Config = I3DConfig           # frozen dataclass; its defaults are the checkpoint's
         window, stride = 16, 4       # what `--window` and `--stride` are when they are not given
-        frame_format = FrameFormat("gray", short_side=96)
+        fps = 25.0                   # what `--fps` is when it is not given; None = the video's own
+        inputs = ("rgb", "flow")     # what `--stream` may be
+        published = {"rgb": Published(url, checksum), ...}   # what `--weights auto` fetches
         ...
 
-A network implements `encode_snippets` alone; a backbone that shares work between overlapping windows overrides
-`encode`.
+One object serves one stream: `--stream both` makes two, gives both the same windows and joins their features, RGB
+first. Pictures are uint8: (H, W) or (H, W, 3) in the order R, G, B for the stream "rgb" as `frame_format` says; for
+"flow" (H, W, 2), x then y, where `frame_format` describes the pictures between which the flow is computed, picture n
+holds the motion from frame n to n + 1 (the last one is repeated), and [-flow_bound, flow_bound] pixels are mapped
+linearly to [0, 255] and rounded, so that 128 is no motion. Cropping, the order of channels and normalisation are the
+backbone's own affair.
+
+A life: `kind(config, stream)`; where `needs_weights`, `load(tensors, name)` or random weights; `prepare(computing)`;
+then `encode` for every video. `taltool.engine.weights` does the first three. Snippets are encoded each for itself, so
+`encode_snippets` may be given snippets of several videos at once.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from taltool.errors import UsageError
 from taltool.video.frames import FrameFormat, Picture
 from taltool.video.windows import Windows
 
 Features = NDArray[np.float32]
+Stream = Literal["rgb", "flow"]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A checkpoint at its publisher's address.
+
+    checksum is `sha256:HEX`, of which publishers sometimes tell the beginning only, or `git:HEX`, the SHA-1 under which
+    git knows the file. An empty checksum means that the publisher tells none.
+    """
+
+    url: str
+    checksum: str
+
+
+@dataclass(frozen=True)
+class Computing:
+    """How a network is computed.
+
+    precision bf16 keeps weights and activations in bfloat16 (fp16: float16), means over positions in float32. compile
+    asks torch to compile the network, which takes a minute and pays for many videos.
+    """
+
+    device: str = "cpu"
+    precision: Literal["float32", "bf16", "fp16"] = "float32"
+    compile: bool = False
 
 
 class Backbone(ABC):
     """Turns pictures into features; made once, used for many videos, and its results never depend on which came before.
 
-    config is an instance of the class's Config.
+    config is an instance of the class's Config; stream is one of its `inputs`.
     """
 
     Config: ClassVar[type]
@@ -42,19 +80,36 @@ class Backbone(ABC):
     fps: ClassVar[float | None] = None
     # Snippets that are encoded at once.
     batch: ClassVar[int] = 8
+    inputs: ClassVar[tuple[Stream, ...]] = ("rgb",)
+    # Largest displacement (pixels of `frame_format`) that a flow picture holds; larger ones are clamped.
+    flow_bound: ClassVar[float] = 20.0
+    needs_weights: ClassVar[bool] = False
+    published: ClassVar[Mapping[Stream, Published]] = {}
 
-    def __init__(self, config: Any) -> None:
-        self.config = config
+    def __init__(self, config: Any, stream: Stream = "rgb") -> None:
+        if stream not in self.inputs:
+            raise UsageError(f"--stream {stream}: this backbone takes {' or '.join(self.inputs)} only")
+        self.config, self.stream = config, stream
 
     @property
     @abstractmethod
     def frame_format(self) -> FrameFormat:
-        """The pictures that it wants."""
+        """The pictures that it wants; of a flow stream, those between which the flow is computed."""
 
     @property
     @abstractmethod
     def streams(self) -> dict[str, tuple[int, int]]:
         """The channels [first, last) of each stream; the last one ends at the number of channels."""
+
+    def load(self, tensors: Mapping[str, Any], source: str) -> None:
+        """Take over the tensors of a checkpoint, by their names in it; source names it in errors.
+
+        Raises DataError, with the names that are missing, unexpected or of another shape, where it does not fit.
+        """
+        raise UsageError(f"--weights {source}: this backbone has no weights")
+
+    def prepare(self, computing: Computing) -> None:
+        """Get ready to encode in this way; called once, after `load`."""
 
     def encode(self, pictures: Iterable[Picture], windows: Windows) -> Iterator[Features]:
         """Yield features (n, C) of the next n snippets of a video, until its end."""
@@ -63,5 +118,5 @@ class Backbone(ABC):
             yield self.encode_snippets(np.stack(batch))
 
     def encode_snippets(self, snippets: NDArray[np.uint8]) -> Features:
-        """Features (B, C) of B snippets (B, window, H, W[, 3])."""
+        """Features (B, C) of B snippets (B, window, H, W[, 3 or 2])."""
         raise NotImplementedError(f"{type(self).__name__} defines neither encode nor encode_snippets")

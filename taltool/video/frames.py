@@ -29,14 +29,18 @@ class FrameFormat:
     """What pictures a backbone asks for.
 
     pixels: `gray` gives (H, W) luminance, `rgb` (H, W, 3); both uint8. short_side: the shorter side is scaled to this
-    many pixels and the longer one in proportion (square pixels); None = as it is stored.
+    many pixels and the longer one in proportion (square pixels); None = as it is stored. exact: (height, width) to
+    which any picture is squeezed instead.
     """
 
     pixels: Literal["gray", "rgb"]
     short_side: int | None = None
+    exact: tuple[int, int] | None = None
 
     def size(self, height: int, width: int, pixel_aspect: float = 1.0) -> tuple[int, int]:
         """(height, width) in which a picture of this height and width is delivered."""
+        if self.exact is not None:
+            return self.exact
         if self.short_side is None:
             return height, width
         aspect = float(np.clip(width * pixel_aspect / height, 1 / _LONGEST, _LONGEST))
@@ -102,6 +106,8 @@ class _Converter:
             self._turn = _turn(frame)
         transposed, rows_reversed, columns_reversed = self._turn
         height, width = self._wanted.size(frame.height, frame.width, self._pixel_aspect)
+        if transposed and self._wanted.exact:
+            height, width = width, height
         name = "gray" if self._wanted.pixels == "gray" else "rgb24"
         scaled = self._scaler.reformat(frame, width=width, height=height, format=name, interpolation=Interpolation.AREA)
         picture = _pixels(scaled)

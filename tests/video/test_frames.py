@@ -79,6 +79,8 @@ def test_turned_videos_are_set_upright(tmp_path: Path, right_angles: int) -> Non
     pictures = list(FrameSequence(str(path), GRAY))
     assert pictures[0].shape == (48, 96)
     assert [number(each) for each in pictures] == list(range(30))
+    squeezed, *_ = FrameSequence(str(path), FrameFormat("gray", exact=(32, 80)))
+    assert squeezed.shape == (32, 80)
 
 
 def test_colour_pictures_keep_their_colours(tmp_path: Path) -> None:
