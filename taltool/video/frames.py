@@ -4,8 +4,9 @@ Only frames that are wanted are converted: the conversion of pixels costs more t
 straight from the decoder's luma plane, the colour planes are not touched.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import av
@@ -15,7 +16,8 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from taltool.errors import DataError
-from taltool.video.decode import Losses, decoded, scan
+from taltool.video.decode import Losses, PacketScan, decoded, scan
+from taltool.video.images import decoded_images, scan_images
 from taltool.video.timing import Timeline, timeline
 
 Picture = NDArray[np.uint8]
@@ -52,46 +54,64 @@ class FrameFormat:
 class FrameSequence:
     """The pictures of one video at a constant rate; iterating decodes the file once, one picture in memory at a time.
 
-    fps None keeps the video's own rate (see `taltool.video.timing` for videos of variable rate). `timeline` tells the
-    time of every picture, `duration` (s) is what the file says, or the end of its last frame. After the iteration
-    `count` tells how many pictures there were, and `losses` what could not be decoded. Raises DataError for what is no
-    video, and where no frame can be decoded.
+    fps None keeps the video's own rate (see `taltool.video.timing` for videos of variable rate). A folder of images is
+    a video too, whose rate is images_fps. `timeline` tells the time of every picture, `duration` (s) is what the file
+    says, or the end of its last frame. After the iteration `count` tells how many pictures there were, and `losses`
+    what could not be decoded. Raises DataError for what is no video, and where no frame can be decoded.
     """
 
-    def __init__(self, path: str, wanted: FrameFormat, fps: float | None = None) -> None:
-        self.path, self.wanted = path, wanted
-        self._scan = scan(path)
+    def __init__(
+        self, path: str, wanted: FrameFormat, fps: float | None = None, images_fps: float | None = None
+    ) -> None:
+        self.path, self.wanted, self._images_fps = path, wanted, images_fps
+        self._scan = self._scanned()
         self.timeline: Timeline = timeline(self._scan.times, self._scan.tick, self._scan.declared, fps)
         self.duration = max(self._scan.end, float(self._scan.times[-1]) + self.timeline.step)
         self.losses = Losses()
         self.count = 0
 
     def __iter__(self) -> Iterator[Picture]:
+        return (picture for (picture,) in self.together((self.wanted,)))
+
+    def together(self, formats: Sequence[FrameFormat]) -> Iterator[tuple[Picture, ...]]:
+        """Yield every picture in each of the formats; what is the same in two is converted once."""
         self.losses.reasons.clear()
         self.count = 0
-        for picture in self._pictures():
-            self.count += 1
-            yield picture
+        converters = [_Converter(wanted, self._scan.pixel_aspect) for wanted in dict.fromkeys(formats)]
+        places = [list(dict.fromkeys(formats)).index(wanted) for wanted in formats]
+        for frame, times in self._shown():
+            converted = [converter(frame) for converter in converters]
+            pictures = tuple(converted[place] for place in places)
+            for _ in range(times):
+                self.count += 1
+                yield pictures
 
-    def _pictures(self) -> Iterator[Picture]:
-        converter = _Converter(self.wanted, self._scan.pixel_aspect)
+    def _scanned(self) -> PacketScan:
+        if not Path(self.path).is_dir():
+            return scan(self.path)
+        if self._images_fps is None:
+            raise DataError("is a folder of images, which do not tell when they were taken: give --fps")
+        return scan_images(self.path, self._images_fps)
+
+    def _decoded(self) -> Iterator[tuple[float, Any]]:
+        if self._images_fps is not None and Path(self.path).is_dir():
+            return decoded_images(self.path, self._images_fps, self.losses)
+        return decoded(self.path, self._scan, self.losses)
+
+    def _shown(self) -> Iterator[tuple[Any, int]]:
+        """Yield every frame that is shown, and in how many slots of the timeline."""
         slot, shown, at = 0, None, 0.0
-        for seconds, frame in decoded(self.path, self._scan, self.losses):
+        for seconds, frame in self._decoded():
             at = self.timeline.snapped(seconds)
             until = self.timeline.slots_before(at)
             if until > slot:  # A lost beginning is filled with the first frame there is.
-                yield from _repeated(converter(frame if shown is None else shown), until - slot)
+                yield frame if shown is None else shown, until - slot
             slot, shown = max(slot, until), frame
         if shown is None:
             raise DataError(f"no frame of it can be decoded: {self.losses.summary() or self._scan.cut}")
         until = self.timeline.slots_before(at + self.timeline.step)
         if until > slot:
-            yield from _repeated(converter(shown), until - slot)
-
-
-def _repeated(picture: Picture, times: int) -> Iterator[Picture]:
-    for _ in range(times):
-        yield picture
+            yield shown, until - slot
 
 
 class _Converter:
@@ -100,14 +120,14 @@ class _Converter:
     def __init__(self, wanted: FrameFormat, pixel_aspect: float) -> None:
         self._wanted, self._pixel_aspect, self._scaler = wanted, pixel_aspect, VideoReformatter()
         self._turn: tuple[bool, bool, bool] | None = None
+        self._size: tuple[int, int] | None = None
 
     def __call__(self, frame: Any) -> Picture:
-        if self._turn is None:
-            self._turn = _turn(frame)
+        if self._turn is None or self._size is None:
+            # Where the size changes in the middle of a video, the later pictures are squeezed into the first one's.
+            self._turn, self._size = _turn(frame), self._stored_size(frame)
         transposed, rows_reversed, columns_reversed = self._turn
-        height, width = self._wanted.size(frame.height, frame.width, self._pixel_aspect)
-        if transposed and self._wanted.exact:
-            height, width = width, height
+        height, width = self._size
         name = "gray" if self._wanted.pixels == "gray" else "rgb24"
         scaled = self._scaler.reformat(frame, width=width, height=height, format=name, interpolation=Interpolation.AREA)
         picture = _pixels(scaled)
@@ -115,6 +135,11 @@ class _Converter:
             picture = picture.swapaxes(0, 1)
         picture = picture[:: -1 if rows_reversed else 1, :: -1 if columns_reversed else 1]
         return np.ascontiguousarray(picture)
+
+    def _stored_size(self, frame: Any) -> tuple[int, int]:
+        """(height, width) to scale to, before the picture is turned."""
+        height, width = self._wanted.size(frame.height, frame.width, self._pixel_aspect)
+        return (width, height) if self._wanted.exact and _turn(frame)[0] else (height, width)
 
 
 def _pixels(frame: av.VideoFrame) -> Picture:

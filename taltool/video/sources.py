@@ -1,6 +1,7 @@
 """From what the user names (files, folders, lists) to videos with ids."""
 
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,29 +17,53 @@ SUFFIXES = frozenset({
     ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogm", ".ogv", ".rm", ".rmvb", ".ts", ".vob",
     ".webm", ".wmv", ".y4m",
 })  # fmt: skip
+# What is a frame inside a folder of frames, one image each.
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+_WILD = frozenset("*?[")
 _LIST_SUFFIXES = frozenset({".txt", ".list", ".lst"})
 
 
 @dataclass(frozen=True)
 class VideoSource:
-    """A video file and the id that its features will have."""
+    """A video file, or a folder of frames, and the id that its features will have."""
 
     video_id: str
     path: str
 
-    def facts(self) -> dict[str, Any]:
-        """Name, size and modification time: by these a changed file is known.
+    @property
+    def is_frame_folder(self) -> bool:
+        """Whether its frames are images in a folder."""
+        return Path(self.path).is_dir()
 
-        Raises DataError if it is not there, or has a name that cannot be written down.
+    def facts(self) -> dict[str, Any]:
+        """Name, size and modification time (of a folder of frames their number, sum and latest): by these a changed
+        file is known.
+
+        Raises DataError if it is not there, is no file, or has a name that cannot be written down.
         """
         try:
             (self.video_id + self.path).encode()
             found = Path(self.path).stat()
+            if stat.S_ISDIR(found.st_mode):
+                return {"name": Path(self.path).name, **_facts_of_frames(Path(self.path))}
         except UnicodeEncodeError as error:
             raise DataError("its name is not valid UTF-8: rename it") from error
         except OSError as error:
             raise DataError(error.strerror or str(error)) from error
+        if not stat.S_ISREG(found.st_mode):
+            raise DataError("is a pipe or a device: a video is read twice, so it must be a file")
         return {"name": Path(self.path).name, "size": found.st_size, "mtime": found.st_mtime}
+
+
+def _facts_of_frames(folder: Path) -> dict[str, Any]:
+    states = [path.stat() for path in image_files(folder)]
+    size, mtime = sum(each.st_size for each in states), max((each.st_mtime for each in states), default=0.0)
+    return {"frames": len(states), "size": size, "mtime": mtime}
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images that lie in a folder, unordered; hidden files are none."""
+    return [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
 
 
 @dataclass(frozen=True)
@@ -65,8 +90,10 @@ def find(operands: Iterable[str]) -> tuple[list[VideoSource], list[str]]:
     """The videos that the operands name, sorted by id, and the files of folders that were passed over.
 
     An operand is a video file (id = its name without suffix), a folder, searched to its depth for files with the suffix
-    of a video (id = path inside the folder without suffix, with `/`), a list (.txt, .list, .lst: one path a line), or
-    `-`, a list on standard input. Raises UsageError where two videos would have one id, or no video is found.
+    of a video (id = path inside the folder without suffix, with `/`), a pattern (`v/**/*.mp4`; id = path inside the
+    folder before the first wild card), a list (.txt, .list, .lst: one path a line), or `-`, a list on standard input. A
+    folder that holds images and no videos is a video itself (id = its name, or its path inside the folder that was
+    searched). Raises UsageError where two videos would have one id, or no video is found.
     """
     ignored: list[str] = []
     sources = [source for operand in operands for source in _expanded(operand, ignored)]
@@ -80,19 +107,55 @@ def find(operands: Iterable[str]) -> tuple[list[VideoSource], list[str]]:
 
 def _expanded(operand: str, ignored: list[str]) -> Iterator[VideoSource]:
     path = Path(operand)
-    if operand == STANDARD or path.suffix.lower() in _LIST_SUFFIXES:
+    if operand == STANDARD or (path.suffix.lower() in _LIST_SUFFIXES and not path.is_dir()):
         for line in _lines(operand):
-            yield VideoSource(Path(line).stem, line)
+            at = Path(line)
+            yield from _inside(at, at, ignored) if at.is_dir() else [VideoSource(at.stem, line)]
     elif path.is_dir():
-        for inside in sorted(_files(path)):
-            if inside.suffix.lower() in SUFFIXES:
-                yield VideoSource(str(PurePosixPath(inside.relative_to(path).with_suffix(""))), str(inside))
-            else:
-                ignored.append(str(inside))
+        yield from _inside(path, path, ignored)
     elif path.exists():
         yield VideoSource(path.stem, operand)
+    elif _WILD & set(operand):
+        yield from _matching(operand, ignored)
     else:
         raise UsageError(f"{operand}: no such file or folder")
+
+
+def _inside(folder: Path, base: Path, ignored: list[str]) -> Iterator[VideoSource]:
+    """The videos of a folder to its depth, folders of frames among them; ids are paths inside `base`."""
+    for parent, deeper, names in os.walk(folder):
+        deeper.sort()
+        files = [Path(parent) / name for name in sorted(names) if not name.startswith(".")]
+        videos = [file for file in files if file.suffix.lower() in SUFFIXES]
+        frames = not videos and any(file.suffix.lower() in IMAGE_SUFFIXES for file in files)
+        if frames:
+            yield VideoSource(_id_inside(base, Path(parent)), parent)
+        for file in files:
+            if file.suffix.lower() in SUFFIXES:
+                yield VideoSource(_id_inside(base, file.with_suffix("")), str(file))
+            elif not (frames and file.suffix.lower() in IMAGE_SUFFIXES):
+                ignored.append(str(file))
+
+
+def _matching(pattern: str, ignored: list[str]) -> Iterator[VideoSource]:
+    parts = Path(pattern).parts
+    first = next(n for n, part in enumerate(parts) if _WILD & set(part))
+    base = Path(*parts[:first])
+    found = sorted(base.glob(str(Path(*parts[first:]))))
+    if not found:
+        raise UsageError(f"{pattern}: nothing matches this pattern")
+    for path in found:
+        if path.is_dir():
+            yield from _inside(path, base, ignored)
+        elif path.suffix.lower() in SUFFIXES:
+            yield VideoSource(_id_inside(base, path.with_suffix("")), str(path))
+        else:
+            ignored.append(str(path))
+
+
+def _id_inside(base: Path, path: Path) -> str:
+    """The path inside `base`; the folder's own name for `base` itself."""
+    return base.resolve().name if path == base else str(PurePosixPath(path.relative_to(base)))
 
 
 def _lines(operand: str) -> Iterator[str]:
@@ -100,11 +163,6 @@ def _lines(operand: str) -> Iterator[str]:
         for line in stream:
             if name := os.fsdecode(line).rstrip("\r\n"):
                 yield name
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder):
-        yield from (Path(parent) / name for name in names if not name.startswith("."))
 
 
 def _refuse_clashes(sources: list[VideoSource]) -> None:

@@ -4,12 +4,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from taltool.errors import DataError, UsageError
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -33,19 +35,23 @@ class Windows:
         """How many snippets a video of so many frames gives."""
         return max(1, (frames - self.offset - self.window) // self.stride + 1)
 
-    def cut(self, rows: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-        """Yield (window, ...) for every snippet of a sequence of arrays of one shape.
+    def spans(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
+        """Yield the `window` rows of every snippet; rows that snippets share are the same objects.
 
         Raises DataError where the offset leaves no frame.
         """
-        recent: deque[NDArray[Any]] = deque(maxlen=self.window)
+        recent: deque[Row] = deque(maxlen=self.window)
         number, emitted = 0, False
         for number, row in enumerate(islice(rows, self.offset, None), 1):
             recent.append(row)
             if number >= self.window and (number - self.window) % self.stride == 0:
                 emitted = True
-                yield np.stack(recent)
+                yield list(recent)
         if not number:
             raise DataError(f"it has no frame after the offset of {self.offset} frames")
         if not emitted:
-            yield np.stack([*recent, *[recent[-1]] * (self.window - number)])
+            yield [*recent, *[recent[-1]] * (self.window - number)]
+
+    def cut(self, rows: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+        """Yield (window, ...) for every snippet of a sequence of arrays of one shape; raises as `spans` does."""
+        return map(np.stack, self.spans(rows))

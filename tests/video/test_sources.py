@@ -1,10 +1,11 @@
 """What the user names becomes videos with ids."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from taltool.errors import UsageError
+from taltool.errors import DataError, UsageError
 from taltool.video.sources import Shard, find
 
 
@@ -76,3 +77,44 @@ def test_shards_divide_the_videos_without_rest(tmp_path: Path) -> None:
 def test_a_shard_that_is_none_is_refused(wrong: str) -> None:
     with pytest.raises(UsageError, match="from 1 to N"):
         Shard.parse(wrong)
+
+
+def test_a_folder_of_images_is_a_video_named_by_its_path(tmp_path: Path) -> None:
+    make(tmp_path, "a/x/img_1.jpg", "a/x/img_2.jpg", "a/y/1.png", "a/b.mp4", "a/poster.jpg")
+    assert ids(tmp_path) == ["a/b", "a/x", "a/y"]
+    assert ids(tmp_path / "a" / "x") == ["x"]
+    assert find([str(tmp_path)])[1] == [str(tmp_path / "a" / "poster.jpg")]
+
+
+def test_a_list_may_name_folders_of_images(tmp_path: Path) -> None:
+    make(tmp_path, "a.b/1.jpg", "c.mp4")
+    (tmp_path / "list.txt").write_text(f"{tmp_path}/a.b\n{tmp_path}/c.mp4\n")
+    assert ids(tmp_path / "list.txt") == ["a.b", "c"]
+
+
+def test_ids_of_a_pattern_begin_where_it_gets_wild(tmp_path: Path) -> None:
+    make(tmp_path, "v/1/a.mp4", "v/2/a.mp4", "v/2/deep/b.mp4", "v/2/notes.md", "v/3/c.avi")
+    assert ids(f"{tmp_path}/v/**/*.mp4") == ["1/a", "2/a", "2/deep/b"]
+    assert ids(f"{tmp_path}/v/[12]") == ["1/a", "2/a", "2/deep/b"]
+    assert ids(f"{tmp_path}/v/3/*") == ["c"]
+    with pytest.raises(UsageError, match="nothing matches"):
+        ids(f"{tmp_path}/v/*.mov")
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> None:
+    make(tmp_path, "[1].mp4", "1.mp4")
+    assert ids(tmp_path / "[1].mp4") == ["[1]"]
+
+
+def test_a_pipe_is_refused_before_anything_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "v.mp4")
+    with pytest.raises(DataError, match="pipe or a device"):
+        find([str(tmp_path)])[0][0].facts()
+
+
+def test_a_folder_of_images_that_gets_one_more_has_changed(tmp_path: Path) -> None:
+    make(tmp_path, "v/1.jpg")
+    [source], _ = find([str(tmp_path / "v")])
+    before = source.facts()
+    make(tmp_path, "v/2.jpg")
+    assert source.facts() != before
