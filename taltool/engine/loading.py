@@ -13,6 +13,7 @@ import torch
 
 from taltool.data.records import Floats, Integers
 from taltool.engine.dataset import LabelledVideo
+from taltool.engine.division import Division
 from taltool.engine.sampling import Sample, is_useful, moved, on_grid, whole_samples
 from taltool.engine.source import FeatureSource, Matrix
 from taltool.models.contract import Batch, Targets
@@ -63,11 +64,21 @@ def augmented(values: Matrix, source: FeatureSource, rng: np.random.Generator) -
 
 
 class TrainingLoader:
-    """The shuffled batches of each epoch over the training windows (or videos) of `videos`."""
+    """The shuffled batches of each epoch over the training windows (or videos) of `videos`.
+
+    division says which pieces of each batch are made here; by default every batch is one piece.
+    """
 
     def __init__(
-        self, source: FeatureSource, videos: Sequence[LabelledVideo], batch_size: int, length_multiple: int, seed: int
+        self,
+        source: FeatureSource,
+        videos: Sequence[LabelledVideo],
+        batch_size: int,
+        length_multiple: int,
+        seed: int,
+        division: Division = Division(),
     ) -> None:
+        self.division = division
         self.source, self.batch_size, self.length_multiple, self.seed = source, batch_size, length_multiple, seed
         self.instances = {video.video_id: (video.segments, video.labels) for video in videos}
         self.samples = labelled_samples(source, videos, source.settings.train_stride)
@@ -77,15 +88,18 @@ class TrainingLoader:
         """Batches in an epoch; the last one may be smaller."""
         return -(-len(self.samples) // self.batch_size)
 
+    def places(self, step: int) -> range:
+        """Where the samples of the batch `step` stand in the order of the epoch."""
+        return range(step * self.batch_size, min((step + 1) * self.batch_size, len(self.samples)))
+
     def batches(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
-        """The batches of `epoch`, from `first_step` on."""
+        """The pieces of the batches of `epoch`, from `first_step` on, in order."""
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.samples))
-        steps = range(first_step, self.steps_per_epoch)
-        made = (self._batch(epoch, order, step) for step in steps)
+        pieces = (p for s in range(first_step, self.steps_per_epoch) for p in self.division.pieces(self.places(s)))
+        made = (self._batch(epoch, order, piece.places) for piece in pieces)
         return made if self.source.fits_memory(self.instances) else prefetched(made)
 
-    def _batch(self, epoch: int, order: Integers, step: int) -> Batch:
-        places = range(step * self.batch_size, min((step + 1) * self.batch_size, len(order)))
+    def _batch(self, epoch: int, order: Integers, places: range) -> Batch:
         settings = self.source.settings
         is_random = settings.jitter or settings.feature_dropout or settings.feature_noise or settings.resize == "pad"
         rngs = [np.random.default_rng([self.seed, epoch, place]) for place in places] if is_random else None

@@ -90,7 +90,7 @@ def report(folder: Path, file: FeatureFile, batch_size: int) -> None:
     engine = seconds(lambda: engine_loop(trainer, iter(ready)))
     piped = seconds(lambda: engine_loop(trainer, trainer.loader.batches(1)))
     order = np.random.default_rng(0).permutation(len(trainer.loader.samples))
-    reading = seconds(lambda: [trainer.loader._batch(1, order, step) for step in range(STEPS)])
+    reading = seconds(lambda: [trainer.loader._batch(1, order, trainer.loader.places(step)) for step in range(STEPS)])
     print(
         f"batch {batch_size}: plain step {plain / STEPS * 1e3:.0f} ms; engine on ready batches x {engine / plain:.3f}; "
         f"engine with input from HDF5 x {piped / plain:.3f}; input alone {reading / plain:.1%} of a step"
