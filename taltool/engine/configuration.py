@@ -46,16 +46,19 @@ def sections(model_config: type) -> dict[str, type]:
 
 def build(model_name: str, model_config: type, layers: Iterable[Layer]) -> Experiment:
     """The experiment that the layers make, later ones winning over earlier ones and over the defaults."""
-    kinds = sections(model_config)
-    merged: Settings = {name: {} for name in kinds}
+    return Experiment(model_name, **merged(sections(model_config), layers))
+
+
+def merged(kinds: dict[str, type], layers: Iterable[Layer]) -> dict[str, Any]:
+    """The settings of each section, of the dataclass that `kinds` names for it, as the layers make them."""
+    values: Settings = {name: {} for name in kinds}
     named: dict[str, str] = {}
     for layer in layers:
-        for section, values in layer.values.items():
+        for section, differences in layer.values.items():
             kind = _known(section, kinds, f"{layer.source}: no such section '{section}'")
-            merged[section].update(_checked_fields(kind, values, f"{layer.source}: {section}"))
+            values[section].update(_checked_fields(kind, differences, f"{layer.source}: {section}"))
             named[section] = layer.source
-    parts = {name: _made(kind, merged[name], f"{named.get(name, 'defaults')}: {name}") for name, kind in kinds.items()}
-    return Experiment(model_name, **parts)
+    return {name: _made(kind, values[name], f"{named.get(name, 'defaults')}: {name}") for name, kind in kinds.items()}
 
 
 def preset_layer(name: str, presets: dict[str, Settings], model_name: str) -> Layer:
@@ -83,12 +86,17 @@ def read_config(path: str) -> tuple[str | None, Layer]:
 
 
 def override_layer(text: str, model_config: type) -> Layer:
-    """The layer of one `--set a.b=c`. `a.` may be left out where only one section has a field `b`."""
+    """The layer of one `--set a.b=c` over an experiment with this model; see `override`."""
+    return override(text, sections(model_config))
+
+
+def override(text: str, kinds: dict[str, type]) -> Layer:
+    """The layer of one `--set a.b=c`. `a.` may be left out where only one of the sections has a field `b`."""
     source = f"--set {text}"
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
         raise UsageError(f"{source}: expected SECTION.NAME=VALUE")
-    section, name = _resolved(path.strip(), sections(model_config), source)
+    section, name = _resolved(path.strip(), kinds, source)
     return Layer(source, {section: {name: _parsed(value.strip())}})
 
 
