@@ -11,6 +11,7 @@ from taltool.models.contract import Outputs
 from taltool.nn.assignment import Assignment, PaddedTargets, assign_shortest, level_bounds
 from taltool.nn.cells import cells_of
 from taltool.nn.losses import EPSILON, distance_tiou, normalised_sum, sigmoid_focal_loss, tiou_loss, triplet_margin_loss
+from taltool.nn.sharing import batch_count
 
 if TYPE_CHECKING:
     from taltool.models.amnet import AMNetConfig
@@ -80,7 +81,7 @@ def triplet_term(
     )
     losses = triplet_margin_loss(anchor, near, far, squared=True, margin=config.triplet_margin)
     has_both = positives.mask.any(1) & negatives.mask.any(1)
-    return config.lambda2 * torch.where(has_both, losses, 0).sum() / has_both.sum().clamp(min=1)
+    return config.lambda2 * torch.where(has_both, losses, 0).sum() / batch_count(has_both.sum())
 
 
 def class_targets(assigned: Assignment, positive: Tensor, classes: int, smoothing: float) -> Tensor:

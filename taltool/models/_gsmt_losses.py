@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from taltool.nn.masks import balanced_bce, boundary_overlap, dice_loss, length_normalised_distance
+from taltool.nn.sharing import batch_count
 
 if TYPE_CHECKING:
     from taltool.models.contract import Outputs
@@ -24,7 +25,7 @@ def class_terms(config: "GSMTConfig", outputs: "Outputs", labels: Tensor) -> dic
     background as the last class. The focal weight is that of each snippet (the code takes one for the whole batch).
     """
     valid = outputs["valid"]
-    count = valid.sum().clamp(min=1)
+    count = batch_count(valid.sum())
     terms = {}
     if config.loss_focal:
         focal = focal_loss(outputs["class_logits"].transpose(1, 2), labels, config.focal_gamma)
@@ -60,7 +61,7 @@ def mask_terms(config: "GSMTConfig", outputs: "Outputs", targets: Tensor, is_act
     """
     logits = outputs["mask_logits"].float()
     visible = outputs["valid"][:, None].expand_as(logits)[is_action]  # (N, T)
-    wanted, count = targets[is_action], is_action.sum().clamp(min=1)
+    wanted, count = targets[is_action], batch_count(is_action.sum())
     masks = logits[is_action].sigmoid() * visible
     parts = _mask_parts(config, masks, wanted)
     if config.loss_biou and config.mask_loss != "biou":

@@ -29,6 +29,7 @@ from taltool.nn.grid import PyramidGrid
 from taltool.nn.heads import AnchorFreeHeads
 from taltool.nn.pooling import PoolKind
 from taltool.nn.pyramid import StridedPyramid
+from taltool.nn.sharing import batch_count, in_batch_order
 from taltool.nn.splice import plan_splice
 
 # What several networks say of one sample is averaged; everything else describes the grid and is the same for all.
@@ -175,16 +176,18 @@ class AFSD(Model):
     def _contrast(self, batch: Batch) -> dict[str, Tensor]:
         """The triplet loss on those clips of the batch that can be spliced, drawn with torch's global generator."""
         length, valid = batch.features.shape[2], batch.mask.sum(1).tolist()
-        drawn = [plan_splice(s, length, int(v)) for s, v in zip(batch.targets.segments, valid, strict=True)]
+        clips = list(zip(batch.targets.segments, valid, strict=True))
+        drawn = in_batch_order(lambda generator: [plan_splice(s, length, int(v), generator) for s, v in clips])
         chosen = [row for row, plan in enumerate(drawn) if plan is not None]
         plans = [plan for plan in drawn if plan is not None]
+        counted = len(plans) / float(batch_count(torch.tensor(len(plans))))
         if not plans:
             return {"triplet": self.pyramid.projection.conv.weight.sum() * 0.0}
         order = torch.stack([plan.order for plan in plans]).to(batch.features.device)
         features = batch.features[chosen].gather(2, order[:, None].expand(-1, batch.features.shape[1], -1))
         boundaries = self._boundary_features(features, batch.mask[chosen])
         assert self.refinement is not None
-        return {"triplet": triplet_term(boundaries, plans, self.refinement, self.config)}
+        return {"triplet": triplet_term(boundaries, plans, self.refinement, self.config) * counted}
 
     def _boundary_features(self, features: Tensor, mask: Tensor) -> BoundaryFeatures:
         """The boundary features of level 0, without the rest of the network."""

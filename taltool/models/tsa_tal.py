@@ -35,6 +35,7 @@ from taltool.nn.cells import cell_centres, cells_of
 from taltool.nn.conv import ConvBlock
 from taltool.nn.losses import softmax_focal_loss, tiou_loss
 from taltool.nn.masks import balanced_bce
+from taltool.nn.sharing import batch_count
 
 STAGES = ("coarse", "refined", "final")
 
@@ -153,7 +154,7 @@ class TSATAL(Model):
         focal = softmax_focal_loss(said.logits, truth.labels, self.config.background_alpha, self.config.focal_gamma)
         location = tiou_loss(said.distances, truth.distances)
         positive = (truth.labels > 0).float()
-        count = positive.sum().clamp(min=1)
+        count = batch_count(positive.sum())
         return {
             "class": (focal * valid).sum() / count,
             "location": (location * positive).sum() / count,

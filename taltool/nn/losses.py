@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from taltool.nn.sharing import batch_count
+
 EPSILON = 1e-6
 
 
@@ -96,4 +98,4 @@ def normalised_sum(values: Tensor, mask: Tensor, count: Tensor, *, per_sample: b
     sums = torch.where(mask, values, 0).sum(1)
     if per_sample:
         return (sums / count.clamp(min=1)).mean()
-    return sums.sum() / count.sum().clamp(min=1)
+    return sums.sum() / batch_count(count.sum())
