@@ -1,0 +1,98 @@
+"""MGNet's presets, and its settings for data that nobody tuned it for."""
+
+from typing import Any
+
+from taltool.data.facts import DataFacts
+from taltool.models._recipe import AUGMENTATION, batch_size, network_width, samples_per_epoch, training_recipe, windows
+from taltool.models.contract import Settings
+
+_TRAINING: dict[str, Any] = {
+    "epochs": 10,
+    "batch_size": 16,
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "weight_decay": 1e-4,
+    "schedule": "step",
+    "step_epochs": 8,
+    "step_factor": 0.1,
+    "select": "last",
+}
+# TSN of CUHK, RGB and flow of 200 channels each, 16 frames apart.
+_ACTIVITYNET: dict[str, dict[str, Any]] = {
+    "sampling": {"resize": "rescale", "length": 100},
+    "training": _TRAINING,
+    "prediction": {"min_score": 0.0, "top_k": 0},
+    "nms": {"method": "soft-gaussian", "tiou": 0.8, "sigma": 0.75, "top_k": 100, "agnostic": True},
+}
+# What the authors' code does where the text says something else or nothing.
+_CODE: dict[str, Any] = {
+    "fmg_attention": "cosine",
+    "fmg_norm": "pre",
+    "fmg_activation": "gelu",
+    "mgt_layers": 3,
+    "mgt_norm": "pre",
+    "mgt_mixing": "conv",
+    "mgt_places": "learned",
+    "key_norm": True,
+    "center_cosine": True,
+    "drop_path": 0.1,
+    "supervision": "every_head",
+    "action_weight": 2.0,
+}
+PRESETS: dict[str, Settings] = {
+    "paper": _ACTIVITYNET,
+    "activitynet13": _ACTIVITYNET,
+    # Its weight decay differs by layer (0 to 2e-3); here it is the transformers' for all.
+    "code": {
+        **_ACTIVITYNET,
+        "model": _CODE,
+        "training": {**_TRAINING, "epochs": 12, "batch_size": 20},
+        "nms": {**_ACTIVITYNET["nms"], "method": "soft-width", "tiou": 0.65, "tiou_wide": 0.9},
+    },
+    # TSN, RGB and flow, 5 frames apart. The windows' candidates are those of the authors' test script.
+    "thumos14": {
+        "model": {"candidates": "peaks", "least_snippets": 5, "most_snippets": 64},
+        "sampling": {
+            "resize": "window",
+            "length": 128,
+            "train_stride": 64,
+            "test_stride": 64,
+            "min_ioa": 0.9,
+            "require_whole": False,
+        },
+        "training": _TRAINING,
+        "prediction": {"min_score": 0.0, "top_k": 0},
+        "nms": {**_ACTIVITYNET["nms"], "tiou": 0.65, "top_k": 2300},
+    },
+}
+# Windows hold this many long instances (of the longest twentieth), but no more snippets than MOST.
+INSTANCES_PER_WINDOW = 2
+MOST = 256
+
+
+def fitted(facts: DataFacts) -> Settings:
+    """Settings for `facts`, as differences from the defaults."""
+    sampling = _sampling(facts)
+    length, samples, width = sampling["length"], samples_per_epoch(facts, sampling), network_width(facts)
+    return {
+        "model": {
+            "streams": 1,
+            "width": width,
+            "feature_width": width // 2,
+            "proposal_width": width,
+            "head_width": 128,
+        },
+        "sampling": {**sampling, "normalize": "channel", **AUGMENTATION},
+        "training": training_recipe(samples, batch_size(samples, length)),
+        "prediction": {"min_score": 0.0, "top_k": 2000},
+        "nms": {"method": "soft-gaussian", "sigma": 0.75, "tiou": 0.65, "top_k": 200, "agnostic": True},
+    }
+
+
+def _sampling(facts: DataFacts) -> dict[str, Any]:
+    """Windows of about two long instances, overlapping by three fourths; short videos whole."""
+    wanted = 16 * max(2, round(INSTANCES_PER_WINDOW * facts.instance_length(0.95) / 16))
+    length = min(wanted, MOST, max(facts.video_lengths[-1], 1))
+    quarter = max(1, length // 4)
+    own = {"min_ioa": 0.5, "require_whole": False, "train_stride": quarter, "test_stride": quarter, "jitter": quarter}
+    return {**windows(length), **own}

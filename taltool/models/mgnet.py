@@ -1,0 +1,213 @@
+"""MGNet: mask-guided network for temporal action proposals (Yang, Wang, Mei, Liu, Applied Intelligence 2022).
+
+Proposals without classes. A foreground mask generator (FMG) says where action, starts and ends are; mask-guided
+transformers (MGT) let every snippet attend only to that foreground; what they find is joined with temporal convolutions
+and goes to dense heads, which say for each pair of a first and a last snippet how complete the proposal between them
+is and how sure its boundaries are. RGB and flow, the two halves of the channels, have branches of their own.
+
+Defaults are the paper's text; preset `code` has what the authors' code does where it differs (`_mgnet_fit.py`). Parts:
+`_mgnet_network.py`, masks in `_mgnet_masks.py`, dense heads in `_mgnet_heads.py`, `_mgnet_loss.py`,
+`_mgnet_decode.py`; names of the authors' tensors in `_mgnet_names.py`.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from taltool.data.facts import DataFacts
+from taltool.errors import UsageError
+from taltool.models import MODELS
+from taltool.models._mgnet_decode import decoded
+from taltool.models._mgnet_fit import PRESETS, fitted
+from taltool.models._mgnet_heads import BoundaryHead, CompletenessHead
+from taltool.models._mgnet_loss import detection_terms, mean_logits
+from taltool.models._mgnet_masks import MaskForm, binarised, mask_map
+from taltool.models._mgnet_network import ForegroundEncoder, FusedFeatures, FusedStream, MixKind, SumHeads
+from taltool.models.contract import Candidates, Model, Outputs, Settings, Targets
+from taltool.nn.assignment import padded_targets
+from taltool.nn.conv import SameConv1d
+from taltool.nn.guided_attention import NormOrder
+from taltool.nn.proposal_sampling import ProposalGrid, extended
+
+Fusion = Literal["parallel_sum", "parallel_concat", "mgt_then_conv", "conv_then_mgt", "mgt_only", "conv_only"]
+
+
+@dataclass(frozen=True)
+class MGNetConfig:
+    """The switches of MGNet; defaults are the paper's, or its code's where the paper is silent (marked with *)."""
+
+    streams: Literal[1, 2] = 2  # RGB and flow, each half of the channels, or one branch for all of them (C3D, Table 1).
+    width: int = 512  # Of the transformers*.
+    feature_width: int = 128  # Of the fused features that proposals are sampled from*.
+    proposal_width: int = 512  # Behind the convolution over a proposal's points*.
+    head_width: int = 256  # Hidden layers of the dense heads*.
+    fmg_heads: int = 8
+    # Eq. 4 is a standard transformer; the code has cosine, pre and gelu.
+    fmg_attention: Literal["dot", "cosine"] = "dot"
+    fmg_norm: Literal["post", "pre"] = "post"
+    fmg_activation: Literal["relu", "gelu"] = "relu"
+    alpha_action: float = 0.4  # alpha_m of Eq. 6 (Table 6).
+    alpha_boundary: float = 0.5  # Table 6.
+    mask_map: MaskForm = "all_fores"  # Table 4, of the action mask; boundary masks are always all_fores.
+    dilation: Literal[1, 3, 5, 7, 9] = 3  # Table 7.
+    mgt_layers: int = 1  # Table 8; the code has 3.
+    mgt_heads: int = 4  # *
+    mgt_norm: NormOrder = "none"  # Eq. 12 and 13 have none, the code pre.
+    mgt_mixing: MixKind = "plain"  # Behind the attention: one layer (text), or convolutions with ReLU (code).
+    mgt_places: Literal["sin", "learned"] = "sin"
+    key_norm: bool = False  # LayerNorm on the keys of the boundary MGT (code).
+    center_cosine: bool = False  # The code's cosines are correlations.
+    logit_scale: float = 1.0  # Of the cosines.
+    masking: Literal["additive", "hadamard"] = "additive"  # Eq. 10 as meant, or as printed, made finite.
+    empty_row: Literal["uniform", "zero"] = "uniform"  # What a snippet finds that may attend to nothing.
+    fusion: Fusion = "parallel_sum"  # Of MGT and convolutions (Table 5).
+    dropout: float = 0.1  # In the MGT.
+    head_dropout: float = 0.3  # In the dense heads*.
+    drop_path: float = 0.0  # Of the last MGT layer, growing linearly; the code has 0.1.
+    boundary_half_width: Literal[1, 2] = 1  # d_t in snippets: the code's*, or the text's.
+    # Loss of the mean of the heads (text), or of each head, with further heads on every module (code).
+    supervision: Literal["mean", "every_head"] = "mean"
+    action_weight: float = 1.0  # Of the action terms; the code has 2.
+    # Of completeness: over cells drawn by tIoU as in DBG*, or the mean over T^2 (Eq. 21), which zeros dominate.
+    iou_loss: Literal["sampled", "mean"] = "sampled"
+    iou_weight: float = 10.0  # lambda_1 for completeness; 1 belongs to iou_loss = mean.
+    candidates: Literal["all", "peaks"] = "all"  # Every pair (text), or likely starts with likely ends (THUMOS14 code).
+    least_snippets: int = 1  # A proposal has at least so many snippets,
+    most_snippets: int = 0  # and at most so many; 0 = all. Scores are averaged over these.
+
+    def __post_init__(self) -> None:
+        whole = ("width", "feature_width", "proposal_width", "head_width", "fmg_heads", "mgt_heads", "mgt_layers")
+        if min(getattr(self, name) for name in (*whole, "least_snippets")) < 1 or self.most_snippets < 0:
+            raise UsageError(
+                f"mgnet: {', '.join(whole)} and least_snippets must be at least 1, most_snippets 0 or more"
+            )
+        if self.most_snippets and self.most_snippets < self.least_snippets:
+            raise UsageError(f"mgnet: no length is between {self.least_snippets} and {self.most_snippets} snippets")
+        for heads in (self.fmg_heads, self.mgt_heads):
+            if self.width % heads:
+                raise UsageError(
+                    f"mgnet: width={self.width} must be a multiple of fmg_heads and mgt_heads, not {heads}"
+                )
+        if not all(0 < alpha <= 1 for alpha in (self.alpha_action, self.alpha_boundary)):
+            raise UsageError("mgnet: alpha_action and alpha_boundary must lie in (0, 1]")
+        if not all(0 <= rate < 1 for rate in (self.dropout, self.head_dropout, self.drop_path)):
+            raise UsageError("mgnet: dropout, head_dropout and drop_path must lie in [0, 1)")
+        if min(self.action_weight, self.iou_weight) < 0:
+            raise UsageError("mgnet: action_weight and iou_weight must not be negative")
+
+
+@MODELS.register("mgnet")
+class MGNet(Model):
+    """See the module.
+
+    Outputs for S streams, H = S + 1 heads (1 for one stream) and N = T (T + 1) / 2 cells in rows of equal start:
+    mask_logits (B, H, 3, T) of action, start, end; action_logits (B, H, T); completeness_logits, start_logits and
+    end_logits (B, N); valid (B, T) float. With supervision = every_head also boundary_logits (B, H, 2, T),
+    guided_action_logits (B, S, 1, T), guided_boundary_logits (B, S, 2, T) and encoder_logits (B, S, 1, T).
+    """
+
+    Config = MGNetConfig
+    presets: ClassVar[dict[str, Settings]] = PRESETS
+    is_class_agnostic = True
+    config: MGNetConfig
+
+    def __init__(self, config: MGNetConfig, channels: int, num_classes: int, length: int) -> None:
+        super().__init__(config, channels, num_classes, length)
+        streams, width = config.streams, config.feature_width
+        if channels % streams:
+            raise UsageError(f"mgnet: {channels} channels are not two streams of one width; set model.streams=1")
+        inputs, guided = channels // streams, config.fusion != "conv_only"
+        every = config.supervision == "every_head"
+        self.encoders = nn.ModuleList(ForegroundEncoder(config, inputs, length) for _ in range(streams * guided))
+        self.mask_heads = SumHeads(width, 3, streams) if guided else None
+        self.fused = nn.ModuleList(FusedStream(config, inputs, length) for _ in range(streams))
+        self.action_heads = SumHeads(width, 1, streams)
+        self.boundary_heads = SumHeads(width, 2, streams) if every else None
+        self.guided_action, self.guided_boundary = (
+            nn.ModuleList(SameConv1d(width, outputs, 1) for _ in range(streams * (every and guided)))
+            for outputs in (1, 2)
+        )
+        self.completeness = CompletenessHead(config.head_width, config.head_dropout)
+        self.boundary = BoundaryHead(width, config.proposal_width, config.head_width, config.head_dropout)
+        self._grid: ProposalGrid | None = None
+
+    def forward(self, features: Tensor, mask: Tensor) -> Outputs:
+        """See the class and `Model.forward`; raises UsageError for more snippets than the network has places."""
+        if features.shape[-1] > self.length:
+            raise UsageError(
+                f"mgnet: it was made for {self.length} snippets, the sample has {features.shape[-1]}; "
+                "train and predict with sampling.resize rescale or window"
+            )
+        streams = (features * mask[:, None]).chunk(self.config.streams, dim=1)
+        outputs, allowed = self._foreground(streams, mask)
+        fused = [branch(each, allowed, mask) for branch, each in zip(self.fused, streams, strict=True)]
+        outputs["action_logits"] = self.action_heads([each.action for each in fused]).squeeze(2).float()
+        outputs |= self._proposals(outputs["action_logits"], [each.boundary for each in fused], mask)
+        return outputs | self._supervised(fused) | {"valid": mask.float()}
+
+    def _foreground(self, streams: tuple[Tensor, ...], mask: Tensor) -> tuple[Outputs, list[Tensor]]:
+        """FMG's outputs, and the mask maps (B, T or 1, T) of action, start and end, which pass no gradient."""
+        if self.mask_heads is None:
+            return {}, []
+        found = [encoder(each, mask) for encoder, each in zip(self.encoders, streams, strict=True)]
+        logits = self.mask_heads([each.features for each in found]).float()
+        outputs = {"mask_logits": logits}
+        sides = [each.auxiliary[:, None] for each in found if each.auxiliary is not None]
+        if sides:
+            outputs["encoder_logits"] = torch.stack(sides, dim=1).float()
+        return outputs, self.mask_maps(mean_logits(logits.detach()).sigmoid(), mask)
+
+    def mask_maps(self, probabilities: Tensor, mask: Tensor) -> list[Tensor]:
+        """The mask maps (B, T or 1, T) of action, start and end from their probabilities (B, 3, T) (Eq. 6 and 7)."""
+        config = self.config
+        alphas = (config.alpha_action, config.alpha_boundary, config.alpha_boundary)
+        forms: tuple[MaskForm, ...] = (config.mask_map, "all_fores", "all_fores")
+        return [
+            mask_map(binarised(own, alpha, mask), form, config.dilation)
+            for own, alpha, form in zip(probabilities.unbind(1), alphas, forms, strict=True)
+        ]
+
+    def _proposals(self, action_logits: Tensor, boundaries: list[Tensor], mask: Tensor) -> Outputs:
+        grid = self.grid(mask.shape[1], mask.device)
+        action = mean_logits(action_logits).sigmoid()[:, None]
+        boundary = sum(boundaries[1:], start=boundaries[0])
+        start, end = self.boundary(extended(boundary, mask), grid)
+        completeness = self.completeness(extended(action, mask).squeeze(1), grid)
+        return {
+            "completeness_logits": completeness.float(),
+            "start_logits": start.float(),
+            "end_logits": end.float(),
+        }
+
+    def grid(self, length: int, device: torch.device) -> ProposalGrid:
+        """The cells over `length` snippets; the last one made is kept."""
+        if self._grid is None or self._grid.length != length or self._grid.first.device != device:
+            self._grid = ProposalGrid.of(length, device)
+        return self._grid
+
+    def _supervised(self, fused: list[FusedFeatures]) -> Outputs:
+        """The logits of the code's further heads, where they are there."""
+        outputs = {}
+        if self.boundary_heads is not None:
+            outputs["boundary_logits"] = self.boundary_heads([each.boundary for each in fused]).float()
+        for name, heads in (("guided_action", self.guided_action), ("guided_boundary", self.guided_boundary)):
+            if len(heads):
+                said = [head(getattr(each, name)) for head, each in zip(heads, fused, strict=True)]
+                outputs[f"{name}_logits"] = torch.stack(said, dim=1).float()
+        return outputs
+
+    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+        """The terms of Eq. 23, weighted."""
+        padded = padded_targets(targets.segments, targets.labels, outputs["valid"].device)
+        return detection_terms(self.config, outputs, padded)
+
+    def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
+        """See `Model.decode`: every proposal of the map that the configuration admits (section 3.7)."""
+        return decoded(self.config, outputs, mask)
+
+    @classmethod
+    def fit(cls, facts: DataFacts) -> Settings:
+        """See `Model.fit` and `_mgnet_fit.py`."""
+        return fitted(facts)
