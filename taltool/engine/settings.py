@@ -44,7 +44,9 @@ class TrainingSettings:
     """The optimisation. `learning_rate` is that of one update over `batch_size` samples."""
 
     epochs: int = 16
-    batch_size: int = 1
+    batch_size: int = 1  # Samples of one update, over all processes and parts.
+    # Parts in which a batch passes through the network, one after the other: less memory, the same update.
+    accumulation: int = 1
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     learning_rate: float = 1e-5
     weight_decay: float = 1e-3
@@ -57,8 +59,8 @@ class TrainingSettings:
     step_factor: float = 0.1
     clip_norm: float = 1.0  # Gradient norm, 0 = off.
     ema_decay: float = 0.0  # Exponential moving average of the weights, 0 = off.
-    # bfloat16: matrix products in bfloat16 (autocast), weights and losses in float32.
-    precision: Literal["float32", "bfloat16"] = "float32"
+    # bfloat16, float16: matrix products in that (autocast), weights and losses in float32; float16 scales its losses.
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
     # Which epoch becomes the checkpoint: lowest validation loss, highest validation mAP, or the last one.
     select: Literal["loss", "map", "last"] = "loss"
     # Share of the training videos held out for the selection when no validation subset is named; `last` holds out none.
@@ -68,8 +70,8 @@ class TrainingSettings:
     select_tious: tuple[float, ...] = (0.3, 0.4, 0.5, 0.6, 0.7)
 
     def __post_init__(self) -> None:
-        whole = (self.epochs, self.batch_size, self.step_epochs, self.validate_every)
-        _demand(min(whole) >= 1, "epochs, batch_size, step_epochs and validate_every must be at least 1")
+        whole = (self.epochs, self.batch_size, self.accumulation, self.step_epochs, self.validate_every)
+        _demand(min(whole) >= 1, "epochs, batch_size, accumulation, step_epochs, validate_every must be at least 1")
         _demand(self.learning_rate > 0, "learning_rate must be positive")
         _demand(min(self.weight_decay, self.clip_norm, self.warmup_epochs) >= 0, "negative decay, norm or warm-up")
         _demand(0 <= self.ema_decay < 1, "ema_decay must lie in [0, 1)")
