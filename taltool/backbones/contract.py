@@ -108,11 +108,19 @@ class Backbone(ABC):
         """
         raise UsageError(f"--weights {source}: this backbone has no weights")
 
-    def prepare(self, computing: Computing) -> None:
+    def prepare(self, computing: Computing) -> None:  # noqa: B027 (nothing to do is the usual case without torch)
         """Get ready to encode in this way; called once, after `load`."""
+
+    def check(self, windows: Windows) -> None:  # noqa: B027 (most take any window)
+        """Raise UsageError where it cannot take snippets of this length."""
+
+    def seen(self, picture: Picture) -> Picture:
+        """What of a picture (H, W[, 3 or 2]) it looks at; done once for pictures that several snippets share."""
+        return picture
 
     def encode(self, pictures: Iterable[Picture], windows: Windows) -> Iterator[Features]:
         """Yield features (n, C) of the next n snippets of a video, until its end."""
+        self.check(windows)
         snippets = windows.cut(pictures)
         while batch := list(islice(snippets, self.batch)):
             yield self.encode_snippets(np.stack(batch))

@@ -1,0 +1,199 @@
+"""What the backbones that are torch networks share: cropping, normalisation, checkpoints, how they are computed."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from taltool.backbones.contract import Backbone, Computing, Features, Stream
+from taltool.errors import DataError, UsageError
+from taltool.nn.fold_norm import fold_norms
+from taltool.video.frames import FrameFormat, Picture
+from taltool.video.windows import Windows
+
+_TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+# Names that an error lists of each kind.
+_LISTED = 5
+# Networks halve their input five times.
+_LEAST = 32
+_COUNTERS = "num_batches_tracked"
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """What a checkpoint expects of pixels: (value - mean) / deviation per channel, in the order B, G, R if reversed.
+
+    mean and deviation are in the order in which the network sees the channels.
+    """
+
+    mean: Sequence[float]
+    deviation: Sequence[float]
+    reverse: bool = False
+
+
+# Values from -1 to 1.
+SYMMETRIC = Normalisation((127.5,), (127.5,))
+# The statistics of ImageNet in RGB.
+IMAGENET = Normalisation((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """short_side: pixels to which pictures are scaled; crop: side of the middle square that is seen; output: what
+    stands before the classifier, or the scores of its `classes` before any softmax."""
+
+    short_side: int = 256
+    crop: int = 224
+    output: Literal["features", "logits"] = "features"
+    classes: int = 400
+
+    def __post_init__(self) -> None:
+        if not _LEAST <= self.crop <= self.short_side:
+            raise UsageError(f"crop = {self.crop}: must be {_LEAST} to short_side = {self.short_side} (pixels)")
+        if self.classes < 1:
+            raise UsageError(f"classes = {self.classes}: must be at least 1")
+
+
+class NetworkBackbone(Backbone):
+    """A backbone whose `build` gives a network from pixels (B, C, T, H, W) to features (B, F).
+
+    The names of the network's tensors are those of its checkpoint, after `renamed`. A Config that is not a
+    NetworkConfig has at least the field `crop`; such a backbone says `streams` and `frame_format` itself.
+    """
+
+    Config: ClassVar[type] = NetworkConfig
+    needs_weights = True
+    # Features before the classifier, and the beginning of the names of the classifier's tensors.
+    width: ClassVar[int]
+    classifier: ClassVar[str]
+    normalisation: ClassVar[Mapping[Stream, Normalisation]]
+
+    def __init__(self, config: Any, stream: Stream = "rgb") -> None:
+        super().__init__(config, stream)
+        self.network = self.build().eval().requires_grad_(False)
+        self._computing = Computing()
+        normal = self.normalisation[stream]
+        self._scale = 1 / torch.tensor(normal.deviation).view(1, -1, 1, 1, 1)
+        self._shift = -torch.tensor(normal.mean).view(1, -1, 1, 1, 1) * self._scale
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """A new network for this stream; its modules are registered in the order in which they run."""
+
+    @property
+    def frame_format(self) -> FrameFormat:
+        """Colours, or luminance for the flow, scaled to the configured short side."""
+        return FrameFormat("rgb" if self.stream == "rgb" else "gray", self.config.short_side)
+
+    @property
+    def streams(self) -> dict[str, tuple[int, int]]:
+        """One stream, of features or logits."""
+        return {self.stream: (0, self.classes or self.width)}
+
+    @property
+    def classes(self) -> int | None:
+        """Outputs of the classifier; None where features are asked for."""
+        return self.config.classes if self.config.output == "logits" else None
+
+    @property
+    def colours(self) -> int:
+        """Channels of a picture of this stream."""
+        return 3 if self.stream == "rgb" else 2
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Beginnings of the names of tensors that no feature depends on."""
+        return () if self.classes else (self.classifier,)
+
+    def renamed(self, name: str) -> str:
+        """The network's own name of a tensor that a checkpoint calls `name`."""
+        return name.removeprefix("module.")
+
+    def reshaped(self, tensor: Tensor) -> Tensor:
+        """A checkpoint's tensor in the shape that the network has it in."""
+        return tensor
+
+    def load(self, tensors: Mapping[str, Tensor], source: str) -> None:
+        """Take over a checkpoint's tensors; see the contract. Counters of batches may be absent."""
+        found = {self.renamed(name): self.reshaped(tensor) for name, tensor in tensors.items()}
+        found = {name: tensor for name, tensor in found.items() if not name.startswith(self.unused)}
+        wanted = self.network.state_dict()
+        problems = _misfits(found, wanted)
+        if problems:
+            raise DataError(f"{source}: not a checkpoint of this network: {'; '.join(problems)}")
+        self.network.load_state_dict({name: found.get(name, own) for name, own in wanted.items()})
+
+    def prepare(self, computing: Computing) -> None:
+        """Fold batch norms, move the network to its device and number type, lay memory out channels last."""
+        self._computing = computing
+        network = fold_norms(self.network).to(computing.device, _TYPES[computing.precision])
+        for module in network.modules():
+            if isinstance(module, nn.Conv3d):
+                module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self._scale, self._shift = self._scale.to(computing.device), self._shift.to(computing.device)
+        if computing.compile:
+            network.compile()
+
+    def seen(self, picture: Picture) -> Picture:
+        """The middle square."""
+        return self._cropped(picture)
+
+    def encode(self, pictures: Iterable[Picture], windows: Windows) -> Iterator[Features]:
+        """Yield features (n, C) of the next n snippets; pictures are cropped once."""
+        self.check(windows)
+        return super().encode((self._cropped(picture) for picture in pictures), windows)
+
+    def encode_snippets(self, snippets: NDArray[np.uint8]) -> Features:
+        """Features (B, C) of B snippets (B, T, H, W, 3 or 2), whose height and width are at least the crop."""
+        pixels = torch.from_numpy(self._cropped(snippets)).to(self._computing.device)
+        # (B, T, H, W, C) as it lies in memory is (B, C, T, H, W) laid out channels last.
+        volume = pixels.movedim(-1, 1).float()
+        with torch.inference_mode():
+            features = self._computed(self.normalised(volume).to(_TYPES[self._computing.precision]))
+        return features.float().cpu().numpy()
+
+    def normalised(self, volume: Tensor) -> Tensor:
+        """Pixels (B, C, T, H, W) from 0 to 255 as the checkpoint expects them."""
+        if self.normalisation[self.stream].reverse:
+            volume = volume.flip(1)
+        return torch.addcmul(self._shift, volume, self._scale)
+
+    def _computed(self, volume: Tensor) -> Tensor:
+        try:
+            features: Tensor = self.network(volume)
+        except RuntimeError as error:
+            if not self._computing.compile:
+                raise
+            reason = str(error).strip().splitlines()[0]
+            raise UsageError(f"--compile: torch cannot compile the network here ({reason}); leave it out") from error
+        return features
+
+    def _cropped(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The middle square of pictures (..., H, W, C)."""
+        height, width = picture.shape[-3:-1]
+        side: int = self.config.crop
+        top, left = (height - side) // 2, (width - side) // 2
+        return np.ascontiguousarray(picture[..., top : top + side, left : left + side, :])
+
+
+def _misfits(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
+    """What is missing, unexpected and of another shape, each in words with the first few names."""
+    missing = [name for name in wanted if name not in found and not name.endswith(_COUNTERS)]
+    unexpected = [name for name in found if name not in wanted and not name.endswith(_COUNTERS)]
+    reshaped = [
+        f"{name} {tuple(found[name].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if name in found and found[name].shape != tensor.shape
+    ]
+    kinds = {"missing": missing, "unexpected": unexpected, "of another shape": reshaped}
+    return [f"{len(names)} tensors {kind} ({_listed(names)})" for kind, names in kinds.items() if names]
+
+
+def _listed(names: list[str]) -> str:
+    more = f", and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more

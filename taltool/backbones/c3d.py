@@ -1,0 +1,122 @@
+"""C3D: Tran and others, "Learning Spatiotemporal Features with 3D Convolutional Networks", ICCV 2015, RGB.
+
+The checkpoint is the one trained on Sports-1M, in either of two conversions of the authors' Caffe file, told apart by
+their names: MMAction2's c3d_sports1m_pretrain (`conv1a.conv.weight`, without the classifier), which `--weights auto`
+fetches, and c3d.pickle of github.com/DavideA/c3d-pytorch (`conv1.weight` ... `fc8.weight`), with it.
+
+It saw 16 frames in the order B, G, R, squeezed to 128 x 171 pixels, of which 112 x 112 are seen, less the mean of the
+training videos; here the mean of each channel (90, 98, 102) stands for the authors' mean clip.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from taltool.backbones import BACKBONES
+from taltool.backbones._network import NetworkBackbone, Normalisation
+from taltool.backbones.contract import Published
+from taltool.errors import UsageError
+from taltool.nn.conv3d import Conv3d
+from taltool.video.frames import FrameFormat
+from taltool.video.windows import Windows
+
+_ADDRESS = "https://download.openmmlab.com/mmaction/recognition/c3d"
+_LAYERS = ("fc6", "fc7", "logits")
+_FRAMES, _CROP = 16, 112
+# Convolutions before each pooling, with their channels.
+_CONVOLUTIONS = (
+    (("conv1", 64),),
+    (("conv2", 128),),
+    (("conv3a", 256), ("conv3b", 256)),
+    (("conv4a", 512), ("conv4b", 512)),
+    (("conv5a", 512), ("conv5b", 512)),
+)
+
+
+@dataclass(frozen=True)
+class C3DConfig:
+    """height, width: pixels to which pictures are squeezed; output: a layer after its ReLU, or the scores of the
+    classifier's `classes` before any softmax."""
+
+    height: int = 128
+    width: int = 171
+    output: Literal["fc6", "fc7", "logits"] = "fc6"
+    classes: int = 487
+    crop: Literal[112] = 112
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < _CROP:
+            raise UsageError(f"height = {self.height}, width = {self.width}: c3d sees {_CROP} x {_CROP} px of them")
+
+
+@BACKBONES.register("c3d")
+class C3D(NetworkBackbone):
+    """C3D; see the module."""
+
+    Config = C3DConfig
+    window, stride = _FRAMES, 8
+    published: ClassVar = {
+        "rgb": Published(f"{_ADDRESS}/c3d_sports1m_pretrain_20201016-dcc47ddc.pth", "sha256:dcc47ddc")
+    }
+    normalisation: ClassVar = {"rgb": Normalisation((90.0, 98.0, 102.0), (1.0,), reverse=True)}
+
+    @property
+    def frame_format(self) -> FrameFormat:
+        """Colours, squeezed to one size."""
+        return FrameFormat("rgb", exact=(self.config.height, self.config.width))
+
+    @property
+    def streams(self) -> dict[str, tuple[int, int]]:
+        """One stream: 4,096 features, or the logits."""
+        return {"rgb": (0, self.config.classes if self.config.output == "logits" else 4096)}
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """The layers after the one that is asked for."""
+        return ("fc7.", "fc8.")[_LAYERS.index(self.config.output) :]
+
+    def build(self) -> nn.Module:
+        """The network up to the layer that is asked for."""
+        return C3DNetwork(self.config.output, self.config.classes)
+
+    def renamed(self, name: str) -> str:
+        """MMAction's names in the older way."""
+        return re.sub(r"^conv([12])a\.", r"conv\1.", name.removeprefix("backbone.").replace(".conv.", "."))
+
+    def check(self, windows: Windows) -> None:
+        """Windows of 16 frames: its linear layers have that size."""
+        if windows.window != _FRAMES:
+            raise UsageError(f"--window {windows.window}: c3d takes {_FRAMES} frames")
+
+
+class C3DNetwork(nn.Module):
+    """The network up to the layer `output`."""
+
+    def __init__(self, output: str, classes: int) -> None:
+        super().__init__()
+        channels = 3
+        for stage, convolutions in enumerate(_CONVOLUTIONS, 1):
+            for name, width in convolutions:
+                self.add_module(name, Conv3d(channels, width, 3, padding=1))
+                self.add_module(f"{name}_relu", nn.ReLU(inplace=True))
+                channels = width
+            frames = 1 if stage == 1 else 2
+            padding = (0, 1, 1) if stage == len(_CONVOLUTIONS) else 0
+            self.add_module(f"pool{stage}", nn.MaxPool3d((frames, 2, 2), padding=padding))
+        self.fc6 = nn.Linear(8192, 4096)
+        self.fc7 = nn.Linear(4096, 4096) if output != "fc6" else None
+        self.fc8 = nn.Linear(4096, classes) if output == "logits" else None
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """Features (B, 4096) or logits (B, classes) of pixels (B, 3, 16, 112, 112)."""
+        for name, module in self.named_children():
+            if not name.startswith("fc"):
+                volume = module(volume)
+        # The linear layer was trained on the order (C, T, H, W), whatever the layout in memory.
+        features = torch.relu(self.fc6(volume.contiguous().flatten(1)))
+        if self.fc7 is not None:
+            features = torch.relu(self.fc7(features))
+        return features if self.fc8 is None else self.fc8(features)

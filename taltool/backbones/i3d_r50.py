@@ -1,0 +1,82 @@
+"""I3D on ResNet-50: the network that DaoTAD uses (Wang and others, "RGB Stream Is Enough for Temporal Action
+Detection", 2021), whose recipe TSA-TAL follows. One stream of 2,048 features, RGB.
+
+Two families of Kinetics checkpoints are in use, which differ in names, first pooling and normalisation; set
+`checkpoint` for the second:
+
+- `mmaction`: i3d_r50_video_32x2x1_100e_kinetics400_rgb of MMAction2, and others of its ResNet3d with depth 50 and the
+  blocks inflated in turn (tensors `backbone.conv1.conv.weight`, `backbone.layer1.0.conv1.bn.weight` ...).
+- `caffe2`: i3d_baseline_32x2_IN_pretrain_400k of facebookresearch/video-nonlocal-net as converted by
+  github.com/Tushar-N/pytorch-resnet3d (tensors `conv1.weight`, `layer1.0.bn1.weight` ...), without non-local blocks.
+
+Both saw 32 frames, every second one of about 30 a second.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import nn
+
+from taltool.backbones import BACKBONES
+from taltool.backbones._network import IMAGENET, NetworkBackbone, NetworkConfig, Normalisation
+from taltool.backbones._resnet import ResNet50, Stem
+from taltool.backbones.contract import Published, Stream
+from taltool.errors import UsageError
+from taltool.video.windows import Windows
+
+# Which blocks see three frames: layer by layer.
+_INFLATED = ((1, 1, 1), (1, 0, 1, 0), (1, 0, 1, 0, 1, 0), (0, 1, 0))
+_ADDRESS = "https://download.openmmlab.com/mmaction/recognition/i3d/i3d_r50_video_32x2x1_100e_kinetics400_rgb"
+# Frames that become one step in time.
+_STEP = 8
+
+
+@dataclass(frozen=True)
+class I3DR50Config(NetworkConfig):
+    """See NetworkConfig; checkpoint names the family of the weights."""
+
+    checkpoint: Literal["mmaction", "caffe2"] = "mmaction"
+
+
+@BACKBONES.register("i3d-r50")
+class I3DR50(NetworkBackbone):
+    """I3D on ResNet-50; see the module."""
+
+    Config = I3DR50Config
+    window, stride, fps = 32, 8, 15.0
+    published: ClassVar = {
+        "rgb": Published(
+            f"{_ADDRESS}/i3d_r50_video_32x2x1_100e_kinetics400_rgb_20200826-e31c6f52.pth", "sha256:e31c6f52"
+        )
+    }
+    width, classifier = 2048, "classifier."
+
+    @property
+    def normalisation(self) -> dict[Stream, Normalisation]:  # type: ignore[override]
+        """As the family of checkpoints was trained."""
+        grey = Normalisation((114.75,), (57.375,))
+        return {"rgb": IMAGENET if self.config.checkpoint == "mmaction" else grey}
+
+    def build(self) -> nn.Module:
+        """The network with the first pooling of the family."""
+        if self.config.checkpoint == "mmaction":
+            pool = nn.MaxPool3d((1, 3, 3), (2, 2, 2), (0, 1, 1))
+        else:
+            pool = nn.MaxPool3d((2, 3, 3), (2, 2, 2))
+        return ResNet50(Stem(self.colours, 5, 2, pool), _INFLATED, pool2=True, classes=self.classes)
+
+    def renamed(self, name: str) -> str:
+        """MMAction's names without what its recognisers put before them; those of caffe2 made like them."""
+        if self.config.checkpoint == "mmaction":
+            return name.removeprefix("backbone.").replace("cls_head.fc_cls.", "classifier.")
+        name = re.sub(r"\bconv(\d)\.(?=weight)", r"conv\1.conv.", name)
+        name = re.sub(r"\bbn(\d)\.", r"conv\1.bn.", name)
+        return re.sub(
+            r"^fc\.", "classifier.", name.replace("sample.0.", "sample.conv.").replace("sample.1.", "sample.bn.")
+        )
+
+    def check(self, windows: Windows) -> None:
+        """Any window of at least 8 frames."""
+        if windows.window < _STEP:
+            raise UsageError(f"--window {windows.window}: i3d-r50 needs at least {_STEP} frames")

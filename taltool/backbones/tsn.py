@@ -1,0 +1,96 @@
+"""Two-stream TSN on ResNet-50: Wang and others, "Temporal Segment Networks", ECCV 2016; 2,048 features a stream.
+
+A snippet is divided into `segments` equal parts; the RGB stream sees the middle frame of each, the flow stream five
+consecutive flow fields (x and y in turn, ten channels) about it, and features are averaged over the parts.
+
+The checkpoints are MMAction2's tsn_r50_320p_1x1x8 on Kinetics, RGB and flow (tensors `backbone.conv1.conv.weight`,
+`backbone.layer1.0.conv1.bn.weight` ... `cls_head.fc_cls.weight`), and any other of its TSN with ResNet-50. They saw a
+short side of 256 pixels (kept at 320 when stored), of which 224 x 224 are seen. `output = "logits"` gives the scores of
+the classes, which many published features of ActivityNet are.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from taltool.backbones import BACKBONES
+from taltool.backbones._network import IMAGENET, NetworkBackbone, NetworkConfig, Normalisation
+from taltool.backbones._resnet import ResNet50, Stem
+from taltool.backbones.contract import Published
+from taltool.errors import UsageError
+from taltool.video.windows import Windows
+
+_ADDRESS = "https://download.openmmlab.com/mmaction/recognition/tsn"
+_RGB, _FLOW = "tsn_r50_320p_1x1x8_100e_kinetics400_rgb", "tsn_r50_320p_1x1x8_110e_kinetics400_flow"
+# Flow fields that are seen together.
+_STACKED = 5
+
+
+@dataclass(frozen=True)
+class TSNConfig(NetworkConfig):
+    """See NetworkConfig; segments: parts of a snippet whose features are averaged."""
+
+    segments: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.segments < 1:
+            raise UsageError(f"segments = {self.segments}: must be at least 1")
+
+
+@BACKBONES.register("tsn")
+class TSN(NetworkBackbone):
+    """TSN over one stream; see the module."""
+
+    Config = TSNConfig
+    window, stride = 5, 5
+    inputs = ("rgb", "flow")
+    published: ClassVar = {
+        "rgb": Published(f"{_ADDRESS}/{_RGB}/{_RGB}_20200702-ef80e3d7.pth", "sha256:ef80e3d7"),
+        "flow": Published(f"{_ADDRESS}/{_FLOW}/{_FLOW}_20200705-1f39486b.pth", "sha256:1f39486b"),
+    }
+    width, classifier = 2048, "classifier."
+    normalisation: ClassVar = {"rgb": IMAGENET, "flow": Normalisation((128.0,), (128.0,))}
+
+    def build(self) -> nn.Module:
+        """ResNet-50 on pictures, or on stacked flow fields."""
+        return SegmentNetwork(self.colours, 1 if self.stream == "rgb" else _STACKED, self.config.segments, self.classes)
+
+    def renamed(self, name: str) -> str:
+        """MMAction's names without what its recognisers put before them."""
+        return name.removeprefix("backbone.").replace("cls_head.fc_cls.", "classifier.")
+
+    def reshaped(self, tensor: Tensor) -> Tensor:
+        """Kernels over pictures as kernels over one step in time."""
+        return tensor[:, :, None] if tensor.dim() == 4 else tensor
+
+    def check(self, windows: Windows) -> None:
+        """At least one frame, or five flow fields, a segment."""
+        least = max(self.config.segments, 1 if self.stream == "rgb" else _STACKED)
+        if windows.window < least:
+            raise UsageError(f"--window {windows.window}: tsn needs at least {least} frames")
+
+
+class SegmentNetwork(ResNet50):
+    """ResNet-50 on `stacked` frames in the middle of each segment, averaged over the segments."""
+
+    def __init__(self, colours: int, stacked: int, segments: int, classes: int | None) -> None:
+        pool = nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1))
+        super().__init__(Stem(colours * stacked, 1, 1, pool), classes=classes)
+        self.stacked, self.segments = stacked, segments
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """Features (B, 2048) or logits of pixels (B, C, T, H, W)."""
+        starts = segment_starts(volume.shape[2], self.segments, self.stacked)
+        stacks = torch.stack([volume[:, :, start : start + self.stacked] for start in starts], dim=1)
+        # (B, S, C, stacked, H, W): the channels of a field stay together, field after field.
+        pictures = stacks.transpose(2, 3).flatten(2, 3).flatten(0, 1)[:, :, None]
+        return super().forward(pictures).unflatten(0, (-1, self.segments)).mean(1)
+
+
+def segment_starts(length: int, segments: int, stacked: int) -> list[int]:
+    """The first of `stacked` frames about the middle of each of `segments` equal parts of `length` frames."""
+    middles = ((2 * part + 1) * length / (2 * segments) for part in range(segments))
+    return [min(max(int(middle - (stacked - 1) / 2), 0), length - stacked) for middle in middles]

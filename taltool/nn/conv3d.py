@@ -1,0 +1,96 @@
+"""Convolutions and pooling in three dimensions as fast as a CPU allows, with plain or TensorFlow's "same" padding.
+
+"Same" padding gives ceil(n / stride) outputs; an odd total of zeros has its extra one last.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Triple = tuple[int, int, int]
+
+
+def same_padding(size: int, width: int, stride: int) -> tuple[int, int]:
+    """The zeros before and after an axis of `size` positions, for windows of `width` at every `stride` positions."""
+    total = max((-(-size // stride) - 1) * stride + width - size, 0)
+    return total // 2, total - total // 2
+
+
+class Conv3d(nn.Conv3d):
+    """`torch.nn.Conv3d` that computes single clips on a CPU two to three times faster when no gradients are asked for.
+
+    torch leaves small float32 convolutions of one clip, and all of width 1 on one thread, to a routine that unfolds
+    the input and gives up the layout "channels last"; oneDNN, which it takes otherwise, is faster for all of them.
+    """
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """Convolve (B, C_in, T, H, W) to (B, C_out, T', H', W')."""
+        return self.convolve(volume, self.padding)  # type: ignore[arg-type]
+
+    def convolve(self, volume: Tensor, padding: Sequence[int]) -> Tensor:
+        """The convolution with these zeros on both sides of each axis."""
+        if self._can_use_onednn(volume):
+            result: Tensor = torch.mkldnn_convolution(
+                volume, self.weight, self.bias, padding, self.stride, self.dilation, self.groups
+            )
+            return result
+        return F.conv3d(volume, self.weight, self.bias, self.stride, list(padding), self.dilation, self.groups)
+
+    def _can_use_onednn(self, volume: Tensor) -> bool:
+        plain = volume.device.type == "cpu" and volume.dtype == torch.float32 and not torch.compiler.is_compiling()
+        return plain and torch.is_inference_mode_enabled() and torch.backends.mkldnn.is_available()
+
+
+class SameConv3d(Conv3d):
+    """The same with "same" padding."""
+
+    def __init__(self, in_channels: int, out_channels: int, width: Triple, stride: Triple = (1, 1, 1)) -> None:
+        super().__init__(in_channels, out_channels, width, stride, bias=False)
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """Convolve; padding that is equal on both sides is left to the convolution, which copies nothing."""
+        sides = [same_padding(*each) for each in zip(volume.shape[2:], self.kernel_size, self.stride, strict=True)]
+        if all(before == after for before, after in sides):
+            return self.convolve(volume, [before for before, _ in sides])
+        return self.convolve(F.pad(volume, [zeros for side in reversed(sides) for zeros in side]), (0, 0, 0))
+
+
+class SameMaxPool3d(nn.Module):
+    """The largest value of each window, with "same" padding, over values that are never negative.
+
+    There a zero of the padding never wins, so windows are cut off at the border instead.
+    """
+
+    def __init__(self, width: Triple, stride: Triple) -> None:
+        super().__init__()
+        self.width, self.stride = width, stride
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """Pool (B, C, T, H, W)."""
+        if volume.device.type == "cpu" and not torch.compiler.is_compiling():
+            for axis, width, stride in zip((2, 3, 4), self.width, self.stride, strict=True):
+                volume = pooled(volume, axis, width, stride)
+            return volume
+        sides = [same_padding(*each) for each in zip(volume.shape[2:], self.width, self.stride, strict=True)]
+        return F.max_pool3d(volume, self.width, self.stride, [before for before, _ in sides], ceil_mode=True)
+
+
+def pooled(volume: Tensor, axis: int, width: int, stride: int) -> Tensor:
+    """The largest value of each window along one axis, "same" padding; one axis after the other costs least.
+
+    Without gradients: the maxima are gathered in place.
+    """
+    if width == 1:
+        return volume.movedim(axis, 0)[::stride].movedim(0, axis)
+    rows = volume.movedim(axis, 0)
+    size = len(rows)
+    before, _ = same_padding(size, width, stride)
+    largest = rows[::stride].clone()
+    for offset in range(-before, width - before):
+        first = -(min(offset, 0) // stride)  # The first window whose position lies inside.
+        inside = rows[first * stride + offset :: stride][: len(largest) - first] if offset else rows[:0]
+        part = largest[first : first + len(inside)]
+        torch.maximum(part, inside, out=part)
+    return largest.movedim(0, axis)
