@@ -1,5 +1,6 @@
 """`taltool train`: fit a model to features and annotations."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -15,7 +16,7 @@ from taltool.cli.arguments import (
     WindowOption,
 )
 from taltool.errors import UsageError
-from taltool.reporting import Reporter
+from taltool.reporting import SILENT, Reporter
 
 _GIBIBYTE = 1 << 30
 
@@ -77,6 +78,16 @@ def train(
     cache: Annotated[
         float, typer.Option(metavar="GIB", min=0, help="Features up to this size are kept in memory.")
     ] = 2.0,
+    compile_: Annotated[
+        bool,
+        typer.Option("--compile", help="Compile the network (torch.compile): slow to start, each step faster."),
+    ] = False,
+    deterministic: Annotated[
+        bool,
+        typer.Option(
+            "--deterministic", help="Only operations that give the same bits each time, also on a GPU; slower there."
+        ),
+    ] = False,
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",
     fps: FpsOption = None,
@@ -92,13 +103,20 @@ def train(
     The epoch that becomes the checkpoint is chosen on videos held out of the training, never on test videos. Beside
     the checkpoint NAME.safetensors lie NAME.metrics.jsonl and, until the run ends, NAME.resume.pt.
 
+    Under torchrun the processes share each batch out, which stays as large as training.batch_size says: the same
+    command learns the same on one CPU and on eight GPUs.
+
     taltool train --model afsd feats.h5 gt.json
+
+    torchrun --nproc-per-node 8 -m taltool train --model afsd --device cuda feats.h5 gt.json
     """
     from taltool.data.annotations import read_ground_truth
     from taltool.data.features import ClockFacts, FeatureFile
     from taltool.engine.configuration import to_toml
     from taltool.engine.device import checked_device
+    from taltool.engine.device import deterministic as deterministic_mode
     from taltool.engine.experiment import Choice, Request, make_trainer, read_data, start
+    from taltool.engine.processes import joined
 
     request = Request(
         model,
@@ -109,11 +127,13 @@ def train(
         validation_subset,
         skip_missing,
         seed,
-        checked_device(device),
+        device,
         output,
         provenance,
         int(cache * _GIBIBYTE),
         save_every,
+        is_compiled=compile_,
+        is_deterministic=deterministic,
     )
     choice = Choice.of(request)
     if features is None or ground_truth is None:
@@ -121,12 +141,15 @@ def train(
             print(to_toml(choice.experiment(preset, None)), end="")
             return
         raise UsageError("name the feature file and the ground truth: taltool train --model NAME FEATURES GT")
-    truth = read_ground_truth(ground_truth, split)
-    durations = {video_id: video.duration for video_id, video in truth.videos.items()}
-    with FeatureFile(features, ClockFacts(fps, stride, window, offset), durations) as file:
-        data = read_data(request, file, truth, reporter)
-        experiment = choice.experiment(preset, data.facts)
-        if show_config:
-            print(to_toml(experiment), end="")
-            return
-        start(make_trainer(request, choice, data, experiment, reporter), resume, reporter)
+    with joined(device) as (processes, own_device), deterministic_mode(deterministic):
+        request = replace(request, device=checked_device(own_device), processes=processes)
+        reporter = reporter if processes.is_first else SILENT
+        truth = read_ground_truth(ground_truth, split)
+        durations = {video_id: video.duration for video_id, video in truth.videos.items()}
+        with FeatureFile(features, ClockFacts(fps, stride, window, offset), durations) as file:
+            data = read_data(request, file, truth, reporter)
+            experiment = choice.experiment(preset, data.facts)
+            if not show_config:
+                start(make_trainer(request, choice, data, experiment, reporter), resume, reporter)
+            elif processes.is_first:
+                print(to_toml(experiment), end="")

@@ -20,7 +20,9 @@ from taltool.engine import dataset
 from taltool.engine.checkpoint import remove_leftovers
 from taltool.engine.configuration import Layer, build, override_layer, preset_layer, read_config, to_plain
 from taltool.engine.dataset import LabelledVideo
+from taltool.engine.division import Division
 from taltool.engine.loading import TrainingLoader
+from taltool.engine.processes import Processes
 from taltool.engine.settings import Experiment
 from taltool.engine.source import DEFAULT_CACHE_BYTES, ChannelStatistics, FeatureSource
 from taltool.engine.training import DEFAULT_SAVE_SECONDS, Plan, Trainer
@@ -31,6 +33,8 @@ from taltool.models.contract import Model
 from taltool.reporting import Reporter
 
 AUTO = "auto"
+# Where a run begins.
+_ANEW, _STATE, _FINISHED = "anew", "state", "finished"
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,9 @@ class Request:
     with_provenance: bool = True
     cache_bytes: int = DEFAULT_CACHE_BYTES
     save_seconds: float = DEFAULT_SAVE_SECONDS
+    processes: Processes = field(default_factory=Processes)
+    is_compiled: bool = False
+    is_deterministic: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,11 +158,19 @@ def make_trainer(request: Request, choice: Choice, data: Data, experiment: Exper
     length = sampling.length
     torch.manual_seed(request.seed)
     model = choice.model_class(experiment.model, channels, len(data.classes), length)
-    loader = TrainingLoader(source, train, training.batch_size, model.length_multiple, request.seed)
+    processes = request.processes
+    if training.batch_size < processes.count:
+        raise UsageError(
+            f"training.batch_size = {training.batch_size} is that of one update over all processes, and there are "
+            f"{processes.count}: --set training.batch_size={processes.count} or more, or start fewer processes"
+        )
+    division = Division(training.accumulation, processes.count, processes.rank)
+    loader = TrainingLoader(source, train, training.batch_size, model.length_multiple, request.seed, division)
     _check_samples(loader, train, data.classes, experiment, reporter)
     validation = None
     if held_out:
-        validation = Validation(source, held_out, data.classes, experiment, model.length_multiple, request.device)
+        multiple = model.length_multiple
+        validation = Validation(source, held_out, data.classes, experiment, multiple, request.device, processes)
         if training.select == "loss" and not validation.samples:
             raise UsageError("no held-out window holds an instance; --set select=map or last, or another holdout")
     header = _header(request, data, experiment, channels, length)
@@ -172,21 +187,31 @@ def make_trainer(request: Request, choice: Choice, data: Data, experiment: Exper
 def start(trainer: Trainer, resume: bool, reporter: Reporter) -> None:
     """Run from the beginning or, with `resume`, from where a killed run stopped; a finished run is left as it is."""
     plan = trainer.plan
+    beginning = plan.processes.told(_beginning(plan, resume, reporter) if plan.processes.is_first else "")
+    if beginning == _FINISHED:
+        return
+    if beginning == _STATE:
+        trainer.restore()
+        reporter.note(f"continuing at epoch {trainer.progress.epoch + 1}, batch {trainer.progress.step + 1}")
+    trainer.run()
+    reporter.note(f"wrote {plan.output} (epoch {trainer.progress.best_epoch} of {trainer.settings.epochs})")
+
+
+def _beginning(plan: Plan, resume: bool, reporter: Reporter) -> str:
+    """Tidy up after earlier runs; return where this one begins: _ANEW, _STATE, or _FINISHED already."""
     remove_leftovers(plan.output)
     remove_leftovers(plan.state_path)
     if plan.state_path.exists() and resume:
-        trainer.restore()
-        reporter.note(f"continuing at epoch {trainer.progress.epoch + 1}, batch {trainer.progress.step + 1}")
-    elif plan.state_path.exists():
+        return _STATE
+    if plan.state_path.exists():
         reporter.warn(f"{plan.state_path} is of a run that did not end; starting anew (--resume would continue)")
         plan.state_path.unlink()
     elif resume and _is_finished(plan):
         reporter.note(f"{plan.output} is finished; nothing to do")
-        return
+        return _FINISHED
     elif resume:
         reporter.note("no state to continue from; starting at the beginning")
-    trainer.run()
-    reporter.note(f"wrote {plan.output} (epoch {trainer.progress.best_epoch} of {trainer.settings.epochs})")
+    return _ANEW
 
 
 def _is_finished(plan: Plan) -> bool:
@@ -241,7 +266,9 @@ def _header(request: Request, data: Data, experiment: Experiment, channels: int,
 def _fingerprint(header: CheckpointHeader, file: FeatureFile, ids: list[list[str]], seed: int) -> str:
     """A hash of all that decides the weights: settings, seed, and the videos with their sizes."""
     sizes = [[(video_id, *file.shape(video_id)) for video_id in part] for part in ids]
-    facts: list[Any] = [header.configuration, header.classes, header.clock, header.channels, sizes, seed]
+    # Parts change what is learnt by rounding only: a run that met the end of the memory may continue in smaller ones.
+    configuration = {**header.configuration, "training": {**header.configuration["training"], "accumulation": 1}}
+    facts: list[Any] = [configuration, header.classes, header.clock, header.channels, sizes, seed]
     return hashlib.sha256(orjson.dumps(facts)).hexdigest()
 
 
@@ -267,4 +294,7 @@ def _plan(
         request.seed,
         request.device,
         request.save_seconds,
+        request.processes,
+        request.is_compiled,
+        request.is_deterministic,
     )

@@ -1,6 +1,10 @@
-"""How good a network is on the held-out videos: its losses, and its mAP after suppression."""
+"""How good a network is on the held-out videos: its losses, and its mAP after suppression.
+
+Several processes share the work out, each window and each video being measured by one of them.
+"""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -10,6 +14,7 @@ from taltool.data.records import VideoProposals
 from taltool.engine.dataset import LabelledVideo
 from taltool.engine.loading import collated, labelled_samples
 from taltool.engine.prediction import Detector, Member, VideoFailure
+from taltool.engine.processes import Processes
 from taltool.engine.settings import Experiment
 from taltool.engine.source import FeatureSource
 from taltool.errors import DataError
@@ -41,41 +46,60 @@ class Validation:
         experiment: Experiment,
         length_multiple: int,
         device: str,
+        processes: Processes | None = None,
     ) -> None:
+        self.processes = processes or Processes()
         self.source, self.videos, self.classes = source, videos, classes
         self.experiment, self.length_multiple, self.device = experiment, length_multiple, device
         self.samples = labelled_samples(source, videos, source.settings.test_stride)
 
     def losses(self, model: Model) -> dict[str, float]:
         """The mean of every loss term over the held-out windows that hold instances; empty if there are none."""
+        sums: dict[str, float] = {}
+        for own in self.processes.gathered(self._summed_losses(model)):
+            for name, value in own.items():
+                sums[name] = sums.get(name, 0.0) + value
+        return {name: value / len(self.samples) for name, value in sums.items()}
+
+    def _summed_losses(self, model: Model) -> dict[str, float]:
+        """The sum of every loss term over this process's windows."""
         instances = {video.video_id: (video.segments, video.labels) for video in self.videos}
         sums: dict[str, float] = {}
-        size = self.experiment.training.batch_size
+        size, processes = self.experiment.training.batch_size, self.processes
         with torch.inference_mode():
-            for first in range(0, len(self.samples), size):
+            for first in range(processes.rank * size, len(self.samples), processes.count * size):
                 samples = self.samples[first : first + size]
                 own = [instances[sample.video_id] for sample in samples]
                 batch = moved_batch(collated(self.source, samples, own, self.length_multiple), self.device)
                 for name, value in model.loss(model(batch.features, batch.mask), batch.targets).items():
                     sums[name] = sums.get(name, 0.0) + float(value) * len(samples)
-        return {name: value / len(self.samples) for name, value in sums.items()}
+        return sums
 
     def mean_average_precision(self, model: Model) -> float:
         """mAP over the thresholds of `select_tious`, after suppression by the `nms` settings (activitynet protocol)."""
-        detector = Detector([Member(model, self.source)], self.classes, self.experiment.prediction, self.device)
         number = {video.video_id: index for index, video in enumerate(self.videos)}
-        kept: list[tuple[int, VideoProposals]] = []
-        for found in detector.predict(number, max(8, self.experiment.training.batch_size)):
-            if isinstance(found, VideoFailure):
-                raise DataError(found.reason)
-            which, scores = suppress(found.segments, found.scores, found.labels, self.experiment.nms, found.duration)
-            kept.append((number[found.video_id], found.take(which, scores)))
+        kept = [
+            (number[found.video_id], found) for own in self.processes.gathered(self._detected(model)) for found in own
+        ]
+        kept.sort(key=itemgetter(0))
         result = mean_average_precision(
             _instances(self.videos, len(self.classes), model.is_class_agnostic),
             _detections(kept),
             self.experiment.training.select_tious,
         )
         return float(result.average)
+
+    def _detected(self, model: Model) -> list[VideoProposals]:
+        """What is left, after suppression, in this process's videos."""
+        detector = Detector([Member(model, self.source)], self.classes, self.experiment.prediction, self.device)
+        own = [video.video_id for video in self.videos][self.processes.rank :: self.processes.count]
+        kept: list[VideoProposals] = []
+        for found in detector.predict(own, max(8, self.experiment.training.batch_size)):
+            if isinstance(found, VideoFailure):
+                raise DataError(found.reason)
+            which, scores = suppress(found.segments, found.scores, found.labels, self.experiment.nms, found.duration)
+            kept.append(found.take(which, scores))
+        return kept
 
 
 def _instances(videos: Sequence[LabelledVideo], num_classes: int, is_agnostic: bool) -> Instances:

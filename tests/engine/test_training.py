@@ -129,9 +129,9 @@ def test_selection_by_map_measures_the_held_out_videos(trainer: MakeTrainer, tmp
 def test_averaged_weights_are_what_is_saved(trainer: MakeTrainer, tmp_path: Path) -> None:
     run = trainer("ema_decay=0.9", "select=last", "epochs=2")
     run.run()
-    assert run.averaged is not None
+    assert run.updater.averaged is not None
     saved = model_weights(tmp_path / "tiny.safetensors")
-    assert all(torch.equal(saved[k], v) for k, v in run.averaged.network.state_dict().items())
+    assert all(torch.equal(saved[k], v) for k, v in run.updater.averaged.network.state_dict().items())
     assert not torch.equal(saved["body.weight"], run.model.state_dict()["body.weight"])
 
 

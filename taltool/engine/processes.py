@@ -1,0 +1,134 @@
+"""The processes of one training, started by `torchrun` or alone: who this one is, and what they tell each other.
+
+Numbers and small objects travel between processors by gloo, gradients between GPUs by NCCL. Every process runs the
+same program over the same videos; the first one alone writes files and reports.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from taltool.errors import PartialFailure, TaltoolError, UsageError
+
+Item = TypeVar("Item")
+# What a launcher tells each process.
+_ENVIRONMENT = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_FAILED = "taltool failed"
+# How collective operations say that another process is gone (gloo has no exception of its own).
+_LOST = ("connection closed by peer", "connection reset", "broken pipe", "connection refused", "gloo", "nccl")
+
+
+class Processes:
+    """This process, number `rank` from 0, and the others of `count`; by default it is alone."""
+
+    def __init__(self, rank: int = 0, count: int = 1) -> None:
+        self.rank, self.count = rank, count
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes and reports."""
+        return self.rank == 0
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum of `values` over the processes."""
+        if self.count == 1:
+            return values
+        values = values.clone()
+        dist.all_reduce(values)
+        return values
+
+    def gathered(self, item: Item) -> list[Item]:
+        """What every process has, in their order."""
+        if self.count == 1:
+            return [item]
+        items: list[Any] = [None] * self.count
+        dist.all_gather_object(items, item)
+        return items
+
+    def told(self, item: Item, source: int = 0) -> Item:
+        """What the process `source` has."""
+        if self.count == 1:
+            return item
+        held = [item]
+        dist.broadcast_object_list(held, source)
+        return held[0]
+
+    def in_turn(self, generator: torch.Generator, draw: Callable[[torch.Generator], Item]) -> Item:
+        """draw(generator), one process after the other, each going on where the one before it has stopped.
+
+        generator ends in the same state everywhere.
+        """
+        drawn: list[Item] = []
+        for rank in range(self.count):
+            if rank == self.rank:
+                drawn.append(draw(generator))
+            state = generator.get_state()
+            dist.broadcast(state, rank)
+            generator.set_state(state)
+        return drawn[0]
+
+
+@contextmanager
+def joined(device: str, environment: Mapping[str, str] = os.environ) -> Iterator[tuple[Processes, str]]:
+    """Meet the other processes that a launcher started, for a `with` block; yields them and the device of this one.
+
+    Of several processes that fail for the same reason one raises its error, the others leave with its exit status.
+    """
+    if int(environment.get("WORLD_SIZE", "1")) < 2 or not all(name in environment for name in _ENVIRONMENT):
+        yield Processes(), device
+        return
+    device = _own_device(device, int(environment["LOCAL_RANK"]))
+    store, rank, count = next(iter(dist.rendezvous("env://")))
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo", None, None, count, rank, store
+    )
+    processes = Processes(rank, count)
+    try:
+        yield processes, device
+    except TaltoolError as error:
+        _leave_unless_first(store, error.exit_status)
+        raise type(error)(f"process {rank + 1} of {count}: {error}" if rank else str(error)) from error
+    except (RuntimeError, dist.DistError) as error:
+        _leave_unless_first(store, PartialFailure.exit_status)
+        if any(sign in str(error).lower() for sign in _LOST):
+            raise PartialFailure(_lost_message(error)) from error
+        raise
+    dist.destroy_process_group()
+
+
+def _own_device(device: str, local_rank: int) -> str:
+    if device != "cuda":
+        if device.startswith("cuda"):
+            raise UsageError(
+                f"--device {device}: several processes cannot share it; say --device cuda, one GPU for each"
+            )
+        return device
+    there = torch.cuda.device_count()
+    if local_rank >= there:
+        raise UsageError(
+            f"--device cuda: {there} GPUs here for at least {local_rank + 1} processes; start one for each"
+        )
+    torch.cuda.set_device(local_rank)
+    return f"cuda:{local_rank}"
+
+
+def _leave_unless_first(store: dist.Store, status: int) -> None:
+    """Exit in silence where another process has failed already: its error is the one to read."""
+    try:
+        is_first = store.add(_FAILED, 1) == 1
+    except (RuntimeError, dist.DistError):
+        is_first = False  # The store went with the process that held it.
+    if not is_first:
+        raise SystemExit(status)
+
+
+def _lost_message(error: Exception) -> str:
+    return (
+        f"another process of this training is gone ({str(error).splitlines()[0]}); "
+        "killed, or out of memory? --resume continues from the last saved state"
+    )
