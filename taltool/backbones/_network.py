@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -75,11 +76,17 @@ class NetworkBackbone(Backbone):
 
     def __init__(self, config: Any, stream: Stream = "rgb") -> None:
         super().__init__(config, stream)
-        self.network = self.build().eval().requires_grad_(False)
         self._computing = Computing()
         normal = self.normalisation[stream]
         self._scale = 1 / torch.tensor(normal.deviation).view(1, -1, 1, 1, 1)
         self._shift = -torch.tensor(normal.mean).view(1, -1, 1, 1, 1) * self._scale
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """The network, made when it is first wanted, with random weights that are always the same."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return self.build().eval().requires_grad_(False)
 
     @abstractmethod
     def build(self) -> nn.Module:

@@ -34,24 +34,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from taltool.data.downloads import Published
 from taltool.errors import UsageError
 from taltool.video.frames import FrameFormat, Picture
 from taltool.video.windows import Windows
 
 Features = NDArray[np.float32]
 Stream = Literal["rgb", "flow"]
-
-
-@dataclass(frozen=True)
-class Published:
-    """A checkpoint at its publisher's address.
-
-    checksum is `sha256:HEX`, of which publishers sometimes tell the beginning only, or `git:HEX`, the SHA-1 under which
-    git knows the file. An empty checksum means that the publisher tells none.
-    """
-
-    url: str
-    checksum: str
 
 
 @dataclass(frozen=True)

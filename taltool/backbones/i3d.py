@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from taltool.backbones import BACKBONES
 from taltool.backbones._network import SYMMETRIC, NetworkBackbone
-from taltool.backbones.contract import Published
+from taltool.data.downloads import Published
 from taltool.errors import UsageError
 from taltool.nn.conv3d import SameConv3d, SameMaxPool3d, Triple
 from taltool.video.windows import Windows

@@ -21,7 +21,8 @@ from torch import nn
 from taltool.backbones import BACKBONES
 from taltool.backbones._network import IMAGENET, NetworkBackbone, NetworkConfig, Normalisation
 from taltool.backbones._resnet import ResNet50, Stem
-from taltool.backbones.contract import Published, Stream
+from taltool.backbones.contract import Stream
+from taltool.data.downloads import Published
 from taltool.errors import UsageError
 from taltool.video.windows import Windows
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from taltool.backbones import BACKBONES
 from taltool.backbones._network import NetworkBackbone, Normalisation
-from taltool.backbones.contract import Published
+from taltool.data.downloads import Published
 from taltool.errors import UsageError
 from taltool.nn.conv3d import Conv3d
 from taltool.video.frames import FrameFormat

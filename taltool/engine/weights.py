@@ -1,0 +1,142 @@
+"""Which weights a backbone gets: from `--weights` to networks that are ready to encode.
+
+Importing this module loads no torch, for backbones that need none.
+"""
+
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from taltool.backbones.contract import Backbone, Computing, Stream
+from taltool.data.downloads import digest, fetched
+from taltool.errors import DataError, UsageError
+from taltool.reporting import SILENT, Reporter
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+AUTO, RANDOM = "auto", "random"
+SAFETENSORS = ".safetensors"
+# Where training programs keep the tensors in what they save.
+_NESTED = ("state_dict", "model_state_dict", "model")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of one network: a file, or None for random ones; identity tells one set of weights from another."""
+
+    path: str | None
+    identity: str
+
+
+def choose(
+    kind: type[Backbone], streams: Sequence[Stream], words: Sequence[str] = (), reporter: Reporter = SILENT
+) -> dict[Stream, Weights]:
+    """The weights of each stream, as the values of `--weights` say; nothing for a backbone that has none.
+
+    A word is a file, `auto` (fetched from the publisher, once), `random`, or one of these after `rgb=` or `flow=`; a
+    file alone must be for one stream alone. Raises UsageError for what is missing or does not apply, DataError where a
+    file cannot be read or fetched.
+    """
+    if not kind.needs_weights:
+        if words:
+            raise UsageError(f"--weights {words[0]}: this backbone has no weights")
+        return {}
+    chosen = _by_stream(streams, words)
+    missing = [stream for stream in streams if stream not in chosen]
+    if missing:
+        raise UsageError(_missing_message(kind, missing, len(streams)))
+    return {stream: _weights(kind, stream, chosen[stream], reporter) for stream in streams}
+
+
+def _missing_message(kind: type[Backbone], missing: list[Stream], streams: int) -> str:
+    of = f" for {' and '.join(missing)}" if streams > 1 else ""
+    sources = [kind.published[stream].url for stream in missing if stream in kind.published]
+    fetch = f"--weights auto fetches {' and '.join(sources)}, " if len(sources) == len(missing) else ""
+    read = f"--weights {missing[0]}=FILE" if of else "--weights FILE"
+    return f"this backbone needs weights{of}: {fetch}{read} reads a checkpoint, --weights random is for trials"
+
+
+def _by_stream(streams: Sequence[Stream], words: Sequence[str]) -> dict[str, str]:
+    """The word for each stream, those that name a stream winning."""
+    general: dict[str, str] = {}
+    named: dict[str, str] = {}
+    for word in words:
+        stream, equals, value = word.partition("=")
+        if equals and stream in ("rgb", "flow"):
+            if stream not in streams:
+                raise UsageError(f"--weights {word}: --stream does not ask for {stream}")
+            named[stream] = value
+        elif word not in (AUTO, RANDOM) and len(streams) > 1:
+            raise UsageError(f"--weights {word}: say of which stream: --weights rgb={word} or --weights flow={word}")
+        else:
+            general = dict.fromkeys(streams, word)
+    return general | named
+
+
+def _weights(kind: type[Backbone], stream: Stream, word: str, reporter: Reporter) -> Weights:
+    if word == RANDOM:
+        return Weights(None, RANDOM)
+    if word == AUTO and stream not in kind.published:
+        raise UsageError(f"--weights auto: nobody publishes weights of this backbone for {stream}; name a file")
+    path = fetched(kind.published[stream], reporter) if word == AUTO else Path(word)
+    try:
+        return Weights(str(path), digest(path))
+    except OSError as error:
+        raise DataError(f"--weights {word}: {error.strerror or error}") from error
+
+
+def make(kind: type[Backbone], config: Any, stream: Stream, weights: Weights | None, computing: Computing) -> Backbone:
+    """A backbone that is ready to encode; weights None is for backbones without.
+
+    Raises DataError where the file is no checkpoint of this network.
+    """
+    backbone = kind(config, stream)
+    if weights is not None and weights.path is not None:
+        backbone.load(read_tensors(weights.path), weights.path)
+    backbone.prepare(computing)
+    return backbone
+
+
+def read_tensors(path: str) -> "dict[str, Tensor]":
+    """All tensors of a checkpoint by name: safetensors, or what torch.save wrote, of which no code is ever run.
+
+    Raises DataError for what is neither, or holds more than tensors and plain values.
+    """
+    from taltool.engine.checkpoint import read_weights
+
+    if Path(path).suffix == SAFETENSORS:
+        return read_weights(path)
+    return _tensors(_loaded(path), path)
+
+
+def _loaded(path: str) -> Any:
+    import torch
+
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise DataError(
+            f"{path}: holds more than tensors, which could run code and is not read ({reason}); where you trust the "
+            "file, store its tensors alone: safetensors.torch.save_file(state_dict, 'weights.safetensors')"
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(f"{path}: not a checkpoint that can be read ({reason})") from error
+
+
+def _tensors(loaded: Any, path: str) -> "dict[str, Tensor]":
+    """The tensors in what was loaded, which may lie one level down."""
+    import torch
+
+    for name in _NESTED:
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(name), Mapping):
+            loaded = loaded[name]
+    if isinstance(loaded, Mapping):
+        tensors = {str(name): value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
+        if tensors:
+            return tensors
+    raise DataError(f"{path}: holds no tensors with names")
