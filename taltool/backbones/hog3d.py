@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taltool.backbones import BACKBONES
-from taltool.backbones.contract import Backbone, Features
+from taltool.backbones.contract import Backbone, Features, Stream
 from taltool.errors import UsageError
 from taltool.video.frames import FrameFormat, Picture
 from taltool.video.windows import Windows
@@ -65,8 +65,8 @@ class HOG3D(Backbone):
     Config = HOG3DConfig
     window, stride = 16, 4
 
-    def __init__(self, config: HOG3DConfig) -> None:
-        super().__init__(config)
+    def __init__(self, config: HOG3DConfig, stream: Stream = "rgb") -> None:
+        super().__init__(config, stream)
         self.config: HOG3DConfig = config
         self._normals = icosahedron(config.half_orientation)
 

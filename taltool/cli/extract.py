@@ -59,23 +59,55 @@ taltool extract videos/ --shard 2/8 -o shard-2.h5
 """
 
 
-class Precision(StrEnum):
+class Type(StrEnum):
     """How numbers are stored."""
 
     float32 = "float32"
     float16 = "float16"
 
 
+class Stream(StrEnum):
+    """What the networks look at."""
+
+    rgb = "rgb"
+    flow = "flow"
+    both = "both"
+
+
 def extract(
     videos: Annotated[
-        list[str], typer.Argument(metavar="VIDEOS...", help="Video files, folders, lists (.txt); - is a list on stdin.")
+        list[str],
+        typer.Argument(
+            metavar="VIDEOS...",
+            help="Video files, folders, folders of frames, patterns, lists (.txt); - is a list on stdin.",
+        ),
     ],
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Feature file (HDF5) to make or extend.")
     ],
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset", metavar="NAME", help="Cut snippets as a paper does: afsd-thumos14, ...; or a TOML file."
+        ),
+    ] = None,
     backbone: Annotated[
-        str, typer.Option("--backbone", metavar="NAME", help="What turns frames into features.")
-    ] = "hog3d",
+        str | None,
+        typer.Option(
+            "--backbone", metavar="NAME", help="What turns frames into features: hog3d (the default), i3d, ..."
+        ),
+    ] = None,
+    stream: Annotated[
+        Stream | None, typer.Option("--stream", help="Colours, optical flow, or both side by side; default: rgb.")
+    ] = None,
+    flow: Annotated[
+        str | None,
+        typer.Option(
+            "--flow",
+            metavar="METHOD",
+            help="Optical flow: tvl1, as checkpoints know it, or dis, dis-fast, dis-ultrafast, a hundred times faster.",
+        ),
+    ] = None,
     window: Annotated[
         int | None, typer.Option("--window", help="Frames in a snippet; default: what the backbone prefers.")
     ] = None,
@@ -85,12 +117,39 @@ def extract(
     ] = None,
     offset: Annotated[int, typer.Option("--offset", help="Frame at which the first snippet begins.")] = 0,
     fps: Annotated[
-        float | None, typer.Option("--fps", help="Resample to this frame rate; default: the video's own.")
+        str | None,
+        typer.Option(
+            "--fps",
+            metavar="RATE",
+            help="Resample to this frame rate; own: keep the video's. Default: what the backbone learned from, or own.",
+        ),
     ] = None,
-    dtype: Annotated[Precision, typer.Option("--dtype", help="How numbers are stored.")] = Precision.float32,
+    images_fps: Annotated[
+        float | None, typer.Option("--images-fps", help="Frame rate of folders of frames; default: that of --fps.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="A.B=C", help="One setting over all others, such as backbone.short_side=128."),
+    ] = None,
+    dtype: Annotated[Type, typer.Option("--dtype", help="How numbers are stored.")] = Type.float32,
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device", metavar="DEVICE[,...]", help="Where to compute: cpu, cuda (all of them), cuda:0,cuda:1, ..."
+        ),
+    ] = "cpu",
     shard: Annotated[
         str, typer.Option("--shard", metavar="I/N", help="Only part I (from 1) of N of the videos, for many machines.")
     ] = "1/1",
+    engine: Annotated[
+        str, typer.Option("--engine", metavar="local|ray[:ADDRESS]", help="Work here, or on a Ray cluster that runs.")
+    ] = "local",
+    patience: Annotated[
+        float,
+        typer.Option(
+            "--patience", min=0, metavar="SECONDS", help="Give a video up that gives nothing for so long; 0: never."
+        ),
+    ] = 300.0,
     jobs: JobsOption = 0,
     provenance: ProvenanceOption = True,
     *,
@@ -102,15 +161,18 @@ def extract(
     """
     from taltool.data.files import STANDARD
     from taltool.data.provenance import step
-    from taltool.engine.extraction import ExtractionSettings
+    from taltool.engine.extraction import Running
     from taltool.engine.extraction import extract as run
-    from taltool.engine.workers import available_cores
+    from taltool.engine.extraction_settings import ExtractionRequest, SnippetSettings, read_rate
     from taltool.video.sources import Shard, find
 
     if output == STANDARD:
         raise UsageError("features are HDF5, which cannot go through a pipe: give -o FILE.h5")
     part = Shard.parse(shard)
-    settings = ExtractionSettings.of(backbone, window, stride, offset, fps, dtype.value)
+    snippets = SnippetSettings(stream.value if stream else None, window, stride, offset, read_rate(fps))
+    request = ExtractionRequest(backbone, preset, snippets, flow, tuple(set_ or ()))
+    settings = request.resolved(dtype=dtype.value, images_fps=images_fps)
+    running = Running.on(device, jobs, engine, patience)
     sources, ignored = find(videos)
     if ignored:
         reporter.note(f"{len(ignored)} files without the suffix of a video are passed over: {', '.join(ignored[:5])}")
@@ -118,4 +180,4 @@ def extract(
     if not chosen:
         raise UsageError(f"--shard {shard}: there are only {len(sources)} videos")
     made = step(videos=len(chosen), settings=settings.record()) if provenance else None
-    run(chosen, output, settings, jobs or available_cores(), made, reporter)
+    run(chosen, output, settings, running, made, reporter)

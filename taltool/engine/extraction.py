@@ -1,98 +1,120 @@
 """From videos to a feature file: each video by itself, in any order, resumed where an earlier run was stopped."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import orjson
 
 from taltool.backbones import BACKBONES
-from taltool.backbones.contract import Backbone
-from taltool.data.clock import FeatureClock
+from taltool.backbones.contract import Computing
 from taltool.data.features import FeatureFile, FeatureWriter, VideoFeatures
 from taltool.data.provenance import Step
+from taltool.engine.encoding import Encoder
+from taltool.engine.extraction_settings import ExtractionSettings, differences
+from taltool.engine.locking import held
+from taltool.engine.pipeline import Effort, Finished, extracted
 from taltool.engine.spool import Spool
-from taltool.engine.workers import each
+from taltool.engine.workers import available_cores, each
 from taltool.errors import DataError, PartialFailure, UsageError
+from taltool.registry import did_you_mean
 from taltool.reporting import SILENT, Reporter
-from taltool.video.frames import FrameSequence
 from taltool.video.sources import VideoSource
-from taltool.video.windows import Windows
 
+__all__ = ["ExtractionSettings", "Running", "extract", "extract_video"]
+
+ENGINES = ("local", "ray")
 # What a dataset says beside its clock.
 _ATTRIBUTES = frozenset({"num_frames", "problem", "source"})
+# Videos whose snippets may share a batch, where networks run in batches.
+_MOST_TOGETHER = 32
+_CHUNKS_PER_PROCESS = 4
 
 
 @dataclass(frozen=True)
-class ExtractionSettings:
-    """How features are made; two videos belong into one file only if all of this is equal.
+class Running:
+    """Where and how hard to work; no result depends on it, but for `compile` in the last digits.
 
-    fps is the rate that videos are resampled to, None = their own.
+    jobs: processes, 0 = one per core, or per device where these are not processors; devices: what they compute on in
+    turn; engine: `local`, or `ray[:ADDRESS]`; patience (seconds): how long a video may give nothing, 0 = forever.
     """
 
-    backbone: str
-    config: Any
-    windows: Windows
-    fps: float | None = None
-    dtype: Literal["float32", "float16"] = "float32"
+    jobs: int = 1
+    devices: tuple[str, ...] = ("cpu",)
+    engine: str = "local"
+    patience: float = 300.0
+    compile: bool = False
 
     @classmethod
-    def of(
-        cls,
-        backbone: str = "hog3d",
-        window: int | None = None,
-        stride: int | None = None,
-        offset: int = 0,
-        fps: float | None = None,
-        dtype: Literal["float32", "float16"] = "float32",
-        config: Any = None,
-    ) -> "ExtractionSettings":
-        """The settings for a backbone; None stands for what it prefers. Raises UsageError for what makes no sense."""
-        name = BACKBONES.canonical(backbone)
-        kind: type[Backbone] = BACKBONES.load(name)
-        if fps is not None and not 0 < fps <= 1000:
-            raise UsageError(f"--fps {fps}: must be above 0 and at most 1000 frames a second")
-        windows = Windows(kind.window if window is None else window, kind.stride if stride is None else stride, offset)
-        return cls(name, config or kind.Config(), windows, kind.fps if fps is None else fps, dtype)
+    def on(cls, device: str, jobs: int, engine: str, patience: float, compile: bool = False) -> "Running":
+        """What the words of `--device`, `--jobs`, `--engine` and `--patience` ask for; raises UsageError."""
+        devices = tuple(chosen for name in device.split(",") for chosen in _devices(name))
+        kind, _, _ = engine.partition(":")
+        if kind not in ENGINES:
+            raise UsageError(f"--engine {engine}: none of {', '.join(ENGINES)}{did_you_mean(kind, list(ENGINES))}")
+        return cls(jobs, devices, engine, patience, compile)
 
-    def record(self) -> str:
-        """All of it as JSON: written into the file, and compared when an extraction is continued."""
-        facts = {"backbone": self.backbone, "config": asdict(self.config), **asdict(self.windows)}
-        return orjson.dumps(facts | {"fps": self.fps, "dtype": self.dtype}, option=orjson.OPT_SORT_KEYS).decode()
+    @property
+    def batches(self) -> bool:
+        """Whether several snippets are encoded at once: processors gain nothing by it."""
+        return any(not device.startswith("cpu") for device in self.devices)
+
+    def processes(self, videos: int) -> int:
+        """How many processes work on so many videos."""
+        wanted = self.jobs or (len(self.devices) if self.batches else available_cores())
+        return max(1, min(wanted, videos))
+
+    def effort(self, processes: int) -> Effort:
+        """What each of so many processes on this machine does at once."""
+        share = max(1, available_cores() // processes)
+        return Effort(1 if self.batches else share, share, share if self.batches else 1, self.patience)
+
+
+def _devices(name: str) -> list[str]:
+    """The devices that a word names: `cuda` all of its kind."""
+    if name == "cpu":
+        return [name]
+    import torch
+
+    from taltool.engine.device import checked_device
+
+    checked_device(name)
+    return [f"cuda:{number}" for number in range(torch.cuda.device_count())] if name == "cuda" else [name]
 
 
 @lru_cache(maxsize=1)
-def encoder(settings: ExtractionSettings) -> Backbone:
-    """The backbone of `settings`; a process that works on many videos makes it once."""
-    made: Backbone = BACKBONES.load(settings.backbone)(settings.config)
-    return made
+def encoder(settings: ExtractionSettings, computing: Computing) -> Encoder:
+    """The encoder of `settings`; a process that works on many videos makes it once."""
+    kind = BACKBONES.load(settings.backbone)
+    backbones = [kind(settings.config, stream) for stream in settings.streams]
+    for backbone in backbones:
+        backbone.prepare(computing)
+    batch = 1 if computing.device.startswith("cpu") else max(backbone.batch for backbone in backbones)
+    return Encoder(backbones, settings.flow, batch)
 
 
-def extract_video(source: VideoSource, settings: ExtractionSettings) -> VideoFeatures:
+@lru_cache(maxsize=1)
+def _channels(settings: ExtractionSettings) -> dict[str, tuple[int, int]]:
+    """The channels of each stream; raises UsageError where the backbone cannot take such snippets."""
+    kind = BACKBONES.load(settings.backbone)
+    unprepared = Encoder([kind(settings.config, stream) for stream in settings.streams], settings.flow, 1)
+    unprepared.check(settings.windows)
+    return unprepared.streams
+
+
+def extract_video(source: VideoSource, settings: ExtractionSettings, running: Running = Running()) -> VideoFeatures:
     """The features of one video, with its clock; the attribute `problem` tells what of it could not be decoded.
 
     Raises DataError where it cannot be read, and where it changes while it is read.
     """
-    facts = source.facts()
-    backbone = encoder(settings)
-    frames = FrameSequence(source.path, backbone.frame_format, settings.fps)
-    with np.errstate(over="ignore"):
-        values = np.concatenate(list(backbone.encode(frames, settings.windows))).astype(settings.dtype)
-    if not np.isfinite(values).all():
-        raise DataError(f"its features are not all finite in {settings.dtype}")
-    if source.facts() != facts:
-        raise DataError("it changed while it was read")
-    windows, rate = settings.windows, frames.timeline.fps
-    offset = frames.timeline.first * rate + windows.offset
-    clock = FeatureClock(rate, float(windows.stride), float(windows.window), offset, frames.duration)
-    attributes = {"num_frames": frames.count, "source": orjson.dumps(facts).decode()}
-    problem = frames.losses.summary()
-    return VideoFeatures(source.video_id, values, clock, attributes | ({"problem": problem} if problem else {}))
+    finished = _Work(settings, running, 1).alone(source)
+    if finished.features is None:
+        raise DataError(finished.error or "was not read")
+    return finished.features
 
 
 @dataclass(frozen=True)
@@ -106,54 +128,105 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Work:
-    """What one process does with one video; picklable."""
+    """What each of so many processes does with some videos; picklable."""
 
     settings: ExtractionSettings
-    output: str
+    running: Running
+    processes: int
+    output: str = ""
 
-    def __call__(self, source: VideoSource) -> Outcome:
-        try:
-            video = extract_video(source, self.settings)
-        except (DataError, OSError) as error:
-            return Outcome(source, error=str(error))
-        Spool(self.output, self.settings.record()).save(video)
-        return Outcome(source, problem=video.attributes.get("problem"))
+    def __call__(self, sources: Sequence[VideoSource], number: int) -> list[Outcome]:
+        spool = Spool(self.output, self.settings.record())
+        return [_saved(finished, spool) for finished in self.finished(sources, number)]
+
+    def alone(self, source: VideoSource) -> Finished:
+        """What becomes of one video, on the first device."""
+        return next(self.finished([source], 0))
+
+    def finished(self, sources: Sequence[VideoSource], number: int) -> Iterator[Finished]:
+        """Yield what becomes of each video in the process of this number (from 0)."""
+        device = self.running.devices[number % len(self.running.devices)]
+        computing = Computing(device, self.settings.precision, self.running.compile)
+        made = encoder(self.settings, computing)
+        return extracted(sources, self.settings, made, self.running.effort(self.processes))
+
+
+def _saved(finished: Finished, spool: Spool) -> Outcome:
+    if finished.features is None:
+        return Outcome(finished.source, error=finished.error)
+    spool.save(finished.features)
+    return Outcome(finished.source, problem=finished.features.attributes.get("problem"))
 
 
 def extract(
     sources: Iterable[VideoSource],
     output: str,
     settings: ExtractionSettings,
-    jobs: int = 1,
+    running: Running = Running(),
     provenance: Step | None = None,
     reporter: Reporter = SILENT,
 ) -> None:
     """Write the features of all sources to `output`, which is made, or extended by what it lacks.
 
     Videos that are there already, unchanged since and made with the same settings, are not read again. Raises
-    PartialFailure, with their names, when videos failed; the others are written then.
+    PartialFailure, with their names, when videos failed; the others are written then. Raises UsageError where another
+    process is writing `output`.
     """
     sources = list(sources)
-    earlier = _earlier(output, settings)
-    spool = Spool(output, settings.record())
-    todo = [source for source in sources if not _is_done(source, earlier, spool)]
-    if len(todo) < len(sources):
-        reporter.note(f"{len(sources) - len(todo)} of {len(sources)} videos are done already")
-    failed = _run(todo, settings, output, jobs, reporter)
-    finished = _assemble(spool, output, earlier, settings, provenance)
+    _refuse_unrated(sources, settings)
+    _channels(settings)
+    _refuse_other(output, settings)
+    with held(Spool.folder_of(output), output, reporter):
+        earlier, spool = _earlier(output, settings), Spool(output, settings.record())
+        todo = [source for source in sources if not _is_done(source, earlier, spool)]
+        if len(todo) < len(sources):
+            reporter.note(f"{len(sources) - len(todo)} of {len(sources)} videos are done already")
+        failed = _told(_outcomes(todo, settings, output, running), len(todo), reporter)
+        finished = _assemble(spool, output, earlier, settings, provenance)
     reporter.note(f"{output}: {finished} videos" if finished else f"{output} is not written: no video could be read")
     if failed:
         names = ", ".join(outcome.source.video_id for outcome in failed)
         raise PartialFailure(f"{len(failed)} of {len(sources)} videos failed: {names}")
 
 
-def _run(
-    todo: list[VideoSource], settings: ExtractionSettings, output: str, jobs: int, reporter: Reporter
-) -> list[Outcome]:
-    """Extract videos into the spool; return those that failed."""
+def _refuse_unrated(sources: Sequence[VideoSource], settings: ExtractionSettings) -> None:
+    folders = [source.path for source in sources if source.is_frame_folder]
+    if folders and settings.images_fps is None:
+        raise UsageError(
+            f"{folders[0]} is a folder of images, which do not tell when they were taken: give their rate with --fps, "
+            "or with --images-fps if snippets are to be cut at another one"
+        )
+
+
+def _outcomes(
+    todo: list[VideoSource], settings: ExtractionSettings, output: str, running: Running
+) -> Iterator[Outcome]:
+    """Extract videos into the spool; yield what became of each."""
+    if running.engine != "local":
+        yield from _on_cluster(todo, settings, output, running)
+        return
+    processes = running.processes(len(todo))
+    size = min(_MOST_TOGETHER, len(todo) // (processes * _CHUNKS_PER_PROCESS)) if running.batches else 1
+    pieces = [todo[first : first + max(1, size)] for first in range(0, len(todo), max(1, size))]
+    yield from each(_Work(settings, running, processes, output), pieces, processes, _died)
+
+
+def _on_cluster(
+    todo: list[VideoSource], settings: ExtractionSettings, output: str, running: Running
+) -> Iterator[Outcome]:
+    from taltool.engine.ray_cluster import Cluster
+
+    spool = Spool(output, settings.record())
+    with Cluster(running.engine.partition(":")[2]) as cluster:
+        for source, finished in cluster.each(_Work(settings, running, 1).alone, todo, running.batches):
+            yield _died(source) if finished is None else _saved(finished, spool)
+
+
+def _told(outcomes: Iterable[Outcome], total: int, reporter: Reporter) -> list[Outcome]:
+    """Tell of each video; return those that failed."""
     failed = []
-    with reporter.track("extract", total=len(todo)) as task:
-        for outcome in each(_Work(settings, output), todo, max(1, min(jobs, len(todo))), _died):
+    with reporter.track("extract", total=total) as task:
+        for outcome in outcomes:
             where = f"video '{outcome.source.video_id}' ({outcome.source.path})"
             if outcome.error:
                 reporter.warn(f"{where} failed: {outcome.error}")
@@ -168,22 +241,27 @@ def _died(source: VideoSource) -> Outcome:
     return Outcome(source, error="the process that read it died (out of memory, or a fault in a decoder)")
 
 
-def _earlier(output: str, settings: ExtractionSettings) -> dict[str, dict[str, Any]]:
-    """The facts of the source of every video that `output` holds; empty where it is not there.
+def _refuse_other(output: str, settings: ExtractionSettings) -> None:
+    """Raise UsageError where there is a file that is not ours or was made with other settings."""
+    if not Path(output).exists():
+        return
+    with FeatureFile(output) as file:
+        made = file.attributes.get("settings")
+    if made is None:
+        raise UsageError(f"{output} is there and was not made by this command; give another name with -o")
+    if made != settings.record():
+        raise UsageError(
+            f"{output} was made with other settings (now {differences(settings.record(), made)}); give another name "
+            "with -o, or remove the file"
+        )
 
-    Raises UsageError where the file is not ours or was made with other settings.
-    """
+
+def _earlier(output: str, settings: ExtractionSettings) -> dict[str, dict[str, Any]]:
+    """The facts of the source of every video that `output` holds; empty where it is not there."""
+    _refuse_other(output, settings)
     if not Path(output).exists():
         return {}
     with FeatureFile(output) as file:
-        made = file.attributes.get("settings")
-        if made is None:
-            raise UsageError(f"{output} is there and was not made by this command; give another name with -o")
-        if made != settings.record():
-            raise UsageError(
-                f"{output} was made with other settings ({made}; now {settings.record()}); give another name with -o, "
-                "or remove the file"
-            )
         return {video_id: orjson.loads(file.video_attributes(video_id)["source"]) for video_id in file.ids}
 
 
@@ -226,7 +304,7 @@ def _write(
         old = close.enter_context(FeatureFile(earlier)) if earlier else None
         chain = None if provenance is None else [*(old.provenance if old else []), provenance]
         facts = {"backbone": settings.backbone, "settings": settings.record()}
-        writer = close.enter_context(FeatureWriter(str(whole), facts, encoder(settings).streams, chain))
+        writer = close.enter_context(FeatureWriter(str(whole), facts, _channels(settings), chain))
         for video_id in sorted(new.union(old.ids if old else [])):
             writer.write(_finished(video_id, new, spool, old, settings))
 

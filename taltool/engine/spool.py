@@ -18,6 +18,7 @@ import orjson
 from taltool.data.clock import FeatureClock
 from taltool.data.features import VideoFeatures
 from taltool.data.files import replacing
+from taltool.engine.extraction_settings import differences
 from taltool.errors import DataError
 
 _SUFFIX = ".video"
@@ -30,33 +31,44 @@ class Spool:
     """
 
     def __init__(self, output: str, settings: str) -> None:
-        self.folder = Path(f"{output}.partial")
+        self.folder = self.folder_of(output)
         try:
             self.folder.mkdir(exist_ok=True)
         except OSError as error:
             raise DataError(f"{output}: cannot write there: {error.strerror}") from error
         self._keep_to(settings)
 
+    @staticmethod
+    def folder_of(output: str) -> Path:
+        """The folder beside the feature file `output`."""
+        return Path(f"{output}.partial")
+
     def _keep_to(self, settings: str) -> None:
         marker = self.folder / "settings.json"
         if marker.exists() and (begun := marker.read_text("utf-8")) != settings:
             raise DataError(
-                f"{self.folder}: an unfinished extraction with other settings lies there ({begun}; now {settings}); "
-                "finish that one, or remove the folder"
+                f"{self.folder}: an unfinished extraction with other settings lies there (now "
+                f"{differences(settings, begun)}); finish that one, or remove the folder"
             )
         if not marker.exists():
-            with replacing(marker) as temporary:
-                temporary.write_text(settings, "utf-8")
+            try:
+                with replacing(marker) as temporary:
+                    temporary.write_text(settings, "utf-8")
+            except OSError as error:
+                raise DataError(f"{self.folder}: cannot write there: {error.strerror or error}") from error
 
     def save(self, video: VideoFeatures) -> None:
-        """Add a finished video; raises DataError where it cannot be written."""
+        """Add a finished video; raises DataError, saying what to do, where it cannot be written."""
         facts = {"video_id": video.video_id, "clock": asdict(video.clock), "attributes": dict(video.attributes)}
         path = self._path(video.video_id)
         try:
             with replacing(path) as temporary, temporary.open("wb") as stream:
                 np.savez(stream, values=video.values, facts=np.frombuffer(orjson.dumps(facts), np.uint8))
         except OSError as error:
-            raise DataError(f"{self.folder}: cannot write there: {error.strerror}") from error
+            raise DataError(
+                f"{self.folder}: cannot write there: {error.strerror or error}; videos that are finished wait there: "
+                "make room and run the command again"
+            ) from error
 
     def load(self, video_id: str) -> VideoFeatures | None:
         """A finished video; None if it is not there, or was damaged since."""

@@ -5,11 +5,11 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,53 +26,94 @@ def available_cores() -> int:
 
 
 def each(
-    work: Callable[[Item], Result], items: Iterable[Item], jobs: int, died: Callable[[Item], Result]
+    work: Callable[[Sequence[Item], int], Iterable[Result]],
+    pieces: Sequence[Sequence[Item]],
+    jobs: int,
+    died: Callable[[Item], Result],
 ) -> Iterator[Result]:
-    """Yield work(item) for every item, in the order in which they are done.
+    """Yield the results of work(piece, number), one per item, for every piece, in the order in which they are done.
 
-    jobs processes work at once; 1 works in this process. An item whose process dies (killed, out of memory, a fault in
-    a decoder) yields died(item); those that were with it are done again.
+    jobs processes, numbered from 0, work at once; a single one is this process. When a process dies (killed, out of
+    memory, a fault in a decoder), the items that it had are done again one by one; one that kills it yields died(item).
     """
     if jobs == 1:
-        yield from map(work, items)
+        for piece in pieces:
+            yield from work(piece, 0)
         return
-    remaining = deque(items)
-    while remaining:
-        suspects = yield from _together(work, remaining, jobs)
-        for suspect in suspects:
-            yield _alone(work, suspect, died)
-
-
-def _together(work: Callable[[Item], Result], remaining: deque[Item], jobs: int) -> Generator[Result, None, list[Item]]:
-    """Work on `remaining`, emptying it; return the items that were in work when a process died."""
-    running: dict[Future[Result], Item] = {}
+    remaining = deque(pieces)
+    processes = [_Process(number, work, died) for number in range(min(jobs, len(remaining)))]
     try:
-        with _pool(min(jobs, len(remaining))) as pool:
-            while remaining or running:
-                while remaining and len(running) < jobs * _AHEAD:
-                    future = pool.submit(work, remaining[0])
-                    running[future] = remaining.popleft()
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    result = future.result()
-                    del running[future]
-                    yield result
-    except BrokenProcessPool:
-        return list(running.values())
-    return []
+        while remaining or any(process.running for process in processes):
+            for process in processes:
+                process.fill(remaining)
+            wait([future for process in processes for future in process.running], return_when=FIRST_COMPLETED)
+            for process in processes:
+                yield from process.results()
+    finally:
+        for process in processes:
+            process.end()
 
 
-def _alone(work: Callable[[Item], Result], item: Item, died: Callable[[Item], Result]) -> Result:
-    try:
-        with _pool(1) as pool:
-            return pool.submit(work, item).result()
-    except BrokenProcessPool:
-        return died(item)
+class _Process(Generic[Item, Result]):
+    """One process that works on one item after the other, and is replaced when it dies."""
+
+    def __init__(
+        self, number: int, work: Callable[[Sequence[Item], int], Iterable[Result]], died: Callable[[Item], Result]
+    ) -> None:
+        self._number, self._work, self._died, self._pool = number, work, died, _pool()
+        self.running: dict[Future[list[Result]], Sequence[Item]] = {}
+
+    def fill(self, remaining: deque[Sequence[Item]]) -> None:
+        """Give it what it has to do next."""
+        while remaining and len(self.running) < _AHEAD:
+            try:
+                future = self._pool.submit(_listed, self._work, remaining[0], self._number)
+            except BrokenProcessPool:
+                if self.running:
+                    return  # It died of one of these; see `results`.
+                self._pool = self._replaced()
+            else:
+                self.running[future] = remaining.popleft()
+
+    def results(self) -> Iterator[Result]:
+        """Yield what is done; of a process that died, each item that it may have died of is done again alone."""
+        try:
+            for future in [each for each in self.running if each.done()]:
+                results = future.result()
+                del self.running[future]
+                yield from results
+        except BrokenProcessPool:
+            suspects = [item for piece in self.running.values() for item in piece]
+            self.running.clear()
+            for suspect in suspects:
+                self._pool = self._replaced()
+                yield from self._alone(suspect)
+            self._pool = self._replaced()
+
+    def _alone(self, item: Item) -> list[Result]:
+        try:
+            return self._pool.submit(_listed, self._work, [item], self._number).result()
+        except BrokenProcessPool:
+            return [self._died(item)]
+
+    def _replaced(self) -> ProcessPoolExecutor:
+        self._pool.shutdown(cancel_futures=True)
+        return _pool()
+
+    def end(self) -> None:
+        """Wait for what it does now; what was not begun is left undone."""
+        self._pool.shutdown(cancel_futures=True)
 
 
-def _pool(jobs: int) -> ProcessPoolExecutor:
+def _listed(
+    work: Callable[[Sequence[Item], int], Iterable[Result]], piece: Sequence[Item], number: int
+) -> list[Result]:
+    return list(work(piece, number))
+
+
+def _pool() -> ProcessPoolExecutor:
     # Not forked: this process may have threads (a progress bar), and forks copy their locks.
-    return ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_follow_parent)
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_follow_parent)
 
 
 def _follow_parent() -> None:

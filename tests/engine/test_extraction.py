@@ -5,7 +5,7 @@ import importlib.util
 import json
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from taltool.backbones.contract import Backbone
 from taltool.data.features import FeatureFile
 from taltool.data.provenance import step
-from taltool.engine.extraction import ExtractionSettings, extract, extract_video
+from taltool.engine.encoding import Encoder
+from taltool.engine.extraction import ExtractionSettings, Running, extract, extract_video
 from taltool.engine.spool import Spool
 from taltool.engine.workers import each
 from taltool.errors import DataError, PartialFailure, UsageError
 from taltool.reporting import Reporter
+from taltool.video.flow import FlowSettings
 from taltool.video.frames import FrameFormat
 from taltool.video.sources import VideoSource, find
 
@@ -65,20 +68,25 @@ class Listener(Reporter):
         self.heard.append(message)
 
 
-class Mean:
+class Mean(Backbone):
     """A backbone whose features are the mean luminance of the frames of a snippet: quick, whatever the video."""
 
     frame_format = FrameFormat("gray", short_side=16)
+    streams = {"mean": (0, 1)}
 
-    def encode(self, pictures: Iterable[NDArray[np.uint8]], windows: Any) -> Iterator[NDArray[np.float32]]:
-        for snippet in windows.cut(pictures):
-            yield snippet.reshape(len(snippet), -1).mean(1, dtype=np.float32).mean(keepdims=True)[None]
+    def encode_snippets(self, snippets: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return snippets.reshape(len(snippets), -1).mean(1, dtype=np.float32)[:, None]
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Extract with `Mean`."""
-    monkeypatch.setattr("taltool.engine.extraction.encoder", lambda settings: Mean())
+    use(monkeypatch, Mean(None))
+
+
+def use(monkeypatch: pytest.MonkeyPatch, backbone: Backbone) -> None:
+    made = Encoder([backbone], FlowSettings(), batch=1)
+    monkeypatch.setattr("taltool.engine.extraction.encoder", lambda settings, computing: made)
 
 
 @pytest.mark.usefixtures("quick")
@@ -126,7 +134,7 @@ def test_the_file_says_all_about_its_features(videos: Path, tmp_path: Path) -> N
 
 def test_the_same_bytes_come_out_of_one_process_and_of_two(videos: Path, tmp_path: Path) -> None:
     for jobs in (1, 2):
-        extract(sources(videos), str(tmp_path / f"{jobs}.h5"), SETTINGS, jobs=jobs)
+        extract(sources(videos), str(tmp_path / f"{jobs}.h5"), SETTINGS, Running(jobs))
     assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()
 
 
@@ -146,7 +154,7 @@ def test_what_is_done_is_not_done_again(videos: Path, tmp_path: Path, monkeypatc
     output = str(tmp_path / "f.h5")
     extract(sources(videos), output, SETTINGS)
     before = (tmp_path / "f.h5").stat().st_mtime_ns
-    monkeypatch.setattr("taltool.engine.extraction.extract_video", None)
+    monkeypatch.setattr("taltool.engine.extraction.extracted", None)
     extract(sources(videos), output, SETTINGS)
     assert (tmp_path / "f.h5").stat().st_mtime_ns == before
 
@@ -230,7 +238,7 @@ def test_a_full_disk_keeps_what_is_finished(videos: Path, tmp_path: Path, monkey
         with pytest.raises(DataError, match="No space left on device; finished videos wait"):
             extract(sources(videos), str(tmp_path / "f.h5"), SETTINGS)
     assert not (tmp_path / "f.h5").exists()
-    monkeypatch.setattr("taltool.engine.extraction.extract_video", None)
+    monkeypatch.setattr("taltool.engine.extraction.extracted", None)
     extract(sources(videos), str(tmp_path / "f.h5"), SETTINGS)
     assert (tmp_path / "f.h5").exists()
 
@@ -241,24 +249,25 @@ def test_a_video_shorter_than_a_window_gives_one_snippet(tmp_path: Path) -> None
     assert made.attributes["num_frames"] == 5
 
 
-def _die_on_three(number: int) -> str:
-    if number == 3:
+def _die_on_three(numbers: Sequence[int], process: int) -> list[str]:
+    if 3 in numbers:
         os.kill(os.getpid(), signal.SIGKILL)
-    return str(number)
+    return [str(number) for number in numbers]
 
 
-def test_a_process_that_dies_takes_only_its_own_item_along() -> None:
-    results = each(_die_on_three, range(7), 2, died=lambda number: f"{number} died")
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_a_process_that_dies_takes_only_its_own_item_along(size: int) -> None:
+    pieces = [range(first, min(first + size, 7)) for first in range(0, 7, size)]
+    results = each(_die_on_three, pieces, 2, died=lambda number: f"{number} died")
     assert sorted(results) == ["0", "1", "2", "3 died", "4", "5", "6"]
 
 
 def test_numbers_too_big_for_float16_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Big(Mean):
-        def encode(self, pictures: Iterable[NDArray[np.uint8]], windows: Any) -> Iterator[NDArray[np.float32]]:
-            for rows in super().encode(pictures, windows):
-                yield rows * np.float32(1e6)
+        def encode_snippets(self, snippets: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return super().encode_snippets(snippets) * np.float32(1e6)
 
-    monkeypatch.setattr("taltool.engine.extraction.encoder", lambda settings: Big())
+    use(monkeypatch, Big(None))
     source = VideoSource("v", str(write_video(tmp_path / "v.mp4", 20)))
     assert extract_video(source, ExtractionSettings.of()).values.max() > 1e7
     with pytest.raises(DataError, match="not all finite in float16"):
