@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from taltool.nn.proposal_sampling import POINTS, ProposalGrid, sum_of_points
+from taltool.nn.relu_dropout import relu_dropout
 
 
 def glorot_linear(inputs: int, outputs: int) -> nn.Linear:
@@ -24,10 +25,9 @@ class CellPerceptron(nn.Module):
         self.dropout = dropout
 
     def forward(self, cells: Tensor) -> Tensor:
-        """Map cells (..., width), which it may overwrite, to (..., outputs)."""
-        cells = F.dropout(F.relu(cells, inplace=True), self.dropout, self.training)
-        cells = F.dropout(F.relu(self.hidden(cells), inplace=True), self.dropout, self.training)
-        return self.output(cells)
+        """Map cells (..., width) to (..., outputs)."""
+        rate = self.dropout if self.training else 0.0
+        return self.output(relu_dropout(self.hidden(relu_dropout(cells, rate)), rate))
 
 
 class CompletenessHead(nn.Module):
@@ -63,7 +63,6 @@ class BoundaryHead(nn.Module):
             weight = self.enter.weight @ self.points.weight  # (width, C * 32)
             bias = F.linear(self.points.bias, self.enter.weight, self.enter.bias)
             kernel = weight.unflatten(1, (-1, POINTS))
-            # An outer product for the bias would hold another tensor of all cells; adding in place does not.
-            cells = sum_of_points(features, kernel, grid).add_(bias)  # (N, B, width)
+            cells = sum_of_points(features, kernel, grid, bias)  # (N, B, width)
         start, end = self.rest(cells).unbind(-1)
         return start.transpose(0, 1), end.transpose(0, 1)

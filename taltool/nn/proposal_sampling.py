@@ -38,7 +38,10 @@ def point_positions(first: Tensor, last: Tensor) -> Tensor:
     """
     first, last = first.double()[:, None], last.double()[:, None]
     reach = (last - first + 1) * REGION
-    steps = [torch.arange(n, device=first.device) / (n - 1) for n in (START_POINTS, CENTRE_POINTS, END_POINTS)]
+    steps = [
+        torch.arange(n, device=first.device, dtype=first.dtype) / (n - 1)
+        for n in (START_POINTS, CENTRE_POINTS, END_POINTS)
+    ]
     around_start = first - reach + steps[0] * 2 * reach
     inside = first + steps[1] * (last - first)
     around_end = last - reach + steps[2] * 2 * reach
@@ -47,7 +50,10 @@ def point_positions(first: Tensor, last: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Bags:
-    """Weighted sums of rows: sum number k takes the rows index[offset[k]], ... index[offset[k + 1] - 1]."""
+    """Weighted sums of rows: sum number k takes the rows index[offset[k]], ... index[offset[k + 1] - 1].
+
+    The weights are float64 and take the precision of the rows.
+    """
 
     index: Tensor
     weight: Tensor
@@ -86,7 +92,7 @@ class ProposalGrid:
         share = positions - left
         rows = torch.stack([left, right], dim=-1) + torch.arange(POINTS, device=device)[:, None] * length
         weights = torch.stack([1 - share, share], dim=-1)
-        forwards = Bags(rows.flatten(), weights.flatten().float(), _offsets(rows.new_full((len(rows),), 2 * POINTS)))
+        forwards = Bags(rows.flatten(), weights.flatten(), _offsets(rows.new_full((len(rows),), 2 * POINTS)))
         return cls(length, first, last, left, right, share, forwards, _transposed(rows, weights, POINTS * length))
 
     def valid(self, mask: Tensor) -> Tensor:
@@ -113,7 +119,7 @@ def _transposed(rows: Tensor, weights: Tensor, size: int) -> Bags:
     """The bags that send a gradient of cells back to `size` rows, for rows and weights (N, ...) of the cells."""
     flat, order = rows.flatten().sort(stable=True)
     cells = order // rows[0].numel()
-    return Bags(cells, weights.flatten()[order].float(), _offsets(torch.bincount(flat, minlength=size)))
+    return Bags(cells, weights.flatten()[order], _offsets(torch.bincount(flat, minlength=size)))
 
 
 class _PointSums(torch.autograd.Function):
@@ -129,16 +135,17 @@ class _PointSums(torch.autograd.Function):
         return ctx.grid.backwards.sums(gradients[0].contiguous()), None
 
 
-def sum_of_points(features: Tensor, weight: Tensor, grid: ProposalGrid) -> Tensor:
-    """What a convolution over the points of each cell gives: (N, B, D), without its bias.
+def sum_of_points(features: Tensor, weight: Tensor, grid: ProposalGrid, bias: Tensor) -> Tensor:
+    """What a convolution over the points of each cell gives: (N, B, D).
 
-    features (B, C, T), weight (D, C, 32): the kernel of a Conv3d of size (32, 1, 1), its unit axes left out. Computed
-    in float32 (float64 for float64 features), also under autocast.
+    features (B, C, T), bias (D,), weight (D, C, 32): the kernel of a Conv3d of size (32, 1, 1), its unit axes left out.
+    Computed in float32 (float64 for float64 features), also under autocast.
     """
     with torch.autocast(features.device.type, enabled=False):
         kind = torch.float64 if features.dtype == torch.float64 else torch.float32
         snippets = features.to(kind).transpose(1, 2)  # (B, T, C)
-        mixed = torch.einsum("btc,dcn->ntbd", snippets, weight.to(kind))
+        # Each point's two weights sum to 1, so every cell gets the whole bias.
+        mixed = torch.einsum("btc,dcn->ntbd", snippets, weight.to(kind)) + bias.to(kind) / POINTS
         sums = _PointSums.apply(mixed.flatten(2).flatten(0, 1), grid)  # (N, B * D)
         return sums.unflatten(1, (len(features), -1))
 
