@@ -154,7 +154,8 @@ class MaskGuidedTransformer(nn.Module):
     def __init__(self, config: "MGNetConfig", inputs: int, masks: int, length: int) -> None:
         super().__init__()
         self.embed = Embedding(inputs, config.width, length, config.mgt_places)
-        rates = torch.linspace(0, config.drop_path, config.mgt_layers).tolist()
+        steps = max(1, config.mgt_layers - 1)
+        rates = [config.drop_path * layer / steps for layer in range(config.mgt_layers)]
         self.layers = nn.ModuleList(GuidedLayer(config, masks, rate) for rate in rates)
         self.norm = nn.LayerNorm(config.width, 1e-6) if config.mgt_norm == "pre" else nn.Identity()
         self.reduce = ConvBlock(config.width, config.feature_width, 1, norm="none")

@@ -9,8 +9,7 @@ from taltool.nn.dense_labels import best_tiou, region_labels
 
 def truth(*samples: list[list[float]]) -> PaddedTargets:
     own = [torch.tensor(each, dtype=torch.float64).view(-1, 2) for each in samples]
-    padded = padded_targets(own, [torch.zeros(len(each), dtype=torch.int64) for each in own], torch.device("cpu"))
-    return padded
+    return padded_targets(own, [torch.zeros(len(each), dtype=torch.int64) for each in own], torch.device("cpu"))
 
 
 def test_a_cell_is_labelled_by_the_share_that_an_instance_or_boundary_covers() -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from proposal_sampling_twin import plain_sum_of_points, positions, sampling_weights
 from torch import Tensor
 
 from taltool.nn.proposal_sampling import ProposalGrid, extended, point_positions, sum_of_points, upper_triangle
-from proposal_sampling_twin import plain_sum_of_points, positions, sampling_weights
 
 CPU = torch.device("cpu")
 
