@@ -81,10 +81,14 @@ class HOG3D(Backbone):
         cells = sum(side * side for side in self.config.grids)
         return {"hog3d": (0, self.config.temporal_cells * cells * len(self._normals))}
 
-    def encode(self, pictures: Iterable[Picture], windows: Windows) -> Iterator[Features]:
-        """Yield features (1, C) of each snippet; the gradients of a frame are computed once."""
+    def check(self, windows: Windows) -> None:
+        """A frame for each temporal cell at least."""
         if windows.window < self.config.temporal_cells:
             raise UsageError(f"--window {windows.window}: hog3d needs at least {self.config.temporal_cells} frames")
+
+    def encode(self, pictures: Iterable[Picture], windows: Windows) -> Iterator[Features]:
+        """Yield features (1, C) of each snippet; the gradients of a frame are computed once."""
+        self.check(windows)
         edges = np.rint(np.linspace(0, windows.window, self.config.temporal_cells + 1)).astype(int)
         for snippet in windows.cut(self._frame_histograms(pictures)):
             summed = np.add.reduceat(snippet, edges[:-1], axis=0)  # (temporal cells, cells, directions)

@@ -66,6 +66,14 @@ class Type(StrEnum):
     float16 = "float16"
 
 
+class Precision(StrEnum):
+    """How networks compute."""
+
+    float32 = "float32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
 class Stream(StrEnum):
     """What the networks look at."""
 
@@ -131,6 +139,20 @@ def extract(
         list[str] | None,
         typer.Option("--set", metavar="A.B=C", help="One setting over all others, such as backbone.short_side=128."),
     ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--weights",
+            metavar="FILE|auto|random",
+            help="What a network learned: a checkpoint, auto (fetched once), random; rgb=FILE and flow=FILE for both.",
+        ),
+    ] = None,
+    precision: Annotated[
+        Precision, typer.Option("--precision", help="How networks compute: bf16 and fp16 are faster where supported.")
+    ] = Precision.float32,
+    compile_: Annotated[
+        bool, typer.Option("--compile", help="Let torch compile networks: a minute, which pays for many videos.")
+    ] = False,
     dtype: Annotated[Type, typer.Option("--dtype", help="How numbers are stored.")] = Type.float32,
     device: Annotated[
         str,
@@ -170,9 +192,9 @@ def extract(
         raise UsageError("features are HDF5, which cannot go through a pipe: give -o FILE.h5")
     part = Shard.parse(shard)
     snippets = SnippetSettings(stream.value if stream else None, window, stride, offset, read_rate(fps))
-    request = ExtractionRequest(backbone, preset, snippets, flow, tuple(set_ or ()))
-    settings = request.resolved(dtype=dtype.value, images_fps=images_fps)
-    running = Running.on(device, jobs, engine, patience)
+    request = ExtractionRequest(backbone, preset, snippets, flow, tuple(set_ or ()), tuple(weights or ()))
+    running = Running.on(device, jobs, engine, patience, compile_)
+    settings = request.resolved(reporter, dtype=dtype.value, precision=precision.value, images_fps=images_fps)
     sources, ignored = find(videos)
     if ignored:
         reporter.note(f"{len(ignored)} files without the suffix of a video are passed over: {', '.join(ignored[:5])}")

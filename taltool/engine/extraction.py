@@ -19,6 +19,7 @@ from taltool.engine.extraction_settings import ExtractionSettings, differences
 from taltool.engine.locking import held
 from taltool.engine.pipeline import Effort, Finished, extracted
 from taltool.engine.spool import Spool
+from taltool.engine.weights import make
 from taltool.engine.workers import available_cores, each
 from taltool.errors import DataError, PartialFailure, UsageError
 from taltool.registry import did_you_mean
@@ -90,9 +91,11 @@ def _devices(name: str) -> list[str]:
 def encoder(settings: ExtractionSettings, computing: Computing) -> Encoder:
     """The encoder of `settings`; a process that works on many videos makes it once."""
     kind = BACKBONES.load(settings.backbone)
-    backbones = [kind(settings.config, stream) for stream in settings.streams]
-    for backbone in backbones:
-        backbone.prepare(computing)
+    weights = settings.weights or (None,) * len(settings.streams)
+    backbones = [
+        make(kind, settings.config, stream, chosen, computing)
+        for stream, chosen in zip(settings.streams, weights, strict=True)
+    ]
     batch = 1 if computing.device.startswith("cpu") else max(backbone.batch for backbone in backbones)
     return Encoder(backbones, settings.flow, batch)
 

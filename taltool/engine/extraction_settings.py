@@ -1,6 +1,6 @@
 """How features are made: from words (options, presets, TOML, `--set`) to settings that a feature file records."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
@@ -11,8 +11,10 @@ import orjson
 from taltool.backbones import BACKBONES
 from taltool.backbones.contract import Backbone, Stream
 from taltool.engine.configuration import Layer, merged, override, read_config
+from taltool.engine.weights import Weights, choose
 from taltool.errors import UsageError
 from taltool.registry import did_you_mean
+from taltool.reporting import SILENT, Reporter
 from taltool.video.flow import FlowSettings
 from taltool.video.windows import Windows
 
@@ -44,7 +46,7 @@ class ExtractionSettings:
     """How features are made; two videos belong into one file only if all of this is equal.
 
     fps is the rate that videos are resampled to, None = their own; images_fps the rate of folders of images. weights
-    names what the networks learned: a text per stream that tells one checkpoint from another; empty without networks.
+    are those of each stream's network; empty for a backbone without.
     """
 
     backbone: str
@@ -56,7 +58,7 @@ class ExtractionSettings:
     flow: FlowSettings = field(default_factory=FlowSettings)
     images_fps: float | None = None
     precision: Literal["float32", "bf16", "fp16"] = "float32"
-    weights: tuple[str, ...] = ()
+    weights: tuple[Weights, ...] = ()
 
     @classmethod
     def of(
@@ -70,30 +72,47 @@ class ExtractionSettings:
         config: Any = None,
         stream: Literal["rgb", "flow", "both"] | None = None,
         flow: FlowSettings | None = None,
+        weights: Sequence[str] = (),
         **further: Any,
     ) -> "ExtractionSettings":
-        """The settings for a backbone; None stands for what it prefers. Raises UsageError for what makes no sense."""
+        """The settings for a backbone; None stands for what it prefers, weights are words of `--weights`.
+
+        Raises UsageError for what makes no sense.
+        """
         name = BACKBONES.canonical(backbone)
         wanted = SnippetSettings(stream, window, stride, offset, fps)
         kind: type[Backbone] = BACKBONES.load(name)
-        return cls.made(name, wanted, config or kind.Config(), flow or FlowSettings(), dtype=dtype, **further)
+        parts = (wanted, config or kind.Config(), flow or FlowSettings(), weights)
+        return cls.made(name, *parts, dtype=dtype, **further)
 
     @classmethod
     def made(
-        cls, name: str, snippets: SnippetSettings, config: Any, flow: FlowSettings, **further: Any
+        cls,
+        name: str,
+        snippets: SnippetSettings,
+        config: Any,
+        flow: FlowSettings,
+        weights: Sequence[str] = (),
+        reporter: Reporter = SILENT,
+        **further: Any,
     ) -> "ExtractionSettings":
-        """The settings for the backbone of this canonical name; further ones are fields of this class."""
+        """The settings for the backbone of this canonical name; further ones are fields of this class.
+
+        Weights may be fetched now. Raises UsageError and DataError as `taltool.engine.weights.choose` does.
+        """
         kind: type[Backbone] = BACKBONES.load(name)
         window = kind.window if snippets.window is None else snippets.window
         stride = kind.stride if snippets.stride is None else snippets.stride
         fps = kind.fps if snippets.fps is None else snippets.fps
+        streams = _streams(name, kind, snippets.stream)
         return cls(
             name,
             config,
             Windows(window, stride, snippets.offset),
             None if fps == OWN_RATE else float(fps) if fps is not None else None,
-            streams=_streams(name, kind, snippets.stream),
+            streams=streams,
             flow=flow,
+            weights=tuple(choose(kind, streams, weights, reporter).values()),
             **further,
         )
 
@@ -105,7 +124,8 @@ class ExtractionSettings:
         if self.images_fps not in (None, self.fps):
             facts["images_fps"] = self.images_fps
         if self.weights:
-            facts |= {"streams": self.streams, "weights": self.weights, "precision": self.precision}
+            identities = [each.identity for each in self.weights]
+            facts |= {"streams": self.streams, "weights": identities, "precision": self.precision}
         if "flow" in self.streams:
             facts["flow"] = asdict(self.flow)
         return orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode()
@@ -156,8 +176,9 @@ class ExtractionRequest:
     snippets: SnippetSettings = field(default_factory=SnippetSettings)
     flow: str | None = None
     overrides: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
 
-    def resolved(self, **further: Any) -> ExtractionSettings:
+    def resolved(self, reporter: Reporter = SILENT, **further: Any) -> ExtractionSettings:
         """The settings: the backbone's own, the preset over them, then options, then `--set`.
 
         Raises UsageError, naming the layer, for what is unknown or of the wrong type.
@@ -172,7 +193,8 @@ class ExtractionRequest:
         parts = merged(kinds, layers)
         if further.get("images_fps") is None and isinstance(self.snippets.fps, float):
             further["images_fps"] = self.snippets.fps
-        return ExtractionSettings.made(name, parts["snippets"], parts["backbone"], parts["flow"], **further)
+        made = (parts["snippets"], parts["backbone"], parts["flow"], self.weights, reporter)
+        return ExtractionSettings.made(name, *made, **further)
 
     def _options(self) -> Iterable[Layer]:
         plain = SnippetSettings()

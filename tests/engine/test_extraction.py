@@ -1,7 +1,6 @@
 """Extraction writes every video once, at its true time, and nothing by halves."""
 
 import errno
-import importlib.util
 import json
 import os
 import signal
@@ -13,36 +12,16 @@ import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from short_videos import SETTINGS, Mean, sources, use, write_video
 
-from taltool.backbones.contract import Backbone
 from taltool.data.features import FeatureFile
 from taltool.data.provenance import step
-from taltool.engine.encoding import Encoder
 from taltool.engine.extraction import ExtractionSettings, Running, extract, extract_video
 from taltool.engine.spool import Spool
 from taltool.engine.workers import each
 from taltool.errors import DataError, PartialFailure, UsageError
 from taltool.reporting import Reporter
-from taltool.video.flow import FlowSettings
-from taltool.video.frames import FrameFormat
-from taltool.video.sources import VideoSource, find
-
-SETTINGS = ExtractionSettings.of(stride=8)
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "make_videos.py"
-
-
-def write_video(path: Path, length: int = 40, seed: int = 0) -> Path:
-    """A short video of noise, written by the example."""
-    specification = importlib.util.spec_from_file_location("make_videos", EXAMPLE)
-    assert specification is not None
-    assert specification.loader is not None
-    example = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(example)
-    noise = np.random.default_rng(seed)
-    frames = (noise.integers(0, 256, (example.HEIGHT, example.WIDTH), np.uint8) for _ in range(length))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    example.write_video(path, frames)
-    return path
+from taltool.video.sources import VideoSource
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +30,6 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, name in enumerate(["b", "deep/c", "日本 1", "a"]):
         write_video(folder / f"{name}.mp4", 30 + 10 * number, seed=number)
     return folder
-
-
-def sources(folder: Path) -> list[VideoSource]:
-    return find([str(folder)])[0]
 
 
 class Listener(Reporter):
@@ -68,25 +43,10 @@ class Listener(Reporter):
         self.heard.append(message)
 
 
-class Mean(Backbone):
-    """A backbone whose features are the mean luminance of the frames of a snippet: quick, whatever the video."""
-
-    frame_format = FrameFormat("gray", short_side=16)
-    streams = {"mean": (0, 1)}
-
-    def encode_snippets(self, snippets: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return snippets.reshape(len(snippets), -1).mean(1, dtype=np.float32)[:, None]
-
-
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Extract with `Mean`."""
     use(monkeypatch, Mean(None))
-
-
-def use(monkeypatch: pytest.MonkeyPatch, backbone: Backbone) -> None:
-    made = Encoder([backbone], FlowSettings(), batch=1)
-    monkeypatch.setattr("taltool.engine.extraction.encoder", lambda settings, computing: made)
 
 
 @pytest.mark.usefixtures("quick")

@@ -1,0 +1,89 @@
+"""Extraction on a Ray cluster of two nodes on this machine, one of which is lost half-way."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from short_videos import SETTINGS, sources, write_video
+
+from taltool.engine.extraction import ExtractionSettings, Running, extract
+from taltool.errors import PartialFailure, UsageError
+from taltool.reporting import Reporter
+from taltool.video.sources import VideoSource
+
+VIDEOS = 24
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Any]:
+    """A cluster whose head only directs, and two nodes of one processor each; yields (cluster, nodes)."""
+    cluster_utils = pytest.importorskip("ray.cluster_utils", reason="needs the extra `ray`")
+    memory = {"object_store_memory": 80 << 20}
+    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **memory})
+    yield cluster, [cluster.add_node(num_cpus=1, **memory) for _ in range(2)]
+    cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("videos")
+    for number in range(VIDEOS):
+        write_video(folder / f"{number:02d}.mp4", 200 + number, seed=number)
+    return folder
+
+
+class KillsANode(Reporter):
+    """Kills a node of the cluster as soon as a part of the videos is done."""
+
+    def __init__(self, cluster: Any, node: Any) -> None:
+        self.cluster, self.node, self.done, self.killed_after = cluster, node, 0, 0
+
+    def track(self, what: str, total: float | None = None, unit: str = "videos") -> Any:
+        reporter = self
+
+        class Counting:
+            def __enter__(self) -> "Counting":
+                return self
+
+            def __exit__(self, *error: object) -> None: ...
+
+            def advance(self, amount: float = 1, **status: object) -> None:
+                reporter.done += 1
+                if reporter.done == VIDEOS // 3:
+                    reporter.cluster.remove_node(reporter.node, allow_graceful=False)
+                    reporter.killed_after = reporter.done
+
+        return Counting()
+
+
+def test_a_node_that_is_lost_half_way_changes_nothing_in_the_result(videos: Path, nodes: Any, tmp_path: Path) -> None:
+    cluster, workers = nodes
+    extract(sources(videos), str(tmp_path / "alone.h5"), SETTINGS)
+    running = Running(engine=f"ray:{cluster.address}")
+    listener = KillsANode(cluster, workers[0])
+    begun = time.monotonic()
+    extract(sources(videos), str(tmp_path / "cluster.h5"), SETTINGS, running, reporter=listener)
+    print(f"{VIDEOS} videos, a node lost after {listener.killed_after}: {time.monotonic() - begun:.1f} s")
+    assert 0 < listener.killed_after < VIDEOS
+    assert (tmp_path / "cluster.h5").read_bytes() == (tmp_path / "alone.h5").read_bytes()
+    assert not (tmp_path / "cluster.h5.partial").exists()
+
+
+def test_a_video_that_cannot_be_read_fails_alone_on_a_cluster(videos: Path, nodes: Any, tmp_path: Path) -> None:
+    cluster, _ = nodes
+    some = [*sources(videos)[:3], VideoSource("gone", "/nowhere/gone.mp4")]
+    running = Running(engine=f"ray:{cluster.address}")
+    with pytest.raises(PartialFailure, match="1 of 4 videos failed: gone"):
+        extract(some, str(tmp_path / "cluster.h5"), SETTINGS, running)
+    extract(some[:3], str(tmp_path / "alone.h5"), SETTINGS)
+    assert (tmp_path / "cluster.h5").read_bytes() == (tmp_path / "alone.h5").read_bytes()
+
+
+def test_wrong_settings_and_an_absent_cluster_are_told(videos: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="at least 3 frames"):
+        extract(
+            sources(videos), str(tmp_path / "f.h5"), ExtractionSettings.of(window=2), Running(engine="ray:1.2.3.4:5")
+        )
