@@ -1,4 +1,4 @@
-"""Every switch of MGNet runs and changes what it says; rows of the paper's tables; odd inputs; proposals to detections."""
+"""Every switch of MGNet runs and changes what it says; rows of its tables; odd inputs; proposals to detections."""
 
 import json
 from pathlib import Path
