@@ -86,7 +86,11 @@ class NetworkBackbone(Backbone):
         """The network, made when it is first wanted, with random weights that are always the same."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return self.build().eval().requires_grad_(False)
+            network = self.build()
+            for module in network.modules():
+                if isinstance(module, nn.Conv3d):  # He's, or else what deep networks give is too small for float16.
+                    nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        return network.eval().requires_grad_(False)
 
     @abstractmethod
     def build(self) -> nn.Module:

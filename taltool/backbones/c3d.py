@@ -50,6 +50,8 @@ class C3DConfig:
     def __post_init__(self) -> None:
         if min(self.height, self.width) < _CROP:
             raise UsageError(f"height = {self.height}, width = {self.width}: c3d sees {_CROP} x {_CROP} px of them")
+        if self.crop != _CROP:
+            raise UsageError(f"crop = {self.crop}: c3d sees {_CROP} x {_CROP} px, its linear layers have that size")
 
 
 @BACKBONES.register("c3d")

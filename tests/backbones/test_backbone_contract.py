@@ -5,32 +5,25 @@ import dataclasses
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from small_backbones import made, pictures
 
 from taltool.backbones import BACKBONES
-from taltool.backbones.contract import Backbone
+from taltool.backbones.contract import Backbone, Stream
 from taltool.errors import UsageError
 from taltool.video.windows import Windows
 
 NAMES = BACKBONES.names()
+STREAMS = [(name, stream) for name in NAMES for stream in BACKBONES.load(name).inputs]
 
 
-def made(name: str) -> Backbone:
-    kind: type[Backbone] = BACKBONES.load(name)
-    return kind(kind.Config())
+def encoded(backbone: Backbone, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.concatenate(list(backbone.encode(frames, Windows(backbone.window, backbone.stride))))
 
 
-def pictures(backbone: Backbone, length: int) -> NDArray[np.uint8]:
-    height, width = backbone.frame_format.size(48, 64)
-    colours = () if backbone.frame_format.pixels == "gray" else (3,)
-    return np.random.default_rng(0).integers(0, 256, (length, height, width, *colours), np.uint8)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_streams_cover_the_channels_and_every_snippet_has_a_row(name: str) -> None:
-    backbone = made(name)
-    windows = Windows(backbone.window, backbone.stride)
-    frames = pictures(backbone, backbone.window + 2 * backbone.stride)
-    rows = np.concatenate(list(backbone.encode(frames, windows)))
+@pytest.mark.parametrize(("name", "stream"), STREAMS)
+def test_streams_cover_the_channels_and_every_snippet_has_a_row(name: str, stream: Stream) -> None:
+    backbone = made(name, stream)
+    rows = encoded(backbone, pictures(backbone, backbone.window + 2 * backbone.stride))
     ends = sorted(backbone.streams.values())
     assert [first for first, _ in ends] == [0, *(last for _, last in ends[:-1])]
     assert rows.shape == (3, ends[-1][1])
@@ -41,11 +34,18 @@ def test_streams_cover_the_channels_and_every_snippet_has_a_row(name: str) -> No
 @pytest.mark.parametrize("name", NAMES)
 def test_videos_do_not_influence_each_other(name: str) -> None:
     backbone = made(name)
-    windows = Windows(backbone.window, backbone.stride)
     first, second = pictures(backbone, backbone.window), pictures(backbone, backbone.window + 3)[3:]
-    before = np.concatenate(list(backbone.encode(first, windows)))
-    np.concatenate(list(backbone.encode(second, windows)))
-    np.testing.assert_array_equal(np.concatenate(list(backbone.encode(first, windows))), before)
+    before = encoded(backbone, first)
+    encoded(backbone, second)
+    np.testing.assert_array_equal(encoded(backbone, first), before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_seen_of_a_picture_is_all_that_counts(name: str) -> None:
+    backbone = made(name)
+    frames = pictures(backbone, backbone.window)
+    seen = np.stack([backbone.seen(frame) for frame in frames])
+    np.testing.assert_array_equal(encoded(backbone, seen), encoded(backbone, frames))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -54,6 +54,32 @@ def test_settings_are_frozen_and_have_defaults(name: str) -> None:
     assert dataclasses.is_dataclass(kind.Config)
     assert kind.Config.__dataclass_params__.frozen
     assert kind.Config() == kind.Config()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_window_that_it_prefers_is_one_that_it_takes(name: str) -> None:
+    kind: type[Backbone] = BACKBONES.load(name)
+    for stream in kind.inputs:
+        kind(kind.Config(), stream).check(Windows(kind.window, kind.stride))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_published_weights_are_for_streams_that_it_has_and_can_be_verified(name: str) -> None:
+    kind: type[Backbone] = BACKBONES.load(name)
+    assert set(kind.published) <= set(kind.inputs)
+    assert kind.needs_weights or not kind.published
+    for published in kind.published.values():
+        algorithm, _, checksum = published.checksum.partition(":")
+        assert published.url.startswith("https://")
+        assert algorithm in ("git", "sha256")
+        assert len(bytes.fromhex(checksum)) >= 4
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "flow" not in BACKBONES.load(name).inputs])
+def test_a_stream_that_it_has_not_is_refused(name: str) -> None:
+    kind = BACKBONES.load(name)
+    with pytest.raises(UsageError, match="takes rgb only"):
+        kind(kind.Config(), "flow")
 
 
 def test_an_unknown_backbone_is_refused_with_the_names_there_are() -> None:

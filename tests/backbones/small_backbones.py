@@ -1,0 +1,30 @@
+"""Backbones on small pictures, so that tests are quick."""
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taltool.backbones import BACKBONES
+from taltool.backbones.contract import Backbone, Stream
+
+# Where a network allows it, its pictures are this small (pixels).
+SIDE = 64
+# Networks whose layers have a fixed size.
+_WHOLE = ("c3d",)
+
+
+def made(name: str, stream: Stream = "rgb", **settings: object) -> Backbone:
+    """The backbone with its defaults but for the size of pictures and these settings; random weights."""
+    kind: type[Backbone] = BACKBONES.load(name)
+    names = {field.name for field in dataclasses.fields(kind.Config)}
+    small = {} if name in _WHOLE or "crop" not in names else dict.fromkeys(names & {"crop", "short_side"}, SIDE)
+    return kind(dataclasses.replace(kind.Config(), **small | settings), stream)
+
+
+def pictures(backbone: Backbone, length: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Noise in the size that the backbone asks for."""
+    height, width = backbone.frame_format.size(48, 64)
+    colours = {"flow": (2,), "gray": (), "rgb": (3,)}
+    kind = "flow" if backbone.stream == "flow" else backbone.frame_format.pixels
+    return np.random.default_rng(seed).integers(0, 256, (length, height, width, *colours[kind]), np.uint8)
