@@ -48,6 +48,8 @@ class Mean(Backbone):
         return snippets.reshape(len(snippets), -1).mean(1, dtype=np.float32)[:, None]
 
 
-def use(monkeypatch: pytest.MonkeyPatch, backbone: Backbone) -> None:
-    made = Encoder([backbone], FlowSettings(), batch=1)
+def use(monkeypatch: pytest.MonkeyPatch, *backbones: Backbone, batch: int = 1) -> None:
+    """Extract with these backbones, one per stream, whatever the settings say."""
+    made = Encoder(backbones, FlowSettings("dis"), batch)
     monkeypatch.setattr("taltool.engine.extraction.encoder", lambda settings, computing: made)
+    monkeypatch.setattr("taltool.engine.extraction._channels", lambda settings: made.streams)
