@@ -1,6 +1,7 @@
 # What the table scripts here share; they source it. Each row trains, predicts, suppresses and evaluates.
 # Usage of each: sh TABLE.sh FEATURES GT [FOLDER] [words for train ...]
-# PRESET (default: the table's data set), SPLIT (FILE:NAME) and SIGMA of the suppression come from the environment.
+# PRESET (default: the table's data set), SPLIT (FILE:NAME), SIGMA of the suppression, or all of its words as SUPPRESSION,
+# come from the environment. A table of other numbers than mAP names its metrics and the words for evaluate.
 # A row that is finished is not trained again; one that was killed goes on.
 features=${1:?usage: TABLE.sh FEATURES GT [FOLDER] [words for train ...]}
 truth=${2:?usage: TABLE.sh FEATURES GT [FOLDER] [words for train ...]}
@@ -9,16 +10,21 @@ out=${3:-$(basename "$0" .sh)}
 preset=${PRESET:-$preset}
 sigma=${SIGMA:-$sigma}
 case $preset in thumos14) subset=testing tiou=0.3:0.7:0.1 ;; *) subset=validation tiou=0.5:0.95:0.05 ;; esac
+metrics=${metrics:-mAP@0.50 average_mAP}
+measured=${measured:---tiou $tiou}
+suppression=${SUPPRESSION:-${suppression:---sigma $sigma --top-k 200}}
 mkdir -p "$out"
-printf '%-28s %8s %8s   %s\n' "$model, $preset" mAP@.5 average 'paper: mAP@.5 average'
+printf '%-34s' "$model, $preset"; printf ' %11s' $metrics; echo "   paper: $metrics"
 
 # score FILE TITLE PAPER: evaluate detections and print a line.
 score() {
-    taltool evaluate -q ${SPLIT:+--split "$SPLIT"} --subset $subset --tiou $tiou --format json "$truth" "$1" >"$1.json"
-    python3 - "$1.json" "$2" "$3" <<'PYTHON'
+    taltool evaluate -q ${SPLIT:+--split "$SPLIT"} --subset $subset $measured --format json "$truth" "$1" >"$1.json"
+    python3 - "$1.json" "$2" "$3" $metrics <<'PYTHON'
 import json, sys
-metrics = json.load(open(sys.argv[1]))["metrics"]
-print(f"{sys.argv[2]:28} {100 * metrics['mAP@0.50']:8.1f} {100 * metrics['average_mAP']:8.1f}   {sys.argv[3]}")
+file, title, paper, *names = sys.argv[1:]
+metrics = json.load(open(file))["metrics"]
+found = " ".join(f"{metrics[name] * (1 if name == 'AUC' else 100):11.2f}" for name in names)  # AUC is in percent
+print(f"{title:34} {found}   {paper}")
 PYTHON
 }
 
@@ -28,6 +34,6 @@ proposals() { taltool predict -q -m "$out/$1.safetensors" --subset $subset ${SPL
 row() {
     name=$1 title=$2 paper=$3; shift 3
     fit "$name" "$@"
-    proposals "$name" | taltool nms -q --sigma "$sigma" --top-k 200 -o "$out/$name.jsonl"
+    proposals "$name" | taltool nms -q $suppression -o "$out/$name.jsonl"
     score "$out/$name.jsonl" "$title" "$paper"
 }

@@ -85,7 +85,7 @@ def fitted(facts: DataFacts) -> Settings:
         "sampling": {**sampling, "normalize": "channel", **AUGMENTATION},
         "training": training_recipe(samples, batch_size(samples, length)),
         "prediction": {"min_score": 0.0, "top_k": 2000},
-        "nms": {"method": "soft-gaussian", "sigma": 0.75, "tiou": 0.65, "top_k": 200, "agnostic": True},
+        "nms": {"method": "soft-gaussian", "sigma": 0.5, "top_k": 200, "agnostic": True},
     }
 
 

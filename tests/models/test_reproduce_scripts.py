@@ -1,4 +1,4 @@
-"""Scripts that reproduce tables of AMNet, GSMT and TSA-TAL: rows ask for settings that exist, and one table runs."""
+"""Scripts that reproduce tables of the models: rows ask for settings that exist, and two tables run."""
 
 import re
 import subprocess
@@ -11,11 +11,13 @@ from taltool.engine.configuration import build, override_layer, preset_layer
 from taltool.models import MODELS
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "reproduce"
-SCRIPTS = sorted(path for kind in ("amnet-*", "gsmt-table*", "tsatal-table*") for path in FOLDER.glob(f"{kind}.sh"))
+KINDS = ("amnet-*", "gsmt-table*", "mgnet-table*", "tsatal-table*")
+SCRIPTS = sorted(path for kind in KINDS for path in FOLDER.glob(f"{kind}.sh"))
 
 
 def test_every_table_with_rows_of_its_own_has_a_script() -> None:
     assert {script.stem for script in SCRIPTS} >= {f"gsmt-table{n}" for n in (1, 4, 5, 7, 8, 9, 12, 13, 14)}
+    assert {script.stem for script in SCRIPTS} >= {f"mgnet-table{n}" for n in (4, 5, 6, 7, 8)}
     assert {script.stem for script in SCRIPTS} >= {"tsatal-table1", "tsatal-table2", "amnet-figure6"}
     assert {script.stem for script in SCRIPTS} >= {f"amnet-table{n}" for n in (1, 2, 3, 4, 5)}
 
@@ -38,13 +40,27 @@ def test_rows_are_settings_of_the_model(script: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_table_runs_on_anybodys_data(shared: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("table", "words", "titles", "last"),
+    [
+        ("gsmt-table4", ["training.batch_size=8"], ["1D CNN", "MS-TCN", "Transformer"], "56.0 36.2"),
+        (
+            "mgnet-table8",
+            ["model.streams=1", "model.width=16", "model.head_width=8", "model.proposal_width=16"],
+            ["1 layer", "2 layers", "3 layers", "4 layers"],
+            "57.25 76.44 68.21",
+        ),
+    ],
+)
+def test_a_table_runs_on_anybodys_data(
+    shared: Path, tmp_path: Path, table: str, words: list[str], titles: list[str], last: str
+) -> None:
     (tmp_path / "taltool").write_text(f'#!/bin/sh\nexec {sys.executable} -m taltool "$@"\n')
     (tmp_path / "taltool").chmod(0o755)
     data = shared / "data" / "salads50"
-    words = ["--set", "training.epochs=1", "--set", "training.batch_size=8"]
+    sets = [word for each in ("training.epochs=1", *words) for word in ("--set", each)]
     run = subprocess.run(
-        ["sh", FOLDER / "gsmt-table4.sh", data / "features.h5", data / "gt.json", tmp_path / "out", *words],
+        ["sh", FOLDER / f"{table}.sh", data / "features.h5", data / "gt.json", tmp_path / "out", *sets],
         env={"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": str(FOLDER.parents[1]), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -52,5 +68,5 @@ def test_a_table_runs_on_anybodys_data(shared: Path, tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stderr
     lines = run.stdout.splitlines()
-    assert [line.split("  ")[0] for line in lines[1:]] == ["1D CNN", "MS-TCN", "Transformer"]
-    assert lines[3].endswith("56.0 36.2")
+    assert [line.split("  ")[0] for line in lines[1:]] == titles
+    assert lines[-1].endswith(last)
