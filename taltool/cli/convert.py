@@ -63,11 +63,17 @@ What the target cannot hold (durations in a CSV, say) is named in a warning.
 .SH JOINING
 Several inputs of one kind become one file: shards of one extraction, or of one prediction.
 It is an error if a video is in two of them, or if features differ in their settings.
+With
+.B \-\-link
+a feature file is written that only refers to the videos of the others: at once, however many they are.
+It finds them by their paths as seen from its own folder; move all of them together, or convert it once more, which
+copies.
 """
 
 EXAMPLES = """
 taltool convert detections.json -o detections.jsonl
 taltool convert shard-*.h5 -o all.h5
+taltool convert shard-*.h5 --link -o all.h5
 taltool convert i3d/ --fps 30 --stride 4 --window 16 --durations gt.json -o feats.h5
 taltool convert annotations/ --from thumos14 --durations lengths.csv -o gt.json
 taltool convert proposals-without-scores.json --score 1.0 | taltool nms --agnostic | taltool evaluate gt.json
@@ -117,6 +123,9 @@ def convert(
     drop_invalid: Annotated[
         bool, typer.Option("--drop-invalid", help="Leave out segments that end before they start, and count them.")
     ] = False,
+    link: Annotated[
+        bool, typer.Option("--link", help="Features: refer to the videos of the inputs instead of copying them.")
+    ] = False,
     provenance: ProvenanceOption = True,
     *,
     reporter: Reporter,
@@ -142,5 +151,5 @@ def convert(
         classes=read_classes(classes) if classes else None,
         drop_invalid=drop_invalid,
     )
-    link = step(map(InputFile.named, paths)) if provenance else None
-    run(Conversion(paths, output, source, target, facts, link), reporter)
+    made = step(map(InputFile.named, paths)) if provenance else None
+    run(Conversion(paths, output, source, target, facts, made, link), reporter)

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
+from taltool.data.features import FeatureFile, FeatureWriter
 from taltool.data.formats.contract import Annotations, Content, Facts, Features, Proposals
 from taltool.data.formats.jsonl import gathered_classes
 from taltool.data.formats.sniffing import for_output, format_named, open_content
@@ -23,7 +25,8 @@ _OF_A_SHARD = ("shard",)
 @dataclass(frozen=True)
 class Conversion:
     """What to convert into what. Formats are told by content and by the output's name unless they are given; step is
-    this conversion's link of the provenance chain, None to write no provenance."""
+    this conversion's link of the provenance chain, None to write no provenance. refer: features stay where they are,
+    and the output only refers to them."""
 
     paths: Sequence[str]
     output: str
@@ -31,6 +34,7 @@ class Conversion:
     target: str | None = None
     facts: Facts = field(default_factory=Facts)
     step: Step | None = None
+    refer: bool = False
 
 
 def convert(wanted: Conversion, reporter: Reporter = SILENT) -> None:
@@ -48,12 +52,31 @@ def convert(wanted: Conversion, reporter: Reporter = SILENT) -> None:
             raise UsageError(f"--to {name}: it holds {' and '.join(target.kinds)}, the input holds {content.kind}")
         if not isinstance(content, Annotations):
             content.provenance = None if wanted.step is None else [*(content.provenance or []), wanted.step]
+        if wanted.refer:
+            _refer(content, name, wanted)
+            return
         with _tracked(content, reporter):
             lost = target.write(content, wanted.output, wanted.facts)
     for note in content.notes:
         reporter.warn(f"{', '.join(wanted.paths)}: left out {note}")
     if lost:
         reporter.warn(f"{wanted.output}: the format {name} does not hold {'; '.join(lost)}")
+
+
+def _refer(content: Content, target: str, wanted: Conversion) -> None:
+    """Write a feature file that refers to the videos of the inputs, which are feature files too."""
+    if not isinstance(content, Features) or target != "hdf5":
+        raise UsageError("--link joins feature files (HDF5) into one that refers to them; leave it out to copy")
+    if wanted.facts.clock:
+        raise UsageError("--link leaves videos as they are, so --fps, --stride, --window, --offset need a copy")
+    with contextlib.ExitStack() as files:
+        chain = content.provenance
+        writer = files.enter_context(FeatureWriter(wanted.output, content.attributes, content.streams or None, chain))
+        for path in wanted.paths:
+            file = files.enter_context(FeatureFile(path))
+            for video_id in file.ids:
+                file.check(video_id)
+                writer.link(video_id, path)
 
 
 @contextlib.contextmanager
@@ -161,6 +184,11 @@ def _joined_features(contents: Sequence[Features], paths: Sequence[str]) -> Feat
 
 def _settings(content: Features) -> dict[str, str]:
     """What must be equal in files that are joined, as text."""
-    kept = {name: str(value) for name, value in content.attributes.items() if name not in _OF_A_SHARD}
+    kept: dict[str, str] = {}
+    for name, value in content.attributes.items():
+        if name == "settings":  # The record of an extraction: what differs is told one by one.
+            kept |= {key: str(each) for key, each in orjson.loads(value).items()}
+        elif name not in _OF_A_SHARD:
+            kept[name] = str(value)
     channels = {str(content.shape(video_id)[1]) for video_id in content.ids[:1]}
     return kept | {"streams": str(content.streams), "number of channels": ", ".join(channels)}

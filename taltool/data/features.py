@@ -1,6 +1,7 @@
 """Feature files: HDF5, one (T, C) dataset per video at the root, each with its own clock; see taltool-features(5)."""
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,18 +58,32 @@ class FeatureFile:
         except OSError as error:
             reason = "no such file" if not Path(self.path).exists() else f"not a readable HDF5 file ({error})"
             raise DataError(f"{self.path}: {reason}") from error
-        self.ids = sorted(self._dataset_names())
+        with contextlib.ExitStack() as opened:
+            opened.enter_context(self._file)
+            found = dict(_datasets(self._file))
+            for name in sorted(set(found.values()) - {""}):
+                opened.enter_context(self._linked(name, found))
+            self._close = opened.pop_all()
+        self.ids = sorted(found)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self._close.__exit__(kind, error, trace)
 
-    def _dataset_names(self) -> Iterator[str]:
-        names: list[str] = []
-        self._file.visititems(lambda name, node: names.append(name) if isinstance(node, h5py.Dataset) else None)
-        yield from names
+    def _linked(self, name: str, found: Mapping[str, str]) -> h5py.File:
+        """A file in which some of the videos lie; while it is open, following links to it is quick."""
+        path = Path(self.path).resolve().parent / name
+        try:
+            return h5py.File(path, "r")
+        except OSError as error:
+            count = list(found.values()).count(name)
+            reason = "is not there" if not path.exists() else f"is not a readable HDF5 file ({error})"
+            raise DataError(
+                f"{self.path}: {count} of its {len(found)} videos lie in {name}, which {reason}; put it back, or join "
+                "the files again"
+            ) from error
 
     @property
     def is_own(self) -> bool:
@@ -150,6 +165,32 @@ class FeatureFile:
         return node
 
 
+def _datasets(group: h5py.Group, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the name of every dataset, and the file in which it lies if that is another one."""
+    for name in group:
+        link = group.get(name, getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            yield prefix + name, link.filename
+            continue
+        kind = group.get(name, getclass=True)
+        if kind is h5py.Group:
+            yield from _datasets(group[name], f"{prefix}{name}/")
+        elif kind is h5py.Dataset:
+            yield prefix + name, ""
+
+
+def unlike(settings: str, others: str) -> str:
+    """In what two records of settings (JSON) differ: `stride 4 instead of 8, ...`; both whole where they are none."""
+    try:
+        ours, theirs = orjson.loads(settings), orjson.loads(others)
+    except orjson.JSONDecodeError:
+        ours, theirs = settings, others
+    if not (isinstance(ours, dict) and isinstance(theirs, dict)):
+        return f"{settings} instead of {others}"
+    names = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
+    return ", ".join(f"{name} {ours.get(name)} instead of {theirs.get(name)}" for name in names)
+
+
 def clock_from(facts: Mapping[str, float], length: int, duration: float | None, where: str) -> FeatureClock:
     """The clock of `length` snippets from what is known: fps, stride and window (and offset), or the duration alone.
 
@@ -208,10 +249,7 @@ class FeatureWriter:
 
     def write(self, video: VideoFeatures) -> None:
         """Append one video; raises DataError for an id that HDF5 cannot hold, or one that is there already."""
-        if any(part in ("", ".", "..") for part in video.video_id.split("/")):
-            raise DataError(f"video id '{video.video_id}' cannot name an HDF5 dataset; rename the video")
-        if video.video_id in self._file:
-            raise DataError(f"video '{video.video_id}' is there twice; video ids must differ")
+        self._refuse_name(video.video_id)
         try:
             dataset = self._file.create_dataset(video.video_id, data=video.values)
         except (TypeError, ValueError) as error:
@@ -219,6 +257,21 @@ class FeatureWriter:
         dataset.attrs.update({name: getattr(video.clock, name) for name in _CLOCK_FACTS})
         dataset.attrs.update(video.attributes)
         dataset.attrs["complete"] = True
+
+    def link(self, video_id: str, path: str) -> None:
+        """Refer to a video in the feature file at `path`, which must stay where it is, seen from this one."""
+        self._refuse_name(video_id)
+        relative = os.path.relpath(Path(path).resolve(), Path(self.path).resolve().parent)
+        try:
+            self._file[video_id] = h5py.ExternalLink(relative, video_id)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"video '{video_id}' cannot be beside a video named like its folder") from error
+
+    def _refuse_name(self, video_id: str) -> None:
+        if any(part in ("", ".", "..") for part in video_id.split("/")):
+            raise DataError(f"video id '{video_id}' cannot name an HDF5 dataset; rename the video")
+        if self._file.get(video_id, getlink=True) is not None:
+            raise DataError(f"video '{video_id}' is there twice; video ids must differ")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -12,10 +12,10 @@ import orjson
 
 from taltool.backbones import BACKBONES
 from taltool.backbones.contract import Computing
-from taltool.data.features import FeatureFile, FeatureWriter, VideoFeatures
+from taltool.data.features import FeatureFile, FeatureWriter, VideoFeatures, unlike
 from taltool.data.provenance import Step
 from taltool.engine.encoding import Encoder
-from taltool.engine.extraction_settings import ExtractionSettings, differences
+from taltool.engine.extraction_settings import ExtractionSettings
 from taltool.engine.locking import held
 from taltool.engine.pipeline import Effort, Finished, extracted
 from taltool.engine.spool import Spool
@@ -254,7 +254,7 @@ def _refuse_other(output: str, settings: ExtractionSettings) -> None:
         raise UsageError(f"{output} is there and was not made by this command; give another name with -o")
     if made != settings.record():
         raise UsageError(
-            f"{output} was made with other settings (now {differences(settings.record(), made)}); give another name "
+            f"{output} was made with other settings (now {unlike(settings.record(), made)}); give another name "
             "with -o, or remove the file"
         )
 

@@ -141,16 +141,6 @@ def read_rate(text: str | None) -> float | Literal["own"] | None:
         raise UsageError(f"--fps {text}: expected frames a second, or {OWN_RATE}") from None
 
 
-def differences(text: str, other: str) -> str:
-    """In what two records differ: `stride 4 instead of 8, ...`; each whole where it is no record."""
-    try:
-        ours, theirs = orjson.loads(text), orjson.loads(other)
-    except orjson.JSONDecodeError:
-        return f"{text} instead of {other}"
-    unlike = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
-    return ", ".join(f"{name} {ours.get(name)} instead of {theirs.get(name)}" for name in unlike)
-
-
 def _streams(name: str, kind: type[Backbone], wanted: str | None) -> tuple[Stream, ...]:
     if wanted is None:
         return kind.inputs[:1]

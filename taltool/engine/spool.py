@@ -16,9 +16,8 @@ import numpy as np
 import orjson
 
 from taltool.data.clock import FeatureClock
-from taltool.data.features import VideoFeatures
+from taltool.data.features import VideoFeatures, unlike
 from taltool.data.files import replacing
-from taltool.engine.extraction_settings import differences
 from taltool.errors import DataError
 
 _SUFFIX = ".video"
@@ -48,7 +47,7 @@ class Spool:
         if marker.exists() and (begun := marker.read_text("utf-8")) != settings:
             raise DataError(
                 f"{self.folder}: an unfinished extraction with other settings lies there (now "
-                f"{differences(settings, begun)}); finish that one, or remove the folder"
+                f"{unlike(settings, begun)}); finish that one, or remove the folder"
             )
         if not marker.exists():
             try:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -287,6 +288,47 @@ def test_shards_of_different_settings_are_refused(change: dict[str, Any], compla
     with pytest.raises(DataError, match=complaint):
         convert(Conversion(shards(tmp_path, **change), str(tmp_path / "all.h5")))
     assert not (tmp_path / "all.h5").exists()
+
+
+def test_shards_of_other_extractions_are_told_apart_by_the_setting(tmp_path: Path) -> None:
+    for number, (video_id, stride) in enumerate(zip(some_features().ids, (4, 8), strict=True)):
+        content = some_features()
+        content.ids, content.attributes = [video_id], {"settings": f'{{"backbone": "b", "stride": {stride}}}'}
+        format_named("hdf5").write(content, str(tmp_path / f"{number}.h5"), FACTS)
+    with pytest.raises(DataError, match=r"1\.h5: stride is 8, in .*0\.h5 it is 4"):
+        convert(Conversion([str(tmp_path / "0.h5"), str(tmp_path / "1.h5")], str(tmp_path / "all.h5")))
+
+
+def test_a_join_by_reference_reads_like_a_copy(tmp_path: Path) -> None:
+    paths = shards(tmp_path)
+    before = [Path(path).read_bytes() for path in paths]
+    (tmp_path / "joined").mkdir()
+    convert(Conversion(paths, str(tmp_path / "joined" / "all.h5"), step={"tool": "convert"}, refer=True))
+    with open_content(str(tmp_path / "joined" / "all.h5")) as content:
+        assert essence(content) == essence(some_features())
+        assert isinstance(content, Features)
+        assert [step["tool"] for step in content.provenance or []] == ["extract", "extract", "convert"]
+    assert [Path(path).read_bytes() for path in paths] == before
+    with h5py.File(tmp_path / "joined" / "all.h5") as plain:
+        assert plain["dir/v"].shape == (2, 2)
+    convert(Conversion([str(tmp_path / "joined" / "all.h5")], str(tmp_path / "copy.h5")))
+    for path in paths:
+        Path(path).unlink()
+    with open_content(str(tmp_path / "copy.h5")) as content:
+        assert essence(content) == essence(some_features())
+    with (
+        pytest.raises(DataError, match=r"1 of its 2 videos lie in \.\./shard-0\.h5, which is not there"),
+        open_content(str(tmp_path / "joined" / "all.h5")),
+    ):
+        pass
+
+
+def test_only_features_as_they_are_can_be_referred_to(tmp_path: Path) -> None:
+    format_named("jsonl").write(some_proposals(), str(tmp_path / "a.jsonl"), FACTS)
+    with pytest.raises(UsageError, match="--link joins feature files"):
+        convert(Conversion([str(tmp_path / "a.jsonl")], str(tmp_path / "b.jsonl"), refer=True))
+    with pytest.raises(UsageError, match="need a copy"):
+        convert(Conversion(shards(tmp_path), str(tmp_path / "all.h5"), facts=Facts(clock={"fps": 3.0}), refer=True))
 
 
 def test_video_in_two_files_is_refused(tmp_path: Path) -> None:
