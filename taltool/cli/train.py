@@ -1,5 +1,6 @@
 """`taltool train`: fit a model to features and annotations."""
 
+import os
 from dataclasses import replace
 from typing import Annotated
 
@@ -110,6 +111,7 @@ def train(
 
     torchrun --nproc-per-node 8 -m taltool train --model afsd --device cuda feats.h5 gt.json
     """
+    _hush_launched_torch()
     from taltool.data.annotations import read_ground_truth
     from taltool.data.features import ClockFacts, FeatureFile
     from taltool.engine.configuration import to_toml
@@ -135,15 +137,15 @@ def train(
         is_compiled=compile_,
         is_deterministic=deterministic,
     )
-    choice = Choice.of(request)
-    if features is None or ground_truth is None:
-        if show_config and features is None:
-            print(to_toml(choice.experiment(preset, None)), end="")
-            return
-        raise UsageError("name the feature file and the ground truth: taltool train --model NAME FEATURES GT")
     with joined(device) as (processes, own_device), deterministic_mode(deterministic):
         request = replace(request, device=checked_device(own_device), processes=processes)
         reporter = reporter if processes.is_first else SILENT
+        choice = Choice.of(request)
+        if features is None or ground_truth is None:
+            if show_config and features is None:
+                print(to_toml(choice.experiment(preset, None)), end="")
+                return
+            raise UsageError("name the feature file and the ground truth: taltool train --model NAME FEATURES GT")
         truth = read_ground_truth(ground_truth, split)
         durations = {video_id: video.duration for video_id, video in truth.videos.items()}
         with FeatureFile(features, ClockFacts(fps, stride, window, offset), durations) as file:
@@ -153,3 +155,9 @@ def train(
                 start(make_trainer(request, choice, data, experiment, reporter), resume, reporter)
             elif processes.is_first:
                 print(to_toml(experiment), end="")
+
+
+def _hush_launched_torch() -> None:
+    """Keep DistributedDataParallel from warning, in every process, that a batch left no weight unused."""
+    if "WORLD_SIZE" in os.environ:
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")

@@ -92,10 +92,8 @@ class Updater:
         self._wrapped: nn.Module = self.objective
         if processes.count > 1:
             torch.manual_seed(torch.initial_seed() + processes.rank * _SEEDS_APART)
-            # Phases, and batches without instances, leave weights unused; buffers are counters, equal everywhere.
-            self._wrapped = DistributedDataParallel(
-                self.objective, broadcast_buffers=False, find_unused_parameters=True
-            )
+            # Phases, and batches without instances, leave weights unused.
+            self._wrapped = DistributedDataParallel(self.objective, find_unused_parameters=True)
 
     @property
     def network(self) -> Model:

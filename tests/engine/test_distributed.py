@@ -1,0 +1,123 @@
+"""Trainings under torchrun, as a user starts them: two processes learn what one learns, and end together."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from plugin.tiny_data import TinyData, write_tiny_data
+from project import PROJECT
+
+from taltool.data.checkpoints import read_checkpoint_header
+from taltool.engine.checkpoint import model_weights
+
+PATHS = os.pathsep.join([str(PROJECT), str(PROJECT / "tests" / "plugin")])
+ENVIRONMENT = {"PYTHONPATH": PATHS, "OMP_NUM_THREADS": "1"}
+LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+# Batches of 5: over two processes uneven, and the last batch of the 21 samples leaves one process without a sample.
+# What the network draws itself is drawn by each process.
+WHOLE = ["--set", "batch_size=5", "--set", "epochs=4", "--set", "dropout=0.0", "--set", "ema_decay=0.9"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> TinyData:
+    return write_tiny_data(tmp_path_factory.mktemp("data"))
+
+
+def words(data: TinyData, output: Path, processes: int, *options: str) -> list[str]:
+    launcher = [sys.executable] if processes == 1 else [*LAUNCHER, str(processes)]
+    files = [str(data.features), str(data.truth), "-o", str(output), "--no-provenance"]
+    return [*launcher, "-m", "taltool", "train", "-m", "tiny", *files, *options]
+
+
+def train(data: TinyData, output: Path, processes: int, *options: str) -> subprocess.CompletedProcess[str]:
+    output.parent.mkdir(exist_ok=True)
+    return subprocess.run(
+        words(data, output, processes, *options),
+        env=os.environ | ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def journal(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_two_processes_learn_what_one_learns_from_the_same_batches(data: TinyData, tmp_path: Path) -> None:
+    alone, together = tmp_path / "1" / "tiny.safetensors", tmp_path / "2" / "tiny.safetensors"
+    assert train(data, alone, 1, *WHOLE, "--select", "map").returncode == 0
+    done = train(data, together, 2, *WHOLE, "--select", "map")
+    assert done.returncode == 0, done.stderr
+    expected, found = model_weights(alone), model_weights(together)
+    assert all(torch.allclose(found[name], expected[name], rtol=0, atol=1e-5) for name in expected)
+    # One process writes and speaks; the measurements are those of all samples and of every video once.
+    assert sorted(path.name for path in together.parent.iterdir()) == ["tiny.metrics.jsonl", "tiny.safetensors"]
+    assert done.stderr.count("wrote") == 1
+    assert read_checkpoint_header(str(together)).training["processes"] == 2
+    ours, theirs = (journal(path.with_name("tiny.metrics.jsonl")) for path in (together, alone))
+    assert ours[-1]["iteration"] == 20
+    for our, their in zip(ours, theirs, strict=True):
+        assert our["losses"] == pytest.approx(their["losses"], rel=1e-4)
+        assert our["validation"]["mAP"] == pytest.approx(their["validation"]["mAP"])  # type: ignore[index]
+        assert our["validation"]["losses"] == pytest.approx(their["validation"]["losses"], rel=1e-4)  # type: ignore[index]
+
+
+def test_a_loss_that_is_not_finite_ends_every_process_with_one_message(data: TinyData, tmp_path: Path) -> None:
+    output = tmp_path / "tiny.safetensors"
+    done = train(data, output, 2, *WHOLE, "--set", "broken_batch=7", "--select", "last")
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr.partition("ChildFailedError")[0].partition("torch/distributed/elastic")[0]
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("taltool train: error"))
+    assert "epoch 2, batch 2: loss term 'location' is nan (videos: v" in line
+    assert f"{output} keeps epoch 1" in line
+    assert read_checkpoint_header(str(output)).training["chosen_epoch"] == 1
+
+
+def test_a_batch_smaller_than_the_number_of_processes_is_refused_once(data: TinyData, tmp_path: Path) -> None:
+    done = train(data, tmp_path / "x.safetensors", 2, "--set", "batch_size=1")
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("taltool train: error"))
+    assert "--set training.batch_size=2" in line
+    assert "exitcode  : 2" in done.stderr  # torchrun itself always leaves with 1
+
+
+def killed(command: list[str], seconds: float) -> bool:
+    """Start a training and kill all of it after so many seconds; whether it was still running then."""
+    process = subprocess.Popen(
+        command,
+        env=os.environ | ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    time.sleep(seconds)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    return process.wait() == -signal.SIGKILL
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
+def test_trainings_killed_at_random_moments_end_like_undisturbed_ones(
+    data: TinyData, tmp_path: Path, processes: int
+) -> None:
+    options = ["--set", "epochs=300", "--set", "batch_size=5", "--set", "accumulation=2", "--set", "ema_decay=0.9"]
+    options += ["--set", "jitter=3.0", "--set", "feature_noise=0.1", "--save-every", "0", "--resume"]
+    whole, cut = tmp_path / "whole.safetensors", tmp_path / "cut.safetensors"
+    started = time.monotonic()
+    assert train(data, whole, processes, *options).returncode == 0
+    needed = time.monotonic() - started
+    moments = torch.rand(10, generator=torch.Generator().manual_seed(0)).tolist()
+    kills = sum(
+        killed(words(data, cut, processes, *options), 0.3 * needed + moment * 0.3 * needed) for moment in moments
+    )
+    assert train(data, cut, processes, *options).returncode == 0
+    assert kills >= 3
+    assert cut.read_bytes() == whole.read_bytes()
