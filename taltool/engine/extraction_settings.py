@@ -112,7 +112,7 @@ class ExtractionSettings:
             None if fps == OWN_RATE else float(fps) if fps is not None else None,
             streams=streams,
             flow=flow,
-            weights=tuple(choose(kind, streams, weights, reporter).values()),
+            weights=tuple(choose(kind, streams, weights, reporter, config).values()),
             **further,
         )
 

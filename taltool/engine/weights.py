@@ -4,6 +4,7 @@ Importing this module loads no torch, for backbones that need none.
 """
 
 import pickle
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,13 +33,17 @@ class Weights:
 
 
 def choose(
-    kind: type[Backbone], streams: Sequence[Stream], words: Sequence[str] = (), reporter: Reporter = SILENT
+    kind: type[Backbone],
+    streams: Sequence[Stream],
+    words: Sequence[str] = (),
+    reporter: Reporter = SILENT,
+    config: Any = None,
 ) -> dict[Stream, Weights]:
     """The weights of each stream, as the values of `--weights` say; nothing for a backbone that has none.
 
     A word is a file, `auto` (fetched from the publisher, once), `random`, or one of these after `rgb=` or `flow=`; a
     file alone must be for one stream alone. Raises UsageError for what is missing or does not apply, DataError where a
-    file cannot be read or fetched.
+    file cannot be read or fetched, or does not fit the network of `config`, where that is given.
     """
     if not kind.needs_weights:
         if words:
@@ -48,7 +53,11 @@ def choose(
     missing = [stream for stream in streams if stream not in chosen]
     if missing:
         raise UsageError(_missing_message(kind, missing, len(streams)))
-    return {stream: _weights(kind, stream, chosen[stream], reporter) for stream in streams}
+    weights = {stream: _weights(kind, stream, chosen[stream], reporter) for stream in streams}
+    if config is not None:
+        for stream, each in weights.items():
+            _loaded_backbone(kind, config, stream, each)
+    return weights
 
 
 def _missing_message(kind: type[Backbone], missing: list[Stream], streams: int) -> str:
@@ -93,10 +102,15 @@ def make(kind: type[Backbone], config: Any, stream: Stream, weights: Weights | N
 
     Raises DataError where the file is no checkpoint of this network.
     """
+    backbone = _loaded_backbone(kind, config, stream, weights)
+    backbone.prepare(computing)
+    return backbone
+
+
+def _loaded_backbone(kind: type[Backbone], config: Any, stream: Stream, weights: Weights | None) -> Backbone:
     backbone = kind(config, stream)
     if weights is not None and weights.path is not None:
         backbone.load(read_tensors(weights.path), weights.path)
-    backbone.prepare(computing)
     return backbone
 
 
@@ -117,15 +131,15 @@ def _loaded(path: str) -> Any:
 
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).strip().splitlines()[0]
+    except (pickle.UnpicklingError, OSError, RuntimeError, EOFError, ValueError, LookupError) as error:
+        # torch names what is neither a tensor nor a plain value, in the midst of its advice.
+        foreign = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
+        if foreign is None:
+            raise DataError(f"{path}: not a checkpoint that torch can read") from error
         raise DataError(
-            f"{path}: holds more than tensors, which could run code and is not read ({reason}); where you trust the "
+            f"{path}: holds {foreign[1]} beside tensors, which could run code and is not read; where you trust the "
             "file, store its tensors alone: safetensors.torch.save_file(state_dict, 'weights.safetensors')"
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"{path}: not a checkpoint that can be read ({reason})") from error
 
 
 def _tensors(loaded: Any, path: str) -> "dict[str, Tensor]":

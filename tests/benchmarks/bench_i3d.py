@@ -1,0 +1,137 @@
+"""Speed of I3D on one clip, against the public PyTorch I3D as its users run it, in the same run.
+
+    OMP_NUM_THREADS=1 python tests/benchmarks/bench_i3d.py [pytorch_i3d.py] [--clips N] [--compile] [--device cuda]
+
+pytorch_i3d.py is that file of github.com/piergiaj/pytorch-i3d, which is not part of this project; without it our own
+network, neither folded nor laid out channels last, stands for it. Both get the same random weights. A round times every
+way once, the fastest of its rounds counts, so that other work on the machine disturbs all alike. Rates are told in
+clips (16 x 224 x 224, 55.6 GFLOP) and against what a matrix product of that number type reaches here; where torch's
+matrix products are slow (MKL on processors that are not Intel's), convolutions by oneDNN are well above it.
+"""
+
+import argparse
+import importlib.util
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from taltool.backbones.contract import Computing
+from taltool.backbones.i3d import I3D
+
+_GFLOP = 55.6
+_SIDE = 4096
+_TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+Way = Callable[[], Tensor]
+
+
+def weights() -> dict[str, Tensor]:
+    """Weights of the public checkpoint's names for which no layer's output dies out."""
+    state = I3D(I3D.Config(output="logits")).network.state_dict()
+    generator = torch.Generator().manual_seed(0)
+    for name, value in state.items():
+        if name.endswith(("running_mean", "bn.bias")):
+            value.uniform_(-0.1, 0.1, generator=generator)
+        elif name.endswith(("running_var", "bn.weight")):
+            value.uniform_(0.9, 1.1, generator=generator)
+    return state
+
+
+def public_network(path: str, state: dict[str, Tensor]) -> nn.Module:
+    """The network of the public file, as its script uses it."""
+    spec = importlib.util.spec_from_file_location("pytorch_i3d", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    network: nn.Module = module.InceptionI3d(400, in_channels=3)
+    network.load_state_dict(state)
+    return network.train(False)
+
+
+def plain_way(path: str | None, state: dict[str, Tensor], pixels: Tensor) -> Way:
+    """Features by the public network, or by ours without anything done to it, without gradients."""
+    if path is None:
+        backbone = I3D(I3D.Config())
+        backbone.load(state, "benchmark")
+        network = backbone.network.to(pixels.device)
+        return lambda: network(pixels)
+    public = public_network(path, state).to(pixels.device)
+    return lambda: public.extract_features(pixels).flatten(1)
+
+
+def our_way(state: dict[str, Tensor], computing: Computing, pixels: Tensor) -> Way:
+    """Features by our network, prepared in this way."""
+    backbone = I3D(I3D.Config())
+    backbone.load(state, "benchmark")
+    backbone.prepare(computing)
+    volume = pixels.to(_TYPES[computing.precision], memory_format=torch.channels_last_3d)
+
+    def features() -> Tensor:
+        with torch.inference_mode():
+            return backbone.network(volume).float()
+
+    return features
+
+
+def seconds(way: Way) -> float:
+    """How long one call takes, on a GPU until it is done."""
+    begun = time.perf_counter()
+    way()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - begun
+
+
+def matrix_rate(precision: str, device: str) -> float:
+    """GFLOP/s of one large matrix product."""
+    one = torch.rand(_SIDE // 2, _SIDE, device=device).to(_TYPES[precision])
+    other = torch.rand(_SIDE, _SIDE // 2, device=device).to(_TYPES[precision])
+    taken = min(seconds(lambda: one @ other) for _ in range(4))
+    return 2 * _SIDE * (_SIDE // 2) ** 2 / taken / 1e9
+
+
+def main(options: argparse.Namespace) -> None:
+    """Print seconds a clip, ratios and agreement of every way."""
+    state = weights()
+    pixels = torch.rand(options.clips, 3, 16, 224, 224, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    pixels = pixels.to(options.device)
+    named = "public" if options.public else "plain, ours"
+    ways = {named: plain_way(options.public, state, pixels)}
+    precisions = ["float32", "bf16", *(["fp16"] if options.device != "cpu" else [])]
+    for precision in precisions:
+        for compiled in [False, True] if options.compile else [False]:
+            computing = Computing(options.device, precision, compiled)  # type: ignore[arg-type]
+            ways[f"{precision}{' compiled' if compiled else ''}"] = our_way(state, computing, pixels)
+    with torch.no_grad():
+        features = {name: way() for name, way in ways.items()}
+        best = {name: float("inf") for name in ways}
+        for _ in range(options.rounds):
+            for name, way in ways.items():
+                best[name] = min(best[name], seconds(way) / options.clips)
+    rates = {precision: matrix_rate(precision, options.device) for precision in precisions}
+    for name, taken in best.items():
+        difference = float((features[name] - features[named]).abs().max())
+        cosine = float(torch.cosine_similarity(features[name], features[named]).min())
+        share = _GFLOP / taken / rates[name.split()[0] if name != named else "float32"]
+        print(
+            f"{name:18} {taken:7.4f} s/clip  {best[named] / taken:5.2f} x  {share:4.0%} of a matrix product's rate  "
+            f"largest difference {difference:.1e}  cosine {cosine:.6f}"
+        )
+
+
+def options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("public", nargs="?", type=lambda path: str(Path(path).resolve(strict=True)))
+    parser.add_argument("--clips", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--device", default="cpu")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main(options())
