@@ -1,0 +1,224 @@
+"""However videos, snippets and threads are divided, every video gets its own features."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from short_videos import SETTINGS, Mean, sources, write_video
+
+from taltool.backbones.contract import Backbone
+from taltool.engine.encoding import Encoder
+from taltool.engine.extraction import ExtractionSettings, Running
+from taltool.engine.pipeline import Effort, Finished, extracted
+from taltool.errors import UsageError
+from taltool.video.flow import FlowSettings
+from taltool.video.frames import FrameFormat
+from taltool.video.sources import VideoSource
+
+
+class Counting(Mean):
+    """Counts batches and the pictures that it is shown; does not scale, so sizes differ from video to video."""
+
+    frame_format = FrameFormat("gray")
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.shapes: list[tuple[int, ...]] = []
+        self.looked_at = 0
+
+    def seen(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        self.looked_at += 1
+        return picture
+
+    def encode_snippets(self, snippets: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.shapes.append(snippets.shape)
+        return super().encode_snippets(snippets)
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> list[VideoSource]:
+    """Five videos of 20 to 60 frames, one of another size."""
+    folder = tmp_path_factory.mktemp("videos")
+    for number in range(4):
+        write_video(folder / f"{number}.mp4", 20 + 10 * number, seed=number)
+    with av.open(str(folder / "wide.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=20)
+        stream.width, stream.height, stream.pix_fmt = 128, 64, "yuv420p"
+        for n in range(25):
+            shown = np.full((64, 128), 8 * n, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(shown, format="gray").reformat(format="yuv420p")))
+        container.mux(stream.encode())
+    return sources(folder)
+
+
+def run(videos: Sequence[VideoSource], backbone: Backbone, batch: int = 1, **effort: Any) -> dict[str, Finished]:
+    encoder = Encoder([backbone], FlowSettings("dis"), batch)
+    return {each.source.video_id: each for each in extracted(videos, SETTINGS, encoder, Effort(**effort))}
+
+
+def values(finished: dict[str, Finished]) -> dict[str, list[list[float]]]:
+    return {name: each.features.values.tolist() for name, each in finished.items() if each.features is not None}
+
+
+@pytest.mark.parametrize("effort", [{"threads": 3}, {"readers": 3}, {"threads": 2, "readers": 9, "flow_threads": 2}])
+@pytest.mark.parametrize("batch", [1, 4, 64])
+def test_every_division_of_the_work_gives_the_same(
+    videos: list[VideoSource], batch: int, effort: dict[str, int]
+) -> None:
+    assert values(run(videos, Counting(), batch, **effort)) == values(run(videos, Counting()))
+
+
+def test_batches_cross_videos_and_all_are_of_one_size(videos: list[VideoSource]) -> None:
+    backbone = Counting()
+    snippets = sum(len(rows) for rows in values(run(videos, backbone, batch=4, readers=2)).values())
+    assert {shape[0] for shape in backbone.shapes} == {4}
+    sizes = {shape[2:] for shape in backbone.shapes}
+    assert len(sizes) == 2
+    # At most one batch of each size had to be filled up.
+    assert len(backbone.shapes) <= snippets // 4 + len(sizes)
+
+
+def test_pictures_that_snippets_share_are_prepared_once(videos: list[VideoSource]) -> None:
+    backbone = Counting()
+    finished = run(videos, backbone)
+    frames = sum(each.features.attributes["num_frames"] for each in finished.values() if each.features is not None)
+    assert SETTINGS.windows.window > SETTINGS.windows.stride
+    assert backbone.looked_at == frames
+
+
+def test_a_video_that_breaks_takes_no_other_along(videos: list[VideoSource], tmp_path: Path) -> None:
+    whole = Path(videos[2].path).read_bytes()
+    (tmp_path / "torn.mp4").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.mp4").touch()
+    broken = [VideoSource(name, str(tmp_path / f"{name}.mp4")) for name in ("torn", "empty", "absent")]
+    mixed = [broken[0], *videos[:2], broken[1], *videos[2:], broken[2]]
+    finished = run(mixed, Counting(), batch=4, readers=3)
+    assert {name for name, each in finished.items() if each.error} == {"torn", "empty", "absent"}
+    assert values(finished) == values(run(videos, Counting()))
+
+
+def test_a_video_that_vanishes_while_it_is_read_fails_alone(videos: list[VideoSource], tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", 300)
+
+    class Deleting(Counting):
+        def encode_snippets(self, snippets: NDArray[np.uint8]) -> NDArray[np.float32]:
+            path.unlink(missing_ok=True)
+            return super().encode_snippets(snippets)
+
+    finished = run([VideoSource("v", str(path)), *videos[:1]], Deleting())
+    assert finished["v"].error == "No such file or directory"
+    assert finished["0"].error is None
+
+
+def test_a_video_that_grows_while_it_is_read_is_not_kept(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", 40)
+
+    class Appending(Counting):
+        def encode_snippets(self, snippets: NDArray[np.uint8]) -> NDArray[np.float32]:
+            with path.open("ab") as stream:
+                stream.write(b"more")
+            return super().encode_snippets(snippets)
+
+    assert run([VideoSource("v", str(path))], Appending())["v"].error == "it changed while it was read"
+
+
+def test_a_video_that_never_goes_on_is_given_up_alone(
+    videos: list[VideoSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from taltool.video.frames import FrameSequence
+
+    stuck, real = threading.Event(), FrameSequence._shown
+
+    def shown(self: FrameSequence) -> Any:
+        for number, item in enumerate(real(self)):
+            if self.path == videos[1].path and number == 20:
+                stuck.wait(60)
+            yield item
+
+    monkeypatch.setattr(FrameSequence, "_shown", shown)
+    finished = run(videos, Counting(), readers=2, patience=1.0)
+    stuck.set()
+    assert finished["1"].error == "nothing of it could be read for 1 s: given up"
+    assert {name for name, each in finished.items() if each.error} == {"1"}
+
+
+class Sideways(Backbone):
+    """Reads the mean of each flow component."""
+
+    frame_format = FrameFormat("gray", short_side=48)
+    inputs = ("rgb", "flow")
+    streams: ClassVar = {"flow": (0, 2)}
+
+    def encode_snippets(self, snippets: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return snippets.mean((1, 2, 3), dtype=np.float32)
+
+
+def test_streams_stand_side_by_side_in_the_order_of_their_backbones(videos: list[VideoSource]) -> None:
+    encoder = Encoder([Mean(None), Sideways(None, "flow")], FlowSettings("dis", "ultrafast"), batch=2)
+    assert encoder.streams == {"mean": (0, 1), "flow": (1, 3)}
+    both = list(extracted(videos, SETTINGS, encoder, Effort(readers=2)))
+    alone = run(videos, Mean(None))
+    for each in both:
+        assert each.features is not None
+        assert each.features.values.shape[1] == 3
+        assert each.features.values[:, :1].tolist() == values(alone)[each.source.video_id]
+
+
+def test_backbones_that_see_whole_videos_cannot_stand_side_by_side() -> None:
+    class Whole(Backbone):
+        def encode(self, pictures: Any, windows: Any) -> Any:
+            return iter(())
+
+    Whole.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]
+    with pytest.raises(UsageError, match="one stream after the other"):
+        Encoder([Whole(None), Whole(None)], FlowSettings("dis"), 1)
+
+
+def test_snippets_that_a_backbone_cannot_take_are_refused_at_once(videos: list[VideoSource]) -> None:
+    class Picky(Mean):
+        def check(self, windows: Any) -> None:
+            raise UsageError("too short")
+
+    with pytest.raises(UsageError, match="too short"):
+        run(videos, Picky(None))
+
+
+@pytest.mark.parametrize(
+    ("running", "videos", "processes"),
+    [
+        (Running(jobs=3), 10, 3),
+        (Running(jobs=3), 2, 2),
+        (Running(jobs=0, devices=("cuda:0", "cuda:1")), 10, 2),
+        (Running(jobs=4, devices=("cuda:0", "cuda:1")), 10, 4),
+        (Running(jobs=5), 0, 1),
+    ],
+)
+def test_as_many_processes_as_asked_for_or_as_there_are_devices(running: Running, videos: int, processes: int) -> None:
+    assert running.processes(videos) == processes
+
+
+def test_words_of_the_command_line_choose_where_to_work() -> None:
+    assert Running.on("cpu,cpu", 0, "local", 300.0).devices == ("cpu", "cpu")
+    with pytest.raises(UsageError, match="did you mean 'ray'"):
+        Running.on("cpu", 0, "rai", 300.0)
+    with pytest.raises(UsageError, match="torch cannot compute there"):
+        Running.on("nowhere", 0, "local", 300.0)
+
+
+def test_a_device_list_is_worked_on_in_turn(tmp_path: Path) -> None:
+    from taltool.engine.extraction import extract
+
+    source = [VideoSource(str(n), str(write_video(tmp_path / f"{n}.mp4", 30, seed=n))) for n in range(3)]
+    config = {"weights": ("random",), "stride": 16, "window": 8, "stream": "rgb", "fps": "own"}
+    from taltool.backbones import BACKBONES
+
+    small = BACKBONES.load("i3d").Config(short_side=32, crop=32)
+    settings = ExtractionSettings.of("i3d", config=small, **config)  # type: ignore[arg-type]
+    extract(source, str(tmp_path / "one.h5"), settings, Running(1))
+    extract(source, str(tmp_path / "two.h5"), settings, Running(2, ("cpu", "cpu:0")))
+    assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
