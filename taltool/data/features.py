@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -276,7 +277,14 @@ class FeatureWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close.__exit__(kind, error, trace)
+        try:
+            self._close.__exit__(kind, error, trace)
+        except RuntimeError as failed:
+            # So h5py tells of a disk that is full only when the file is closed.
+            found = re.search(r"errno = (\d+)", str(failed))
+            if found is None:
+                raise
+            raise OSError(int(found[1]), os.strerror(int(found[1])), self.path) from failed
 
 
 def _plain(value: Any) -> Any:

@@ -2,16 +2,22 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import h5py
+import numpy as np
 import pytest
 
+CLOCK = ("fps", "stride", "window", "offset", "duration", "num_frames")
+TICK = Fraction(1, 25)
 PROJECT = Path(__file__).resolve().parents[2]
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
@@ -95,6 +101,28 @@ def test_shards_hold_all_videos_once(data: Path, whole: bytes, tmp_path: Path, t
     assert sorted(names) == [f"motion_{n:03d}" for n in range(3)]
 
 
+def test_four_shards_joined_are_the_file_of_a_single_run(data: Path, tmp_path: Path, taltool: Run) -> None:
+    for number in range(6):
+        (tmp_path / "in" / str(number % 2)).mkdir(parents=True, exist_ok=True)
+        video = data / "videos" / f"motion_{number % 3:03d}.mp4"
+        os.link(video, tmp_path / "in" / str(number % 2) / f"{number}.mp4")
+    words = ["extract", tmp_path / "in", "--no-provenance", "--stride", "16", "-o"]
+    assert taltool(*words, tmp_path / "single.h5").returncode == 0
+    for number in range(1, 5):
+        assert taltool(*words, tmp_path / f"shard-{number}.h5", "--shard", f"{number}/4").returncode == 0
+    shards = sorted(tmp_path.glob("shard-*.h5"))
+    assert taltool("convert", *shards, "--no-provenance", "-o", tmp_path / "all.h5").returncode == 0
+    assert (tmp_path / "all.h5").read_bytes() == (tmp_path / "single.h5").read_bytes()
+    assert taltool("convert", *shards, "--link", "--no-provenance", "-o", tmp_path / "links.h5").returncode == 0
+    assert taltool("check", tmp_path / "links.h5").returncode == 0
+    assert taltool("convert", tmp_path / "links.h5", "--no-provenance", "-o", tmp_path / "copy.h5").returncode == 0
+    assert (tmp_path / "copy.h5").read_bytes() == (tmp_path / "single.h5").read_bytes()
+    assert taltool(*words, tmp_path / "other.h5", "--shard", "2/4", "--stride", "8").returncode == 0
+    refused = taltool("convert", shards[0], tmp_path / "other.h5", "-o", tmp_path / "mixed.h5")
+    assert refused.returncode == 3
+    assert b"stride is 8, in" in refused.stderr
+
+
 def test_a_list_on_standard_input_names_videos(data: Path, whole: bytes, tmp_path: Path, taltool: Run) -> None:
     listed = "".join(f"{path}\n" for path in sorted((data / "videos").iterdir()))
     done = taltool("extract", "-", "-o", tmp_path / "f.h5", "--no-provenance", stdin=listed.encode())
@@ -160,3 +188,205 @@ def test_the_folder_of_real_videos_is_extracted(shared: Path, tmp_path: Path, ta
     assert all(name in done.stderr.decode() for name in missing)
     assert (done.returncode == 1) == bool(missing)
     assert b"decord__corrupted" in done.stderr
+
+
+def running(*words: object) -> "subprocess.Popen[bytes]":
+    """`taltool extract` in the background."""
+    command = [sys.executable, "-m", "taltool", "extract", *map(str, words)]
+    return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(PROJECT)}, stderr=subprocess.PIPE)
+
+
+def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+    while process.poll() is None and not condition():
+        time.sleep(0.01)
+
+
+def test_a_second_extraction_into_one_output_is_refused_and_the_first_goes_on(
+    data: Path, whole: bytes, tmp_path: Path, taltool: Run
+) -> None:
+    output = tmp_path / "f.h5"
+    first = running(data / "videos", "-o", output, "--no-provenance", "-j", "1")
+    wait_for((tmp_path / "f.h5.partial" / "settings.json").exists, first)
+    second = taltool("extract", data / "videos", "-o", output, "--no-provenance")
+    assert second.returncode == 2
+    assert f"is being written by process {first.pid} on ".encode() in second.stderr
+    assert first.wait() == 0
+    assert output.read_bytes() == whole
+
+
+def test_networks_over_both_streams_survive_kills_and_shards(data: Path, tmp_path: Path, taltool: Run) -> None:
+    network = [
+        "--backbone",
+        "i3d",
+        "--weights",
+        "random",
+        "--stream",
+        "both",
+        "--flow",
+        "dis-ultrafast",
+        "--fps",
+        "own",
+    ]
+    sizes = ["--set", "backbone.short_side=48", "--set", "backbone.crop=32", "--stride", "32", "--no-provenance"]
+    words = [data / "videos", *network, *sizes, "-o"]
+    done = taltool("extract", *words, tmp_path / "once.h5", "-j", "2")
+    assert done.returncode == 0, done.stderr
+    killed = running(*words, tmp_path / "f.h5", "-j", "1")
+    wait_for(lambda: any((tmp_path / "f.h5.partial").glob("*.video")), killed)
+    killed.kill()
+    killed.wait()
+    assert taltool("extract", *words, tmp_path / "f.h5", "-j", "1").returncode == 0
+    assert (tmp_path / "f.h5").read_bytes() == (tmp_path / "once.h5").read_bytes()
+    with h5py.File(tmp_path / "f.h5") as file:
+        assert json.loads(file.attrs["streams"]) == {"rgb": [0, 1024], "flow": [1024, 2048]}
+        assert file["motion_000"].shape[1] == 2048
+
+
+def test_a_picture_of_one_pixel_is_a_video_too(tmp_path: Path, taltool: Run) -> None:
+    with av.open(str(tmp_path / "v.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 1, 1, "yuv444p"
+        for n in range(20):
+            shown = np.full((1, 1, 3), 12 * n, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(shown, format="rgb24").reformat(format="yuv444p")))
+        container.mux(stream.encode())
+    assert taltool("extract", tmp_path / "v.mkv", "-o", tmp_path / "f.h5").returncode == 0
+    network = ["--backbone", "i3d", "--weights", "random", "--stream", "both", "--flow", "dis", "--fps", "own"]
+    sizes = ["--set", "backbone.short_side=32", "--set", "backbone.crop=32"]
+    done = taltool("extract", tmp_path / "v.mkv", *network, *sizes, "-o", tmp_path / "g.h5")
+    assert done.returncode == 0, done.stderr
+    with h5py.File(tmp_path / "g.h5") as file:
+        assert file["v"].shape == (2, 2048)
+
+
+def test_a_folder_of_frames_needs_its_rate_and_gives_the_features_of_its_video(
+    data: Path, tmp_path: Path, taltool: Run
+) -> None:
+    frames = tmp_path / "frames" / "motion_000"
+    frames.mkdir(parents=True)
+    with av.open(str(data / "videos" / "motion_000.mp4")) as container:
+        rate = float(container.streams.video[0].average_rate or 0)
+        for number, frame in enumerate(container.decode(video=0), 1):
+            encoder = av.CodecContext.create("pgm", "w")
+            encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = frame.width, frame.height, "gray", TICK
+            gray = av.VideoFrame.from_ndarray(frame.reformat(format="gray").to_ndarray(), format="gray")
+            (frames / f"img_{number:05d}.pgm").write_bytes(b"".join(map(bytes, encoder.encode(gray))))
+    refused = taltool("extract", tmp_path / "frames", "-o", tmp_path / "f.h5")
+    assert refused.returncode == 2
+    assert (
+        b"is a folder of images, which do not tell when they were taken: give their rate with --fps" in refused.stderr
+    )
+    assert taltool("extract", tmp_path / "frames", "--fps", rate, "-o", tmp_path / "f.h5").returncode == 0
+    assert taltool("extract", data / "videos", "--fps", rate, "-o", tmp_path / "v.h5").returncode == 0
+    with h5py.File(tmp_path / "f.h5") as images, h5py.File(tmp_path / "v.h5") as videos:
+        ours, theirs = images["motion_000"], videos["motion_000"]
+        assert {name: ours.attrs[name] for name in CLOCK} == {name: theirs.attrs[name] for name in CLOCK}
+        np.testing.assert_allclose(ours[:], theirs[:], atol=0.1)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_is_told_and_the_next_run_completes_the_same_file(
+    data: Path, whole: bytes, tmp_path: Path, taltool: Run
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    # Room for two of the three videos, but not for the file that is made of them.
+    room = len(whole) * 2 // 3 + 40_000
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", disk], check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        words = ["extract", data / "videos", "-o", disk / "f.h5", "--no-provenance"]
+        full = taltool(*words, "-j", "1")
+        assert full.returncode == 3
+        assert b"No space left on device" in full.stderr
+        assert b"make room and run the command again" in full.stderr
+        assert b"Traceback" not in full.stderr
+        assert not (disk / "f.h5").exists()
+        subprocess.run(["mount", "-o", f"remount,size={len(whole) * 4}", disk], check=True)
+        again = taltool(*words, "-j", "1")
+        assert again.returncode == 0, again.stderr
+        assert b"of 3 videos are done already" in again.stderr
+        assert (disk / "f.h5").read_bytes() == whole
+        assert [path.name for path in disk.iterdir()] == ["f.h5"]
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such limit")
+@pytest.mark.parametrize("limit", [2_000, 150_000, 400_000])
+def test_a_limit_on_files_is_told_at_whatever_file_it_strikes(
+    data: Path, whole: bytes, tmp_path: Path, taltool: Run, limit: int
+) -> None:
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    words = ["extract", data / "videos", "-o", tmp_path / "f.h5", "--no-provenance", "-j", "1"]
+    full = taltool(*words, preexec_fn=limited)
+    assert limit < len(whole)
+    assert full.returncode == 3
+    assert b"File too large" in full.stderr
+    assert b"Traceback" not in full.stderr
+    assert taltool(*words).returncode == 0
+    assert (tmp_path / "f.h5").read_bytes() == whole
+
+
+def test_a_pipe_in_place_of_a_video_is_refused_at_once(data: Path, tmp_path: Path, taltool: Run) -> None:
+    os.mkfifo(tmp_path / "v.mp4")
+    done = taltool("extract", tmp_path / "v.mp4", data / "videos" / "motion_001.mp4", "-o", tmp_path / "f.h5")
+    assert done.returncode == 1
+    assert b"video 'v'" in done.stderr
+    assert b"is a pipe or a device" in done.stderr
+
+
+@pytest.mark.parametrize("size", [1_000, 30_000])
+def test_a_file_whose_last_packet_never_ends_gives_what_is_whole(
+    data: Path, tmp_path: Path, taltool: Run, size: int
+) -> None:
+    """A stream of packets (MPEG-TS) in which the last one is announced and not delivered."""
+    with av.open(str(tmp_path / "whole.ts"), "w", format="mpegts") as container:
+        stream = container.add_stream("mpeg2video", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 128, "yuv420p"
+        random = np.random.default_rng(0)
+        for _ in range(40):
+            shown = random.integers(0, 256, (128, 160), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(shown, format="gray").reformat(format="yuv420p")))
+        container.mux(stream.encode())
+    content = (tmp_path / "whole.ts").read_bytes()
+    assert len(content) > size + 1_000
+    (tmp_path / "v.ts").write_bytes(content[:-size])
+    done = taltool("extract", tmp_path / "v.ts", "-o", tmp_path / "f.h5")
+    assert done.returncode == 0, done.stderr
+    with h5py.File(tmp_path / "f.h5") as file:
+        assert 20 < file["v"].attrs["num_frames"] <= 40
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_ten_thousand_tiny_videos_become_one_file(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with av.open(str(tmp_path / "tiny.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for n in range(8):
+            shown = np.full((32, 32), 20 * n, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(shown, format="gray").reformat(format="yuv420p")))
+        container.mux(stream.encode())
+    for number in range(10_000):
+        os.link(tmp_path / "tiny.mp4", tmp_path / "in" / f"{number:05d}.mp4")
+    words = [tmp_path / "in", "-o", tmp_path / "f.h5", "--no-provenance", "--window", "8"]
+    killed = running(*words)
+    wait_for(lambda: len(list((tmp_path / "f.h5.partial").glob("*.video"))) > 3_000, killed)
+    killed.kill()
+    killed.wait()
+    left = len(list((tmp_path / "f.h5.partial").glob("*.video")))
+    begun = time.monotonic()
+    again = running(*words)
+    assert again.wait() == 0
+    taken = time.monotonic() - begun
+    with h5py.File(tmp_path / "f.h5") as file:
+        assert len(file) == 10_000
+        assert all(file[f"{number:05d}"].shape == (1, 300) for number in range(0, 10_000, 500))
+    print(
+        f"{10_000 - left} videos, and {left} that were done, in {taken:.0f} s: {(10_000 - left) / taken:.0f} a second"
+    )
