@@ -2,21 +2,12 @@
 
 import pytest
 import torch
+from public_names import as_torchvision
 from small_backbones import made
 from torch import Tensor
 
 from taltool.backbones._network import NetworkBackbone
 from taltool.errors import DataError
-
-
-def as_caffe2(name: str) -> str:
-    """A tensor of I3D-R50 as the conversion of facebookresearch/video-nonlocal-net calls it."""
-    parts = name.split(".")
-    if parts[-3].startswith("conv"):  # conv1.conv.weight, conv1.bn.weight
-        parts[-3:-1] = [parts[-3].replace("conv", "bn") if parts[-2] == "bn" else parts[-3]]
-    else:  # downsample.conv.weight, downsample.bn.weight
-        parts[-2] = {"conv": "0", "bn": "1"}[parts[-2]]
-    return ".".join(parts)
 
 
 def as_mmaction_c3d(name: str) -> str:
@@ -41,7 +32,7 @@ def halves(backbone: NetworkBackbone) -> dict[str, Tensor]:
 def test_i3d_r50_takes_the_checkpoint_that_was_converted_from_caffe2() -> None:
     backbone = made("i3d-r50", checkpoint="caffe2")
     assert isinstance(backbone, NetworkBackbone)
-    weights = {as_caffe2(name): value for name, value in halves(backbone).items()}
+    weights = {as_torchvision(name): value for name, value in halves(backbone).items()}
     assert {"conv1.weight", "bn1.running_var", "layer1.0.downsample.1.bias", "layer4.2.bn3.weight"} <= weights.keys()
     assert loads(backbone, weights | {"fc.weight": torch.zeros(400, 2048), "fc.bias": torch.zeros(400)})
 
@@ -50,7 +41,7 @@ def test_the_families_of_i3d_r50_are_not_mistaken_for_each_other() -> None:
     # They differ in a pooling that has no tensors: names must not be translated where the network is the other one.
     backbone = made("i3d-r50")
     assert isinstance(backbone, NetworkBackbone)
-    weights = {as_caffe2(name): value for name, value in halves(backbone).items()}
+    weights = {as_torchvision(name): value for name, value in halves(backbone).items()}
     with pytest.raises(DataError, match=r"missing \(conv1.conv.weight"):
         backbone.load(weights, "file.pt")
 

@@ -75,7 +75,7 @@ def checkpoint(name: str) -> dict[str, Tensor]:
     return {key: value for key, value in changed.items() if not key.endswith("num_batches_tracked")}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CHECKPOINTS)
 def test_the_network_is_the_published_one(name: str) -> None:
     parameters, tensors = CHECKPOINTS[name]
     backbone = network(name, output="logits")
@@ -188,7 +188,7 @@ PIXELS = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PIXELS)
 def test_pixels_are_normalised_as_the_checkpoint_was_trained(name: str) -> None:
     pixel = torch.tensor([200.0, 150.0, 50.0]).view(1, 3, 1, 1, 1)
     np.testing.assert_allclose(network(name).normalised(pixel).flatten(), PIXELS[name], atol=1e-5)
