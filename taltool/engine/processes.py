@@ -5,6 +5,8 @@ same program over the same videos; the first one alone writes files and reports.
 """
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -19,6 +21,7 @@ Item = TypeVar("Item")
 # What a launcher tells each process.
 _ENVIRONMENT = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _FAILED = "taltool failed"
+_SECONDS_BETWEEN_LOOKS = 0.5
 # How collective operations say that another process is gone (gloo has no exception of its own).
 _LOST = ("connection closed by peer", "connection reset", "broken pipe", "connection refused", "gloo", "nccl")
 
@@ -88,6 +91,7 @@ def joined(device: str, environment: Mapping[str, str] = os.environ) -> Iterator
         "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo", None, None, count, rank, store
     )
     processes = Processes(rank, count)
+    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
     try:
         yield processes, device
     except TaltoolError as error:
@@ -99,6 +103,13 @@ def joined(device: str, environment: Mapping[str, str] = os.environ) -> Iterator
             raise PartialFailure(_lost_message(error)) from error
         raise
     dist.destroy_process_group()
+
+
+def _follow(launcher: int) -> None:
+    """End this process when its launcher is gone (kill -9): a run that continues elsewhere must be the only writer."""
+    while os.getppid() == launcher:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    os._exit(PartialFailure.exit_status)
 
 
 def _own_device(device: str, local_rank: int) -> str:

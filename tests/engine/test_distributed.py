@@ -88,19 +88,37 @@ def test_a_batch_smaller_than_the_number_of_processes_is_refused_once(data: Tiny
     assert "exitcode  : 2" in done.stderr  # torchrun itself always leaves with 1
 
 
+def started(command: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, env=os.environ | ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def children(process: subprocess.Popen[bytes]) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
 def killed(command: list[str], seconds: float) -> bool:
     """Start a training and kill all of it after so many seconds; whether it was still running then."""
-    process = subprocess.Popen(
-        command,
-        env=os.environ | ENVIRONMENT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = started(command)
     time.sleep(seconds)
     if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
+        for pid in (*children(process), process.pid):
+            os.kill(pid, signal.SIGKILL)
     return process.wait() == -signal.SIGKILL
+
+
+@pytest.mark.slow
+def test_processes_end_when_their_launcher_is_killed(data: TinyData, tmp_path: Path) -> None:
+    process = started(words(data, tmp_path / "x.safetensors", 2, "--set", "epochs=100000"))
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "x.metrics.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    workers = children(process)
+    process.kill()
+    process.wait()
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(workers) == 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
 
 
 @pytest.mark.slow
