@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -141,6 +142,8 @@ class NetworkBackbone(Backbone):
 
     def prepare(self, computing: Computing) -> None:
         """Fold batch norms, move the network to its device and number type, lay memory out channels last."""
+        if computing.precision == "fp16" and computing.device.startswith("cpu"):
+            raise UsageError("--precision fp16: on processors torch takes minutes a snippet so; use bf16 or float32")
         self._computing = computing
         network = fold_norms(self.network).to(computing.device, _TYPES[computing.precision])
         for module in network.modules():
@@ -163,10 +166,7 @@ class NetworkBackbone(Backbone):
         """Features (B, C) of B snippets (B, T, H, W, 3 or 2), whose height and width are at least the crop."""
         pixels = torch.from_numpy(self._cropped(snippets)).to(self._computing.device)
         # (B, T, H, W, C) as it lies in memory is (B, C, T, H, W) laid out channels last.
-        volume = pixels.movedim(-1, 1).float()
-        with torch.inference_mode():
-            features = self._computed(self.normalised(volume).to(_TYPES[self._computing.precision]))
-        return features.float().cpu().numpy()
+        return self.features(self.normalised(pixels.movedim(-1, 1).float())).cpu().numpy()
 
     def normalised(self, volume: Tensor) -> Tensor:
         """Pixels (B, C, T, H, W) from 0 to 255 as the checkpoint expects them."""
@@ -174,9 +174,11 @@ class NetworkBackbone(Backbone):
             volume = volume.flip(1)
         return torch.addcmul(self._shift, volume, self._scale)
 
-    def _computed(self, volume: Tensor) -> Tensor:
+    def features(self, volume: Tensor) -> Tensor:
+        """Features (B, C) in float32 of normalised pixels (B, C, T, H, W), computed as `prepare` was told."""
         try:
-            features: Tensor = self.network(volume)
+            with torch.inference_mode(), reproducible(self._computing):
+                features: Tensor = self.network(volume.to(_TYPES[self._computing.precision])).float()
         except RuntimeError as error:
             if not self._computing.compile:
                 raise
@@ -190,6 +192,14 @@ class NetworkBackbone(Backbone):
         side: int = self.config.crop
         top, left = (height - side) // 2, (width - side) // 2
         return np.ascontiguousarray(picture[..., top : top + side, left : left + side, :])
+
+
+def reproducible(computing: Computing) -> AbstractContextManager[None]:
+    """A block in which a GPU gives the same numbers every time, in float32 without the short products of TF32."""
+    if not computing.device.startswith("cuda"):
+        return nullcontext()
+    tf32 = computing.precision != "float32"
+    return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=tf32)
 
 
 def _misfits(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:

@@ -10,7 +10,7 @@ from small_backbones import SIDE, made, pictures
 from torch import Tensor
 
 from taltool.backbones import BACKBONES
-from taltool.backbones._network import NetworkBackbone
+from taltool.backbones._network import NetworkBackbone, reproducible
 from taltool.backbones.contract import Computing
 from taltool.errors import DataError, UsageError
 from taltool.video.windows import Windows
@@ -138,6 +138,33 @@ def test_bfloat16_gives_nearly_the_same_features(name: str) -> None:
     one, other = exact.encode_snippets(snippets)[0], rough.encode_snippets(snippets)[0]
     assert other.dtype == np.float32
     assert one @ other / np.linalg.norm(one) / np.linalg.norm(other) > 0.9999
+
+
+def test_half_precision_is_refused_where_it_takes_minutes() -> None:
+    with pytest.raises(UsageError, match=r"--precision fp16: .*use bf16"):
+        network("i3d").prepare(Computing(precision="fp16"))
+
+
+def test_a_gpu_computes_float32_in_float32() -> None:
+    before = torch.backends.cudnn.allow_tf32
+    with reproducible(Computing("cuda:0")):
+        assert not torch.backends.cudnn.allow_tf32
+        assert torch.backends.cudnn.deterministic
+        assert torch.backends.cudnn.enabled
+    assert torch.backends.cudnn.allow_tf32 == before
+
+
+def test_a_network_that_cannot_be_compiled_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = network("tsn")
+    monkeypatch.setattr(backbone.network, "compile", lambda: None)
+    backbone.prepare(Computing(compile=True))
+
+    def broken(_: object, __: object) -> None:
+        raise RuntimeError("no C++ compiler\nand more")
+
+    backbone.network.register_forward_pre_hook(broken)
+    with pytest.raises(UsageError, match=r"--compile: torch cannot compile the network here \(no C\+\+ compiler\)"):
+        backbone.encode_snippets(pictures(backbone, 5)[None])
 
 
 @pytest.mark.parametrize("name", NAMES)

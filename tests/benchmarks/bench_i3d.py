@@ -14,6 +14,7 @@ import importlib.util
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,23 +31,23 @@ Way = Callable[[], Tensor]
 def weights() -> dict[str, Tensor]:
     """Weights of the public checkpoint's names for which no layer's output dies out."""
     state = I3D(I3D.Config(output="logits")).network.state_dict()
-    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
     for name, value in state.items():
         if name.endswith(("running_mean", "bn.bias")):
-            value.uniform_(-0.1, 0.1, generator=generator)
+            nn.init.uniform_(value, -0.1, 0.1)
         elif name.endswith(("running_var", "bn.weight")):
-            value.uniform_(0.9, 1.1, generator=generator)
+            nn.init.uniform_(value, 0.9, 1.1)
     return state
 
 
-def public_network(path: str, state: dict[str, Tensor]) -> nn.Module:
+def public_network(path: str, state: dict[str, Tensor]) -> Any:
     """The network of the public file, as its script uses it."""
     spec = importlib.util.spec_from_file_location("pytorch_i3d", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    network: nn.Module = module.InceptionI3d(400, in_channels=3)
+    network: Any = module.InceptionI3d(400, in_channels=3)
     network.load_state_dict(state)
     return network.train(False)
 
@@ -67,13 +68,8 @@ def our_way(state: dict[str, Tensor], computing: Computing, pixels: Tensor) -> W
     backbone = I3D(I3D.Config())
     backbone.load(state, "benchmark")
     backbone.prepare(computing)
-    volume = pixels.to(_TYPES[computing.precision], memory_format=torch.channels_last_3d)
-
-    def features() -> Tensor:
-        with torch.inference_mode():
-            return backbone.network(volume).float()
-
-    return features
+    volume = pixels.to(memory_format=torch.channels_last_3d)
+    return lambda: backbone.features(volume)
 
 
 def seconds(way: Way) -> float:
