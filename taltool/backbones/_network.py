@@ -142,8 +142,6 @@ class NetworkBackbone(Backbone):
 
     def prepare(self, computing: Computing) -> None:
         """Fold batch norms, move the network to its device and number type, lay memory out channels last."""
-        if computing.precision == "fp16" and computing.device.startswith("cpu"):
-            raise UsageError("--precision fp16: on processors torch takes minutes a snippet so; use bf16 or float32")
         self._computing = computing
         network = fold_norms(self.network).to(computing.device, _TYPES[computing.precision])
         for module in network.modules():

@@ -55,6 +55,10 @@ class Computing:
     precision: Literal["float32", "bf16", "fp16"] = "float32"
     compile: bool = False
 
+    def __post_init__(self) -> None:
+        if self.precision == "fp16" and self.device.startswith("cpu"):
+            raise UsageError("--precision fp16: on processors torch takes a minute a snippet so; use bf16 or float32")
+
 
 class Backbone(ABC):
     """Turns pictures into features; made once, used for many videos, and its results never depend on which came before.

@@ -178,6 +178,8 @@ def extract(
     sources = list(sources)
     _refuse_unrated(sources, settings)
     _channels(settings)
+    for device in running.devices:
+        Computing(device, settings.precision, running.compile)  # Refuses what cannot be computed.
     _refuse_other(output, settings)
     with held(Spool.folder_of(output), output, reporter):
         earlier, spool = _earlier(output, settings), Spool(output, settings.record())
