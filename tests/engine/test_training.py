@@ -15,7 +15,7 @@ from taltool.reporting import SILENT
 
 ALL_RANDOM = (
     "two_phases=true", "ema_decay=0.9", "jitter=3.0", "feature_dropout=0.1", "feature_noise=0.1", "schedule=cosine",
-    "warmup_epochs=1.5", "normalize=channel",
+    "warmup_epochs=1.5", "normalize=channel", "batch_size=5", "accumulation=2",
 )  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def test_training_lowers_the_loss(trainer: MakeTrainer, tmp_path: Path) -> None:
     assert losses[-1] < 0.6 * losses[0]
 
 
-@pytest.mark.parametrize("updates", [0, 1, 5, 6, 7, 13])
+@pytest.mark.parametrize("updates", [0, 1, 4, 5, 6, 13])
 def test_a_killed_run_resumes_to_the_same_bytes(trainer: MakeTrainer, tmp_path: Path, updates: int) -> None:
     trainer(*ALL_RANDOM, output=str(tmp_path / "whole.safetensors")).run()
     torch.manual_seed(99)
