@@ -1,35 +1,47 @@
-"""Speed of extraction in one process, against decoding alone and against plain ways to do the same.
+"""Speed of extraction, against decoding alone, the network alone, and plain ways to do the same.
 
     OMP_NUM_THREADS=1 python tests/benchmarks/bench_extract.py [VIDEO]
 
-Without VIDEO a 320x240 H.264 video is made. Every line is timed twice and the faster run counts.
+Without VIDEO a 320x240 H.264 video is made. Every line is timed twice and the faster run counts: the first table in
+processor time of one process, the others by the clock.
 """
 
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 
+from taltool.backbones.contract import Computing
 from taltool.backbones.hog3d import HOG3D, HOG3DConfig
-from taltool.engine.extraction import ExtractionSettings, extract_video
+from taltool.engine.encoding import single_threaded
+from taltool.engine.extraction import ExtractionSettings, Running, encoder, extract, extract_video
+from taltool.engine.workers import available_cores
+from taltool.video.flow import Flow, FlowSettings
 from taltool.video.frames import FrameFormat, FrameSequence
 from taltool.video.sources import VideoSource
 from taltool.video.windows import Windows
 
+SNIPPETS = 24
+
 
 def seconds(work: Callable[[], Any]) -> float:
     """The processor time of the faster of two runs."""
-    taken = []
-    for _ in range(2):
-        begun = time.process_time()
-        work()
-        taken.append(time.process_time() - begun)
-    return min(taken)
+    return min(both_clocks(work)[1] for _ in range(2))
+
+
+def both_clocks(work: Callable[[], Any]) -> tuple[float, float]:
+    """Seconds by the clock, and of processors, that the work takes."""
+    begun = time.monotonic(), time.process_time()
+    work()
+    return time.monotonic() - begun[0], time.process_time() - begun[1]
 
 
 def make_video(path: Path, length: int = 600) -> Path:
@@ -90,9 +102,75 @@ def main(path: str) -> None:
         print(f"{name:34} {frames / taken:7.0f} frames/s   {taken / alone:5.2f} x decoding")
 
 
+def overlap(path: str, settings: ExtractionSettings, title: str) -> None:
+    """Print how much longer the whole extraction takes than its slowest part alone, with as many threads.
+
+    All are measured in turn, three times, for other work on the machine to strike them alike.
+    """
+    made = encoder(settings, Computing())
+    threads = ThreadPoolExecutor(available_cores())
+    decode = partial(decoded, path, settings, made.formats)
+    pictures = decode()
+    spans = list(islice(settings.windows.spans(made.rows(pictures, threads)), SNIPPETS))
+    with tempfile.TemporaryDirectory() as folder, single_threaded():
+        parts = {
+            "decoding": decode,
+            "flow": lambda: list(made.rows(pictures, threads)),
+            "network": lambda: list(threads.map(made.encode, [[span] for span in spans])),
+            "whole": lambda: whole(path, settings, Path(folder) / "f.h5"),
+        }
+        turns = [{name: both_clocks(part) for name, part in parts.items()} for _ in range(3)]
+    best = {name: min(turn[name][0] for turn in turns) for name in parts}
+    work = {name: min(turn[name][1] for turn in turns) for name in parts}
+    told = "  ".join(f"{name} {best[name]:5.2f} s" for name in parts)
+    ratio = best["whole"] / max(best[name] for name in parts if name != "whole")
+    added = work["whole"] / sum(work[name] for name in parts if name != "whole")
+    print(f"{title:18} {told}: {ratio:.2f} x the slowest part; processor time {added:.2f} x that of the parts")
+
+
+def decoded(path: str, settings: ExtractionSettings, formats: tuple[FrameFormat, ...]) -> list[Any]:
+    """All pictures of a video."""
+    return list(FrameSequence(path, formats[0], settings.fps).together(formats))
+
+
+def whole(path: str, settings: ExtractionSettings, output: Path) -> None:
+    """The extraction into a new file."""
+    output.unlink(missing_ok=True)
+    extract([VideoSource("v", path)], str(output), settings, Running(1))
+
+
+def flows(path: str) -> None:
+    """Print the speed of optical flow at a short side of 256 pixels, one thread."""
+    pictures = list(islice(FrameSequence(path, FrameFormat("gray", 256)), 120))
+    for settings, pairs in (
+        (FlowSettings("dis", "ultrafast"), 100),
+        (FlowSettings("dis", "fast"), 100),
+        (FlowSettings("dis", "medium"), 50),
+        (FlowSettings("tvl1"), 3),
+    ):
+        flow = Flow(settings, 20.0)
+        with single_threaded():
+            taken = seconds(lambda: [flow(*pair) for pair in islice(pairwise(pictures), pairs)])  # noqa: B023
+        name = f"{settings.method} {settings.dis_preset if settings.method == 'dis' else ''}"
+        print(f"flow {name:29} {pairs / taken:7.1f} frames/s")
+
+
+def networks(path: str) -> None:
+    """Print the overlap of the parts for the default backbone, and for I3D over colours, and over both streams."""
+    frames = decode_alone(path)
+    network = {"weights": ("random",), "fps": "own", "stride": max(1, (frames - 16) // (SNIPPETS - 1))}
+    overlap(path, ExtractionSettings.of("i3d", **network), "i3d, rgb")
+    overlap(path, ExtractionSettings.of("i3d", stream="both", flow=FlowSettings("dis"), **network), "i3d, both, dis")
+
+
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         main(sys.argv[1])
+        flows(sys.argv[1])
+        networks(sys.argv[1])
     else:
         with tempfile.TemporaryDirectory() as folder:
-            main(str(make_video(Path(folder) / "v.mp4")))
+            video = str(make_video(Path(folder) / "v.mp4"))
+            main(video)
+            flows(video)
+            networks(video)
