@@ -124,7 +124,7 @@ class NetworkBackbone(Backbone):
 
     def renamed(self, name: str) -> str:
         """The network's own name of a tensor that a checkpoint calls `name`."""
-        return name.removeprefix("module.")
+        return name
 
     def reshaped(self, tensor: Tensor) -> Tensor:
         """A checkpoint's tensor in the shape that the network has it in."""
@@ -132,7 +132,9 @@ class NetworkBackbone(Backbone):
 
     def load(self, tensors: Mapping[str, Tensor], source: str) -> None:
         """Take over a checkpoint's tensors; see the contract. Counters of batches may be absent."""
-        found = {self.renamed(name): self.reshaped(tensor) for name, tensor in tensors.items()}
+        # Networks that were saved from several GPUs say `module.` before every name.
+        bare = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+        found = {self.renamed(name): self.reshaped(tensor) for name, tensor in bare.items()}
         found = {name: tensor for name, tensor in found.items() if not name.startswith(self.unused)}
         wanted = self.network.state_dict()
         problems = _misfits(found, wanted)

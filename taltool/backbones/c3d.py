@@ -86,7 +86,8 @@ class C3D(NetworkBackbone):
 
     def renamed(self, name: str) -> str:
         """MMAction's names in the older way."""
-        return re.sub(r"^conv([12])a\.", r"conv\1.", name.removeprefix("backbone.").replace(".conv.", "."))
+        name = name.removeprefix("backbone.").replace(".conv.", ".").replace("cls_head.fc_cls.", "fc8.")
+        return re.sub(r"^conv([12])a\.", r"conv\1.", name)
 
     def check(self, windows: Windows) -> None:
         """Windows of 16 frames: its linear layers have that size."""

@@ -54,6 +54,14 @@ def test_c3d_takes_the_checkpoint_of_mmaction() -> None:
     assert loads(backbone, weights | {"fc7.weight": torch.zeros(4096, 4096), "fc7.bias": torch.zeros(4096)})
 
 
+def test_c3d_takes_the_classifier_of_mmaction() -> None:
+    backbone = made("c3d", output="logits", classes=101)
+    assert isinstance(backbone, NetworkBackbone)
+    weights = {as_mmaction_c3d(name): value for name, value in halves(backbone).items()}
+    renamed = {name.replace("fc8", "cls_head.fc_cls"): value for name, value in weights.items()}
+    assert loads(backbone, {f"backbone.{name}" if "cls" not in name else name: v for name, v in renamed.items()})
+
+
 def test_what_c3d_lacks_for_a_later_layer_is_named() -> None:
     backbone = made("c3d", output="logits")
     assert isinstance(backbone, NetworkBackbone)

@@ -90,7 +90,7 @@ def test_a_checkpoint_is_taken_over_and_what_features_do_not_need_is_passed_by(n
     backbone, weights = network(name), checkpoint(name)
     first = next(iter(weights))
     assert not torch.equal(backbone.network.state_dict()[first], weights[first])
-    backbone.load({f"module.{key}" if name == "i3d" else key: value for key, value in weights.items()}, "file.pt")
+    backbone.load({f"module.{key}": value for key, value in weights.items()}, "file.pt")
     for key, value in backbone.network.state_dict().items():
         assert key.endswith("num_batches_tracked") or torch.equal(value, weights[key])
 
