@@ -14,6 +14,13 @@ MAN = r"""
 A file is a video; its id is its name without suffix.
 A folder is searched to its depth for files with the suffix of a video;
 ids are paths inside it, without suffix.
+A folder that holds images and no videos is a video whose frames they are, in the order of their numbers;
+its id is its name, or its path inside the folder that was searched.
+.B \-\-fps
+says how many there are to a second, or
+.B \-\-images\-fps
+if snippets are to be cut at another rate.
+A pattern in quotes, such as 'v/**/*.mp4', stands for what it matches; ids are paths from the first wild card on.
 A file named .txt, .list or .lst holds one path a line, and
 .B \-
 is such a list on standard input.
@@ -71,6 +78,81 @@ says otherwise:
 .B bf16
 is about twice as fast on processors with bfloat16 instructions,
 and its features have a cosine above 0.9999 to the exact ones.
+.SH OPTICAL FLOW
+.B \-\-stream flow
+and
+.B \-\-stream both
+need OpenCV: pip install 'taltool[flow]'.
+Flow is measured between pictures of the size that the network wants, from each frame to the next;
+the last frame of a video has that of the one before.
+As in the two-stream papers, displacements beyond 20 pixels are clamped, and the rest is rounded to 256 steps.
+.B \-\-flow tvl1
+is what public checkpoints were trained on and manages about 2 frames a second on one thread;
+.BR dis ,
+.B dis\-fast
+and
+.B dis\-ultrafast
+manage about 180, 850 and 1,400, and give features that are a little different.
+With both streams the windows are the same, the channels of rgb come first,
+and the root attribute
+.B streams
+of the file says which are which.
+.SH PRESETS
+.B \-\-preset
+cuts snippets as a paper does: afsd\-thumos14, amnet\-thumos14, amnet\-activitynet13, gsmt\-thumos14,
+gsmt\-activitynet13, mgnet\-thumos14, mgnet\-thumos14\-c3d, mgnet\-activitynet13, tsa\-tal\-thumos14.
+Each is a TOML file in the folder taltool/engine/extraction_presets, and so may be one of your own
+.RB ( "\-\-preset my.toml" ):
+.PP
+.nf
+.RS 2
+name = "i3d"        # the backbone
+
+[snippets]
+stream = "both"
+fps = 10.0          # or "own"
+window = 16
+stride = 4
+
+[backbone]
+crop = 224
+.RE
+.fi
+.PP
+Options win over the preset, and
+.B \-\-set
+(snippets.NAME, backbone.NAME, flow.NAME) over both.
+Rescaling to a fixed length is an option of
+.B train
+and
+.BR predict ,
+not of extraction.
+.SH MANY CORES, GPUS, MACHINES
+Features never depend on how the work is divided.
+.B \-\-jobs
+processes each take videos;
+of a single video the cores share the snippets.
+.B \-\-device cuda
+works on all GPUs, a process for each, and
+.B \-\-device cuda:0,cuda:2
+on these; batches of snippets cross videos there.
+.PP
+.B \-\-shard I/N
+does every N-th video, for Slurm arrays, indexed jobs of Kubernetes or GNU parallel;
+.B taltool convert
+joins the parts, by copy or by reference
+.RB ( \-\-link ).
+.PP
+.B \-\-engine ray
+(pip install 'taltool[ray]') hands the videos to the Ray cluster that this machine belongs to,
+.B \-\-engine ray:HOST:PORT
+to another one, a task for each, which takes one processor, and one GPU under
+.BR "\-\-device cuda" .
+The nodes need the same taltool, and the videos (and weights) under the same paths.
+A node that is lost loses only the videos that it was working on; they are done again elsewhere, up to three times.
+One process writes, here; the command can be killed and continued like any other.
+.PP
+A second command into the same output is refused (exit status 2) while the first one runs.
 .SH RESUMING
 Each finished video waits in the folder
 .IR FILE .partial
@@ -82,6 +164,11 @@ Other settings than those of the file that is there are an error.
 Room for the features is needed twice while the file is put together.
 .SH BROKEN VIDEOS
 What cannot be read at all is named, and the exit status is 1; the other videos are written.
+So is a video that changes or vanishes while it is read, that kills the process that decodes it,
+or that gives nothing for
+.B \-\-patience
+seconds, as on a network drive that hangs.
+On a full disk the command ends with status 3; what is finished is kept, and the next run goes on with it.
 A video of which a part cannot be decoded is written with a warning, which its attribute
 .B problem
 keeps.
@@ -91,7 +178,12 @@ EXAMPLES = """
 taltool extract videos/ -o feats.h5
 find videos -name '*.mp4' | taltool extract - --fps 10 -o feats.h5
 taltool extract videos/ --backbone i3d --stream both --weights auto -o i3d.h5
+taltool extract videos/ --preset amnet-thumos14 --weights auto --flow dis --device cuda -o i3d.h5
+taltool extract frames/ --fps 25 -o feats.h5
+taltool extract 'videos/**/*.webm' --set backbone.short_side=128 -o feats.h5
 taltool extract videos/ --shard 2/8 -o shard-2.h5
+taltool convert shard-*.h5 -o all.h5
+taltool extract videos/ --engine ray -o feats.h5
 """
 
 

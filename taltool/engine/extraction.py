@@ -53,10 +53,12 @@ class Running:
     @classmethod
     def on(cls, device: str, jobs: int, engine: str, patience: float, compile: bool = False) -> "Running":
         """What the words of `--device`, `--jobs`, `--engine` and `--patience` ask for; raises UsageError."""
-        devices = tuple(chosen for name in device.split(",") for chosen in _devices(name))
         kind, _, _ = engine.partition(":")
         if kind not in ENGINES:
             raise UsageError(f"--engine {engine}: none of {', '.join(ENGINES)}{did_you_mean(kind, list(ENGINES))}")
+        # On a cluster the nodes know what they have: each task sees the one device that it is given.
+        names = device.split(",")
+        devices = tuple(names[:1] if kind == "ray" else [chosen for name in names for chosen in _devices(name)])
         return cls(jobs, devices, engine, patience, compile)
 
     @property
@@ -114,7 +116,7 @@ def extract_video(source: VideoSource, settings: ExtractionSettings, running: Ru
 
     Raises DataError where it cannot be read, and where it changes while it is read.
     """
-    finished = _Work(settings, running, 1).alone(source)
+    finished = _Work(settings, running, running.effort(1)).alone(source)
     if finished.features is None:
         raise DataError(finished.error or "was not read")
     return finished.features
@@ -131,11 +133,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Work:
-    """What each of so many processes does with some videos; picklable."""
+    """What one of the processes does with some videos; picklable."""
 
     settings: ExtractionSettings
     running: Running
-    processes: int
+    effort: Effort
     output: str = ""
 
     def __call__(self, sources: Sequence[VideoSource], number: int) -> list[Outcome]:
@@ -151,7 +153,7 @@ class _Work:
         device = self.running.devices[number % len(self.running.devices)]
         computing = Computing(device, self.settings.precision, self.running.compile)
         made = encoder(self.settings, computing)
-        return extracted(sources, self.settings, made, self.running.effort(self.processes))
+        return extracted(sources, self.settings, made, self.effort)
 
 
 def _saved(finished: Finished, spool: Spool) -> Outcome:
@@ -213,7 +215,7 @@ def _outcomes(
     processes = running.processes(len(todo))
     size = min(_MOST_TOGETHER, len(todo) // (processes * _CHUNKS_PER_PROCESS)) if running.batches else 1
     pieces = [todo[first : first + max(1, size)] for first in range(0, len(todo), max(1, size))]
-    yield from each(_Work(settings, running, processes, output), pieces, processes, _died)
+    yield from each(_Work(settings, running, running.effort(processes), output), pieces, processes, _died)
 
 
 def _on_cluster(
@@ -222,8 +224,10 @@ def _on_cluster(
     from taltool.engine.ray_cluster import Cluster
 
     spool = Spool(output, settings.record())
+    # A task is given one processor.
+    work = _Work(settings, running, Effort(patience=running.patience))
     with Cluster(running.engine.partition(":")[2]) as cluster:
-        for source, finished in cluster.each(_Work(settings, running, 1).alone, todo, running.batches):
+        for source, finished in cluster.each(work.alone, todo, running.batches):
             yield _died(source) if finished is None else _saved(finished, spool)
 
 

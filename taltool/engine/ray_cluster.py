@@ -75,7 +75,8 @@ class Cluster:
         remaining = deque(items)
         running: dict[Any, Item] = {}
         while remaining or running:
-            while remaining and len(running) < self._most():
+            most = self._most()
+            while remaining and len(running) < most:
                 item = remaining.popleft()
                 running[task.remote(shared, item)] = item
             done, _ = self._ray.wait(list(running), timeout=_GLANCE)

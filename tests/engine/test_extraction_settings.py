@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from project import PROJECT
 
 from taltool.backbones import BACKBONES
 from taltool.engine.extraction_settings import (
@@ -140,3 +141,8 @@ def test_the_record_of_the_default_is_that_of_the_first_version() -> None:
         '"short_side":96,"temporal_cells":3,"threshold":0.5},"dtype":"float32","fps":null,"offset":0,"stride":8,'
         '"window":16}'
     )
+
+
+def test_every_preset_is_documented() -> None:
+    page = (PROJECT / "man" / "man1" / "taltool-extract.1").read_text(encoding="utf-8").replace("\\-", "-")
+    assert [name for name in preset_names() if name not in page] == []
