@@ -126,6 +126,7 @@ def test_folding_and_layout_change_no_feature(name: str) -> None:
     assert not any("running_mean" in key for key in prepared.network.state_dict())
     snippets = pictures(plain, plain.window)[None]
     expected = plain.encode_snippets(snippets)
+    assert np.abs(expected).max() > 0.1
     np.testing.assert_allclose(prepared.encode_snippets(snippets), expected, atol=1e-4 * np.abs(expected).max())
 
 
@@ -173,6 +174,7 @@ def test_snippets_do_not_influence_each_other(name: str) -> None:
     backbone.prepare(Computing())
     snippets = pictures(backbone, 2 * backbone.window).reshape(2, backbone.window, *pictures(backbone, 1).shape[1:])
     together = backbone.encode_snippets(snippets)
+    assert np.abs(together[0] - together[1]).max() > 1e-3 * np.abs(together).max()
     for snippet, row in zip(snippets, together, strict=True):
         np.testing.assert_allclose(backbone.encode_snippets(snippet[None])[0], row, atol=1e-5 * np.abs(row).max())
 
