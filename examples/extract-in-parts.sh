@@ -3,7 +3,7 @@
 # On a Slurm cluster each part is a task of an array: --shard $((SLURM_ARRAY_TASK_ID + 1))/$SLURM_ARRAY_TASK_COUNT.
 set -eu
 cd "$(dirname "$0")/.."
-EXTRAS=flow
+EXTRAS=plot
 . examples/venv.sh
 data=${1:-parts}
 

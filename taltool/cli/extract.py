@@ -128,10 +128,15 @@ and
 .BR predict ,
 not of extraction.
 .SH MANY CORES, GPUS, MACHINES
-Features never depend on how the work is divided.
+Features never depend on how the work is divided
+(on the kind of device, on
+.B \-\-batch
+and
+.B \-\-compile
+their last digits do).
 .B \-\-jobs
-processes each take videos;
-of a single video the cores share the snippets.
+says how many cores to use: each takes videos, and where there are fewer videos than cores,
+they share the snippets of one.
 .B \-\-device cuda
 works on all GPUs, a process for each, and
 .B \-\-device cuda:0,cuda:2
@@ -288,6 +293,10 @@ def extract(
             "--device", metavar="DEVICE[,...]", help="Where to compute: cpu, cuda (all of them), cuda:0,cuda:1, ..."
         ),
     ] = "cpu",
+    batch: Annotated[
+        int,
+        typer.Option("--batch", min=0, help="Snippets that a network encodes at once; 0: 1 on processors, 8 on GPUs."),
+    ] = 0,
     shard: Annotated[
         str, typer.Option("--shard", metavar="I/N", help="Only part I (from 1) of N of the videos, for many machines.")
     ] = "1/1",
@@ -321,7 +330,7 @@ def extract(
     part = Shard.parse(shard)
     snippets = SnippetSettings(stream.value if stream else None, window, stride, offset, read_rate(fps))
     request = ExtractionRequest(backbone, preset, snippets, flow, tuple(set_ or ()), tuple(weights or ()))
-    running = Running.on(device, jobs, engine, patience, compile_)
+    running = Running.on(device, engine, jobs=jobs, patience=patience, compile=compile_, batch=batch)
     settings = request.resolved(reporter, dtype=dtype.value, precision=precision.value, images_fps=images_fps)
     sources, ignored = find(videos)
     if ignored:

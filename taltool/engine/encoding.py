@@ -13,6 +13,7 @@ from itertools import tee
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from taltool.backbones.contract import Backbone, Features
 from taltool.errors import UsageError
@@ -83,22 +84,33 @@ class Encoder:
         return fields(chosen, self._flow, threads)
 
     def encode(self, spans: Sequence[Span]) -> Features:
-        """Features (len(spans), C) of at most `batch` snippets whose pictures are of one size."""
+        """Features (len(spans), C) of at most `batch` snippets whose pictures are of one size.
+
+        Raises UsageError where the device has too little memory for them.
+        """
         filled = [*spans, *[spans[-1]] * (self.batch - len(spans))]
-        joined = [
-            backbone.encode_snippets(
-                np.stack([row[number] for span in filled for row in span]).reshape(
-                    len(filled), -1, *filled[0][0][number].shape
-                )
-            )
-            for number, backbone in enumerate(self.backbones)
-        ]
+        try:
+            joined = [
+                backbone.encode_snippets(_stacked(filled, number)) for number, backbone in enumerate(self.backbones)
+            ]
+        except RuntimeError as error:
+            if type(error).__name__ != "OutOfMemoryError":  # torch's, which need not be imported here.
+                raise
+            raise UsageError(
+                f"the device has too little memory for {self.batch} snippets at once: use a smaller --batch"
+            ) from error
         return np.concatenate(joined, axis=1)[: len(spans)]
 
     def encode_video(self, pictures: Iterable[Row], windows: Windows) -> Features:
         """Features (T, C) of all snippets of a video, by a backbone that shares work between them."""
         [backbone] = self.backbones
         return np.concatenate(list(backbone.encode((picture for (picture,) in pictures), windows)))
+
+
+def _stacked(spans: Sequence[Span], stream: int) -> NDArray[np.uint8]:
+    """The pictures of one stream, (B, window, H, W[, 3 or 2])."""
+    pictures = np.stack([row[stream] for span in spans for row in span])
+    return pictures.reshape(len(spans), -1, *pictures.shape[1:])
 
 
 @contextmanager

@@ -38,10 +38,11 @@ _CHUNKS_PER_PROCESS = 4
 
 @dataclass(frozen=True)
 class Running:
-    """Where and how hard to work; no result depends on it, but for `compile` in the last digits.
+    """Where and how hard to work; results depend on device, batch and compile in their last digits, on nothing else.
 
-    jobs: processes, 0 = one per core, or per device where these are not processors; devices: what they compute on in
-    turn; engine: `local`, or `ray[:ADDRESS]`; patience (seconds): how long a video may give nothing, 0 = forever.
+    jobs: processor cores to use, 0 = all (where devices are not processors: processes, 0 = one per device); devices:
+    what processes compute on in turn; batch: snippets encoded at once, 0 = what the backbone prefers; engine: `local`,
+    or `ray[:ADDRESS]`; patience (seconds): how long a video may give nothing, 0 = forever.
     """
 
     jobs: int = 1
@@ -49,17 +50,21 @@ class Running:
     engine: str = "local"
     patience: float = 300.0
     compile: bool = False
+    batch: int = 0
 
     @classmethod
-    def on(cls, device: str, jobs: int, engine: str, patience: float, compile: bool = False) -> "Running":
-        """What the words of `--device`, `--jobs`, `--engine` and `--patience` ask for; raises UsageError."""
+    def on(cls, device: str, engine: str, **further: Any) -> "Running":
+        """What the words of `--device` and `--engine` ask for; further ones are fields of this class.
+
+        Raises UsageError.
+        """
         kind, _, _ = engine.partition(":")
         if kind not in ENGINES:
             raise UsageError(f"--engine {engine}: none of {', '.join(ENGINES)}{did_you_mean(kind, list(ENGINES))}")
         # On a cluster the nodes know what they have: each task sees the one device that it is given.
         names = device.split(",")
         devices = tuple(names[:1] if kind == "ray" else [chosen for name in names for chosen in _devices(name)])
-        return cls(jobs, devices, engine, patience, compile)
+        return cls(devices=devices, engine=engine, **further)
 
     @property
     def batches(self) -> bool:
@@ -73,7 +78,8 @@ class Running:
 
     def effort(self, processes: int) -> Effort:
         """What each of so many processes on this machine does at once."""
-        share = max(1, available_cores() // processes)
+        cores = available_cores() if self.batches or not self.jobs else self.jobs
+        share = max(1, cores // processes)
         return Effort(1 if self.batches else share, share, share if self.batches else 1, self.patience)
 
 
@@ -90,7 +96,7 @@ def _devices(name: str) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def encoder(settings: ExtractionSettings, computing: Computing) -> Encoder:
+def encoder(settings: ExtractionSettings, computing: Computing, batch: int = 0) -> Encoder:
     """The encoder of `settings`; a process that works on many videos makes it once."""
     kind = BACKBONES.load(settings.backbone)
     weights = settings.weights or (None,) * len(settings.streams)
@@ -98,8 +104,8 @@ def encoder(settings: ExtractionSettings, computing: Computing) -> Encoder:
         make(kind, settings.config, stream, chosen, computing)
         for stream, chosen in zip(settings.streams, weights, strict=True)
     ]
-    batch = 1 if computing.device.startswith("cpu") else max(backbone.batch for backbone in backbones)
-    return Encoder(backbones, settings.flow, batch)
+    preferred = 1 if computing.device.startswith("cpu") else max(backbone.batch for backbone in backbones)
+    return Encoder(backbones, settings.flow, batch or preferred)
 
 
 @lru_cache(maxsize=1)
@@ -152,7 +158,7 @@ class _Work:
         """Yield what becomes of each video in the process of this number (from 0)."""
         device = self.running.devices[number % len(self.running.devices)]
         computing = Computing(device, self.settings.precision, self.running.compile)
-        made = encoder(self.settings, computing)
+        made = encoder(self.settings, computing, self.running.batch)
         return extracted(sources, self.settings, made, self.effort)
 
 

@@ -136,7 +136,7 @@ def decoded(path: str, settings: ExtractionSettings, formats: tuple[FrameFormat,
 def whole(path: str, settings: ExtractionSettings, output: Path) -> None:
     """The extraction into a new file."""
     output.unlink(missing_ok=True)
-    extract([VideoSource("v", path)], str(output), settings, Running(1))
+    extract([VideoSource("v", path)], str(output), settings, Running(jobs=0))
 
 
 def flows(path: str) -> None:

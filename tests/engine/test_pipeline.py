@@ -15,6 +15,7 @@ from taltool.backbones.contract import Backbone
 from taltool.engine.encoding import Encoder
 from taltool.engine.extraction import ExtractionSettings, Running
 from taltool.engine.pipeline import Effort, Finished, extracted
+from taltool.engine.workers import available_cores
 from taltool.errors import UsageError
 from taltool.video.flow import FlowSettings
 from taltool.video.frames import FrameFormat
@@ -202,12 +203,31 @@ def test_as_many_processes_as_asked_for_or_as_there_are_devices(running: Running
     assert running.processes(videos) == processes
 
 
+def test_jobs_are_cores_that_few_videos_share() -> None:
+    assert Running(jobs=4).effort(processes=4).threads == 1
+    assert Running(jobs=4).effort(processes=1).threads == 4
+    assert Running(jobs=1).effort(processes=1).threads == 1
+    of_gpu = Running(jobs=1, devices=("cuda:0",)).effort(processes=1)
+    assert (of_gpu.threads, of_gpu.readers) == (1, available_cores())
+
+
+def test_too_little_memory_names_the_mend(videos: list[VideoSource]) -> None:
+    class OutOfMemoryError(RuntimeError): ...
+
+    class Big(Counting):
+        def encode_snippets(self, snippets: NDArray[np.uint8]) -> NDArray[np.float32]:
+            raise OutOfMemoryError
+
+    with pytest.raises(UsageError, match="too little memory for 4 snippets at once: use a smaller --batch"):
+        run(videos, Big(), batch=4)
+
+
 def test_words_of_the_command_line_choose_where_to_work() -> None:
-    assert Running.on("cpu,cpu", 0, "local", 300.0).devices == ("cpu", "cpu")
+    assert Running.on("cpu,cpu", "local").devices == ("cpu", "cpu")
     with pytest.raises(UsageError, match="did you mean 'ray'"):
-        Running.on("cpu", 0, "rai", 300.0)
+        Running.on("cpu", "rai")
     with pytest.raises(UsageError, match="torch cannot compute there"):
-        Running.on("nowhere", 0, "local", 300.0)
+        Running.on("nowhere", "local")
 
 
 def test_a_device_list_is_worked_on_in_turn(tmp_path: Path) -> None:

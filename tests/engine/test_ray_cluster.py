@@ -1,11 +1,15 @@
 """Extraction on a Ray cluster of two nodes on this machine, one of which is lost half-way."""
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from project import PROJECT
 from short_videos import SETTINGS, sources, write_video
 
 from taltool.engine.extraction import ExtractionSettings, Running, extract
@@ -70,6 +74,23 @@ def test_a_node_that_is_lost_half_way_changes_nothing_in_the_result(videos: Path
     assert 0 < listener.killed_after < VIDEOS
     assert (tmp_path / "cluster.h5").read_bytes() == (tmp_path / "alone.h5").read_bytes()
     assert not (tmp_path / "cluster.h5.partial").exists()
+
+
+def test_a_command_that_is_killed_continues_on_the_cluster(videos: Path, nodes: Any, tmp_path: Path) -> None:
+    cluster, _ = nodes
+    words = ["extract", str(videos), "--engine", f"ray:{cluster.address}", "--no-provenance", "--stride", "8", "-o"]
+    command = [sys.executable, "-m", "taltool", *words, str(tmp_path / "f.h5")]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    killed = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    while killed.poll() is None and len(list((tmp_path / "f.h5.partial").glob("*.video"))) < VIDEOS // 3:
+        time.sleep(0.02)
+    killed.kill()
+    killed.wait()
+    assert not (tmp_path / "f.h5").exists()
+    again = subprocess.run(command, env=environment, capture_output=True, check=True)
+    assert b"videos are done already" in again.stderr
+    extract(sources(videos), str(tmp_path / "alone.h5"), SETTINGS)
+    assert (tmp_path / "f.h5").read_bytes() == (tmp_path / "alone.h5").read_bytes()
 
 
 def test_a_video_that_cannot_be_read_fails_alone_on_a_cluster(videos: Path, nodes: Any, tmp_path: Path) -> None:
