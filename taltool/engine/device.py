@@ -1,10 +1,13 @@
 """Where networks run, and whether they compute the same bits each time."""
 
+import logging
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 from taltool.errors import UsageError
 
@@ -42,3 +45,18 @@ def deterministic(is_wanted: bool) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(before[0])
         torch.backends.cudnn.benchmark = before[1]
+
+
+def compile_quietly(network: nn.Module) -> None:
+    """Let torch.compile make kernels of its own for `network` at its first call; names of weights stay as they are.
+
+    The compiler's remarks on what it leaves uncompiled are for whoever writes networks, not for whoever trains them.
+    """
+    logging.getLogger("torch._dynamo").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"torch\._dynamo")
+    network.compile()
+
+
+def is_compiler_failure(error: BaseException) -> bool:
+    """Whether an error means that torch.compile could not make a kernel."""
+    return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))

@@ -18,6 +18,7 @@ from torch import Tensor
 from taltool.data.checkpoints import CheckpointHeader
 from taltool.engine import remedies
 from taltool.engine.checkpoint import load_state, model_weights, save_checkpoint, save_state
+from taltool.engine.device import is_compiler_failure
 from taltool.engine.division import Piece
 from taltool.engine.journal import Journal
 from taltool.engine.loading import TrainingLoader
@@ -139,6 +140,9 @@ class Trainer:
             kept = f"{self.plan.output} keeps epoch {best}" if best else "no epoch was finished"
             raise DataError(remedies.not_finite(error, where, kept)) from error
         except (RuntimeError, MemoryError) as error:
+            if is_compiler_failure(error):
+                reason = next(filter(None, str(error).splitlines()))
+                raise UsageError(f"--compile: {reason}; install a compiler, or train without --compile") from error
             if not remedies.is_out_of_memory(error):
                 raise
             samples = max(len(batch.video_ids) for batch, _ in work)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from taltool.engine.device import compile_quietly
 from taltool.engine.division import Piece
 from taltool.engine.optim import AveragedWeights, make_optimizer, set_learning_rate
 from taltool.engine.processes import Processes
@@ -86,7 +87,7 @@ class Updater:
         self.scaler = torch.amp.GradScaler(torch.device(device).type, enabled=settings.precision == "float16")
         self.objective = Objective(model, settings.precision)
         if is_compiled:
-            model.compile()
+            compile_quietly(model)
         self.generator = torch.Generator()
         self.generator.set_state(torch.get_rng_state())
         self._wrapped: nn.Module = self.objective
