@@ -5,6 +5,10 @@ after ImageNet), whose tensors it takes by their names, and all that were traine
 on 25 frames a second, a short side of 256 pixels of which 224 x 224 are seen, values from -1 to 1, flow by TV-L1 cut
 off at 20 pixels. Features are what stands before the classifier: means over 7 x 7 cells and two steps in time, and over
 all steps where a window is longer than 16 frames.
+
+Windows that overlap are computed each for itself. Of the first convolution, a quarter of the work, windows of 16 frames
+could share 5 of 8 steps, the others see the padding of their window; at every 4 frames that would save 9 %, at every 8
+3 %, and would bind the snippets of a video to one thread.
 """
 
 from typing import ClassVar
