@@ -1,7 +1,7 @@
 """What the backbones that are torch networks share: cropping, normalisation, checkpoints, how they are computed."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +16,6 @@ from taltool.backbones.contract import Backbone, Computing, Features, Stream
 from taltool.errors import DataError, UsageError
 from taltool.nn.fold_norm import fold_norms
 from taltool.video.frames import FrameFormat, Picture
-from taltool.video.windows import Windows
 
 _TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # Names that an error lists of each kind.
@@ -156,11 +155,6 @@ class NetworkBackbone(Backbone):
     def seen(self, picture: Picture) -> Picture:
         """The middle square."""
         return self._cropped(picture)
-
-    def encode(self, pictures: Iterable[Picture], windows: Windows) -> Iterator[Features]:
-        """Yield features (n, C) of the next n snippets; pictures are cropped once."""
-        self.check(windows)
-        return super().encode((self._cropped(picture) for picture in pictures), windows)
 
     def encode_snippets(self, snippets: NDArray[np.uint8]) -> Features:
         """Features (B, C) of B snippets (B, T, H, W, 3 or 2), whose height and width are at least the crop."""

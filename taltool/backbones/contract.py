@@ -115,7 +115,7 @@ class Backbone(ABC):
     def encode(self, pictures: Iterable[Picture], windows: Windows) -> Iterator[Features]:
         """Yield features (n, C) of the next n snippets of a video, until its end."""
         self.check(windows)
-        snippets = windows.cut(pictures)
+        snippets = windows.cut(map(self.seen, pictures))
         while batch := list(islice(snippets, self.batch)):
             yield self.encode_snippets(np.stack(batch))
 

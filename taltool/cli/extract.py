@@ -284,7 +284,8 @@ def extract(
         Precision, typer.Option("--precision", help="How networks compute: bf16 and fp16 are faster where supported.")
     ] = Precision.float32,
     compile_: Annotated[
-        bool, typer.Option("--compile", help="Let torch compile networks, for many videos on a GPU; slower on processors.")
+        bool,
+        typer.Option("--compile", help="Let torch compile networks, for many videos on a GPU; slower on processors."),
     ] = False,
     dtype: Annotated[Type, typer.Option("--dtype", help="How numbers are stored.")] = Type.float32,
     device: Annotated[
