@@ -229,7 +229,7 @@ def test_networks_over_both_streams_survive_kills_and_shards(data: Path, tmp_pat
     ]
     sizes = ["--set", "backbone.short_side=48", "--set", "backbone.crop=32", "--stride", "32", "--no-provenance"]
     words = [data / "videos", *network, *sizes, "-o"]
-    done = taltool("extract", *words, tmp_path / "once.h5", "-j", "2")
+    done = taltool("extract", *words, tmp_path / "once.h5", "-j", "1")
     assert done.returncode == 0, done.stderr
     killed = running(*words, tmp_path / "f.h5", "-j", "1")
     wait_for(lambda: any((tmp_path / "f.h5.partial").glob("*.video")), killed)
@@ -384,9 +384,11 @@ def test_ten_thousand_tiny_videos_become_one_file(tmp_path: Path) -> None:
     again = running(*words)
     assert again.wait() == 0
     taken = time.monotonic() - begun
+    undisturbed = running(tmp_path / "in", "-o", tmp_path / "g.h5", "--no-provenance", "--window", "8")
+    assert undisturbed.wait() == 0
+    assert (tmp_path / "g.h5").read_bytes() == (tmp_path / "f.h5").read_bytes()
     with h5py.File(tmp_path / "f.h5") as file:
         assert len(file) == 10_000
-        assert all(file[f"{number:05d}"].shape == (1, 300) for number in range(0, 10_000, 500))
     print(
         f"{10_000 - left} videos, and {left} that were done, in {taken:.0f} s: {(10_000 - left) / taken:.0f} a second"
     )
