@@ -6,7 +6,6 @@ A file appears in the cache only when it is whole and right; what a broken conne
 import hashlib
 import http.client
 import os
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from taltool.data.locks import NO_LOCKS, lock
 from taltool.errors import DataError
 from taltool.reporting import SILENT, Reporter
 
 CACHE_VARIABLE = "TALTOOL_CACHE"
+_LOCK = ".lock"
 _CHUNK = 1 << 20
 _PATIENCE = 60.0
 _HTTP_PARTIAL, _HTTP_NO_SUCH_RANGE = 206, 416
@@ -51,7 +52,7 @@ def cache_folder() -> Path:
 def fetched(published: Published, reporter: Reporter = SILENT) -> Path:
     """The path of a published file in the cache, where it is put if it is not there or damaged.
 
-    Processes that want the same file wait for the one that fetches it. Raises DataError where it cannot be fetched or
+    One process fetches at a time, others wait. Raises DataError where it cannot be fetched or
     written, or is not what was published.
     """
     target = cache_folder() / f"{published.checksum.partition(':')[2][:8]}-{published.name}"
@@ -59,9 +60,9 @@ def fetched(published: Published, reporter: Reporter = SILENT) -> Path:
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _exclusive(target.with_name(f"{target.name}.part")) as part:
+        with _alone(target.parent, reporter):
             if not (target.exists() and is_right(target, published.checksum)):
-                _complete(part, target, published, reporter)
+                _complete(target, published, reporter)
     except OSError as error:
         raise DataError(
             f"{target}: cannot be written: {error.strerror or error} (${CACHE_VARIABLE} moves it)"
@@ -69,23 +70,23 @@ def fetched(published: Published, reporter: Reporter = SILENT) -> Path:
     return target
 
 
-def _complete(part: IO[bytes], target: Path, published: Published, reporter: Reporter) -> None:
-    """Download the rest of `part` and make it `target`; a wrong file is removed."""
+def _complete(target: Path, published: Published, reporter: Reporter) -> None:
+    """Download what is missing of `target` beside it, and put it there; a wrong file is removed."""
+    part = target.with_name(f"{target.name}.part")
     try:
-        _download(published.url, part, reporter)
+        with part.open("a+b") as stream:
+            _download(published.url, stream, reporter)
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, EOFError) as error:
         reason = getattr(error, "reason", None) or error
         raise DataError(
             f"{published.url} cannot be fetched: {reason}; run the command again to continue, or fetch it by other "
             "means and name the file"
         ) from error
-    part.flush()
-    source = Path(part.name)
-    if not is_right(source, published.checksum):
-        found = digest(source, published.checksum.partition(":")[0])
-        source.unlink()
+    if not is_right(part, published.checksum):
+        found = digest(part, published.checksum.partition(":")[0])
+        part.unlink()
         raise DataError(f"{published.url} is not the published file: its checksum is {found}, not {published.checksum}")
-    source.replace(target)
+    part.replace(target)
 
 
 def _download(url: str, part: IO[bytes], reporter: Reporter) -> None:
@@ -139,21 +140,13 @@ def digest(path: Path, algorithm: str = "sha256") -> str:
 
 
 @contextmanager
-def _exclusive(path: Path) -> Iterator[IO[bytes]]:
-    """The file at `path`, made if need be, which no other process has meanwhile."""
-    with path.open("a+b") as stream:
-        _lock(stream.fileno())
-        yield stream
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(handle: int) -> None:
-        msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+def _alone(folder: Path, reporter: Reporter) -> Iterator[None]:
+    """A block that no other process runs meanwhile for the same folder."""
+    with (folder / _LOCK).open("ab") as stream:
+        try:
+            lock(stream.fileno(), wait=True)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            reporter.warn(f"{folder}: this file system knows no locks; let no second process fetch files meanwhile")
+        yield

@@ -1,13 +1,12 @@
 """One command at a time writes to one place: locks that the operating system drops when their holder ends, anyhow."""
 
-import errno
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from taltool.data.locks import NO_LOCKS, lock
 from taltool.errors import DataError, UsageError
 from taltool.reporting import Reporter
 
@@ -28,14 +27,14 @@ def held(folder: Path, what: str, reporter: Reporter) -> Iterator[None]:
         raise DataError(f"{what}: cannot write there: {error.strerror}") from error
     try:
         try:
-            _lock(handle)
+            lock(handle, wait=False)
         except BlockingIOError as error:
             holder = os.read(handle, 200).decode("utf-8", "replace").strip() or "another process"
             raise UsageError(
                 f"{what} is being written by {holder}: wait for it, or give another name with -o"
             ) from error
         except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.ENOTSUP):
+            if error.errno not in NO_LOCKS:
                 raise
             reporter.warn(f"{folder}: this file system knows no locks; let no second command write {what} meanwhile")
         if not _is_current(handle, folder):
@@ -53,19 +52,3 @@ def _is_current(handle: int, folder: Path) -> bool:
         return os.path.samestat(os.fstat(handle), (folder / _LOCK).stat())
     except FileNotFoundError:
         return False
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(handle: int) -> None:
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except PermissionError as error:
-            raise BlockingIOError(error.errno, error.strerror) from error
-
-else:
-    import fcntl
-
-    def _lock(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -60,13 +60,13 @@ def test_the_lock_of_a_folder_that_its_holder_removed_is_worth_nothing(
 ) -> None:
     from taltool.engine import locking
 
-    real = locking._lock
+    real = locking.lock
 
-    def removed_meanwhile(handle: int) -> None:
-        real(handle)
+    def removed_meanwhile(handle: int, wait: bool) -> None:
+        real(handle, wait)
         (tmp_path / "f" / "lock").unlink()
 
-    monkeypatch.setattr(locking, "_lock", removed_meanwhile)
+    monkeypatch.setattr(locking, "lock", removed_meanwhile)
     with pytest.raises(UsageError, match="until now: run the command again"), hold(tmp_path / "f"):
         pass
 
@@ -82,7 +82,7 @@ def test_a_file_system_without_locks_is_told_of(tmp_path: Path, monkeypatch: pyt
     from taltool.engine import locking
     from taltool.reporting import Reporter
 
-    def none(handle: int) -> None:
+    def none(handle: int, wait: bool) -> None:
         raise OSError(errno.ENOLCK, "no locks available")
 
     heard: list[str] = []
@@ -91,6 +91,6 @@ def test_a_file_system_without_locks_is_told_of(tmp_path: Path, monkeypatch: pyt
         def warn(self, message: str) -> None:
             heard.append(message)
 
-    monkeypatch.setattr(locking, "_lock", none)
+    monkeypatch.setattr(locking, "lock", none)
     with held(tmp_path / "f", "f.h5", Listener()):
         assert "knows no locks" in heard[0]
