@@ -4,15 +4,18 @@
 
 pytorch_i3d.py is that file of github.com/piergiaj/pytorch-i3d, which is not part of this project; without it our own
 network, neither folded nor laid out channels last, stands for it. Both get the same random weights. A round times every
-way once, the fastest of its rounds counts, so that other work on the machine disturbs all alike. Rates are told in
-clips (16 x 224 x 224, 55.6 GFLOP) and against what a matrix product of that number type reaches here; where torch's
-matrix products are slow (MKL on processors that are not Intel's), convolutions by oneDNN are well above it.
+way once, the fastest of its rounds counts, so that other work on the machine disturbs all alike. With more threads than
+one our network is timed in two ways: all threads on one clip, and, as `extract` does, every thread on a clip of its
+own. Rates are told in clips (16 x 224 x 224, 55.6 GFLOP) and against what a matrix product of that number type reaches
+here; where torch's matrix products are slow (MKL on processors that are not Intel's), convolutions by oneDNN are well
+above it.
 """
 
 import argparse
 import importlib.util
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,7 @@ from taltool.backbones.i3d import I3D
 _GFLOP = 55.6
 _SIDE = 4096
 _TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-Way = Callable[[], Tensor]
+Way = Callable[[], Any]
 
 
 def weights() -> dict[str, Tensor]:
@@ -81,6 +84,13 @@ def seconds(way: Way) -> float:
     return time.perf_counter() - begun
 
 
+def seconds_together(way: Way, threads: int) -> float:
+    """How long one of `threads` calls takes that are made at once, each with one thread."""
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        list(pool.map(lambda _: None, range(threads)))
+        return seconds(lambda: list(pool.map(lambda _: way(), range(2 * threads)))) / (2 * threads)
+
+
 def matrix_rate(precision: str, device: str) -> float:
     """GFLOP/s of one large matrix product."""
     one = torch.rand(_SIDE // 2, _SIDE, device=device).to(_TYPES[precision])
@@ -103,17 +113,23 @@ def main(options: argparse.Namespace) -> None:
             ways[f"{precision}{' compiled' if compiled else ''}"] = our_way(state, computing, pixels)
     with torch.no_grad():
         features = {name: way() for name, way in ways.items()}
-        best = {name: float("inf") for name in ways}
+        threads = 1 if options.device != "cpu" else torch.get_num_threads()
+        together = {f"{name}, a clip a thread": name for name in ways if threads > 1 and name != named}
+        features |= {name: features[own] for name, own in together.items()}
+        best = {name: float("inf") for name in [*ways, *together]}
         for _ in range(options.rounds):
             for name, way in ways.items():
                 best[name] = min(best[name], seconds(way) / options.clips)
+            for name, own in together.items():
+                best[name] = min(best[name], seconds_together(ways[own], threads) / options.clips)
+                torch.set_num_threads(threads)
     rates = {precision: matrix_rate(precision, options.device) for precision in precisions}
     for name, taken in best.items():
         difference = float((features[name] - features[named]).abs().max())
         cosine = float(torch.cosine_similarity(features[name], features[named]).min())
-        share = _GFLOP / taken / rates[name.split()[0] if name != named else "float32"]
+        share = _GFLOP / taken / rates[name.split()[0].rstrip(",") if name != named else "float32"]
         print(
-            f"{name:18} {taken:7.4f} s/clip  {best[named] / taken:5.2f} x  {share:4.0%} of a matrix product's rate  "
+            f"{name:26} {taken:7.4f} s/clip  {best[named] / taken:5.2f} x  {share:4.0%} of a matrix product's rate  "
             f"largest difference {difference:.1e}  cosine {cosine:.6f}"
         )
 
