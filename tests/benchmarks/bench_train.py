@@ -19,6 +19,7 @@ import torch
 from taltool.data.annotations import read_ground_truth
 from taltool.data.clock import FeatureClock
 from taltool.data.features import FeatureFile, FeatureWriter, VideoFeatures
+from taltool.engine.division import Piece
 from taltool.engine.experiment import Choice, Request, make_trainer, read_data
 from taltool.engine.training import Trainer
 from taltool.models.contract import Batch
@@ -67,7 +68,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def plain_loop(trainer: Trainer, batches: list[Batch]) -> None:
     """The network's own cost."""
-    parameters, optimizer = trainer.parameters["all"], trainer.optimizers["all"]
+    parameters, optimizer = trainer.updater.parameters["all"], trainer.updater.optimizers["all"]
     for batch in batches:
         optimizer.zero_grad()
         sum(trainer.model.training_loss(batch, "all").values()).backward()  # type: ignore[union-attr]
@@ -78,7 +79,7 @@ def plain_loop(trainer: Trainer, batches: list[Batch]) -> None:
 def engine_loop(trainer: Trainer, batches: Iterator[Batch]) -> None:
     """The same updates as the engine makes them."""
     for step, batch in zip(range(STEPS), batches, strict=False):
-        trainer._update(batch, 0, step)
+        trainer._update([(batch, Piece(range(1)))], 0, step)
 
 
 def report(folder: Path, file: FeatureFile, batch_size: int) -> None:
@@ -101,7 +102,7 @@ def report_saving(folder: Path, file: FeatureFile) -> None:
     """What saving the state costs."""
     trainer = make(folder, file)
     (batch,) = (batch for batch, _ in zip(trainer.loader.batches(0), range(1), strict=False))
-    trainer._update(batch, 0, 0)
+    trainer._update([(batch, Piece(range(1)))], 0, 0)
     trainer.best = trainer.model.state_dict()
     with trainer.journal:
         costs = [seconds(trainer._save) for _ in range(3)]
