@@ -5,7 +5,7 @@ size), at which rate and in which windows it likes them, and never sees file nam
 folder:
 
     @BACKBONES.register("i3d")
-    class I3D(NetworkBackbone):      # hog3d, which needs no torch, derives from Backbone itself
+    class I3D(NetworkBackbone):      # of ._network; hog3d, which needs no torch, derives from Backbone itself
         Config = I3DConfig           # frozen dataclass; its defaults are the checkpoint's
         window, stride = 16, 4       # what `--window` and `--stride` are when they are not given
         fps = 25.0                   # what `--fps` is when it is not given; None = the video's own
