@@ -111,12 +111,19 @@ def overlap(path: str, settings: ExtractionSettings, title: str) -> None:
     threads = ThreadPoolExecutor(available_cores())
     decode = partial(decoded, path, settings, made.formats)
     pictures = decode()
-    spans = list(islice(settings.windows.spans(made.rows(pictures, threads)), SNIPPETS))
+    spans = list(settings.windows.spans(made.rows(pictures, threads)))
+
+    def encode() -> None:
+        if made.takes_snippets:
+            list(threads.map(made.encode, [[span] for span in spans]))
+        else:
+            made.encode_video(pictures, settings.windows)
+
     with tempfile.TemporaryDirectory() as folder, single_threaded():
         parts = {
             "decoding": decode,
             "flow": lambda: list(made.rows(pictures, threads)),
-            "network": lambda: list(threads.map(made.encode, [[span] for span in spans])),
+            "network": encode,
             "whole": lambda: whole(path, settings, Path(folder) / "f.h5"),
         }
         turns = [{name: both_clocks(part) for name, part in parts.items()} for _ in range(3)]
@@ -159,6 +166,7 @@ def networks(path: str) -> None:
     """Print the overlap of the parts for the default backbone, and for I3D over colours, and over both streams."""
     frames = decode_alone(path)
     network = {"weights": ("random",), "fps": "own", "stride": max(1, (frames - 16) // (SNIPPETS - 1))}
+    overlap(path, ExtractionSettings.of(), "hog3d")
     overlap(path, ExtractionSettings.of("i3d", **network), "i3d, rgb")
     overlap(path, ExtractionSettings.of("i3d", stream="both", flow=FlowSettings("dis"), **network), "i3d, both, dis")
 
