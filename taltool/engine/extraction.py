@@ -80,7 +80,8 @@ class Running:
         """What each of so many processes on this machine does at once."""
         cores = available_cores() if self.batches or not self.jobs else self.jobs
         share = max(1, cores // processes)
-        return Effort(1 if self.batches else share, share, share if self.batches else 1, self.patience)
+        # Of two threads one gathers pictures while the other waits for its GPU.
+        return Effort(2 if self.batches else share, share, share if self.batches else 1, self.patience)
 
 
 def _devices(name: str) -> list[str]:

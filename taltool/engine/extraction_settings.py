@@ -37,8 +37,13 @@ class SnippetSettings:
     fps: float | Literal["own"] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.fps, int | float) and not 0 < self.fps <= _FASTEST:
-            raise UsageError(f"--fps {self.fps}: must be above 0 and at most {_FASTEST} frames a second")
+        if isinstance(self.fps, int | float):
+            _refuse_rate("--fps", self.fps)
+
+
+def _refuse_rate(option: str, fps: float) -> None:
+    if not 0 < fps <= _FASTEST:
+        raise UsageError(f"{option} {fps}: must be above 0 and at most {_FASTEST} frames a second")
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,10 @@ class ExtractionSettings:
     images_fps: float | None = None
     precision: Literal["float32", "bf16", "fp16"] = "float32"
     weights: tuple[Weights, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.images_fps is not None:
+            _refuse_rate("--images-fps", self.images_fps)
 
     @classmethod
     def of(

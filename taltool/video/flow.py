@@ -26,6 +26,7 @@ Field = NDArray[np.float32]
 # Pairs of pictures that may be under way at once.
 _AHEAD = 16
 _STEPS = 255
+_LARGEST = 10_000
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class FlowSettings:
     bound: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.bound < 0:
-            raise UsageError(f"flow.bound {self.bound}: must not be negative (pixels)")
+        if not 0 <= self.bound <= _LARGEST:
+            raise UsageError(f"flow.bound {self.bound}: must be 0 to {_LARGEST} (pixels)")
 
 
 def quantised(field: Field, bound: float) -> Picture:

@@ -109,8 +109,7 @@ def _expanded(operand: str, ignored: list[str]) -> Iterator[VideoSource]:
     path = Path(operand)
     if operand == STANDARD or (path.suffix.lower() in _LIST_SUFFIXES and not path.is_dir()):
         for line in _lines(operand):
-            at = Path(line)
-            yield from _inside(at, at, ignored) if at.is_dir() else [VideoSource(at.stem, line)]
+            yield from _listed(Path(line), ignored)
     elif path.is_dir():
         yield from _inside(path, path, ignored)
     elif path.exists():
@@ -119,6 +118,16 @@ def _expanded(operand: str, ignored: list[str]) -> Iterator[VideoSource]:
         yield from _matching(operand, ignored)
     else:
         raise UsageError(f"{operand}: no such file or folder")
+
+
+def _listed(path: Path, ignored: list[str]) -> list[VideoSource]:
+    """What a line of a list names; a file that is not there is a video that fails."""
+    if not path.is_dir():
+        return [VideoSource(path.stem, str(path))]
+    found = list(_inside(path, path, ignored))
+    if not found:
+        raise UsageError(f"{path}: a list names this folder, which holds no videos")
+    return found
 
 
 def _inside(folder: Path, base: Path, ignored: list[str]) -> Iterator[VideoSource]:

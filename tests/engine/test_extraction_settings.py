@@ -103,6 +103,8 @@ def test_a_rate_is_a_number_or_the_videos_own(text: str | None, rate: object) ->
 def test_a_rate_that_is_none_is_refused(fps: float) -> None:
     with pytest.raises(UsageError, match="above 0 and at most 1000"):
         ExtractionSettings.of(fps=fps)
+    with pytest.raises(UsageError, match="--images-fps"):
+        ExtractionSettings.of(images_fps=fps)
     with pytest.raises(UsageError, match="expected frames a second"):
         read_rate("fast")
 

@@ -208,7 +208,7 @@ def test_jobs_are_cores_that_few_videos_share() -> None:
     assert Running(jobs=4).effort(processes=1).threads == 4
     assert Running(jobs=1).effort(processes=1).threads == 1
     of_gpu = Running(jobs=1, devices=("cuda:0",)).effort(processes=1)
-    assert (of_gpu.threads, of_gpu.readers) == (1, available_cores())
+    assert (of_gpu.threads, of_gpu.readers) == (2, available_cores())
 
 
 def test_too_little_memory_names_the_mend(videos: list[VideoSource]) -> None:

@@ -85,8 +85,9 @@ def test_there_are_as_many_fields_as_pictures_however_many_are_under_way(threads
 def test_the_bound_of_the_settings_wins_over_the_backbones() -> None:
     assert Flow(FlowSettings("dis"), 20.0).bound == 20.0
     assert Flow(FlowSettings("dis", bound=32.0), 20.0).bound == 32.0
-    with pytest.raises(UsageError, match="not be negative"):
-        FlowSettings(bound=-1.0)
+    for wrong in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="must be 0 to"):
+            FlowSettings(bound=wrong)
 
 
 def test_without_opencv_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

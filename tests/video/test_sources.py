@@ -90,6 +90,10 @@ def test_a_list_may_name_folders_of_images(tmp_path: Path) -> None:
     make(tmp_path, "a.b/1.jpg", "c.mp4")
     (tmp_path / "list.txt").write_text(f"{tmp_path}/a.b\n{tmp_path}/c.mp4\n")
     assert ids(tmp_path / "list.txt") == ["a.b", "c"]
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "list.txt").write_text(f"{tmp_path}/c.mp4\n{tmp_path}/empty\n")
+    with pytest.raises(UsageError, match="empty: a list names this folder, which holds no videos"):
+        ids(tmp_path / "list.txt")
 
 
 def test_ids_of_a_pattern_begin_where_it_gets_wild(tmp_path: Path) -> None:
