@@ -1,5 +1,6 @@
 """Talk on standard error: notes, warnings, and progress as a bar, plain lines, or JSON."""
 
+import datetime
 import json
 import sys
 import time
@@ -65,6 +66,7 @@ def _style(progress: str, quiet: int) -> str:
 def _bar() -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
     columns = (
         TextColumn("{task.description}"),
@@ -72,7 +74,7 @@ def _bar() -> Any:
         MofNCompleteColumn(),
         TextColumn("{task.fields[unit]}"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[status]}"),
+        TextColumn("{task.fields[status]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
     return Progress(*columns, console=Console(stderr=True))
 
@@ -93,6 +95,7 @@ class _LineTask:
         self._name, self._what, self._total, self._unit, self._style = name, what, total, unit, style
         self._done, self._status = 0.0, dict[str, object]()
         self._started = self._told = time.monotonic()
+        self._done_then = 0.0
 
     def advance(self, amount: float = 1, **status: object) -> None:
         """Count, and say so if the last line is old enough."""
@@ -106,15 +109,24 @@ class _LineTask:
         self._tell()
 
     def _tell(self) -> None:
-        self._told = time.monotonic()
+        left = self._seconds_left()
+        self._told, self._done_then = time.monotonic(), self._done
         if self._style == "json":
-            seconds = round(self._told - self._started, 3)
             facts = {"task": self._what, "done": self._done, "total": self._total, "unit": self._unit}
-            line = json.dumps(facts | {"seconds": seconds} | self._status, default=str)
+            facts |= {"seconds": round(self._told - self._started, 3)} | ({"seconds_left": left} if left else {})
+            line = json.dumps(facts | self._status, default=str)
         else:
             of = f"/{self._total:g}" if self._total is not None else ""
             line = f"{self._name}: {self._what}: {self._done:g}{of} {self._unit} {_described(self._status)}".rstrip()
+            line += f", {datetime.timedelta(seconds=left)} left" if left else ""
         print(line, file=sys.stderr, flush=True)
+
+    def _seconds_left(self) -> int | None:
+        """At the speed since the last line; None where that, or the total, is not known."""
+        done, seconds = self._done - self._done_then, time.monotonic() - self._told
+        if self._total is None or not done or seconds < 1:
+            return None
+        return round((self._total - self._done) * seconds / done)
 
 
 def _described(status: dict[str, object]) -> str:

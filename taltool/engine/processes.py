@@ -20,6 +20,9 @@ from taltool.errors import PartialFailure, TaltoolError, UsageError
 Item = TypeVar("Item")
 # What a launcher tells each process.
 _ENVIRONMENT = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_LOST_MESSAGE = (
+    "another process of this training is gone (killed, or out of memory?); --resume continues from the last saved state"
+)
 _FAILED = "taltool failed"
 _SECONDS_BETWEEN_LOOKS = 0.5
 # How collective operations say that another process is gone (gloo has no exception of its own).
@@ -100,7 +103,7 @@ def joined(device: str, environment: Mapping[str, str] = os.environ) -> Iterator
     except (RuntimeError, dist.DistError) as error:
         _leave_unless_first(store, PartialFailure.exit_status)
         if any(sign in str(error).lower() for sign in _LOST):
-            raise PartialFailure(_lost_message(error)) from error
+            raise PartialFailure(_LOST_MESSAGE) from error
         raise
     dist.destroy_process_group()
 
@@ -136,10 +139,3 @@ def _leave_unless_first(store: dist.Store, status: int) -> None:
         is_first = False  # The store went with the process that held it.
     if not is_first:
         raise SystemExit(status)
-
-
-def _lost_message(error: Exception) -> str:
-    return (
-        f"another process of this training is gone ({str(error).splitlines()[0]}); "
-        "killed, or out of memory? --resume continues from the last saved state"
-    )

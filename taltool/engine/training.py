@@ -87,6 +87,7 @@ class Trainer:
         self.updater = Updater(self.model, self.settings, plan.processes, plan.device, plan.is_compiled)
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
+        self.measured: dict[str, float] = {}  # By the last validation.
         self.journal = Journal(plan.journal_path)
         self._saved_at, self._save_cost = time.monotonic(), 0.0
 
@@ -110,7 +111,8 @@ class Trainer:
                 self.progress.sums[name] = self.progress.sums.get(name, 0.0) + value
             self.progress.step = step + 1
             speed = samples / max(time.monotonic() - started, 1e-9)
-            task.advance(1, epoch=epoch + 1, loss=sum(losses.values()), lr=rate, **{"samples/s": speed})
+            status = {"epoch": epoch + 1, "loss": sum(losses.values())} | self.measured
+            task.advance(1, **(status | {"lr": rate, "samples/s": speed} | losses))
             if self.processes.told(time.monotonic() - self._saved_at >= self.plan.save_seconds):
                 self._save()
         self._end_epoch(epoch, samples / max(time.monotonic() - started, 1e-9))
@@ -175,7 +177,9 @@ class Trainer:
         if self.settings.select == "map":
             found["mAP"] = validation.mean_average_precision(network)
         network.train(network is self.model)
-        told = ", ".join(f"{name} {found[name]:.4f}" for name in ("loss", "mAP") if found.get(name) is not None)
+        known = {name: found[name] for name in ("loss", "mAP") if found.get(name) is not None}
+        self.measured = {f"validation_{name}": value for name, value in known.items()}
+        told = ", ".join(f"{name} {value:.4f}" for name, value in known.items())
         self.reporter.detail(f"epoch {self.progress.epoch + 1}: validation {told}")
         return found
 

@@ -1,11 +1,13 @@
 """What tests of runs share: making one, killing it, and hearing what it says."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from taltool.engine.training import Trainer
-from taltool.reporting import Reporter
+from taltool.reporting import Reporter, Task
 
 MakeTrainer = Callable[..., Trainer]
 
@@ -15,12 +17,20 @@ class Listener(Reporter):
 
     def __init__(self) -> None:
         self.heard: list[str] = []
+        self.told: list[dict[str, Any]] = []
 
     def note(self, message: str) -> None:
         self.heard.append(message)
 
     def warn(self, message: str) -> None:
         self.heard.append(message)
+
+    @contextmanager
+    def track(self, what: str, total: float | None = None, unit: str = "videos") -> Iterator[Task]:
+        yield self
+
+    def advance(self, amount: float = 1, **status: object) -> None:
+        self.told.append(status)
 
 
 class Killed(BaseException):

@@ -155,3 +155,13 @@ def test_starting_anew_over_an_unfinished_run_is_told(trainer: MakeTrainer) -> N
     listener = Listener()
     start(trainer(), False, listener)
     assert any("starting anew" in message for message in listener.heard)
+
+
+def test_progress_tells_losses_by_name_rate_speed_and_the_last_validation(trainer: MakeTrainer) -> None:
+    listener = Listener()
+    trainer("epochs=2", "select=map", reporter=listener).run()
+    first, last = listener.told[1], listener.told[-1]  # told[0] is where a resumed run stands
+    assert set(first) == {"epoch", "loss", "lr", "samples/s", "class", "location"}
+    assert set(last) == set(first) | {"validation_loss", "validation_mAP"}
+    assert last["epoch"] == 2
+    assert last["loss"] == pytest.approx(last["class"] + last["location"])
