@@ -288,8 +288,8 @@ def _is_done(source: VideoSource, earlier: Mapping[str, Mapping[str, Any]], spoo
         return False
     if earlier.get(source.video_id) == facts:
         return True
-    waiting = spool.load(source.video_id)
-    return waiting is not None and orjson.loads(waiting.attributes["source"]) == facts
+    waiting = spool.source(source.video_id)
+    return waiting is not None and orjson.loads(waiting) == facts
 
 
 def _assemble(
@@ -331,7 +331,10 @@ def _finished(
     if video_id in new or old is None:
         video = spool.load(video_id)
         if video is None:
-            raise DataError(f"{spool.folder}: video '{video_id}' vanished; run the command again")
+            raise DataError(
+                f"{spool.folder}: the features of video '{video_id}' were damaged or removed there: run the command again, "
+                "which makes them anew"
+            )
     else:
         attributes = {name: value for name, value in old.video_attributes(video_id).items() if name in _ATTRIBUTES}
         values = old.read(video_id).astype(settings.dtype)

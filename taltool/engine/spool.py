@@ -5,12 +5,12 @@ folder stands beside the feature file and vanishes when that is written.
 """
 
 import hashlib
-import io
 import shutil
 import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -70,15 +70,23 @@ class Spool:
             ) from error
 
     def load(self, video_id: str) -> VideoFeatures | None:
-        """A finished video; None if it is not there, or was damaged since."""
+        """A finished video; None if it is not there, or was damaged since: then it is removed."""
         path = self._path(video_id)
-        return _read(path) if path.exists() else None
+        video = _read(path)
+        if video is None:
+            path.unlink(missing_ok=True)
+        return video
+
+    def source(self, video_id: str) -> str | None:
+        """The attribute `source` of a finished video, without reading its features; None if it is not there."""
+        facts = _facts(self._path(video_id))
+        return None if facts is None else str(facts["attributes"]["source"])
 
     def ids(self) -> Iterator[str]:
         """The ids of all finished videos."""
         for path in self.folder.glob(f"*{_SUFFIX}"):
-            if video := _read(path):
-                yield video.video_id
+            if facts := _facts(path):
+                yield facts["video_id"]
 
     def remove(self) -> None:
         """Delete the folder."""
@@ -90,12 +98,25 @@ class Spool:
         return self.folder / (name + _SUFFIX)
 
 
-def _read(path: Path) -> VideoFeatures | None:
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+
+
+def _facts(path: Path) -> dict[str, Any] | None:
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as members:
-            facts = orjson.loads(members["facts"].tobytes())
-            values = members["values"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        with np.load(path, allow_pickle=False) as members:
+            facts: dict[str, Any] = orjson.loads(members["facts"].tobytes())
+    except _DAMAGED:
         return None
-    clock = FeatureClock(**facts["clock"])
-    return VideoFeatures(facts["video_id"], values, clock, facts["attributes"])
+    return facts
+
+
+def _read(path: Path) -> VideoFeatures | None:
+    facts = _facts(path)
+    if facts is None:
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as members:
+            values = members["values"]
+    except _DAMAGED:
+        return None
+    return VideoFeatures(facts["video_id"], values, FeatureClock(**facts["clock"]), facts["attributes"])

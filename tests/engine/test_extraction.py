@@ -140,6 +140,20 @@ def test_a_damaged_file_in_the_spool_is_not_taken_for_a_video(videos: Path, tmp_
     assert (tmp_path / "f.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
 
 
+def test_numbers_that_were_damaged_in_the_spool_are_made_anew(videos: Path, tmp_path: Path) -> None:
+    extract(sources(videos), str(tmp_path / "whole.h5"), SETTINGS)
+    spool = Spool(str(tmp_path / "f.h5"), SETTINGS.record())
+    spool.save(extract_video(sources(videos)[0], SETTINGS))
+    [path] = spool.folder.glob("*.video")
+    content = bytearray(path.read_bytes())
+    content[1000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="video 'a' were damaged or removed"):
+        extract(sources(videos), str(tmp_path / "f.h5"), SETTINGS)
+    extract(sources(videos), str(tmp_path / "f.h5"), SETTINGS)
+    assert (tmp_path / "f.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
 def test_other_settings_than_before_are_refused(videos: Path, tmp_path: Path) -> None:
     output = str(tmp_path / "f.h5")
     Spool(output, SETTINGS.record())

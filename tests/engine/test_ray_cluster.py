@@ -18,7 +18,6 @@ from taltool.reporting import Reporter
 from taltool.video.sources import VideoSource
 
 VIDEOS = 24
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +62,7 @@ class KillsANode(Reporter):
         return Counting()
 
 
+@pytest.mark.slow
 def test_a_node_that_is_lost_half_way_changes_nothing_in_the_result(videos: Path, nodes: Any, tmp_path: Path) -> None:
     cluster, workers = nodes
     extract(sources(videos), str(tmp_path / "alone.h5"), SETTINGS)
@@ -76,6 +76,7 @@ def test_a_node_that_is_lost_half_way_changes_nothing_in_the_result(videos: Path
     assert not (tmp_path / "cluster.h5.partial").exists()
 
 
+@pytest.mark.slow
 def test_a_command_that_is_killed_continues_on_the_cluster(videos: Path, nodes: Any, tmp_path: Path) -> None:
     cluster, _ = nodes
     words = ["extract", str(videos), "--engine", f"ray:{cluster.address}", "--no-provenance", "--stride", "8", "-o"]
@@ -93,6 +94,7 @@ def test_a_command_that_is_killed_continues_on_the_cluster(videos: Path, nodes: 
     assert (tmp_path / "f.h5").read_bytes() == (tmp_path / "alone.h5").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_video_that_cannot_be_read_fails_alone_on_a_cluster(videos: Path, nodes: Any, tmp_path: Path) -> None:
     cluster, _ = nodes
     some = [*sources(videos)[:3], VideoSource("gone", "/nowhere/gone.mp4")]
@@ -103,8 +105,16 @@ def test_a_video_that_cannot_be_read_fails_alone_on_a_cluster(videos: Path, node
     assert (tmp_path / "cluster.h5").read_bytes() == (tmp_path / "alone.h5").read_bytes()
 
 
+@pytest.mark.slow
 def test_wrong_settings_and_an_absent_cluster_are_told(videos: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="at least 3 frames"):
         extract(
             sources(videos), str(tmp_path / "f.h5"), ExtractionSettings.of(window=2), Running(engine="ray:1.2.3.4:5")
         )
+
+
+def test_without_ray_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    source = VideoSource("v", str(write_video(tmp_path / "v.mp4", 20)))
+    with pytest.raises(UsageError, match=r"taltool\[ray\]"):
+        extract([source], str(tmp_path / "f.h5"), SETTINGS, Running(engine="ray"))
