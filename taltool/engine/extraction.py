@@ -332,8 +332,8 @@ def _finished(
         video = spool.load(video_id)
         if video is None:
             raise DataError(
-                f"{spool.folder}: the features of video '{video_id}' were damaged or removed there: run the command again, "
-                "which makes them anew"
+                f"{spool.folder}: the features of video '{video_id}' were damaged or removed there: run the command "
+                "again, which makes them anew"
             )
     else:
         attributes = {name: value for name, value in old.video_attributes(video_id).items() if name in _ATTRIBUTES}
