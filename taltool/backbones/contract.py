@@ -57,8 +57,19 @@ class Computing:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        if self.precision == "fp16" and self.device.startswith("cpu"):
-            raise UsageError("--precision fp16: on processors torch takes a minute a snippet so; use bf16 or float32")
+        if self.precision != "float32" and self.device.startswith("cpu") and not is_quick_on_cpu(self.precision):
+            raise UsageError(
+                f"--precision {self.precision}: this processor has no instructions for it, and torch would take a "
+                "minute a snippet; use float32"
+            )
+
+
+def is_quick_on_cpu(precision: str) -> bool:
+    """Whether this processor multiplies numbers of this type, bf16 or fp16, by itself."""
+    import torch
+
+    supported = {"bf16": "_is_mkldnn_bf16_supported", "fp16": "_is_mkldnn_fp16_supported"}[precision]
+    return torch.backends.mkldnn.is_available() and bool(getattr(torch.ops.mkldnn, supported)())
 
 
 class Backbone(ABC):

@@ -3,15 +3,19 @@
 import dataclasses
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from taltool.backbones import BACKBONES
-from taltool.backbones.contract import Backbone, Stream
+from taltool.backbones.contract import Backbone, Stream, is_quick_on_cpu
 
 # Where a network allows it, its pictures are this small (pixels).
 SIDE = 64
 # Networks whose layers have a fixed size.
 _WHOLE = ("c3d",)
+
+
+needs_bf16 = pytest.mark.skipif(not is_quick_on_cpu("bf16"), reason="this processor has no bfloat16 instructions")
 
 
 def made(name: str, stream: Stream = "rgb", **settings: object) -> Backbone:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_backbones import needs_bf16
 from torch import Tensor
 
 from taltool.backbones.contract import Computing
@@ -76,6 +77,7 @@ def test_logits_are_those_of_the_public_network(
     np.testing.assert_allclose(run(backbone, clip(12, 64)), golden["logits64"], atol=1e-4)
 
 
+@needs_bf16
 def test_features_in_bfloat16_point_the_same_way(weights: dict[str, Tensor], golden: dict[str, np.ndarray]) -> None:
     backbone = loaded(weights)
     backbone.prepare(Computing(precision="bf16"))

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 import torch
-from small_backbones import SIDE, made, pictures
+from small_backbones import SIDE, made, needs_bf16, pictures
 from torch import Tensor
 
 from taltool.backbones import BACKBONES
@@ -130,6 +130,7 @@ def test_folding_and_layout_change_no_feature(name: str) -> None:
     np.testing.assert_allclose(prepared.encode_snippets(snippets), expected, atol=1e-4 * np.abs(expected).max())
 
 
+@needs_bf16
 @pytest.mark.parametrize("name", NAMES)
 def test_bfloat16_gives_nearly_the_same_features(name: str) -> None:
     exact, rough = network(name), network(name)
@@ -141,9 +142,12 @@ def test_bfloat16_gives_nearly_the_same_features(name: str) -> None:
     assert one @ other / np.linalg.norm(one) / np.linalg.norm(other) > 0.9999
 
 
-def test_half_precision_is_refused_where_it_takes_minutes() -> None:
-    with pytest.raises(UsageError, match=r"--precision fp16: .*use bf16"):
-        Computing(precision="fp16")
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_number_type_that_the_processor_lacks_is_refused(monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
+    monkeypatch.setattr("taltool.backbones.contract.is_quick_on_cpu", lambda _: False)
+    with pytest.raises(UsageError, match=f"--precision {precision}: this processor .*use float32"):
+        Computing(precision=precision)  # type: ignore[arg-type]
+    Computing("cuda", precision)  # type: ignore[arg-type]
 
 
 def test_a_gpu_computes_float32_in_float32() -> None:

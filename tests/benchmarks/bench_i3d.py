@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from taltool.backbones.contract import Computing
+from taltool.backbones.contract import Computing, is_quick_on_cpu
 from taltool.backbones.i3d import I3D
 
 _GFLOP = 55.6
@@ -106,7 +106,7 @@ def main(options: argparse.Namespace) -> None:
     pixels = pixels.to(options.device)
     named = "public" if options.public else "plain, ours"
     ways = {named: plain_way(options.public, state, pixels)}
-    precisions = ["float32", "bf16", *(["fp16"] if options.device != "cpu" else [])]
+    precisions = [each for each in _TYPES if each == "float32" or options.device != "cpu" or is_quick_on_cpu(each)]
     for precision in precisions:
         for compiled in [False, True] if options.compile else [False]:
             computing = Computing(options.device, precision, compiled)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 from short_videos import write_video
 
+from taltool.backbones.contract import is_quick_on_cpu
 from taltool.backbones.i3d import I3D
 from taltool.data.features import VideoFeatures
 from taltool.engine.extraction import ExtractionSettings, extract_video
@@ -64,6 +65,7 @@ def test_features_are_what_the_network_gives_for_each_window(network: I3D, video
     np.testing.assert_allclose(found.values, expected, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.skipif(not is_quick_on_cpu("bf16"), reason="this processor has no bfloat16 instructions")
 def test_bfloat16_features_point_the_same_way(network: I3D, video: Path, checkpoint: Path) -> None:
     found, expected = extracted(video, checkpoint, "bf16").values, by_hand(network, video)
     cosines = (found * expected).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(expected, axis=1)
