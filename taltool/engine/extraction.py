@@ -1,99 +1,34 @@
 """From videos to a feature file: each video by itself, in any order, resumed where an earlier run was stopped."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from taltool.backbones import BACKBONES
 from taltool.backbones.contract import Computing
-from taltool.data.features import FeatureFile, FeatureWriter, VideoFeatures, unlike
+from taltool.data.features import VideoFeatures
 from taltool.data.provenance import Step
+from taltool.engine.assembling import Assembly, refuse_other, sources_in
 from taltool.engine.encoding import Encoder
 from taltool.engine.extraction_settings import ExtractionSettings
 from taltool.engine.locking import held
 from taltool.engine.pipeline import Effort, Finished, extracted
+from taltool.engine.running import Running
 from taltool.engine.spool import Spool
 from taltool.engine.weights import make
-from taltool.engine.workers import available_cores, each
+from taltool.engine.workers import each
 from taltool.errors import DataError, PartialFailure, UsageError
-from taltool.registry import did_you_mean
 from taltool.reporting import SILENT, Reporter
 from taltool.video.sources import VideoSource
 
 __all__ = ["ExtractionSettings", "Running", "extract", "extract_video"]
 
-ENGINES = ("local", "ray")
-# What a dataset says beside its clock.
-_ATTRIBUTES = frozenset({"num_frames", "problem", "source"})
 # Videos whose snippets may share a batch, where networks run in batches.
 _MOST_TOGETHER = 32
 _CHUNKS_PER_PROCESS = 4
-
-
-@dataclass(frozen=True)
-class Running:
-    """Where and how hard to work; results depend on device, batch and compile in their last digits, on nothing else.
-
-    jobs: processor cores to use, 0 = all (where devices are not processors: processes, 0 = one per device); devices:
-    what processes compute on in turn; batch: snippets encoded at once, 0 = what the backbone prefers; engine: `local`,
-    or `ray[:ADDRESS]`; patience (seconds): how long a video may give nothing, 0 = forever.
-    """
-
-    jobs: int = 1
-    devices: tuple[str, ...] = ("cpu",)
-    engine: str = "local"
-    patience: float = 300.0
-    compile: bool = False
-    batch: int = 0
-
-    @classmethod
-    def on(cls, device: str, engine: str, **further: Any) -> "Running":
-        """What the words of `--device` and `--engine` ask for; further ones are fields of this class.
-
-        Raises UsageError.
-        """
-        kind, _, _ = engine.partition(":")
-        if kind not in ENGINES:
-            raise UsageError(f"--engine {engine}: none of {', '.join(ENGINES)}{did_you_mean(kind, list(ENGINES))}")
-        # On a cluster the nodes know what they have: each task sees the one device that it is given.
-        names = device.split(",")
-        devices = tuple(names[:1] if kind == "ray" else [chosen for name in names for chosen in _devices(name)])
-        return cls(devices=devices, engine=engine, **further)
-
-    @property
-    def batches(self) -> bool:
-        """Whether several snippets are encoded at once: processors gain nothing by it."""
-        return any(not device.startswith("cpu") for device in self.devices)
-
-    def processes(self, videos: int) -> int:
-        """How many processes work on so many videos."""
-        wanted = self.jobs or (len(self.devices) if self.batches else available_cores())
-        return max(1, min(wanted, videos))
-
-    def effort(self, processes: int) -> Effort:
-        """What each of so many processes on this machine does at once."""
-        cores = available_cores() if self.batches or not self.jobs else self.jobs
-        share = max(1, cores // processes)
-        # Of two threads one gathers pictures while the other waits for its GPU.
-        return Effort(2 if self.batches else share, share, share if self.batches else 1, self.patience)
-
-
-def _devices(name: str) -> list[str]:
-    """The devices that a word names: `cuda` all of its kind."""
-    if name == "cpu":
-        return [name]
-    import torch
-
-    from taltool.engine.device import checked_device
-
-    checked_device(name)
-    return [f"cuda:{number}" for number in range(torch.cuda.device_count())] if name == "cuda" else [name]
 
 
 @lru_cache(maxsize=1)
@@ -186,17 +121,19 @@ def extract(
     """
     sources = list(sources)
     _refuse_unrated(sources, settings)
-    _channels(settings)
-    for device in running.devices:
-        Computing(device, settings.precision, running.compile)  # Refuses what cannot be computed.
-    _refuse_other(output, settings)
+    streams = _channels(settings)
+    if running.engine == "local":
+        for device in running.devices:
+            Computing(device, settings.precision, running.compile)  # Refuses what cannot be computed.
+    refuse_other(output, settings)
     with held(Spool.folder_of(output), output, reporter):
-        earlier, spool = _earlier(output, settings), Spool(output, settings.record())
+        refuse_other(output, settings)
+        earlier, spool = sources_in(output), Spool(output, settings.record())
         todo = [source for source in sources if not _is_done(source, earlier, spool)]
         if len(todo) < len(sources):
             reporter.note(f"{len(sources) - len(todo)} of {len(sources)} videos are done already")
         failed = _told(_outcomes(todo, settings, output, running), len(todo), reporter)
-        finished = _assemble(spool, output, earlier, settings, provenance)
+        finished = Assembly(output, spool, settings, streams, provenance).complete(earlier)
     reporter.note(f"{output}: {finished} videos" if finished else f"{output} is not written: no video could be read")
     if failed:
         names = ", ".join(outcome.source.video_id for outcome in failed)
@@ -257,30 +194,6 @@ def _died(source: VideoSource) -> Outcome:
     return Outcome(source, error="the process that read it died (out of memory, or a fault in a decoder)")
 
 
-def _refuse_other(output: str, settings: ExtractionSettings) -> None:
-    """Raise UsageError where there is a file that is not ours or was made with other settings."""
-    if not Path(output).exists():
-        return
-    with FeatureFile(output) as file:
-        made = file.attributes.get("settings")
-    if made is None:
-        raise UsageError(f"{output} is there and was not made by this command; give another name with -o")
-    if made != settings.record():
-        raise UsageError(
-            f"{output} was made with other settings (now {unlike(settings.record(), made)}); give another name "
-            "with -o, or remove the file"
-        )
-
-
-def _earlier(output: str, settings: ExtractionSettings) -> dict[str, dict[str, Any]]:
-    """The facts of the source of every video that `output` holds; empty where it is not there."""
-    _refuse_other(output, settings)
-    if not Path(output).exists():
-        return {}
-    with FeatureFile(output) as file:
-        return {video_id: orjson.loads(file.video_attributes(video_id)["source"]) for video_id in file.ids}
-
-
 def _is_done(source: VideoSource, earlier: Mapping[str, Mapping[str, Any]], spool: Spool) -> bool:
     try:
         facts = source.facts()
@@ -290,54 +203,3 @@ def _is_done(source: VideoSource, earlier: Mapping[str, Mapping[str, Any]], spoo
         return True
     waiting = spool.source(source.video_id)
     return waiting is not None and orjson.loads(waiting) == facts
-
-
-def _assemble(
-    spool: Spool, output: str, earlier: Mapping[str, Any], settings: ExtractionSettings, provenance: Step | None
-) -> int:
-    """Make `output` of what it held and what waits in the spool, remove the spool; return the number of videos."""
-    new = set(spool.ids())
-    if new:
-        # Written inside the spool, so that a killed run leaves nothing else behind.
-        whole = spool.folder / "whole.h5"
-        try:
-            _write(whole, new, spool, output if earlier else None, settings, provenance)
-        except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            raise DataError(
-                f"{output}: cannot be written: {reason}; finished videos wait in {spool.folder}: make room and run the "
-                "command again"
-            ) from error
-        whole.replace(output)
-    spool.remove()
-    return len(new | earlier.keys())
-
-
-def _write(
-    whole: Path, new: set[str], spool: Spool, earlier: str | None, settings: ExtractionSettings, provenance: Step | None
-) -> None:
-    with ExitStack() as close:
-        old = close.enter_context(FeatureFile(earlier)) if earlier else None
-        chain = None if provenance is None else [*(old.provenance if old else []), provenance]
-        facts = {"backbone": settings.backbone, "settings": settings.record()}
-        writer = close.enter_context(FeatureWriter(str(whole), facts, _channels(settings), chain))
-        for video_id in sorted(new.union(old.ids if old else [])):
-            writer.write(_finished(video_id, new, spool, old, settings))
-
-
-def _finished(
-    video_id: str, new: set[str], spool: Spool, old: FeatureFile | None, settings: ExtractionSettings
-) -> VideoFeatures:
-    if video_id in new or old is None:
-        video = spool.load(video_id)
-        if video is None:
-            raise DataError(
-                f"{spool.folder}: the features of video '{video_id}' were damaged or removed there: run the command "
-                "again, which makes them anew"
-            )
-    else:
-        attributes = {name: value for name, value in old.video_attributes(video_id).items() if name in _ATTRIBUTES}
-        values = old.read(video_id).astype(settings.dtype)
-        video = VideoFeatures(video_id, values, old.clock(video_id), attributes)
-    # The same order in every run: HDF5 keeps the order in which attributes were made.
-    return replace(video, attributes=dict(sorted(video.attributes.items())))

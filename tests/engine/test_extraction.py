@@ -208,7 +208,7 @@ def test_a_full_disk_keeps_what_is_finished(videos: Path, tmp_path: Path, monkey
         raise OSError(errno.ENOSPC, "no room")
 
     with monkeypatch.context() as patch:
-        patch.setattr("taltool.engine.extraction.FeatureWriter.write", full)
+        patch.setattr("taltool.data.features.FeatureWriter.write", full)
         with pytest.raises(DataError, match="No space left on device; finished videos wait"):
             extract(sources(videos), str(tmp_path / "f.h5"), SETTINGS)
     assert not (tmp_path / "f.h5").exists()
