@@ -12,6 +12,7 @@ from taltool.nn.assignment import PaddedTargets
 from taltool.nn.dense_labels import best_tiou, region_labels
 from taltool.nn.masks import balanced_bce
 from taltool.nn.proposal_sampling import upper_triangle
+from taltool.nn.sharing import batch_count
 
 if TYPE_CHECKING:
     from taltool.models.mgnet import MGNetConfig
@@ -37,8 +38,8 @@ def binary_loss(logits: Tensor, labels: Tensor, counted: Tensor) -> Tensor:
     logits, labels and counted (...,); a label above 0.5 is positive. Eq. 19, a sum over one video without the halves
     and without the sign, is 2 T times this for a batch of one.
     """
-    flat = (each.expand_as(logits).flatten() for each in (logits, labels, counted.float()))
-    return balanced_bce(*flat)
+    logits, labels, counted = (each.expand_as(logits).flatten() for each in (logits, labels, counted.float()))
+    return balanced_bce(logits, labels, counted, batch_count)
 
 
 def sampled_smooth_l1(values: Tensor, targets: Tensor, valid: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ is that of Riba et al., "Kornia"): with kernel 3, 0001111000 has the boundary 00
 outside, so a mask that touches one has a boundary there. A mask no longer than kernel - 1 is boundary altogether.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -44,14 +46,21 @@ def dice_loss(masks: Tensor, targets: Tensor, factor: float = 2.0) -> Tensor:
     return 1 - factor * overlap / size.clamp(min=1e-6)
 
 
-def balanced_bce(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+def at_least_one(count: Tensor) -> Tensor:
+    """What to divide by where `count` things were summed."""
+    return count.clamp(min=1)
+
+
+def balanced_bce(
+    logits: Tensor, targets: Tensor, mask: Tensor, divisor: Callable[[Tensor], Tensor] = at_least_one
+) -> Tensor:
     """-(mean of log p over positives + mean of log(1 - p) over negatives) / 2: (...,) for logits and targets (..., T).
 
     Positive is target > 0.5; mask (..., T) of 0 and 1 takes positions out. A kind that is absent adds nothing (the
-    reference code of BSN's line gives inf * 0 there).
+    reference code of BSN's line gives inf * 0 there). divisor makes divisors (..., 1) of the counts of each kind.
     """
     positive = (targets > 0.5).float() * mask
     negative = mask - positive
-    lost = positive * F.softplus(-logits.float()) / positive.sum(-1, keepdim=True).clamp(min=1)
-    raised = negative * F.softplus(logits.float()) / negative.sum(-1, keepdim=True).clamp(min=1)
+    lost = positive * F.softplus(-logits.float()) / divisor(positive.sum(-1, keepdim=True))
+    raised = negative * F.softplus(logits.float()) / divisor(negative.sum(-1, keepdim=True))
     return (lost + raised).sum(-1) / 2
