@@ -83,7 +83,11 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
-        """Named, already weighted, attached scalars whose sum is minimised (also with no instance in the batch)."""
+        """Named, already weighted, attached scalars whose sum is minimised (also with no instance in the batch).
+
+        The names are the same for every batch. What is divided by something counted over the batch divides by
+        `taltool.nn.sharing.batch_count` of it, and means are over samples, so that processes can share a batch.
+        """
 
     @abstractmethod
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:

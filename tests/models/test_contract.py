@@ -1,7 +1,8 @@
 """What every registered model must do; a new model is picked up by its name alone."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from taltool.engine.configuration import Layer, build, preset_layer
 from taltool.engine.settings import Experiment
 from taltool.models import MODELS
 from taltool.models.contract import Batch, Model, Targets
+from taltool.nn.sharing import sharing
 
 CHANNELS, CLASSES = 12, 3
 # Facts of a small data set, for which every model fits itself to something quick.
@@ -72,6 +74,45 @@ def test_losses_are_named_finite_scalars_that_reach_every_part(name: str) -> Non
     torch.stack(terms).sum().backward()
     untouched = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
     assert not untouched
+
+
+class Rows:
+    """Some rows of a batch as a process sees them that shares it with others; who counted what is known beforehand."""
+
+    def __init__(self, share: float, generator: torch.Generator, totals: list[torch.Tensor] | None = None) -> None:
+        self.share, self.generator, self.totals = share, generator, totals
+        self.counted: list[torch.Tensor] = []
+
+    def total(self, count: torch.Tensor) -> torch.Tensor:
+        self.counted.append(count)
+        return count if self.totals is None else self.totals[len(self.counted) - 1]
+
+    def in_order(self, draw: Callable[[torch.Generator | None], Any]) -> Any:
+        return draw(self.generator)
+
+
+def test_losses_of_the_parts_of_a_batch_add_up_to_those_of_the_batch(name: str) -> None:
+    model, length = fitted_model(name).eval(), length_of(name)
+    if hasattr(model.config, "iou_loss"):  # By default it draws cells, for which each process has numbers of its own.
+        model.config = dataclasses.replace(model.config, iou_loss="mean")
+    batch = batch_of(length, [[[2, 9], [length - 5, length - 4]], [[1, 4]], []], valid=[length, length - 3, length])
+    with torch.no_grad():
+        whole = total_loss(model, batch)
+        totals, found = None, torch.zeros(())
+        for _ in range(2):  # First only to count.
+            generator, parts, found = torch.Generator().manual_seed(1), [], torch.zeros(())
+            for rows in (slice(0, 1), slice(1, 3)):
+                part = Rows(len(batch.video_ids[rows]) / 3, generator, totals)
+                with sharing(part):
+                    found = found + part.share * total_loss(model, rows_of(batch, rows))
+                parts.append(part.counted)
+            totals = [torch.stack(list(counts)).sum(0) for counts in zip(*parts, strict=True)]
+    assert found.item() == pytest.approx(whole.item(), rel=1e-5)
+
+
+def rows_of(batch: Batch, rows: slice) -> Batch:
+    targets = Targets(batch.targets.segments[rows], batch.targets.labels[rows])
+    return Batch(batch.features[rows], batch.mask[rows], targets, batch.video_ids[rows])
 
 
 def test_candidates_lie_on_the_grid_and_are_scored(name: str) -> None:
