@@ -13,14 +13,13 @@ from itertools import pairwise
 class Piece:
     """What one process passes through the network at once.
 
-    places are those of its samples in the epoch's order; weight is its share of the batch's samples, share that of its
-    part's. A process without a sample of its own takes the last one of the part with weight and share 0, because it
-    has to take part in what the processes do together.
+    places are those of its samples in the epoch's order; weight is its share of the batch's samples. A process without
+    a sample of its own takes the last one of the part with weight 0, because it has to take part in what the processes
+    do together.
     """
 
     places: range
     weight: float = 1.0
-    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,8 @@ class Division:
     def _piece(self, part: range, batch_size: int) -> Piece:
         own = _divided(part, self.processes)[self.rank]
         if not own:
-            return Piece(part[-1:], 0.0, 0.0)
-        return Piece(own, len(own) / batch_size, len(own) / len(part))
+            return Piece(part[-1:], 0.0)
+        return Piece(own, len(own) / batch_size)
 
 
 def _divided(places: range, count: int) -> list[range]:

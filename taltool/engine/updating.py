@@ -1,13 +1,14 @@
 """One update of a network: the pieces of a batch through it, their gradients summed, clipped and applied.
 
 Pieces pass one after the other (gradient accumulation) and, in several processes, at the same time; every loss weighs
-as much as its piece has samples, so the gradient is that of the whole batch at once.
+as much as its piece has samples, so the gradient is that of the whole batch at once. Where there are several parts they
+pass twice, the first time to count what losses are divided by: the positives of a batch are known only at its end.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +19,10 @@ from taltool.engine.division import Piece
 from taltool.engine.optim import AveragedWeights, make_optimizer, set_learning_rate
 from taltool.engine.processes import Processes
 from taltool.engine.settings import TrainingSettings
+from taltool.engine.shared_batch import CountedPiece, SharedPiece, copied
 from taltool.models.contract import Batch, Model
 from taltool.nn.sharing import sharing
 
-Drawn = TypeVar("Drawn")
 _AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # A loss scale below this can no longer keep the gradient finite.
 _LEAST_SCALE = 1.0
@@ -49,26 +50,6 @@ class Objective(nn.Module):
         device = batch.features.device.type
         with torch.autocast(device, self.dtype) if self.dtype else nullcontext():
             return self.model.training_loss(batch, phase)
-
-
-class _Shared:
-    """A piece as this process's part of what all of them pass through the network at once."""
-
-    def __init__(self, piece: Piece, processes: Processes, generator: torch.Generator) -> None:
-        self.share, self._processes, self._generator = piece.share, processes, generator
-
-    def total(self, count: Tensor) -> Tensor:
-        """See `SharedBatch`."""
-        return self._processes.total(count if self.share else torch.zeros_like(count))
-
-    def in_order(self, draw: Callable[[torch.Generator | None], Drawn]) -> Drawn:
-        """See `SharedBatch`; one that only stands by draws from a copy of the stream."""
-        if self.share:
-            return self._processes.in_turn(self._generator, draw)
-        copy = torch.Generator()
-        copy.set_state(self._generator.get_state())
-        self._processes.in_turn(self._generator, lambda _: None)
-        return draw(copy)
 
 
 class Updater:
@@ -122,14 +103,13 @@ class Updater:
 
     def _losses(self, phase: str, work: Sequence[tuple[Batch, Piece]]) -> dict[str, float]:
         """Sum the gradients of the pieces; return the losses of the whole batch."""
-        buffers = list(self.model.buffers())
-        counted = [buffer.clone() for buffer in buffers] if len(work) > 1 else []
+        totals = self._counted(phase, work) if len(work) > 1 else None
         found: list[list[float]] = []
         for number, (batch, piece) in enumerate(work, start=1):
-            losses = self._backward(phase, batch, piece, is_last=number == len(work))
+            is_last = number == len(work)
+            with nullcontext() if is_last else self._buffers_kept():
+                losses = self._backward(phase, batch, piece, totals, is_last=is_last)
             found.append(torch.stack([loss.detach().float() for loss in losses.values()]).tolist())
-            if counted and number < len(work):  # What a model counts by updates is counted once.
-                torch._foreach_copy_(buffers, counted)
         weighed = [[value * piece.weight for value in own] for own, (_, piece) in zip(found, work, strict=True)]
         sums = [sum(column) for column in zip(*weighed, strict=True)]
         if self.processes.count > 1:
@@ -138,11 +118,34 @@ class Updater:
             self._raise_not_finite(list(losses), found, work)
         return dict(zip(losses, sums, strict=True))
 
-    def _backward(self, phase: str, batch: Batch, piece: Piece, *, is_last: bool) -> dict[str, Tensor]:
+    def _counted(self, phase: str, work: Sequence[tuple[Batch, Piece]]) -> list[Tensor]:
+        """What the losses count over all parts and processes, in the order of asking; nothing is learnt or drawn."""
+        stream, found = copied(self.generator), []
+        with torch.no_grad(), torch.random.fork_rng([self._device] if self._is_on_gpu else []):
+            for batch, piece in work:
+                counted = CountedPiece(piece, self.processes, stream)
+                with self._buffers_kept(), sharing(counted):
+                    self.objective(batch, phase)
+                found.append(counted.counts)
+        return [self.processes.total(torch.stack(counts).sum(0)) for counts in zip(*found, strict=True)]
+
+    @contextmanager
+    def _buffers_kept(self) -> Iterator[None]:
+        """Undo what a `with` block does to buffers: what a model counts by updates is counted once."""
+        buffers = list(self.model.buffers())
+        before = [buffer.clone() for buffer in buffers]
+        yield
+        if buffers:
+            torch._foreach_copy_(buffers, before)
+
+    def _backward(
+        self, phase: str, batch: Batch, piece: Piece, totals: Sequence[Tensor] | None, *, is_last: bool
+    ) -> dict[str, Tensor]:
         """Add the gradient of a piece's share of the loss; the processes exchange theirs behind the last one."""
         wrapped, count = self._wrapped, self.processes.count
         alone = isinstance(wrapped, DistributedDataParallel) and not is_last
-        shared = _Shared(piece, self.processes, self.generator) if count > 1 else None
+        is_shared = count > 1 or totals is not None
+        shared = SharedPiece(piece, self.processes, self.generator, totals) if is_shared else None
         with wrapped.no_sync() if alone else nullcontext(), sharing(shared):  # type: ignore[operator]
             losses: dict[str, Tensor] = wrapped(batch, phase)
             # The processes' gradients are averaged, not summed.

@@ -9,7 +9,10 @@ import torch
 
 from taltool.data.facts import DataFacts
 from taltool.engine.configuration import Layer, build, preset_layer
-from taltool.engine.settings import Experiment
+from taltool.engine.division import Piece
+from taltool.engine.processes import Processes
+from taltool.engine.settings import Experiment, TrainingSettings
+from taltool.engine.updating import Updater
 from taltool.models import MODELS
 from taltool.models.contract import Batch, Model, Targets
 from taltool.nn.sharing import sharing
@@ -108,6 +111,29 @@ def test_losses_of_the_parts_of_a_batch_add_up_to_those_of_the_batch(name: str) 
                 parts.append(part.counted)
             totals = [torch.stack(list(counts)).sum(0) for counts in zip(*parts, strict=True)]
     assert found.item() == pytest.approx(whole.item(), rel=1e-5)
+
+
+def updated(name: str, rows: Sequence[range]) -> dict[str, torch.Tensor]:
+    """The weights after two updates by a batch of three whose `rows` pass through the network one after the other."""
+    model, length = fitted_model(name).eval(), length_of(name)
+    if hasattr(model.config, "iou_loss"):
+        model.config = dataclasses.replace(model.config, iou_loss="mean")
+    batch = batch_of(length, [[[2, 9], [length - 5, length - 4]], [[1, 4]], []], valid=[length, length - 3, length])
+    settings = TrainingSettings(optimizer="sgd", weight_decay=0.0)
+    updater = Updater(model, settings, Processes(), "cpu")
+    work = [(rows_of(batch, slice(own.start, own.stop)), Piece(own, len(own) / 3)) for own in rows]
+    torch.manual_seed(1)
+    for iteration in range(2):
+        updater.update(work, iteration, 0.1)
+    return model.state_dict()
+
+
+def test_a_batch_in_parts_learns_what_the_whole_batch_learns(name: str) -> None:
+    whole, parts = updated(name, [range(3)]), updated(name, [range(1), range(1, 3)])
+    start = fitted_model(name).state_dict()
+    assert max(float((whole[key] - start[key]).abs().max()) for key in whole if whole[key].is_floating_point()) > 1e-3
+    for key, value in whole.items():
+        torch.testing.assert_close(parts[key], value, atol=1e-5, rtol=1e-5)
 
 
 def rows_of(batch: Batch, rows: slice) -> Batch:
