@@ -128,12 +128,14 @@ class Trainer:
         """One iteration. Returns the learning rate and the losses of the batch."""
         iteration = epoch * self.loader.steps_per_epoch + step
         rate = learning_rate(self.settings, iteration, self.loader.steps_per_epoch)
-        with self._explained(work, f"epoch {epoch + 1}, batch {step + 1}"):
+        samples = max(len(batch.video_ids) for batch, _ in work)
+        snippets = max(batch.mask.shape[1] for batch, _ in work)
+        with self._explained(f"epoch {epoch + 1}, batch {step + 1}", samples, snippets):
             return rate, self.updater.update(work, iteration, rate)
 
     @contextmanager
-    def _explained(self, work: Work, where: str) -> Iterator[None]:
-        """Keep the best epoch, and say what to do, where an update fails."""
+    def _explained(self, where: str, samples: int, snippets: int) -> Iterator[None]:
+        """Keep the best epoch, and say what to do, where so many samples of that length at a time are too much."""
         try:
             yield
         except NotFinite as error:
@@ -147,8 +149,6 @@ class Trainer:
                 raise UsageError(f"--compile: {reason}; install a compiler, or train without --compile") from error
             if not remedies.is_out_of_memory(error):
                 raise
-            samples = max(len(batch.video_ids) for batch, _ in work)
-            snippets = max(batch.mask.shape[1] for batch, _ in work)
             mend = remedies.out_of_memory(self.plan.experiment, samples, snippets, where, self.plan.state_path)
             raise UsageError(mend) from error
 
@@ -159,7 +159,10 @@ class Trainer:
         record["learning_rate"] = self.updater.optimizers[self.model.phases[0]].param_groups[0]["lr"]
         is_last = epoch + 1 == self.settings.epochs
         if self.validation is not None and (is_last or (epoch + 1) % self.settings.validate_every == 0):
-            record["validation"] = self._validate(self.validation, network)
+            is_map = self.settings.select == "map"
+            samples = self.validation.at_a_time_for_map if is_map else self.validation.at_a_time
+            with self._explained(f"epoch {epoch + 1}, validation", samples, self.loader.source.settings.length):
+                record["validation"] = self._validate(self.validation, network)
         score = self._score(record)
         if score > progress.best_score or not progress.best_epoch:
             progress.best_epoch, progress.best_score = epoch + 1, score

@@ -22,6 +22,9 @@ from taltool.models.contract import Batch, Model, Targets
 from taltool.ops.metrics import mean_average_precision
 from taltool.ops.nms import suppress
 
+# Windows of which detection takes at least so many at once.
+_WINDOWS = 8
+
 
 def moved_batch(batch: Batch, device: str) -> Batch:
     """The same batch on another device."""
@@ -53,6 +56,17 @@ class Validation:
         self.experiment, self.length_multiple, self.device = experiment, length_multiple, device
         self.samples = labelled_samples(source, videos, source.settings.test_stride)
 
+    @property
+    def at_a_time(self) -> int:
+        """Windows that pass through the network at once; as few as in training where that goes in parts."""
+        training = self.experiment.training
+        return -(-training.batch_size // training.accumulation)
+
+    @property
+    def at_a_time_for_map(self) -> int:
+        """The same for detection: more, where memory allows."""
+        return max(_WINDOWS, self.at_a_time) if self.experiment.training.accumulation == 1 else self.at_a_time
+
     def losses(self, model: Model) -> dict[str, float]:
         """The mean of every loss term over the held-out windows that hold instances; empty if there are none."""
         sums: dict[str, float] = {}
@@ -65,7 +79,7 @@ class Validation:
         """The sum of every loss term over this process's windows."""
         instances = {video.video_id: (video.segments, video.labels) for video in self.videos}
         sums: dict[str, float] = {}
-        size, processes = self.experiment.training.batch_size, self.processes
+        size, processes = self.at_a_time, self.processes
         with torch.inference_mode():
             for first in range(processes.rank * size, len(self.samples), processes.count * size):
                 samples = self.samples[first : first + size]
@@ -94,7 +108,7 @@ class Validation:
         detector = Detector([Member(model, self.source)], self.classes, self.experiment.prediction, self.device)
         own = [video.video_id for video in self.videos][self.processes.rank :: self.processes.count]
         kept: list[VideoProposals] = []
-        for found in detector.predict(own, max(8, self.experiment.training.batch_size)):
+        for found in detector.predict(own, self.at_a_time_for_map):
             if isinstance(found, VideoFailure):
                 raise DataError(found.reason)
             which, scores = suppress(found.segments, found.scores, found.labels, self.experiment.nms, found.duration)

@@ -9,7 +9,7 @@ from running import Listener, MakeTrainer, killed_after
 from torch import Tensor
 
 from taltool.data.checkpoints import read_checkpoint_header
-from taltool.engine.checkpoint import load_state, model_weights
+from taltool.engine.checkpoint import load_state, model_weights, save_state
 from taltool.engine.experiment import start
 from taltool.engine.processes import Processes
 from taltool.engine.training import Trainer
@@ -169,3 +169,40 @@ def test_a_compiled_network_learns_what_the_other_learns(trainer: MakeTrainer, t
     assert plain.keys() == compiled.keys()
     assert all(torch.allclose(compiled[name], plain[name], rtol=0, atol=1e-4) for name in plain)
     assert read_checkpoint_header(str(tmp_path / "c.safetensors")).training["compiled"] is True
+
+
+@pytest.mark.parametrize(("settings", "parts"), [(("batch_size=4",), 2), (("batch_size=1", "select=map"), 2)])
+def test_out_of_memory_in_validation_is_explained_too(
+    trainer: MakeTrainer, settings: tuple[str, ...], parts: int
+) -> None:
+    run = trainer(*settings)
+    assert run.validation is not None
+    run.validation.losses = exhausting  # type: ignore[method-assign, assignment]
+    with pytest.raises(UsageError, match=rf"epoch 1, validation: out of memory .* training\.accumulation={parts}"):
+        run.run()
+
+
+def exhausting(model: object) -> dict[str, float]:
+    raise OUT_OF_MEMORY[0]
+
+
+def test_validation_passes_as_few_samples_at_a_time_as_training(trainer: MakeTrainer) -> None:
+    run = trainer("batch_size=6", "accumulation=4", "select=map")
+    assert run.validation is not None
+    assert (run.validation.at_a_time, run.validation.at_a_time_for_map) == (2, 2)
+    run = trainer("batch_size=6", "select=map")
+    assert run.validation is not None
+    assert (run.validation.at_a_time, run.validation.at_a_time_for_map) == (6, 8)
+
+
+def test_a_run_may_continue_in_another_number_of_processes(trainer: MakeTrainer, tmp_path: Path) -> None:
+    whole = weights(trainer(*PARTS, output=str(tmp_path / "whole.safetensors")))
+    run = trainer(*PARTS, save_seconds=0.0)
+    killed_after(run, 3)
+    state = load_state(run.plan.state_path)
+    save_state(run.plan.state_path, state | {"random": state["random"] * 2})  # as two processes save it
+    listener = Listener()
+    run = trainer(*PARTS, reporter=listener)
+    start(run, True, listener)
+    assert any("saved by 2 processes, continued by 1" in message for message in listener.heard)
+    assert all(torch.equal(value, whole[name]) for name, value in run.updater.network.state_dict().items())
