@@ -7,7 +7,7 @@ batches of snippets, whichever videos these come from. This thread only hands on
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -157,13 +157,23 @@ def extracted(
     """Yield what becomes of every video, as soon as it is known."""
     encoder.check(settings.windows)
     with single_threaded(), ExitStack() as close:
-        flow_threads = close.enter_context(ThreadPoolExecutor(effort.flow_threads))
+        flow_threads = close.enter_context(_threads(effort.flow_threads))
         if not encoder.takes_snippets:
             yield from (_by_video(source, settings, encoder, effort) for source in sources)
             return
-        threads = close.enter_context(ThreadPoolExecutor(effort.threads))
+        threads = close.enter_context(_threads(effort.threads))
         batches = _Batches(encoder, threads, effort.threads * _BATCHES_AHEAD)
         yield from _by_snippet(sources, settings, batches, flow_threads, effort)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[Executor]:
+    """Threads for a `with` block; what they have not begun when it ends, or is interrupted, is left undone."""
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _by_video(source: VideoSource, settings: ExtractionSettings, encoder: Encoder, effort: Effort) -> Finished:

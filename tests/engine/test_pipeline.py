@@ -148,6 +148,16 @@ def test_a_video_that_never_goes_on_is_given_up_alone(
     assert {name for name, each in finished.items() if each.error} == {"1"}
 
 
+def test_what_nobody_waits_for_any_more_is_left_undone(videos: list[VideoSource]) -> None:
+    backbone = Counting()
+    encoder = Encoder([backbone], FlowSettings("dis"), 1)
+    snippets = sum(len(rows) for rows in values(run(videos, Counting())).values())
+    finished = extracted(videos, SETTINGS, encoder, Effort())
+    next(finished)
+    finished.close()  # type: ignore[attr-defined]
+    assert len(backbone.shapes) < snippets - 5
+
+
 class Sideways(Backbone):
     """Reads the mean of each flow component."""
 
