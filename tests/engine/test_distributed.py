@@ -96,9 +96,16 @@ def children(process: subprocess.Popen[bytes]) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
-def killed(command: list[str], seconds: float) -> bool:
-    """Start a training and kill all of it after so many seconds; whether it was still running then."""
-    process = started(command)
+def changed(path: Path) -> float:
+    """When a file, which may be absent or be replaced at this moment, was last written."""
+    return max((found.stat().st_mtime for found in path.parent.glob(path.name)), default=0.0)
+
+
+def killed(command: list[str], state: Path, seconds: float) -> bool:
+    """Start a training and kill all of it so many seconds after its first save; whether it was still running then."""
+    before, process = changed(state), started(command)
+    while process.poll() is None and changed(state) == before:
+        time.sleep(0.01)
     time.sleep(seconds)
     if process.poll() is None:
         for pid in (*children(process), process.pid):
@@ -129,13 +136,9 @@ def test_trainings_killed_at_random_moments_end_like_undisturbed_ones(
     options = ["--set", "epochs=300", "--set", "batch_size=5", "--set", "accumulation=2", "--set", "ema_decay=0.9"]
     options += ["--set", "jitter=3.0", "--set", "feature_noise=0.1", "--save-every", "0", "--resume"]
     whole, cut = tmp_path / "whole.safetensors", tmp_path / "cut.safetensors"
-    started = time.monotonic()
     assert train(data, whole, processes, *options).returncode == 0
-    needed = time.monotonic() - started
-    moments = torch.rand(10, generator=torch.Generator().manual_seed(0)).tolist()
-    kills = sum(
-        killed(words(data, cut, processes, *options), 0.3 * needed + moment * 0.3 * needed) for moment in moments
-    )
+    moments = (0.3 * torch.rand(10, generator=torch.Generator().manual_seed(0))).tolist()
+    command, state = words(data, cut, processes, *options), tmp_path / "cut.resume.pt"
+    assert all(killed(command, state, seconds) for seconds in moments)
     assert train(data, cut, processes, *options).returncode == 0
-    assert kills >= 3
     assert cut.read_bytes() == whole.read_bytes()
