@@ -24,6 +24,7 @@ from taltool.models._locations import located, one_candidate_per_class
 from taltool.models.contract import Batch, Candidates, Model, Outputs, Settings, Targets
 from taltool.nn.assignment import padded_targets
 from taltool.nn.axis import level_masks, padded_to_multiple
+from taltool.nn.conv import NormKind
 from taltool.nn.grid import PyramidGrid
 from taltool.nn.pyramid import StridedPyramid
 
@@ -34,6 +35,10 @@ class AMNetConfig:
 
     width: int = 512  # Channels of every layer but the AME's ends*.
     levels: int = 6  # Pyramid levels*; level l has a location every 2^l snippets.
+    # Norm of the pyramid's convolutions: over the channels of each position, or, as in AFSD, the paper's baseline, over
+    # groups of channels and a level's time*. AME and heads have LayerNorm (Eq. 9).
+    pyramid_norm: NormKind = "ln"
+    pyramid_groups: int = 32  # Of pyramid_norm=gn.
     ame: bool = True  # Table 2.
     ame_layers: int = 2  # K of Eq. 1*.
     ame_kernel: int = 3  # *
@@ -74,6 +79,8 @@ class AMNetConfig:
             raise UsageError(f"amnet: gam={self.gam} exchanges between two groups of levels; set levels to 2 or more")
         if self.match and self.match_loss == "bce" and self.match_act != "sigmoid":
             raise UsageError("amnet: match_loss=bce compares probabilities; set match_act=sigmoid too")
+        if self.pyramid_norm == "gn" and (self.pyramid_groups < 1 or self.width % self.pyramid_groups):
+            raise UsageError(f"amnet: width={self.width} must be a multiple of pyramid_groups={self.pyramid_groups}")
         if not 0 <= self.label_smoothing < 1 or not 0 <= self.dropout < 1:
             raise UsageError("amnet: label_smoothing and dropout must lie in [0, 1)")
         if min(self.attn_window, self.mask_updates) < 0 or min(self.lambda1, self.lambda2) < 0:
@@ -99,7 +106,9 @@ class AMNet(Model):
         self.is_class_agnostic = config.classifier == "external"  # type: ignore[misc]
         self.length_multiple = 2 ** (levels - 1)
         self.ame = ActionMaskingEncoder(channels, width, config.ame_layers, config.ame_kernel) if config.ame else None
-        self.pyramid = StridedPyramid(channels, width, levels, projection_width=3, norm="ln")
+        self.pyramid = StridedPyramid(
+            channels, width, levels, projection_width=3, norm=config.pyramid_norm, groups=config.pyramid_groups
+        )
         self.attention = self._group_attention() if config.gam != "none" else None
         outputs = 1 if self.is_class_agnostic else num_classes
         self.heads = DetectionHeads(width, outputs, levels, config.head_layers, config.boundary_act, config.match)
