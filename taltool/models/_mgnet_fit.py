@@ -68,10 +68,17 @@ PRESETS: dict[str, Settings] = {
 # Windows hold this many long instances (of the longest twentieth), but no more snippets than MOST.
 INSTANCES_PER_WINDOW = 2
 MOST = 256
+# Its maps hold a label for every pair of snippets: small batches say enough.
+SNIPPETS_PER_BATCH = 512
+UPDATES = 1500
 
 
 def fitted(facts: DataFacts) -> Settings:
-    """Settings for `facts`, as differences from the defaults."""
+    """Settings for `facts`, as differences from the defaults.
+
+    Chosen on 10 of the 40 training videos of split 1 of 50 Salads, one run each: 15 epochs in batches of 5 windows
+    gave an AUC of 53.0, 27 epochs in batches of 11 51.6 in 2.5 times the time; soft-NMS above a tIoU of 0.65 50.0.
+    """
     sampling = _sampling(facts)
     length, samples, width = sampling["length"], samples_per_epoch(facts, sampling), network_width(facts)
     return {
@@ -83,7 +90,7 @@ def fitted(facts: DataFacts) -> Settings:
             "head_width": 128,
         },
         "sampling": {**sampling, "normalize": "channel", **AUGMENTATION},
-        "training": training_recipe(samples, batch_size(samples, length)),
+        "training": training_recipe(samples, batch_size(samples, length, SNIPPETS_PER_BATCH), UPDATES),
         "prediction": {"min_score": 0.0, "top_k": 2000},
         "nms": {"method": "soft-gaussian", "sigma": 0.5, "top_k": 200, "agnostic": True},
     }
