@@ -1,8 +1,9 @@
 """`taltool train`: fit a model to features and annotations."""
 
+import json
 import os
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +19,9 @@ from taltool.cli.arguments import (
 )
 from taltool.errors import UsageError
 from taltool.reporting import SILENT, Reporter
+
+if TYPE_CHECKING:
+    from taltool.engine.repetition import Result, Summary
 
 _GIBIBYTE = 1 << 30
 
@@ -65,6 +69,37 @@ def train(
             help="Which epoch becomes the checkpoint: lowest validation loss, highest validation mAP, or the last one "
             "(short for --set training.select=...).",
         ),
+    ] = None,
+    streams: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[,NAME]",
+            help="Streams of the feature file to use, by name (short for --set sampling.streams=...); default: all. "
+            "The checkpoint keeps them, and predict chooses the same.",
+        ),
+    ] = None,
+    folds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Cross-validation over every split in FILE, {NAME: {subset: list of video ids}}: train each, measure "
+            "it on its test subset, print mean and spread. OUTPUT is then a folder.",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Train with N seeds from --seed on, and report as with --folds."),
+    ] = None,
+    test_subset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[,NAME]",
+            help="Subsets that --folds and --seeds measure on; default: validation (testing under --preset thumos14).",
+        ),
+    ] = None,
+    tensorboard: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Write the measurements for TensorBoard too (extra 'tensorboard')."),
     ] = None,
     split: SplitOption = None,
     skip_missing: Annotated[
@@ -119,12 +154,13 @@ def train(
     from taltool.engine.device import deterministic as deterministic_mode
     from taltool.engine.experiment import Choice, Request, make_trainer, read_data, start
     from taltool.engine.processes import joined
+    from taltool.engine.repetition import one_fold, read_folds, repeat
 
     request = Request(
         model,
         preset,
         config,
-        (*(set_ or ()), *([f"training.select={select}"] if select else [])),
+        (*(set_ or ()), *_short_settings(select, streams)),
         subset,
         validation_subset,
         skip_missing,
@@ -136,7 +172,13 @@ def train(
         save_every,
         is_compiled=compile_,
         is_deterministic=deterministic,
+        test_subset=test_subset,
+        tensorboard=tensorboard,
     )
+    if folds is not None and split is not None:
+        raise UsageError("--folds takes the subsets from every split of its file: leave --split out")
+    if test_subset is not None and folds is None and seeds is None:
+        raise UsageError("--test-subset is measured on by --folds and --seeds only; otherwise predict and evaluate do")
     with joined(device) as (processes, own_device), deterministic_mode(deterministic):
         request = replace(request, device=checked_device(own_device), processes=processes)
         reporter = reporter if processes.is_first else SILENT
@@ -149,12 +191,50 @@ def train(
         truth = read_ground_truth(ground_truth, split)
         durations = {video_id: video.duration for video_id, video in truth.videos.items()}
         with FeatureFile(features, ClockFacts(fps, stride, window, offset), durations) as file:
+            if (folds is not None or seeds is not None) and not show_config:
+                truths = read_folds(folds, ground_truth) if folds is not None else one_fold(truth)
+                summary = repeat(request, choice, file, truths, seeds or 1, resume, reporter)
+                if processes.is_first:
+                    _print_summary(summary)
+                return
             data = read_data(request, file, truth, reporter)
             experiment = choice.experiment(preset, data.facts)
             if not show_config:
-                start(make_trainer(request, choice, data, experiment, reporter), resume, reporter)
+                start(make_trainer(request, choice, data, experiment, reporter), resume, reporter, tensorboard)
             elif processes.is_first:
                 print(to_toml(experiment), end="")
+
+
+def _short_settings(select: str | None, streams: str | None) -> list[str]:
+    """The options that are short for a setting, as `--set` would say them."""
+    found = [f"training.select={select}"] if select else []
+    if streams:
+        names = [name.strip() for name in streams.split(",")]
+        found.append(f"sampling.streams={json.dumps(names, ensure_ascii=False)}")
+    return found
+
+
+def _print_summary(summary: "Summary") -> None:
+    """Print the runs, then mean and spread, in percent, with what they were measured by."""
+    from taltool.cli.tables import Table, print_table
+
+    rows = [
+        [run.fold or "-", str(run.seed), str(run.chosen_epoch), str(run.videos), str(run.instances), _percent(run)]
+        for run in summary.runs
+    ]
+    what = f"mean of {len(summary.fold_means)} folds" if len(summary.fold_means) > 1 else "mean"
+    rows.append([what, "", "", "", "", f"{100 * summary.mean:.2f} +- {100 * summary.spread:.2f}"])
+    thresholds = ",".join(f"{tiou:g}" for tiou in summary.tious)
+    digest = summary.ground_truth["sha256"][:12]
+    title = (
+        f"average mAP at tIoU {thresholds}, percent; protocol {summary.protocol}, subset {summary.subset} of "
+        f"{summary.ground_truth['file']} ({digest}); after +-: standard deviation"
+    )
+    print_table(Table(title, ["fold", "seed", "epoch", "videos", "instances", "average mAP"], rows))
+
+
+def _percent(run: "Result") -> str:
+    return f"{100 * run.average_mAP:.2f}"
 
 
 def _hush_launched_torch() -> None:

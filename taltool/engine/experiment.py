@@ -25,6 +25,7 @@ from taltool.engine.loading import TrainingLoader
 from taltool.engine.processes import Processes
 from taltool.engine.settings import Experiment
 from taltool.engine.source import DEFAULT_CACHE_BYTES, ChannelStatistics, FeatureSource
+from taltool.engine.tensorboard import Board
 from taltool.engine.training import DEFAULT_SAVE_SECONDS, Plan, Trainer
 from taltool.engine.validation import Validation
 from taltool.errors import DataError, UsageError
@@ -57,6 +58,9 @@ class Request:
     processes: Processes = field(default_factory=Processes)
     is_compiled: bool = False
     is_deterministic: bool = False
+    # Where several folds or seeds are run: the subset to measure on; None means: as the preset says.
+    test_subset: str | None = None
+    tensorboard: str | None = None
 
 
 @dataclass(frozen=True)
@@ -184,8 +188,11 @@ def make_trainer(request: Request, choice: Choice, data: Data, experiment: Exper
     return Trainer(plan, model, loader, validation, reporter)
 
 
-def start(trainer: Trainer, resume: bool, reporter: Reporter) -> None:
-    """Run from the beginning or, with `resume`, from where a killed run stopped; a finished run is left as it is."""
+def start(trainer: Trainer, resume: bool, reporter: Reporter, board_folder: str | None = None) -> None:
+    """Run from the beginning or, with `resume`, from where a killed run stopped; a finished run is left as it is.
+
+    board_folder is where TensorBoard's files go, if anywhere.
+    """
     plan = trainer.plan
     beginning = plan.processes.told(_beginning(plan, resume, reporter) if plan.processes.is_first else "")
     if beginning == _FINISHED:
@@ -193,6 +200,8 @@ def start(trainer: Trainer, resume: bool, reporter: Reporter) -> None:
     if beginning == _STATE:
         trainer.restore()
         reporter.note(f"continuing at epoch {trainer.progress.epoch + 1}, batch {trainer.progress.step + 1}")
+    if board_folder is not None and plan.processes.is_first:
+        trainer.journal.board = Board(board_folder, trainer.progress.epoch)
     trainer.run()
     reporter.note(f"wrote {plan.output} (epoch {trainer.progress.best_epoch} of {trainer.settings.epochs})")
 

@@ -6,12 +6,15 @@ from typing import Any, Self
 
 import orjson
 
+from taltool.engine.tensorboard import Board
+
 
 class Journal:
     """Appends records to a file of JSON Lines; used as a `with` block. A new run empties the file first."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.size = path, 0
+        self.board: Board | None = None  # Where the same records become curves.
 
     def truncate(self, size: int) -> None:
         """Continue after the first `size` bytes of the file: what came later will be written again."""
@@ -28,9 +31,13 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stream.close()
+        if self.board is not None:
+            self.board.close()
 
     def write(self, record: dict[str, Any]) -> None:
         """Append one line, at once visible to readers."""
         self._stream.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
         self._stream.flush()
         self.size = self._stream.tell()
+        if self.board is not None:
+            self.board.write(record)
