@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from taltool.nn.proposal_sampling import POINTS, ProposalGrid, sum_of_points
-from taltool.nn.relu_dropout import relu_dropout
+from taltool.nn.relu_dropout import relu_dropout_
 
 
 def glorot_linear(inputs: int, outputs: int) -> nn.Linear:
@@ -25,9 +25,9 @@ class CellPerceptron(nn.Module):
         self.dropout = dropout
 
     def forward(self, cells: Tensor) -> Tensor:
-        """Map cells (..., width) to (..., outputs)."""
+        """Map cells (..., width), which are changed in place, to (..., outputs)."""
         rate = self.dropout if self.training else 0.0
-        return self.output(relu_dropout(self.hidden(relu_dropout(cells, rate)), rate))
+        return self.output(relu_dropout_(self.hidden(relu_dropout_(cells, rate)), rate))
 
 
 class CompletenessHead(nn.Module):

@@ -123,16 +123,20 @@ def _transposed(rows: Tensor, weights: Tensor, size: int) -> Bags:
 
 
 class _PointSums(torch.autograd.Function):
-    """`Bags.sums`, whose gradient is the sum over the transposed bags (PyTorch's own is twice as slow)."""
+    """`Bags.sums` of rows (R, B, D): (N, B, D), no view, so that it may be changed in place.
+
+    Its gradient is the sum over the transposed bags (PyTorch's own is twice as slow).
+    """
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, grid: ProposalGrid) -> Tensor:
         ctx.grid = grid
-        return grid.forwards.sums(rows)
+        return grid.forwards.sums(rows.flatten(1)).unflatten(1, rows.shape[1:]).clone()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return ctx.grid.backwards.sums(gradients[0].contiguous()), None
+        gradient = gradients[0]
+        return ctx.grid.backwards.sums(gradient.flatten(1).contiguous()).unflatten(1, gradient.shape[1:]), None
 
 
 def sum_of_points(features: Tensor, weight: Tensor, grid: ProposalGrid, bias: Tensor) -> Tensor:
@@ -146,8 +150,7 @@ def sum_of_points(features: Tensor, weight: Tensor, grid: ProposalGrid, bias: Te
         snippets = features.to(kind).transpose(1, 2)  # (B, T, C)
         # Each point's two weights sum to 1, so every cell gets the whole bias.
         mixed = torch.einsum("btc,dcn->ntbd", snippets, weight.to(kind)) + bias.to(kind) / POINTS
-        sums = _PointSums.apply(mixed.flatten(2).flatten(0, 1), grid)  # (N, B * D)
-        return sums.unflatten(1, (len(features), -1))
+        return _PointSums.apply(mixed.flatten(0, 1), grid)
 
 
 def extended(features: Tensor, mask: Tensor) -> Tensor:

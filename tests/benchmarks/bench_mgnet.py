@@ -2,16 +2,19 @@
 
     python tests/benchmarks/bench_mgnet.py
 
-A training step of both heads, forwards, backwards and Adam. The plain heads do what the paper writes: sample every
-point of every proposal by one product with a matrix of weights (as DBG and MGNet do), (B, 128, 32, T, T) numbers, then
-a Conv3d of size (32, 1, 1), Conv2d of kernel 1, ReLU and dropout over the whole T x T map. Weights are equal; the
-outputs without dropout are compared first. Two threads; each row in a process of its own; memory is what the peak adds.
+A training step, forwards, backwards and Adam, of the convolution over the points alone, and of both heads. The plain
+ones do what the paper writes: sample every point of every proposal by one product with a matrix of weights (as DBG and
+MGNet do), (B, 128, 32, T, T) numbers, then a Conv3d of size (32, 1, 1), in the heads followed by Conv2d of kernel 1,
+ReLU and dropout over the whole T x T map. Weights are equal; the heads' outputs without dropout are compared first.
+Each row is a process of its own; memory is what the peak adds.
 """
 
 import multiprocessing
 import resource
 import sys
 import time
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +28,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "nn"), str(Path(__file
 from proposal_sampling_twin import sampling_weights  # noqa: E402
 
 from taltool.models._mgnet_heads import BoundaryHead, CompletenessHead  # noqa: E402
-from taltool.nn.proposal_sampling import POINTS, ProposalGrid  # noqa: E402
+from taltool.nn.proposal_sampling import POINTS, ProposalGrid, sum_of_points  # noqa: E402
 
 SAMPLES, LENGTH, CHANNELS, PROPOSAL_WIDTH, WIDTH, DROPOUT = 2, 100, 128, 512, 256, 0.3
 
@@ -78,18 +81,41 @@ class FastHeads(nn.Module):
         return self.completeness(action, self.grid), *self.boundary(features, self.grid)
 
 
-def heads(kind: str) -> nn.Module:
+class Convolution(nn.Module):
+    """The first layer of the boundary head alone, 128 channels x 32 points to 256, in either way."""
+
+    def __init__(self, kind: str, length: int) -> None:
+        super().__init__()
+        self.kind, self.length, self.grid = kind, length, ProposalGrid.of(length, torch.device("cpu"))
+        self.points = nn.Conv3d(CHANNELS, WIDTH, (POINTS, 1, 1))
+        self.register_buffer("sampled", sampling_weights(length, torch.float32).flatten(1) if kind == "plain" else None)
+
+    def forward(self, action: Tensor, features: Tensor) -> tuple[Tensor]:
+        """What the convolution gives for every cell."""
+        if self.kind == "fast":
+            assert self.points.bias is not None
+            return (sum_of_points(features, self.points.weight.flatten(2), self.grid, self.points.bias),)
+        return (self.points((features @ self.sampled).unflatten(2, (POINTS, self.length, self.length))),)
+
+
+def convolution(kind: str, length: int = LENGTH) -> nn.Module:
+    """The convolution over the points, in that way."""
+    return Convolution(kind, length)
+
+
+def heads(kind: str, length: int = LENGTH) -> nn.Module:
     """The heads of that kind, with the same weights for both."""
     torch.manual_seed(0)
     completeness = CompletenessHead(WIDTH, DROPOUT)
     boundary = BoundaryHead(CHANNELS, PROPOSAL_WIDTH, WIDTH, DROPOUT)
-    return (FastHeads if kind == "fast" else PlainHeads)(completeness, boundary, LENGTH)
+    return (FastHeads if kind == "fast" else PlainHeads)(completeness, boundary, length)
 
 
-def inputs() -> tuple[Tensor, Tensor]:
+def inputs(length: int = LENGTH) -> tuple[Tensor, Tensor]:
+    """Action probabilities (B, T) and features (B, C, T)."""
     generator = torch.Generator().manual_seed(1)
-    action = torch.rand(SAMPLES, LENGTH, generator=generator, requires_grad=True)
-    return action, torch.randn(SAMPLES, CHANNELS, LENGTH, generator=generator, requires_grad=True)
+    action = torch.rand(SAMPLES, length, generator=generator, requires_grad=True)
+    return action, torch.randn(SAMPLES, CHANNELS, length, generator=generator, requires_grad=True)
 
 
 def peak() -> float:
@@ -106,20 +132,24 @@ def said(kind: str) -> list[NDArray[np.float32]]:
     return [(each if each.ndim == 2 else each[:, first, last]).numpy() for each in maps]
 
 
-def training_step(kind: str) -> tuple[float, float]:
-    """Seconds (the best of three) and MiB of a step."""
-    torch.set_num_threads(2)
-    model, (action, features) = heads(kind), inputs()
-    optimizer, best = torch.optim.Adam(model.parameters(), 1e-3), float("inf")
-    before = peak()
-    for _ in range(3):
-        begin = time.perf_counter()
-        optimizer.zero_grad(set_to_none=True)
-        terms = [F.softplus(each).mean() for each in model(action, features)]
-        torch.stack(terms).sum().backward()
-        optimizer.step()
-        best = min(best, time.perf_counter() - begin)
-    return best, peak() - before
+def step(model: nn.Module, given: tuple[Tensor, Tensor], optimizer: torch.optim.Optimizer) -> float:
+    """Seconds of a training step."""
+    begin = time.perf_counter()
+    optimizer.zero_grad(set_to_none=True)
+    terms = [F.softplus(each).mean() for each in model(*given)]
+    torch.stack(terms).sum().backward()
+    optimizer.step()
+    return time.perf_counter() - begin
+
+
+def training_step(part: Callable[..., nn.Module], kind: str, threads: int) -> tuple[float, float]:
+    """Seconds (the best of five) and MiB of a step; what PyTorch itself loads for its first step is not counted."""
+    torch.set_num_threads(threads)
+    small = part(kind, 4)
+    step(small, inputs(4), torch.optim.Adam(small.parameters()))
+    model, given = part(kind), inputs()
+    optimizer, before = torch.optim.Adam(model.parameters(), 1e-3), peak()
+    return min(step(model, given, optimizer) for _ in range(5)), peak() - before
 
 
 def main() -> None:
@@ -128,11 +158,12 @@ def main() -> None:
         fast, plain = (pool.apply(said, (kind,)) for kind in ("fast", "plain"))
         apart = max(float(abs(one - other).max()) for one, other in zip(fast, plain, strict=True))
         print(f"largest difference of the logits: {apart:.1e}")
-        rows = {kind: pool.apply(training_step, (kind,)) for kind in ("fast", "plain")}
-    for kind, (seconds, memory) in rows.items():
-        print(f"{kind:6} {seconds:8.3f} s {memory:8.0f} MiB")
-    time_ratio, memory_ratio = (rows["plain"][n] / rows["fast"][n] for n in range(2))
-    print(f"plain / fast: {time_ratio:.1f}x time, {memory_ratio:.1f}x memory")
+        for part, threads in product((convolution, heads), (1, 2)):
+            rows = {kind: pool.apply(training_step, (part, kind, threads)) for kind in ("fast", "plain")}
+            for kind, (seconds, memory) in rows.items():
+                print(f"{part.__name__:11} threads {threads} {kind:6} {seconds:.3f} s {memory:5.0f} MiB")
+            time_ratio, memory_ratio = (rows["plain"][n] / rows["fast"][n] for n in range(2))
+            print(f"{part.__name__:11} plain / fast: {time_ratio:.1f}x time, {memory_ratio:.1f}x memory")
 
 
 if __name__ == "__main__":
