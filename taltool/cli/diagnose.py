@@ -72,7 +72,7 @@ def diagnose(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="Subset, thresholds and groups as DETAD uses them on this data set: thumos14, activitynet13."
+            help="Subset, thresholds, groups as DETAD uses them on this data: thumos14, activitynet13, activitynet12."
         ),
     ] = None,
     subset: SubsetOption = None,

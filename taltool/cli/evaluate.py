@@ -167,7 +167,9 @@ ProtocolOption = Annotated[
 ]
 PresetOption = Annotated[
     str | None,
-    typer.Option(help="Subset and thresholds as papers on this data set use them: thumos14, activitynet13."),
+    typer.Option(
+        help="Subset and thresholds as papers on this data set use them: thumos14, activitynet13, activitynet12."
+    ),
 ]
 TiouOption = Annotated[
     str | None,

@@ -112,7 +112,9 @@ def plot(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="Subset and thresholds as papers on this data set use them: thumos14, activitynet13."),
+        typer.Option(
+            help="Subset and thresholds as papers on this data set use them: thumos14, activitynet13, activitynet12."
+        ),
     ] = None,
     subset: SubsetOption = None,
     split: SplitOption = None,

@@ -394,7 +394,7 @@ def test_gradients_are_finite_on_equal_features() -> None:
 def test_presets_are_valid_settings(name: str) -> None:
     settings = build("tsa-tal", TSATALConfig, [preset_layer(name, TSATAL.presets, "tsa-tal")])
     assert (settings.sampling.length, settings.sampling.min_ioa) == (100, 0.75)
-    assert settings.nms.width == {"thumos14": 0.5, "activitynet12": 0.85}[name]
+    assert settings.nms.width == (0.5 if name == "thumos14" else 0.85)
 
 
 @pytest.mark.parametrize("wrong", [{"width": 100}, {"thresholds": ()}, {"tpp_levels": 0}, {"top_classes": 0}])
