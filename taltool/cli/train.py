@@ -101,6 +101,14 @@ def train(
         str | None,
         typer.Option(metavar="DIR", help="Write the measurements for TensorBoard too (extra 'tensorboard')."),
     ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Begin with the weights of an earlier training of the same network, or of the published code of AFSD "
+            "(OpenTAD's, on features) and MGNet; --set training.epochs=0 makes a checkpoint of them as they are.",
+        ),
+    ] = None,
     split: SplitOption = None,
     skip_missing: Annotated[
         bool, typer.Option("--skip-missing", help="Go on where annotated videos have no features.")
@@ -174,6 +182,7 @@ def train(
         is_deterministic=deterministic,
         test_subset=test_subset,
         tensorboard=tensorboard,
+        init=init,
     )
     if folds is not None and split is not None:
         raise UsageError("--folds takes the subsets from every split of its file: leave --split out")

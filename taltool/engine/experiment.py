@@ -12,6 +12,7 @@ import torch
 
 from taltool.data.checkpoints import CheckpointHeader, read_checkpoint_header
 from taltool.data.datasets import ANY_DATASET, DATASETS
+from taltool.data.downloads import digest
 from taltool.data.facts import DataFacts
 from taltool.data.features import FeatureFile
 from taltool.data.provenance import InputFile, step
@@ -21,6 +22,7 @@ from taltool.engine.checkpoint import remove_leftovers
 from taltool.engine.configuration import Layer, build, override_layer, preset_layer, read_config, to_plain
 from taltool.engine.dataset import LabelledVideo
 from taltool.engine.division import Division
+from taltool.engine.initial import adopt
 from taltool.engine.loading import TrainingLoader
 from taltool.engine.processes import Processes
 from taltool.engine.settings import Experiment
@@ -61,6 +63,8 @@ class Request:
     # Where several folds or seeds are run: the subset to measure on; None means: as the preset says.
     test_subset: str | None = None
     tensorboard: str | None = None
+    # A file of weights to begin with.
+    init: str | None = None
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,10 @@ def make_trainer(request: Request, choice: Choice, data: Data, experiment: Exper
     length = sampling.length
     torch.manual_seed(request.seed)
     model = choice.model_class(experiment.model, channels, len(data.classes), length)
+    if request.init is not None:
+        adopt(model, request.init)
+    elif not training.epochs:
+        raise UsageError("training.epochs = 0 keeps the weights that the network begins with: name them by --init")
     processes = request.processes
     if training.batch_size < processes.count:
         raise UsageError(
@@ -184,7 +192,7 @@ def make_trainer(request: Request, choice: Choice, data: Data, experiment: Exper
         f"{choice.name}: {sum(p.numel() for p in model.parameters()):,} parameters, {len(data.classes)} classes, "
         f"{len(train)} videos to train on ({len(loader.samples)} samples), {len(held_out)} to choose the epoch by"
     )
-    plan = _plan(request, header, kept, experiment, _fingerprint(header, data.file, ids, request.seed))
+    plan = _plan(request, header, kept, experiment, _fingerprint(header, data.file, ids, request))
     return Trainer(plan, model, loader, validation, reporter)
 
 
@@ -265,6 +273,8 @@ def _header(request: Request, data: Data, experiment: Experiment, channels: int,
     provenance = None
     if request.with_provenance:
         inputs = [InputFile.stat(data.file.path), InputFile.hashed(data.truth.file, data.truth.sha256)]
+        if request.init is not None:
+            inputs.append(InputFile.stat(request.init))
         provenance = [*data.file.provenance, step(inputs, request.seed)]
     streams = {name: list(span) for name, span in data.file.streams.items()}
     return CheckpointHeader(
@@ -272,12 +282,14 @@ def _header(request: Request, data: Data, experiment: Experiment, channels: int,
     )
 
 
-def _fingerprint(header: CheckpointHeader, file: FeatureFile, ids: list[list[str]], seed: int) -> str:
-    """A hash of all that decides the weights: settings, seed, and the videos with their sizes."""
+def _fingerprint(header: CheckpointHeader, file: FeatureFile, ids: list[list[str]], request: Request) -> str:
+    """A hash of all that decides the weights: settings, seed, first weights, and the videos with their sizes."""
     sizes = [[(video_id, *file.shape(video_id)) for video_id in part] for part in ids]
     # Parts change what is learnt by rounding only: a run that met the end of the memory may continue in smaller ones.
     configuration = {**header.configuration, "training": {**header.configuration["training"], "accumulation": 1}}
-    facts: list[Any] = [configuration, header.classes, header.clock, header.channels, sizes, seed]
+    facts: list[Any] = [configuration, header.classes, header.clock, header.channels, sizes, request.seed]
+    if request.init is not None:
+        facts.append(digest(Path(request.init)))
     return hashlib.sha256(orjson.dumps(facts)).hexdigest()
 
 

@@ -70,8 +70,9 @@ class TrainingSettings:
     select_tious: tuple[float, ...] = (0.3, 0.4, 0.5, 0.6, 0.7)
 
     def __post_init__(self) -> None:
-        whole = (self.epochs, self.batch_size, self.accumulation, self.step_epochs, self.validate_every)
-        _demand(min(whole) >= 1, "epochs, batch_size, accumulation, step_epochs, validate_every must be at least 1")
+        _demand(self.epochs >= 0, "epochs must not be negative; 0, with --init, keeps the weights")
+        whole = (self.batch_size, self.accumulation, self.step_epochs, self.validate_every)
+        _demand(min(whole) >= 1, "batch_size, accumulation, step_epochs, validate_every must be at least 1")
         _demand(self.learning_rate > 0, "learning_rate must be positive")
         _demand(min(self.weight_decay, self.clip_norm, self.warmup_epochs) >= 0, "negative decay, norm or warm-up")
         _demand(0 <= self.ema_decay < 1, "ema_decay must lie in [0, 1)")

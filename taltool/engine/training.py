@@ -100,6 +100,8 @@ class Trainer:
             task.advance(self.progress.epoch * self.loader.steps_per_epoch + self.progress.step)
             for epoch in range(self.progress.epoch, self.settings.epochs):
                 self._run_epoch(epoch, task)
+        if not self.settings.epochs:
+            self.best = self.model.state_dict()
         self._finish()
 
     def _run_epoch(self, epoch: int, task: Task) -> None:

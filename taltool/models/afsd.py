@@ -7,7 +7,7 @@ and a quality is told. Distances are in frames, `frames_per_snippet` to a snippe
 has one position per frame. The network's parts are in `_afsd_network.py`, the objective is in `_afsd_loss.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -19,6 +19,7 @@ from taltool.errors import UsageError
 from taltool.models import MODELS
 from taltool.models._afsd_fit import PRESETS, fitted
 from taltool.models._afsd_loss import activation_terms, activations, detection_terms, refined_distances, triplet_term
+from taltool.models._afsd_names import from_opentad
 from taltool.models._afsd_network import BoundaryFeatures, RefineKind, Refinement, RegionKind
 from taltool.models._locations import located, one_candidate_per_class
 from taltool.models.contract import Batch, Candidates, Model, Outputs, Settings, Targets
@@ -225,6 +226,11 @@ class AFSD(Model):
         """Mean distances, logits, offsets and quality logits of several networks with one grid (stream fusion)."""
         means = {n: torch.stack([o[n] for o in outputs]).mean(0) for n in AVERAGED if all(n in o for o in outputs)}
         return outputs[0] | means
+
+    @classmethod
+    def adopted(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """See `Model.adopted`; OpenTAD's AFSD on features is known."""
+        return from_opentad(state) if any("rpn_head." in name for name in state) else dict(state)
 
     @classmethod
     def fit(cls, facts: DataFacts) -> Settings:

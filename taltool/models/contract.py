@@ -17,7 +17,7 @@ A preset is a nested dict of differences with the sections `model` (fields of Co
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -110,6 +110,14 @@ class Model(nn.Module, ABC):
             name: torch.stack([output[name] for output in outputs]).mean(0) if value.is_floating_point() else value
             for name, value in outputs[0].items()
         }
+
+    @classmethod
+    def adopted(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The state of this model from a state of its authors' code, known by its names; any other as it is.
+
+        Raises DataError, naming the tensor, for a state of that code that does not belong to this model.
+        """
+        return dict(state)
 
     @classmethod
     def fit(cls, facts: DataFacts) -> Settings:

@@ -10,6 +10,7 @@ Defaults are the paper's text; preset `code` has what the authors' code does whe
 `_mgnet_decode.py`; names of the authors' tensors in `_mgnet_names.py`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -24,6 +25,7 @@ from taltool.models._mgnet_fit import PRESETS, fitted
 from taltool.models._mgnet_heads import BoundaryHead, CompletenessHead
 from taltool.models._mgnet_loss import detection_terms, mean_logits
 from taltool.models._mgnet_masks import MaskForm, binarised, mask_map
+from taltool.models._mgnet_names import from_authors
 from taltool.models._mgnet_network import ForegroundEncoder, FusedFeatures, FusedStream, MixKind, SumHeads
 from taltool.models.contract import Candidates, Model, Outputs, Settings, Targets
 from taltool.nn.assignment import padded_targets
@@ -206,6 +208,11 @@ class MGNet(Model):
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
         """See `Model.decode`: every proposal of the map that the configuration admits (section 3.7)."""
         return decoded(self.config, outputs, mask)
+
+    @classmethod
+    def adopted(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """See `Model.adopted`; the authors' network, which preset `code` describes, is known."""
+        return from_authors(state) if any("DSBNet." in name for name in state) else dict(state)
 
     @classmethod
     def fit(cls, facts: DataFacts) -> Settings:

@@ -28,7 +28,7 @@ def golden(shared: Path) -> tuple[Golden, AFSD]:
     spec.loader.exec_module(module)
     drawn = module.draw(str(folder / "afsd_features_keys.json"))
     model = AFSD(AFSDConfig(bcl="act"), 2048, 20, 64).eval()
-    model.load_state_dict(from_opentad({name: torch.from_numpy(value) for name, value in drawn.items()}))
+    model.load_state_dict(AFSD.adopted({name: torch.from_numpy(value) for name, value in drawn.items()}))
     with np.load(folder / "afsd_features.npz") as answers:
         return dict(answers), model
 

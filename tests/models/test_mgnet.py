@@ -56,7 +56,7 @@ def authors(shared: Path) -> dict[str, Tensor]:
 def golden(shared: Path, authors: dict[str, Tensor]) -> tuple[Golden, MGNet, Outputs]:
     """The authors' maps, our network with their weights, and what it says of the same input."""
     model = MGNet(MGNetConfig(**PRESETS["code"]["model"]), 400, 0, 100).eval()
-    model.load_state_dict(from_authors(authors))
+    model.load_state_dict(MGNet.adopted(authors))
     features = np.random.default_rng(13).standard_normal((2, 400, 100)).astype(np.float32)
     with torch.no_grad():
         outputs = model(torch.from_numpy(features), all_valid(2, 100))
