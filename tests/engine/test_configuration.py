@@ -97,7 +97,7 @@ def test_set_changes_one_setting(text: str, section: str, name: str, value: obje
         ("sizes=[1, x]", "expected a whole number"),
         ("inner={deep = 1}", "no such setting; did you mean 'depth'?"),
         ("epochs", "expected SECTION.NAME=VALUE"),
-        ("epochs=0", "must be at least 1"),
+        ("epochs=-1", "must not be negative"),
         ("ema_decay=1.0", "ema_decay must lie in [0, 1)"),
         ("nms.tiou=2.0", "expected a tIoU between 0 and 1"),
     ],
