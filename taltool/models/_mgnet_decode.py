@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from taltool.models.contract import Candidates, Outputs
+from taltool.nn.boundaries import likely_boundaries
 from taltool.nn.proposal_sampling import upper_triangle
 
 if TYPE_CHECKING:
@@ -22,16 +22,6 @@ def averaged(cells: Tensor, index: Tensor, counted: Tensor, length: int) -> Tens
     sums = cells.new_zeros(len(cells), length).index_add_(1, index, cells * weights)
     counts = cells.new_zeros(len(cells), length).index_add_(1, index, weights)
     return sums / counts.clamp(min=1)
-
-
-def likely_boundaries(scores: Tensor, mask: Tensor) -> Tensor:
-    """Which snippets (B, T) may be a boundary: local maxima of scores (B, T), those above half of the highest, and the
-    first and last valid one of mask (B, T) (BSN's rule, which the code of MGNet keeps on THUMOS14)."""
-    before, after = (F.pad(scores, pad, value=-1.0) for pad in ((1, 0), (0, 1)))
-    peaks = (scores > before[:, :-1]) & (scores > after[:, 1:])
-    high = scores > 0.5 * scores.amax(1, keepdim=True)
-    ends = mask & ~(F.pad(mask, (1, 0))[:, :-1] & F.pad(mask, (0, 1))[:, 1:])
-    return (peaks | high | ends) & mask
 
 
 def decoded(config: "MGNetConfig", outputs: Outputs, mask: Tensor) -> list[Candidates]:

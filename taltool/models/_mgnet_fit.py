@@ -3,7 +3,14 @@
 from typing import Any
 
 from taltool.data.facts import DataFacts
-from taltool.models._recipe import AUGMENTATION, batch_size, network_width, samples_per_epoch, training_recipe, windows
+from taltool.models._recipe import (
+    AUGMENTATION,
+    batch_size,
+    dense_windows,
+    network_width,
+    samples_per_epoch,
+    training_recipe,
+)
 from taltool.models.contract import Settings
 
 _TRAINING: dict[str, Any] = {
@@ -65,9 +72,6 @@ PRESETS: dict[str, Settings] = {
         "nms": {**_ACTIVITYNET["nms"], "tiou": 0.65, "top_k": 2300},
     },
 }
-# Windows hold this many long instances (of the longest twentieth), but no more snippets than MOST.
-INSTANCES_PER_WINDOW = 2
-MOST = 256
 # Its maps hold a label for every pair of snippets: small batches say enough.
 SNIPPETS_PER_BATCH = 512
 UPDATES = 1500
@@ -79,7 +83,7 @@ def fitted(facts: DataFacts) -> Settings:
     Chosen on 10 of the 40 training videos of split 1 of 50 Salads, one run each: 15 epochs in batches of 5 windows
     gave an AUC of 53.0, 27 epochs in batches of 11 51.6 in 2.5 times the time; soft-NMS above a tIoU of 0.65 50.0.
     """
-    sampling = _sampling(facts)
+    sampling = dense_windows(facts)
     length, samples, width = sampling["length"], samples_per_epoch(facts, sampling), network_width(facts)
     return {
         "model": {
@@ -94,12 +98,3 @@ def fitted(facts: DataFacts) -> Settings:
         "prediction": {"min_score": 0.0, "top_k": 2000},
         "nms": {"method": "soft-gaussian", "sigma": 0.5, "top_k": 200, "agnostic": True},
     }
-
-
-def _sampling(facts: DataFacts) -> dict[str, Any]:
-    """Windows of about two long instances, overlapping by three fourths; short videos whole."""
-    wanted = 16 * max(2, round(INSTANCES_PER_WINDOW * facts.instance_length(0.95) / 16))
-    length = min(wanted, MOST, max(facts.video_lengths[-1], 1))
-    quarter = max(1, length // 4)
-    own = {"min_ioa": 0.5, "require_whole": False, "train_stride": quarter, "test_stride": quarter, "jitter": quarter}
-    return {**windows(length), **own}

@@ -10,6 +10,9 @@ from taltool.data.facts import DataFacts
 
 # Longer videos are seen through windows.
 LONGEST_WHOLE = 768
+# Windows of dense proposals hold this many long instances (of the longest twentieth), but no more snippets than this.
+INSTANCES_PER_WINDOW = 2
+MOST_DENSE = 256
 # Updates after which more only learns the training videos by heart.
 UPDATES = 1000
 MOST_EPOCHS = 400
@@ -29,6 +32,18 @@ def windows(length: int) -> dict[str, Any]:
     """Sampling settings of windows of `length` snippets that overlap by half, shifted at random in training."""
     stride = max(1, length // 2)
     return {"resize": "window", "length": length, "train_stride": stride, "test_stride": stride, "jitter": stride / 2}
+
+
+def dense_windows(facts: DataFacts) -> dict[str, Any]:
+    """Windows of about two long instances, overlapping by three fourths; short videos whole.
+
+    For networks with an answer for every pair of a first and a last snippet.
+    """
+    wanted = 16 * max(2, round(INSTANCES_PER_WINDOW * facts.instance_length(0.95) / 16))
+    length = min(wanted, MOST_DENSE, max(facts.video_lengths[-1], 1))
+    quarter = max(1, length // 4)
+    own = {"min_ioa": 0.5, "require_whole": False, "train_stride": quarter, "test_stride": quarter, "jitter": quarter}
+    return {**windows(length), **own}
 
 
 def samples_per_epoch(facts: DataFacts, sampling: dict[str, Any]) -> int:

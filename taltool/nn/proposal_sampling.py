@@ -66,6 +66,40 @@ class Bags:
 
 
 @dataclass(frozen=True)
+class PointBags:
+    """Weighted points of N cells of any kind over `length` snippets: forwards sums rows (point, snippet) to cells,
+    backwards is its transpose."""
+
+    points: int
+    length: int
+    forwards: Bags
+    backwards: Bags
+
+    @classmethod
+    def at(cls, positions: Tensor, length: int) -> "PointBags":
+        """Points of cells that are the means of S samples each, at positions (N, P, S) float64 in snippets.
+
+        A sample is interpolated linearly between the snippets beside it; snippets beyond both ends are 0 (BMN).
+        """
+        cells, points, samples = positions.shape
+        left = positions.floor()
+        share = positions - left
+        snippet = torch.stack([left, left + 1], dim=-1).long()  # (N, P, S, 2)
+        weight = torch.stack([1 - share, share], dim=-1) / samples
+        inside = (snippet >= 0) & (snippet < length) & (weight > 0)
+        point = torch.arange(cells * points, device=positions.device).view(cells, points, 1, 1)
+        # Samples of a point that fall between the same snippets become one entry.
+        entry, where = (point * length + snippet)[inside].unique(return_inverse=True)
+        weights = weight.new_zeros(len(entry)).index_add_(0, where, weight[inside])
+        size = points * length
+        cell, row = entry // size, entry % size
+        order = row.argsort(stable=True)
+        forwards = Bags(row, weights, _offsets(torch.bincount(cell, minlength=cells)))
+        backwards = Bags(cell[order], weights[order], _offsets(torch.bincount(row, minlength=size)))
+        return cls(points, length, forwards, backwards)
+
+
+@dataclass(frozen=True)
 class ProposalGrid:
     """The cells of a map over T snippets and how their points are interpolated.
 
@@ -129,7 +163,7 @@ class _PointSums(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, grid: ProposalGrid) -> Tensor:
+    def forward(ctx: Any, rows: Tensor, grid: ProposalGrid | PointBags) -> Tensor:
         ctx.grid = grid
         return grid.forwards.sums(rows.flatten(1)).unflatten(1, rows.shape[1:]).clone()
 
@@ -151,6 +185,14 @@ def sum_of_points(features: Tensor, weight: Tensor, grid: ProposalGrid, bias: Te
         # Each point's two weights sum to 1, so every cell gets the whole bias.
         mixed = torch.einsum("btc,dcn->ntbd", snippets, weight.to(kind)) + bias.to(kind) / POINTS
         return _PointSums.apply(mixed.flatten(0, 1), grid)
+
+
+def sum_of_bags(features: Tensor, weight: Tensor, bags: PointBags, bias: Tensor) -> Tensor:
+    """The same, (N, B, D), for points of any kind: weight (D, C, P). Cells without any snippet get the bias."""
+    with torch.autocast(features.device.type, enabled=False):
+        kind = torch.float64 if features.dtype == torch.float64 else torch.float32
+        mixed = torch.einsum("bct,dcn->ntbd", features.to(kind), weight.to(kind))
+        return _PointSums.apply(mixed.flatten(0, 1), bags).add_(bias.to(kind))
 
 
 def extended(features: Tensor, mask: Tensor) -> Tensor:

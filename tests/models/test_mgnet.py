@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from taltool.errors import DataError, UsageError
-from taltool.models._mgnet_decode import averaged, likely_boundaries
+from taltool.models._mgnet_decode import averaged
 from taltool.models._mgnet_fit import PRESETS
 from taltool.models._mgnet_loss import binary_loss, mean_logits, sampled_smooth_l1
 from taltool.models._mgnet_masks import binarised, dilated, mask_map
@@ -257,12 +257,6 @@ def test_lengths_limit_proposals_and_means() -> None:
     (found,) = network(least_snippets=2, most_snippets=2).decode(said, all_valid(1, 3))
     assert found.segments.tolist() == [[0, 2], [1, 3]]
     torch.testing.assert_close(found.scores, torch.tensor([0.75 * 0.55, 0.3 * 0.15]))
-
-
-def test_likely_boundaries_are_peaks_high_scores_and_the_ends() -> None:
-    scores = torch.tensor([[0.1, 0.3, 0.2, 0.2, 0.9, 0.6, 0.1, 0.05]])
-    mask = torch.arange(8)[None] < 7
-    assert likely_boundaries(scores, mask).int().tolist() == [[1, 1, 0, 0, 1, 1, 1, 0]]
 
 
 # The network

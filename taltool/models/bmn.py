@@ -1,0 +1,139 @@
+"""BMN: Boundary-Matching Network for Temporal Action Proposal Generation (Lin, Liu, Li, Ding, Wen, ICCV 2019).
+
+Proposals without classes. A base module of temporal convolutions feeds temporal evaluation, which says how probable
+each snippet is a start and an end, and proposal evaluation, which says for every proposal, a cell of the map of
+durations over starts, how well it overlaps with an action, from features at points spread over the proposal and its
+surroundings.
+
+It is here because GSMT's Table 11 sets GSMT's transformer into it, "right after the video encoder": with
+embedding = transformer that stands between the features and the base module, which stays as it is.
+
+Layers, labels and losses are those of the published PyTorch code (JJBOY/BMN-Boundary-Matching-Network, 2019), whose
+4,978,564 parameters at 400 channels are the 5.0 M that GSMT counts. They differ from it where the clock of features
+does: there a boundary is an instant i, here one side of snippet i, the cell [i, i + 1). So the start of a proposal
+is at its first snippet, the end at its last one, also where a sample ends. There, too, a sample less than a snippet
+before the first one takes all of that snippet; here the first snippet fades there as the last one does behind itself.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from taltool.data.facts import DataFacts
+from taltool.errors import UsageError
+from taltool.models import MODELS
+from taltool.models._bmn_fit import PRESETS, fitted
+from taltool.models._bmn_loss import proposal_terms
+from taltool.models._bmn_network import BoundaryHead, Convolutions, FrontEmbedding, ProposalHead, ProposalMap
+from taltool.models.contract import Candidates, Model, Outputs, Settings, Targets
+from taltool.nn.assignment import padded_targets
+from taltool.nn.boundaries import likely_boundaries
+
+
+@dataclass(frozen=True)
+class BMNConfig:
+    """The switches of BMN; defaults are those of its paper, or its published code for ActivityNet."""
+
+    embedding: Literal["conv", "transformer"] = "conv"  # Transformer: GSMT's stands before the convolutions (Table 11).
+    width: int = 0  # Of the transformer, by a linear layer in front; 0 = the features' own (GSMT).
+    base_width: int = 256
+    groups: int = 4  # Of channels, in the convolutions over time.
+    proposal_width: int = 512  # Behind the convolution over a proposal's points.
+    map_width: int = 128  # Behind it, of the convolutions over the map.
+    points: int = 32  # Of a proposal,
+    samples_per_point: int = 3  # each the mean of so many neighbouring samples,
+    reach: float = 0.5  # evenly from this share of its length before the start to as much behind the end.
+    most_snippets: int = 0  # The longest proposals, D of the map; 0 = as long as the sample.
+    boundary_half_width: float = 1.5  # Of the regions around starts and ends, in snippets.
+    regression_weight: float = 10.0  # Lambda of the loss.
+    # Likely starts with likely ends (paper), or every pair (code).
+    candidates: Literal["peaks", "all"] = "peaks"
+    # The two confidences in the score: the root of their product (paper), or their product (code).
+    confidence: Literal["root", "product"] = "root"
+
+    def __post_init__(self) -> None:
+        whole = ("base_width", "groups", "proposal_width", "map_width", "points", "samples_per_point")
+        if min(getattr(self, name) for name in whole) < 1:
+            raise UsageError(f"bmn: {', '.join(whole)} must be at least 1")
+        if min(self.width, self.most_snippets, self.reach, self.regression_weight) < 0 or self.boundary_half_width <= 0:
+            raise UsageError(
+                "bmn: width, most_snippets, reach and regression_weight must not be negative, "
+                "boundary_half_width must be above 0"
+            )
+        if self.base_width % self.groups:
+            raise UsageError(f"bmn: base_width={self.base_width} must be a multiple of groups={self.groups}")
+        if self.points * self.samples_per_point < 2:
+            raise UsageError("bmn: a proposal needs at least two samples; set model.points or samples_per_point")
+
+
+@MODELS.register("bmn")
+class BMN(Model):
+    """See the module.
+
+    Outputs: start_logits, end_logits (B, T); regression_logits, classification_logits (B, N) of the N proposals of at
+    most D snippets within T, in rows of equal start; valid (B, T) float.
+    """
+
+    Config = BMNConfig
+    presets: ClassVar[dict[str, Settings]] = PRESETS
+    is_class_agnostic = True
+    config: BMNConfig
+
+    def __init__(self, config: BMNConfig, channels: int, num_classes: int, length: int) -> None:
+        super().__init__(config, channels, num_classes, length)
+        self.embedding = FrontEmbedding(channels, config.width) if config.embedding == "transformer" else None
+        inputs = config.width or channels if self.embedding else channels
+        if inputs % config.groups:
+            raise UsageError(f"bmn: {inputs} channels are not {config.groups} groups of one size; set model.groups=1")
+        self.base = Convolutions(inputs, config.base_width, 2, config.groups)
+        self.start, self.end = (BoundaryHead(config.base_width, config.groups) for _ in range(2))
+        self.proposals = ProposalHead(config.base_width, config.proposal_width, config.map_width, config.points)
+        self._map: ProposalMap | None = None
+
+    def forward(self, features: Tensor, mask: Tensor) -> Outputs:
+        """See the class and `Model.forward`."""
+        features = features * mask[:, None]
+        if self.embedding is not None:
+            features = self.embedding(features, mask)
+        base = self.base(features, mask)
+        regression, classification = self.proposals(base, mask, self.map_over(mask)).unbind(-1)
+        return {
+            "start_logits": self.start(base, mask).float(),
+            "end_logits": self.end(base, mask).float(),
+            "regression_logits": regression.float(),
+            "classification_logits": classification.float(),
+            "valid": mask.float(),
+        }
+
+    def map_over(self, mask: Tensor) -> ProposalMap:
+        """The map over the snippets of mask (B, T); the last one made is kept."""
+        length, device = mask.shape[1], mask.device
+        if self._map is None or self._map.length != length or self._map.first.device != device:
+            self._map = ProposalMap.of(self.config, length, device)
+        return self._map
+
+    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+        """The terms of temporal evaluation (start, end) and of proposal evaluation, weighted."""
+        padded = padded_targets(targets.segments, targets.labels, outputs["valid"].device)
+        proposals = self.map_over(outputs["valid"])
+        return proposal_terms(self.config, outputs, padded, (proposals.first, proposals.last))
+
+    def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
+        """See `Model.decode`: proposals [i, j + 1] with score p^s_i p^e_j sqrt(p^class_ij p^regression_ij)."""
+        proposals = self.map_over(mask)
+        first, last = proposals.first, proposals.last
+        start, end = (outputs[f"{name}_logits"].float().sigmoid() * mask for name in ("start", "end"))
+        sure = outputs["classification_logits"].float().sigmoid() * outputs["regression_logits"].float().sigmoid()
+        scores = start[:, first] * end[:, last] * (sure.sqrt() if self.config.confidence == "root" else sure)
+        kept = mask[:, last]
+        if self.config.candidates == "peaks":
+            kept = kept & likely_boundaries(start, mask)[:, first] & likely_boundaries(end, mask)[:, last]
+        segments = torch.stack([first, last + 1], dim=-1).float()
+        return [Candidates(segments[own], said[own], None) for own, said in zip(kept, scores, strict=True)]
+
+    @classmethod
+    def fit(cls, facts: DataFacts) -> Settings:
+        """See `Model.fit` and `_bmn_fit.py`."""
+        return fitted(facts)
