@@ -61,7 +61,7 @@ PRESETS: dict[str, Settings] = {
 }
 # Its maps hold a label for every pair of snippets: small batches say enough.
 SNIPPETS_PER_BATCH = 512
-UPDATES = 800
+UPDATES = 1000
 
 
 def fitted(facts: DataFacts) -> Settings:
