@@ -31,9 +31,11 @@ PYTHON
 # fit NAME [words for train]: train NAME.safetensors. proposals NAME: what it finds. row NAME TITLE PAPER [words]: all of it.
 fit() { name=$1; shift; taltool train -q --resume -m "$model" --preset "$preset" ${SPLIT:+--split "$SPLIT"} -o "$out/$name.safetensors" "$@" "$features" "$truth"; }
 proposals() { taltool predict -q -m "$out/$1.safetensors" --subset $subset ${SPLIT:+--split "$SPLIT"} --ground-truth "$truth" "$features"; }
+# classed: what gives suppressed proposals their classes, for a script whose model gives none.
+classed() { cat; }
 row() {
     name=$1 title=$2 paper=$3; shift 3
     fit "$name" "$@"
-    proposals "$name" | taltool nms -q $suppression -o "$out/$name.jsonl"
+    proposals "$name" | taltool nms -q $suppression | classed >"$out/$name.jsonl"
     score "$out/$name.jsonl" "$title" "$paper"
 }
