@@ -8,11 +8,11 @@ surroundings.
 It is here because GSMT's Table 11 sets GSMT's transformer into it, "right after the video encoder": with
 embedding = transformer that stands between the features and the base module, which stays as it is.
 
-Layers, labels and losses are those of the published PyTorch code (JJBOY/BMN-Boundary-Matching-Network, 2019), whose
-4,978,564 parameters at 400 channels are the 5.0 M that GSMT counts. They differ from it where the clock of features
-does: there a boundary is an instant i, here one side of snippet i, the cell [i, i + 1). So the start of a proposal
-is at its first snippet, the end at its last one, also where a sample ends. There, too, a sample less than a snippet
-before the first one takes all of that snippet; here the first snippet fades there as the last one does behind itself.
+Layers, labels and losses are those of the published PyTorch code (JJBOY/BMN-Boundary-Matching-Network, October 2019),
+whose 4,978,564 parameters at 400 channels are the 5.0 M that GSMT counts. Two things differ. There a boundary is an
+instant i; here it is one side of snippet i, the cell [i, i + 1), so a start is looked for at a proposal's first
+snippet, an end at its last one, and proposals that end where the sample does are made too. There a sample up to one
+snippet before the first takes the whole of it; here the first snippet fades out, as the last does on its other side.
 """
 
 from dataclasses import dataclass
