@@ -192,7 +192,7 @@ def sum_of_bags(features: Tensor, weight: Tensor, bags: PointBags, bias: Tensor)
     with torch.autocast(features.device.type, enabled=False):
         kind = torch.float64 if features.dtype == torch.float64 else torch.float32
         mixed = torch.einsum("bct,dcn->ntbd", features.to(kind), weight.to(kind))
-        return _PointSums.apply(mixed.flatten(0, 1), bags).add_(bias.to(kind))
+        return _PointSums.apply(mixed.flatten(0, 1), bags) + bias.to(kind)
 
 
 def extended(features: Tensor, mask: Tensor) -> Tensor:
