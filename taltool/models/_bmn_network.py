@@ -83,7 +83,7 @@ class FrontEmbedding(nn.Module):
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Map (B, channels, T) with mask (B, T) to (B, width, T)."""
-        return self.embed(self.enter(features) * mask[:, None], mask)
+        return self.embed(self.enter(features), mask)
 
 
 class BoundaryHead(nn.Module):

@@ -171,15 +171,16 @@ def spread_tiou(length: int, start: float, end: float) -> Tensor:
 
 
 def test_boundaries_are_taught_by_regions_of_three_snippets() -> None:
-    # Of the instance [2, 5] the start's region [0.5, 3.5] covers snippets 1 and 2, the end's [3.5, 6.5] 4 and 5.
+    # Of the instance [2.4, 5.2] the start's region [0.9, 3.9] covers snippets 1, 2 and most of 3, and a tenth of 0; the
+    # end's [3.7, 6.7] covers 4, 5 and most of 6.
     start, end = torch.full((1, 10), -30.0), torch.full((1, 10), -30.0)
-    start[0, [1, 2]], end[0, [4, 5]] = 30.0, 30.0
-    losses = network().loss(outputs_of(10, start=start, end=end), one_instance(2, 5))
+    start[0, [1, 2, 3]], end[0, [4, 5, 6]] = 30.0, 30.0
+    losses = network().loss(outputs_of(10, start=start, end=end), one_instance(2.4, 5.2))
     assert losses["start"].item() == pytest.approx(0, abs=1e-6)
     assert losses["end"].item() == pytest.approx(0, abs=1e-6)
-    start[0, 3] = 30.0  # Half of it lies in the region, which is not enough: one of eight negatives is wrong.
-    losses = network().loss(outputs_of(10, start=start, end=end), one_instance(2, 5))
-    assert losses["start"].item() == pytest.approx(30 / 8 / 2)
+    start[0, 0] = 30.0  # One of seven negatives is wrong.
+    losses = network().loss(outputs_of(10, start=start, end=end), one_instance(2.4, 5.2))
+    assert losses["start"].item() == pytest.approx(30 / 7 / 2)
 
 
 def test_proposals_are_taught_their_tiou_and_whether_it_is_high() -> None:
@@ -279,7 +280,7 @@ def test_candidates_join_likely_starts_with_likely_ends() -> None:
 @EMBEDDINGS
 @pytest.mark.parametrize("most", [0, 5])
 def test_padding_does_not_change_what_is_said_of_the_rest(embedding: str, most: int) -> None:
-    model = network(embedding=embedding, most_snippets=most).double().eval()
+    model = network(embedding=embedding, width=6, most_snippets=most).double().eval()
     features = torch.randn(1, 4, 13, dtype=torch.float64)
     mask = (torch.arange(13) < 9)[None]
     with torch.no_grad():
