@@ -1,12 +1,12 @@
 """Inception-I3D gives what the public PyTorch I3D gives with the same weights."""
 
-import importlib.util
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from golden import drawn_weights
 from small_backbones import needs_bf16
 from torch import Tensor
 
@@ -18,13 +18,7 @@ from taltool.data.files import read_bytes
 @pytest.fixture(scope="module")
 def weights(shared: Path) -> dict[str, Tensor]:
     """The tensors that the golden numbers were made with, under the public checkpoint's names."""
-    spec = importlib.util.spec_from_file_location("golden_weights", shared / "golden/weights.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    drawn = module.draw(str(shared / "golden/i3d_keys.json"))
-    return {name: torch.from_numpy(np.asarray(value)) for name, value in drawn.items()}
+    return drawn_weights(shared, "i3d_keys.json")
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
 """AFSD: parity with an independent implementation, and the worked examples of its paper and code."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from golden import drawn_weights
 
 from taltool.errors import DataError, UsageError
 from taltool.models._afsd_loss import activation_terms, offset_targets, refined_distances
@@ -20,16 +20,9 @@ Golden = dict[str, np.ndarray]
 @pytest.fixture(scope="module")
 def golden(shared: Path) -> tuple[Golden, AFSD]:
     """The reference answers, and our network with the weights that they were made with."""
-    folder = shared / "golden"
-    spec = importlib.util.spec_from_file_location("golden_weights", folder / "weights.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    drawn = module.draw(str(folder / "afsd_features_keys.json"))
     model = AFSD(AFSDConfig(bcl="act"), 2048, 20, 64).eval()
-    model.load_state_dict(AFSD.adopted({name: torch.from_numpy(value) for name, value in drawn.items()}))
-    with np.load(folder / "afsd_features.npz") as answers:
+    model.load_state_dict(AFSD.adopted(drawn_weights(shared, "afsd_features_keys.json")))
+    with np.load(shared / "golden/afsd_features.npz") as answers:
         return dict(answers), model
 
 

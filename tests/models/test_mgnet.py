@@ -1,6 +1,5 @@
 """MGNet: its masks, labels, losses and score fusion worked by hand, its sizes, and parity with the authors' network."""
 
-import importlib.util
 import re
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from golden import drawn_weights
 
 from taltool.errors import DataError, UsageError
 from taltool.models._mgnet_decode import averaged
@@ -42,14 +42,7 @@ def all_valid(samples: int, length: int) -> Tensor:
 @pytest.fixture(scope="module")
 def authors(shared: Path) -> dict[str, Tensor]:
     """The authors' tensors, drawn by name."""
-    folder = shared / "golden"
-    spec = importlib.util.spec_from_file_location("golden_weights", folder / "weights.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    drawn = module.draw(str(folder / "mgnet_authors_keys.json"))
-    return {name: torch.from_numpy(value) for name, value in drawn.items()}
+    return drawn_weights(shared, "mgnet_authors_keys.json")
 
 
 @pytest.fixture(scope="module")
