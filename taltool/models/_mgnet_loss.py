@@ -12,7 +12,7 @@ from taltool.nn.assignment import PaddedTargets
 from taltool.nn.dense_labels import best_tiou, region_labels
 from taltool.nn.masks import balanced_bce
 from taltool.nn.proposal_sampling import upper_triangle
-from taltool.nn.sharing import batch_count
+from taltool.nn.sharing import batch_count, in_batch_order
 
 if TYPE_CHECKING:
     from taltool.models.mgnet import MGNetConfig
@@ -51,10 +51,11 @@ def sampled_smooth_l1(values: Tensor, targets: Tensor, valid: Tensor) -> Tensor:
     middle = (targets > LOW) & ~high & valid
     low = valid & ~high & ~middle
     wanted = high.sum(1, keepdim=True)
+    numbers = in_batch_order(lambda generator: torch.rand(targets.shape, generator=generator)).to(targets.device)
     drawn = high.float()
     for cells, ratio in ((middle, MIDDLE_PER_HIGH), (low, LOW_PER_HIGH)):
         share = ratio * wanted / cells.sum(1, keepdim=True).clamp(min=1)
-        drawn = drawn + (cells & (torch.rand_like(targets) < share))
+        drawn = drawn + (cells & (numbers < share))
     lost = F.smooth_l1_loss(values, targets, reduction="none") * drawn
     return (lost.sum(1) / drawn.sum(1).clamp(min=1)).mean()
 

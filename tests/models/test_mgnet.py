@@ -1,13 +1,14 @@
 """MGNet: its masks, labels, losses and score fusion worked by hand, its sizes, and parity with the authors' network."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 from golden import drawn_weights
+from torch import Tensor, nn
 
 from taltool.errors import DataError, UsageError
 from taltool.models._mgnet_decode import averaged
@@ -18,6 +19,7 @@ from taltool.models._mgnet_names import from_authors
 from taltool.models.contract import Outputs
 from taltool.models.mgnet import MGNet, MGNetConfig
 from taltool.nn.proposal_sampling import upper_triangle
+from taltool.nn.sharing import sharing
 
 Golden = dict[str, np.ndarray]
 SMALL = {"streams": 2, "width": 16, "feature_width": 8, "proposal_width": 16, "head_width": 8}
@@ -205,6 +207,29 @@ def test_completeness_is_learnt_from_all_high_cells_and_shares_of_the_others() -
     ]
     # Smooth L1 of a difference of 2 is 1.5; high : middle : low cells are 1 : 1 : 2.
     assert only == pytest.approx([1.5 / 4, 1.5 / 4, 1.5 / 2], rel=0.08)
+
+
+class Part:
+    """Half of a batch, which draws from the numbers of all."""
+
+    share = 0.5
+
+    def __init__(self, generator: torch.Generator) -> None:
+        self.generator = generator
+
+    def in_order(self, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
+        return draw(self.generator)
+
+
+def test_parts_of_a_batch_draw_the_cells_of_the_whole() -> None:
+    values, targets = torch.rand(2, 4, 60, generator=torch.Generator().manual_seed(0)).unbind()
+    valid = torch.ones_like(targets, dtype=torch.bool)
+    torch.manual_seed(5)
+    whole = sampled_smooth_l1(values, targets, valid)
+    with sharing(Part(torch.Generator().manual_seed(5))):  # type: ignore[arg-type]
+        halves = [sampled_smooth_l1(values[n : n + 2], targets[n : n + 2], valid[n : n + 2]) for n in (0, 2)]
+    torch.testing.assert_close(torch.stack(halves).mean(), whole)
+    assert not torch.allclose(sampled_smooth_l1(values, targets, valid), whole)
 
 
 def test_without_a_high_cell_the_loss_of_completeness_is_zero() -> None:
