@@ -4,8 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from taltool.nn.blocks import in_blocks
 from taltool.nn.proposal_sampling import POINTS, ProposalGrid, sum_of_points
 from taltool.nn.relu_dropout import relu_dropout_
+
+# A block of 256 channels takes 1 MiB; twice or half as many took as long.
+CELLS_PER_BLOCK = 1024
 
 
 def glorot_linear(inputs: int, outputs: int) -> nn.Linear:
@@ -25,9 +29,9 @@ class CellPerceptron(nn.Module):
         self.dropout = dropout
 
     def forward(self, cells: Tensor) -> Tensor:
-        """Map cells (..., width), which are changed in place, to (..., outputs)."""
+        """Map cells (..., width) to (..., outputs)."""
         rate = self.dropout if self.training else 0.0
-        return self.output(relu_dropout_(self.hidden(relu_dropout_(cells, rate)), rate))
+        return self.output(relu_dropout_(self.hidden(relu_dropout_(cells.clone(), rate)), rate))
 
 
 class CompletenessHead(nn.Module):
@@ -40,7 +44,9 @@ class CompletenessHead(nn.Module):
 
     def forward(self, action: Tensor, grid: ProposalGrid) -> Tensor:
         """Map action probabilities (B, T) to logits (B, N)."""
-        return self.rest(self.enter(grid.points(action))).squeeze(-1)
+        points = grid.points(action)
+        logits = in_blocks(lambda block: self.rest(self.enter(block)), points.flatten(0, 1), CELLS_PER_BLOCK)
+        return logits.view(points.shape[:2])
 
 
 class BoundaryHead(nn.Module):
@@ -64,5 +70,6 @@ class BoundaryHead(nn.Module):
             bias = F.linear(self.points.bias, self.enter.weight, self.enter.bias)
             kernel = weight.unflatten(1, (-1, POINTS))
             cells = sum_of_points(features, kernel, grid, bias)  # (N, B, width)
-        start, end = self.rest(cells).unbind(-1)
-        return start.transpose(0, 1), end.transpose(0, 1)
+        logits = in_blocks(self.rest, cells.flatten(0, 1), CELLS_PER_BLOCK).view(*cells.shape[:2], 2)
+        start, end = logits.transpose(0, 1).unbind(-1)
+        return start, end

@@ -23,49 +23,16 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "nn"), str(Path(__file__).resolve().parents[2])]
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS), str(TESTS / "models"), str(TESTS.parent)]
 
+from mgnet_heads_twin import PlainHeads  # noqa: E402
 from proposal_sampling_twin import sampling_weights  # noqa: E402
 
 from taltool.models._mgnet_heads import BoundaryHead, CompletenessHead  # noqa: E402
 from taltool.nn.proposal_sampling import POINTS, ProposalGrid, sum_of_points  # noqa: E402
 
 SAMPLES, LENGTH, CHANNELS, PROPOSAL_WIDTH, WIDTH, DROPOUT = 2, 100, 128, 512, 256, 0.3
-
-
-class PlainHeads(nn.Module):
-    """Both heads as the paper writes them, with the weights of ours."""
-
-    def __init__(self, completeness: CompletenessHead, boundary: BoundaryHead, length: int) -> None:
-        super().__init__()
-        weights = sampling_weights(length, torch.float32)
-        self.register_buffer("sampled", weights.flatten(1))
-        self.length = length
-        self.points = nn.Conv3d(CHANNELS, PROPOSAL_WIDTH, (POINTS, 1, 1))
-        self.points.weight.data.copy_(boundary.points.weight.data.view_as(self.points.weight))
-        self.points.bias.data.copy_(boundary.points.bias.data)  # type: ignore[union-attr]
-        self.completeness = self._perceptron(completeness.enter, completeness.rest)
-        self.boundary = self._perceptron(boundary.enter, boundary.rest)
-
-    def _perceptron(self, enter: nn.Linear, rest: nn.Module) -> nn.Sequential:
-        convs = []
-        for layer in (enter, rest.hidden, rest.output):
-            conv = nn.Conv2d(layer.in_features, layer.out_features, 1)  # type: ignore[arg-type, union-attr]
-            conv.weight.data.copy_(layer.weight.data[..., None, None])  # type: ignore[index, union-attr]
-            conv.bias.data.copy_(layer.bias.data)  # type: ignore[arg-type, union-attr]
-            convs.append(conv)
-        first, second, third = convs
-        return nn.Sequential(first, nn.ReLU(), nn.Dropout(DROPOUT), second, nn.ReLU(), nn.Dropout(DROPOUT), third)
-
-    def sample(self, features: Tensor) -> Tensor:
-        """Features (B, C, T) at every point of every proposal: (B, C, 32, T, T)."""
-        return (features @ self.sampled).unflatten(2, (POINTS, self.length, self.length))
-
-    def forward(self, action: Tensor, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Maps (B, T, T) of completeness, start and end."""
-        complete = self.completeness(self.sample(action[:, None]).squeeze(1)).squeeze(1)
-        start, end = self.boundary(self.points(self.sample(features)).squeeze(2)).unbind(1)
-        return complete, start, end
 
 
 class FastHeads(nn.Module):
