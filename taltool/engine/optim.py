@@ -2,27 +2,42 @@
 
 import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from taltool.engine.settings import TrainingSettings
+from taltool.errors import UsageError
 from taltool.models.contract import Model
 
 
-def make_optimizer(parameters: Iterable[tuple[str, nn.Parameter]], settings: TrainingSettings) -> torch.optim.Optimizer:
-    """The optimizer of one phase over its named parameters; the fused kernels keep small networks fast."""
-    trained = [parameter for _, parameter in parameters if parameter.requires_grad]
-    groups: list[dict[str, Any]] = [{"params": trained}]
-    if not settings.decay_everything:
-        groups = [
-            {"params": [p for p in trained if p.ndim > 1]},
-            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-    groups = [group for group in groups if group["params"]]
-    common: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "fused": True}
+def make_optimizer(
+    parameters: Iterable[tuple[str, nn.Parameter]],
+    settings: TrainingSettings,
+    decay_of: Callable[[str], float | None] = lambda _: None,
+) -> torch.optim.Optimizer:
+    """The optimizer of one phase over its named parameters; the fused kernels keep small networks fast.
+
+    decay_of is `Model.decay_of`, for `settings.decay_by_layer`.
+    """
+    trained = {name: parameter for name, parameter in parameters if parameter.requires_grad}
+    own = {name: decay_of(name) if settings.decay_by_layer else None for name in trained}
+    if settings.decay_by_layer and all(decay is None for decay in own.values()):
+        raise UsageError("training.decay_by_layer: this model has no weight decay of its own for any layer")
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in trained.items():
+        common_decay = settings.weight_decay if settings.decay_everything or parameter.ndim > 1 else 0.0
+        decay = own[name]
+        groups.setdefault(common_decay if decay is None else decay, []).append(parameter)
+    return _optimizer(
+        [{"params": groups[decay], "weight_decay": decay} for decay in sorted(groups, reverse=True)], settings
+    )
+
+
+def _optimizer(groups: list[dict[str, Any]], settings: TrainingSettings) -> torch.optim.Optimizer:
+    common: dict[str, Any] = {"lr": settings.learning_rate, "fused": True}
     if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, momentum=settings.momentum, **common)
     kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW

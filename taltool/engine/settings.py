@@ -56,6 +56,8 @@ class TrainingSettings:
     schedule: Literal["constant", "cosine", "step"] = "constant"
     warmup_epochs: float = 0.0
     step_epochs: int = 10
+    # Where the model's authors give a layer a decay of its own, take that.
+    decay_by_layer: bool = False
     step_factor: float = 0.1
     clip_norm: float = 1.0  # Gradient norm, 0 = off.
     ema_decay: float = 0.0  # Exponential moving average of the weights, 0 = off.

@@ -60,7 +60,7 @@ class Updater:
     ) -> None:
         self.model, self.settings, self.processes = model, settings, processes
         self._device, self._is_on_gpu = device, device.startswith("cuda")
-        self.optimizers = {p: make_optimizer(model.phase_parameters(p), settings) for p in model.phases}
+        self.optimizers = {p: make_optimizer(model.phase_parameters(p), settings, model.decay_of) for p in model.phases}
         self.parameters = {
             phase: [each for _, each in model.phase_parameters(phase) if each.requires_grad] for phase in model.phases
         }

@@ -101,6 +101,13 @@ class Model(nn.Module, ABC):
         """The named parameters that the update `phase` changes."""
         return self.named_parameters()
 
+    def decay_of(self, name: str) -> float | None:
+        """The weight decay that the model's authors give the parameter `name`, for `training.decay_by_layer`.
+
+        None: that of `training.weight_decay`.
+        """
+        return None
+
     def average(self, outputs: Sequence[Outputs]) -> Outputs:
         """Merge what several networks of this kind (streams, seeds) say of the same sample, before decoding.
 

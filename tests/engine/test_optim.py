@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from taltool.engine.optim import AveragedWeights, learning_rate, make_optimizer
 from taltool.engine.settings import TrainingSettings
+from taltool.errors import UsageError
 from taltool.models.contract import Candidates, Model, Outputs, Targets
 
 
@@ -69,6 +70,27 @@ def test_decay_spares_biases_where_asked() -> None:
         optimizer.step()
         assert network.line.weight.item() == pytest.approx(0.9)  # 1 - rate * decay
         assert network.line.bias.item() == pytest.approx(bias_after)
+
+
+def test_a_layer_decays_as_its_model_says_where_asked() -> None:
+    own = {"line.weight": 0.5}
+    for by_layer, weight_after in ((True, 0.95), (False, 0.9)):
+        network = Line()
+        torch.nn.init.ones_(network.line.weight)
+        torch.nn.init.ones_(network.line.bias)
+        settings = TrainingSettings(optimizer="adamw", learning_rate=0.1, weight_decay=1.0, decay_by_layer=by_layer)
+        optimizer = make_optimizer(network.named_parameters(), settings, own.get)
+        for parameter in network.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        optimizer.step()
+        assert network.line.weight.item() == pytest.approx(weight_after)
+        assert network.line.bias.item() == pytest.approx(0.9)
+
+
+def test_a_model_without_decays_of_its_own_cannot_be_asked_for_them() -> None:
+    network = Line()
+    with pytest.raises(UsageError, match="decay_by_layer"):
+        make_optimizer(network.named_parameters(), TrainingSettings(decay_by_layer=True), network.decay_of)
 
 
 def test_sgd_uses_the_momentum() -> None:
