@@ -3,6 +3,7 @@
 Nothing is left out silently: what cannot be used is an error with a count, or told through the reporter.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from taltool.data.facts import DataFacts
 from taltool.data.features import FeatureFile
 from taltool.data.records import Floats, GroundTruth, Integers, VideoAnnotations
 from taltool.engine.sampling import visible_span
-from taltool.errors import DataError
+from taltool.engine.settings import SamplingSettings
+from taltool.errors import DataError, UsageError
 from taltool.reporting import Reporter
 
 _NAMED = 3
@@ -145,6 +147,31 @@ def facts(file: FeatureFile, videos: Sequence[LabelledVideo], num_classes: int, 
     return DataFacts(
         len(videos), num_classes, channels, per_snippet, tuple(sorted(lengths)), tuple(instance_lengths.tolist())
     )
+
+
+def by_coverage(
+    videos: Sequence[LabelledVideo], file: FeatureFile, sampling: SamplingSettings, reporter: Reporter
+) -> list[LabelledVideo]:
+    """The videos of an epoch: without those of a coverage of at least `drop_coverage`, and those below
+    `repeat_coverage` twice (again at the end). A video without instances is there once.
+
+    The rules of DBG, whose loader MGNet has. Raises UsageError where no video is left.
+    """
+    limit = sampling.drop_coverage or math.inf
+    covered = [mean_coverage(video, file.clock(video.video_id).duration) for video in videos]
+    kept = [(video, share) for video, share in zip(videos, covered, strict=True) if share is None or share < limit]
+    if not kept:
+        raise UsageError(f"sampling.drop_coverage = {limit}: every training video is covered that much")
+    if len(kept) < len(videos):
+        reporter.note(f"{len(videos) - len(kept)} training videos have a coverage of {limit:g} or more; left out")
+    return [video for video, _ in kept] + [
+        video for video, share in kept if share is not None and share < sampling.repeat_coverage
+    ]
+
+
+def mean_coverage(video: LabelledVideo, duration: float) -> float | None:
+    """The share of a video of `duration` seconds that an instance covers on average; None without instances."""
+    return float(np.diff(video.segments, axis=1).mean() / duration) if len(video.segments) else None
 
 
 def held_out(

@@ -176,9 +176,10 @@ def make_trainer(request: Request, choice: Choice, data: Data, experiment: Exper
             f"training.batch_size = {training.batch_size} is that of one update over all processes, and there are "
             f"{processes.count}: --set training.batch_size={processes.count} or more, or start fewer processes"
         )
+    shown = dataset.by_coverage(train, data.file, sampling, reporter)
     division = Division(training.accumulation, processes.count, processes.rank)
-    loader = TrainingLoader(source, train, training.batch_size, model.length_multiple, request.seed, division)
-    _check_samples(loader, train, data.classes, experiment, reporter)
+    loader = TrainingLoader(source, shown, training.batch_size, model.length_multiple, request.seed, division)
+    _check_samples(loader, shown, data.classes, experiment, reporter)
     validation = None
     if held_out:
         multiple = model.length_multiple
@@ -190,7 +191,7 @@ def make_trainer(request: Request, choice: Choice, data: Data, experiment: Exper
     ids = [[video.video_id for video in part] for part in (train, held_out)]
     reporter.note(
         f"{choice.name}: {sum(p.numel() for p in model.parameters()):,} parameters, {len(data.classes)} classes, "
-        f"{len(train)} videos to train on ({len(loader.samples)} samples), {len(held_out)} to choose the epoch by"
+        f"{len(set(shown))} videos to train on ({len(loader.samples)} samples), {len(held_out)} to choose the epoch by"
     )
     plan = _plan(request, header, kept, experiment, _fingerprint(header, data.file, ids, request))
     return Trainer(plan, model, loader, validation, reporter)

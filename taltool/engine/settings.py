@@ -27,6 +27,9 @@ class SamplingSettings:
     streams: tuple[str, ...] = ()
     # channel: shift and scale each channel to mean 0, deviation 1 over the training videos (kept in the checkpoint).
     normalize: Literal["none", "channel"] = "none"
+    # Training videos by their coverage, the share of the video that an instance of it covers on average; 0 = off.
+    drop_coverage: float = 0.0  # Left out from this coverage on,
+    repeat_coverage: float = 0.0  # twice in an epoch below this one.
     # Training augmentations.
     jitter: float = 0.0  # Random shift of window starts, in snippets.
     feature_dropout: float = 0.0  # Probability with which a channel is zeroed for the whole sample.
@@ -35,6 +38,7 @@ class SamplingSettings:
     def __post_init__(self) -> None:
         _demand(min(self.length, self.train_stride, self.test_stride) >= 1, "lengths and strides must be at least 1")
         _demand(0 <= self.min_ioa <= 1, "min_ioa must lie between 0 and 1")
+        _demand(min(self.drop_coverage, self.repeat_coverage) >= 0, "coverages must not be negative")
         _demand(0 <= self.feature_dropout < 1, "feature_dropout must lie in [0, 1)")
         _demand(min(self.jitter, self.feature_noise) >= 0, "jitter and feature_noise must not be negative")
 
@@ -52,12 +56,12 @@ class TrainingSettings:
     weight_decay: float = 1e-3
     # Norms, biases and scalars decay too (the papers that use Adam), or only matrices and filters (AdamW recipes).
     decay_everything: bool = True
+    # Where the model's authors give a layer a decay of its own, take that.
+    decay_by_layer: bool = False
     momentum: float = 0.9  # For sgd only.
     schedule: Literal["constant", "cosine", "step"] = "constant"
     warmup_epochs: float = 0.0
     step_epochs: int = 10
-    # Where the model's authors give a layer a decay of its own, take that.
-    decay_by_layer: bool = False
     step_factor: float = 0.1
     clip_norm: float = 1.0  # Gradient norm, 0 = off.
     ema_decay: float = 0.0  # Exponential moving average of the weights, 0 = off.

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from plugin.tiny_data import TinyData, write_tiny_data
-from running import Listener
+from running import Listener, MakeTrainer
 
 from taltool.data.annotations import read_ground_truth
 from taltool.data.clock import FeatureClock
@@ -14,7 +14,8 @@ from taltool.data.features import FeatureFile, FeatureWriter, VideoFeatures
 from taltool.data.records import GroundTruth
 from taltool.engine import dataset
 from taltool.engine.dataset import LabelledVideo
-from taltool.errors import DataError
+from taltool.engine.settings import SamplingSettings
+from taltool.errors import DataError, UsageError
 from taltool.reporting import SILENT
 
 CLOCK = FeatureClock(fps=1, stride=2, window=4, duration=18.5)  # its grid spans 1 to 19 s
@@ -130,6 +131,36 @@ def test_facts_are_in_snippets(tmp_path: Path) -> None:
     assert facts.instance_lengths == pytest.approx((5, 5, 5, 6, 6, 6))  # snippets 2..7 and the ten before last to 4
     assert facts.seconds_per_snippet == 0.5
     assert (facts.num_videos, facts.num_classes, facts.channels) == (3, 2, 6)
+
+
+def test_coverage_decides_how_often_a_video_is_shown(tmp_path: Path) -> None:
+    """v0 is covered by a fifth on average, v1 by nearly all, v2 by nothing, v3 by half (of 18.5 s)."""
+    spans = {"v0": [(1.85, 3.7), (5.0, 10.55)], "v1": [(0.1, 18.4)], "v2": [], "v3": [(0.0, 9.25)]}
+    videos = [
+        LabelledVideo(name, np.array(own).reshape(-1, 2), np.zeros(len(own), np.int64)) for name, own in spans.items()
+    ]
+
+    def shown(**rules: float) -> list[str]:
+        kept = dataset.by_coverage(videos, file, SamplingSettings(**rules), listener)  # type: ignore[arg-type]
+        return [video.video_id for video in kept]
+
+    listener = Listener()
+    with FeatureFile(features_of(tmp_path, dict.fromkeys(spans, 3))) as file:
+        assert shown() == ["v0", "v1", "v2", "v3"]
+        assert listener.heard == []
+        assert shown(drop_coverage=0.98) == ["v0", "v2", "v3"]
+        assert listener.heard == ["1 training videos have a coverage of 0.98 or more; left out"]
+        assert shown(repeat_coverage=0.21) == ["v0", "v1", "v2", "v3", "v0"]
+        assert shown(drop_coverage=0.5, repeat_coverage=0.19) == ["v0", "v2"]
+        videos.pop(2)
+        with pytest.raises(UsageError, match="drop_coverage"):
+            shown(drop_coverage=0.1)
+
+
+def test_a_repeated_video_is_seen_twice_in_an_epoch(trainer: MakeTrainer) -> None:
+    once = trainer().loader.samples
+    twice = trainer("sampling.repeat_coverage=1.0").loader.samples
+    assert sorted(sample.video_id for sample in twice) == sorted(2 * [sample.video_id for sample in once])
 
 
 def videos_with(labels: list[list[int]]) -> list[LabelledVideo]:
