@@ -25,7 +25,7 @@ def averaged(cells: Tensor, index: Tensor, counted: Tensor, length: int) -> Tens
 
 
 def decoded(config: "MGNetConfig", outputs: Outputs, mask: Tensor) -> list[Candidates]:
-    """The proposals [i, j + 1] of each sample with score P^c_ij p^s_i p^e_j (Eq. 24)."""
+    """The proposals [i, j + 1] of each sample, moved by `edge_shift`, with score P^c_ij p^s_i p^e_j (Eq. 24)."""
     length = mask.shape[1]
     first, last = upper_triangle(length, mask.device)
     span = last - first
@@ -38,5 +38,5 @@ def decoded(config: "MGNetConfig", outputs: Outputs, mask: Tensor) -> list[Candi
     kept = counted & (span + 1 >= config.least_snippets)
     if config.candidates == "peaks":
         kept &= likely_boundaries(start_scores, mask)[:, first] & likely_boundaries(end_scores, mask)[:, last]
-    segments = torch.stack([first, last + 1], dim=-1).float()
+    segments = torch.stack([first, last + 1], dim=-1).float() + config.edge_shift
     return [Candidates(segments[own], own_scores[own], None) for own, own_scores in zip(kept, scores, strict=True)]

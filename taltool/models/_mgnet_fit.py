@@ -1,5 +1,6 @@
 """MGNet's presets, and its settings for data that nobody tuned it for."""
 
+import re
 from typing import Any
 
 from taltool.data.facts import DataFacts
@@ -43,35 +44,67 @@ _CODE: dict[str, Any] = {
     "key_norm": True,
     "center_cosine": True,
     "drop_path": 0.1,
+    "embedding_dropout": 0.1,
     "supervision": "every_head",
     "action_weight": 2.0,
+}
+# TSN, RGB and flow, 5 frames apart. The windows' candidates are those of the authors' test script.
+_THUMOS: dict[str, dict[str, Any]] = {
+    "model": {"candidates": "peaks", "least_snippets": 5, "most_snippets": 64},
+    "sampling": {
+        "resize": "window",
+        "length": 128,
+        "train_stride": 64,
+        "test_stride": 64,
+        "min_ioa": 0.9,
+        "require_whole": False,
+    },
+    "training": _TRAINING,
+    "prediction": {"min_score": 0.0, "top_k": 0},
+    "nms": {**_ACTIVITYNET["nms"], "tiou": 0.65, "top_k": 2300},
+}
+_CODE_TRAINING: dict[str, Any] = {
+    **_TRAINING,
+    "epochs": 12,
+    "batch_size": 20,
+    "clip_norm": 0.0,
+    "decay_by_layer": True,
 }
 PRESETS: dict[str, Settings] = {
     "paper": _ACTIVITYNET,
     "activitynet13": _ACTIVITYNET,
-    # Its weight decay differs by layer (0 to 2e-3); here it is the transformers' for all.
+    "thumos14": _THUMOS,
+    # The authors' training and test on ActivityNet. They also leave out the last, smaller batch of an epoch, and keep
+    # the epoch with the best AUC on the validation videos.
     "code": {
         **_ACTIVITYNET,
         "model": _CODE,
-        "training": {**_TRAINING, "epochs": 12, "batch_size": 20},
+        "sampling": {**_ACTIVITYNET["sampling"], "drop_coverage": 0.98, "repeat_coverage": 0.2},
+        "training": _CODE_TRAINING,
         "nms": {**_ACTIVITYNET["nms"], "method": "soft-width", "tiou": 0.65, "tiou_wide": 0.9},
     },
-    # TSN, RGB and flow, 5 frames apart. The windows' candidates are those of the authors' test script.
-    "thumos14": {
-        "model": {"candidates": "peaks", "least_snippets": 5, "most_snippets": 64},
-        "sampling": {
-            "resize": "window",
-            "length": 128,
-            "train_stride": 64,
-            "test_stride": 64,
-            "min_ioa": 0.9,
-            "require_whole": False,
-        },
-        "training": _TRAINING,
-        "prediction": {"min_score": 0.0, "top_k": 0},
-        "nms": {**_ACTIVITYNET["nms"], "tiou": 0.65, "top_k": 2300},
+    # Their network with their test script for THUMOS14; how they trained it there is not published.
+    "code-thumos14": {
+        **_THUMOS,
+        "model": {**_CODE, **_THUMOS["model"], "edge_shift": 0.5},
+        "training": _CODE_TRAINING,
     },
 }
+# Weight decay in the authors' code, by the first pattern that a parameter's name fits.
+_DECAYS = (
+    (r"bias$", 0.0),
+    (r"^boundary\.points", 2e-4),  # Their Conv3d.
+    (r"^(boundary|completeness)\.", 2e-5),  # The rest of the heads on maps.
+    (r"\.local\.|^(action|boundary)_heads", 2e-3),  # Convolutions.
+    (r"", 1e-4),  # Transformers, and all of the mask generator.
+)
+
+
+def authors_decay(name: str) -> float:
+    """The weight decay of the parameter `name` of `MGNet` in the authors' code."""
+    return next(decay for pattern, decay in _DECAYS if re.search(pattern, name))
+
+
 # Its maps hold a label for every pair of snippets: small batches say enough.
 SNIPPETS_PER_BATCH = 512
 UPDATES = 1500

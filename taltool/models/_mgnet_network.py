@@ -154,6 +154,7 @@ class MaskGuidedTransformer(nn.Module):
     def __init__(self, config: "MGNetConfig", inputs: int, masks: int, length: int) -> None:
         super().__init__()
         self.embed = Embedding(inputs, config.width, length, config.mgt_places)
+        self.dropout = nn.Dropout(config.embedding_dropout)
         steps = max(1, config.mgt_layers - 1)
         rates = [config.drop_path * layer / steps for layer in range(config.mgt_layers)]
         self.layers = nn.ModuleList(GuidedLayer(config, masks, rate) for rate in rates)
@@ -162,7 +163,7 @@ class MaskGuidedTransformer(nn.Module):
 
     def forward(self, features: Tensor, allowed: Sequence[Tensor], mask: Tensor) -> Tensor:
         """Map features (B, C, T) and masks (B, T or 1, T) bool to (B, feature_width, T)."""
-        snippets = self.embed(features)
+        snippets = self.dropout(self.embed(features))
         for layer in self.layers:
             snippets = layer(snippets, allowed, mask)
         return self.reduce(self.norm(snippets).transpose(1, 2), Axis.single(mask))

@@ -21,7 +21,7 @@ from taltool.data.facts import DataFacts
 from taltool.errors import UsageError
 from taltool.models import MODELS
 from taltool.models._mgnet_decode import decoded
-from taltool.models._mgnet_fit import PRESETS, fitted
+from taltool.models._mgnet_fit import PRESETS, authors_decay, fitted
 from taltool.models._mgnet_heads import BoundaryHead, CompletenessHead
 from taltool.models._mgnet_loss import detection_terms, mean_logits
 from taltool.models._mgnet_masks import MaskForm, binarised, mask_map
@@ -65,7 +65,8 @@ class MGNetConfig:
     masking: Literal["additive", "hadamard"] = "additive"  # Eq. 10 as meant, or as printed, made finite.
     empty_row: Literal["uniform", "zero"] = "uniform"  # What a snippet finds that may attend to nothing.
     fusion: Fusion = "parallel_sum"  # Of MGT and convolutions (Table 5).
-    dropout: float = 0.1  # In the MGT.
+    dropout: float = 0.1  # In the MGT,
+    embedding_dropout: float = 0.0  # and of what it begins with; the code has 0.1.
     head_dropout: float = 0.3  # In the dense heads*.
     drop_path: float = 0.0  # Of the last MGT layer, growing linearly; the code has 0.1.
     boundary_half_width: Literal[1, 2] = 1  # d_t in snippets: the code's*, or the text's.
@@ -78,6 +79,8 @@ class MGNetConfig:
     candidates: Literal["all", "peaks"] = "all"  # Every pair (text), or likely starts with likely ends (THUMOS14 code).
     least_snippets: int = 1  # A proposal has at least so many snippets,
     most_snippets: int = 0  # and at most so many; 0 = all. Scores are averaged over these.
+    # A proposal begins and ends that many snippets behind the edges of its cells; the THUMOS14 code has 0.5.
+    edge_shift: float = 0.0
 
     def __post_init__(self) -> None:
         whole = ("width", "feature_width", "proposal_width", "head_width", "fmg_heads", "mgt_heads", "mgt_layers")
@@ -94,8 +97,11 @@ class MGNetConfig:
                 )
         if not all(0 < alpha <= 1 for alpha in (self.alpha_action, self.alpha_boundary)):
             raise UsageError("mgnet: alpha_action and alpha_boundary must lie in (0, 1]")
-        if not all(0 <= rate < 1 for rate in (self.dropout, self.head_dropout, self.drop_path)):
-            raise UsageError("mgnet: dropout, head_dropout and drop_path must lie in [0, 1)")
+        rates = ("dropout", "embedding_dropout", "head_dropout", "drop_path")
+        if not all(0 <= getattr(self, rate) < 1 for rate in rates):
+            raise UsageError(f"mgnet: {', '.join(rates)} must lie in [0, 1)")
+        if not -0.5 <= self.edge_shift <= 0.5:
+            raise UsageError("mgnet: edge_shift must lie in [-0.5, 0.5]")
         if min(self.action_weight, self.iou_weight) < 0:
             raise UsageError("mgnet: action_weight and iou_weight must not be negative")
 
@@ -208,6 +214,10 @@ class MGNet(Model):
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
         """See `Model.decode`: every proposal of the map that the configuration admits (section 3.7)."""
         return decoded(self.config, outputs, mask)
+
+    def decay_of(self, name: str) -> float | None:
+        """See `Model.decay_of`: the weight decay of the authors' code."""
+        return authors_decay(name)
 
     @classmethod
     def adopted(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
