@@ -5,6 +5,14 @@ No proposals: a self-attention embedding of T snippets feeds two branches. One g
 other, for each snippet t, a mask over all T snippets of the action that t belongs to. Segments are the thresholded
 masks of the best-scoring snippets. As the network says absolute positions, T is fixed (`sampling.length`).
 
+Which way M is read decides what can be learnt. `column` is the text: what H_b says at snippet t is the mask of t, in
+absolute positions. The transformer knows no order, so without places a snippet that moves with its action says the same
+mask as before: it can learn how long actions are and where they usually lie, no more. `row` is the code: what H_b says
+at a snippet is whose masks that snippet lies in, so masks move with their actions. The targets are symmetric, so
+training is the same. Only rows agree with the paper's Table 13, in which no positional encoding is best; they are the
+default. Without places even rows cannot tell one snippet t from another: all masks of a video are much alike, its whole
+foreground, which serves videos of one action (ActivityNet), not of many.
+
 The equations stand in `_gsmt_losses.py`, decoding in `_gsmt_decode.py`; presets and what fits anybody's data in
 `_gsmt_fit.py`. Defaults are the paper's; where its text and its code differ, the text is followed (preset `tags` has
 the code's choices).
@@ -59,7 +67,9 @@ class GSMTConfig:
     mask_layers: int = 3  # Table 8.
     mask_width: int = 128  # Of the hidden layers; the value at which the model has the paper's 2.9 M parameters.
     mask_head: Literal["paper", "tags"] = "paper"  # tags: the code's four layers, 1024, 512 and 256 wide.
-    mask_axis: Literal["column", "row"] = "column"  # Where the mask of snippet t stands in M: text, or the code.
+    mask_axis: Literal["row", "column"] = (
+        "row"  # Where the mask of snippet t stands in M: the code, or text; see above.
+    )
     mask_branch: bool = True  # Table 7; without it segments are runs of class scores.
     classifier: Literal["own", "external"] = "own"  # Table 7; external: action or background only, see `label`.
     lr_head: Literal["shared", "separate"] = (
@@ -103,7 +113,7 @@ class GSMTConfig:
 @MODELS.register("gsmt", aliases=("tags",))
 class GSMT(Model):
     """See the module. Outputs: class_logits (B, K + 1, T), background last; lr_logits, likewise; valid (B, T) float;
-    mask_logits (B, T, T), whose row t is the mask of snippet t (the t-th column of the paper's M)."""
+    mask_logits (B, T, T), whose row t is the mask of snippet t whichever way the paper's M is read."""
 
     Config = GSMTConfig
     presets: ClassVar[dict[str, Settings]] = PRESETS

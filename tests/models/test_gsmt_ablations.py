@@ -29,7 +29,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "formula of L2": {"l2_mode": "formula"},
     "dice with its 2": {"dice_factor": 2},
     "separate LR layer": {"lr_head": "separate"},
-    "rows": {"mask_axis": "row"},
+    "columns": {"mask_axis": "column"},
     "span, mean": {"segments": "span", "mask_score": "mean"},
     "width": {"width": 12},
 }

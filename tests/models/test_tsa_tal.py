@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from degenerate import assert_learns
 from torch import Tensor, nn
 
 from taltool.engine.configuration import build, preset_layer
@@ -355,39 +356,6 @@ def test_losses_of_perfect_answers_are_small_and_worked_by_hand_elsewhere() -> N
     focal = (0.75 + 0.25) * 0.75**2 * math.log(4)
     assert terms["final_class"] == pytest.approx(focal)
     assert terms["coarse_class"] == pytest.approx(focal / 2)
-
-
-DEGENERATE = {
-    "no action": (12, torch.zeros(0, 2)),
-    "one-snippet actions": (12, torch.tensor([[2.4, 2.6], [0.0, 1.0], [11.0, 12.0]])),
-    "the whole video": (12, torch.tensor([[0.0, 12.0]])),
-    "a single snippet": (1, torch.tensor([[0.0, 1.0]])),
-    "an empty instance": (12, torch.tensor([[3.5, 3.5]])),
-}
-
-
-def assert_learns(network: TSATAL, given: Tensor, segments: Tensor, **autocast: Any) -> None:
-    targets = Targets([segments], [torch.arange(len(segments))])
-    network.train()
-    batch = Batch(given, everywhere(given.shape[-1]), targets, ["v"])
-    with torch.autocast("cpu", **{"enabled": False} | autocast):
-        terms = network.training_loss(batch, "all")
-    torch.stack([term.float() for term in terms.values()]).sum().backward()
-    assert all(term.isfinite() for term in terms.values())
-    gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
-    assert not [name for name, gradient in gradients.items() if gradient is None or not gradient.isfinite().all()]
-
-
-@pytest.mark.parametrize("autocast", [None, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("case", DEGENERATE)
-def test_gradients_are_finite_on(case: str, autocast: torch.dtype | None) -> None:
-    length, segments = DEGENERATE[case]
-    words = {} if autocast is None else {"dtype": autocast, "enabled": True}
-    assert_learns(model(), features(length), segments, **words)
-
-
-def test_gradients_are_finite_on_equal_features() -> None:
-    assert_learns(model(), torch.ones(1, 6, 12), torch.tensor([[2.0, 6.0]]))
 
 
 @pytest.mark.parametrize("name", TSATAL.presets)
