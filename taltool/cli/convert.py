@@ -60,6 +60,11 @@ where each video is divided evenly. Output names: those without a suffix.
 Other packages add formats through the entry points of the group
 .IR taltool.formats .
 What the target cannot hold (durations in a CSV, say) is named in a warning.
+.SH CLASSES
+.B \-\-relabel
+makes two data sets speak of the same classes: what FILE does not list is left out, and several labels may become one.
+A video of which no annotation stays is left out too, one that had none before stays.
+What went is counted in a warning.
 .SH JOINING
 Several inputs of one kind become one file: shards of one extraction, or of one prediction.
 It is an error if a video is in two of them, or if features differ in their settings.
@@ -78,6 +83,7 @@ taltool convert i3d/ --fps 30 --stride 4 --window 16 --durations gt.json -o feat
 taltool convert annotations/ --from thumos14 --durations lengths.csv -o gt.json
 taltool convert proposals-without-scores.json --score 1.0 | taltool nms --agnostic | taltool evaluate gt.json
 taltool convert detections.jsonl --to csv | head
+taltool convert thumos14.json --relabel shared-classes.csv -o shared.json
 """
 
 
@@ -120,6 +126,14 @@ def convert(
             help="Numbers of the classes: names, one per line, from 0; or a ground truth with label_id.",
         ),
     ] = None,
+    relabel: Annotated[
+        str | None,
+        typer.Option(
+            "--relabel",
+            metavar="FILE",
+            help="Annotations, detections: keep only the labels in FILE, a CSV of label,new_label, and rename them.",
+        ),
+    ] = None,
     drop_invalid: Annotated[
         bool, typer.Option("--drop-invalid", help="Leave out segments that end before they start, and count them.")
     ] = False,
@@ -140,6 +154,7 @@ def convert(
     from taltool.data.formats.contract import Facts
     from taltool.data.hints import read_classes, read_durations
     from taltool.data.provenance import InputFile, step
+    from taltool.data.relabelling import read_relabelling
 
     paths = inputs or ["-"]
     clock = {"fps": fps, "stride": stride, "window": window, "offset": offset}
@@ -152,4 +167,5 @@ def convert(
         drop_invalid=drop_invalid,
     )
     made = step(map(InputFile.named, paths)) if provenance else None
-    run(Conversion(paths, output, source, target, facts, made, link), reporter)
+    names = read_relabelling(relabel) if relabel else {}
+    run(Conversion(paths, output, source, target, facts, made, link, names), reporter)

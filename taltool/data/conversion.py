@@ -1,7 +1,7 @@
 """Any format into any other that can hold it; several files of one kind into one. Nothing is lost without a word."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from taltool.data.formats.jsonl import gathered_classes
 from taltool.data.formats.sniffing import for_output, format_named, open_content
 from taltool.data.provenance import Chain, Step
 from taltool.data.records import VideoProposals
+from taltool.data.relabelling import relabelled
 from taltool.errors import DataError, UsageError
 from taltool.reporting import SILENT, Reporter, Task
 
@@ -26,7 +27,7 @@ _OF_A_SHARD = ("shard",)
 class Conversion:
     """What to convert into what. Formats are told by content and by the output's name unless they are given; step is
     this conversion's link of the provenance chain, None to write no provenance. refer: features stay where they are,
-    and the output only refers to them."""
+    and the output only refers to them. relabel: the labels that stay, and their new names; empty: all."""
 
     paths: Sequence[str]
     output: str
@@ -35,6 +36,7 @@ class Conversion:
     facts: Facts = field(default_factory=Facts)
     step: Step | None = None
     refer: bool = False
+    relabel: Mapping[str, str] = field(default_factory=dict)
 
 
 def convert(wanted: Conversion, reporter: Reporter = SILENT) -> None:
@@ -46,6 +48,8 @@ def convert(wanted: Conversion, reporter: Reporter = SILENT) -> None:
     with contextlib.ExitStack() as files:
         contents = [files.enter_context(open_content(path, wanted.source, wanted.facts)) for path in wanted.paths]
         content = joined(contents, wanted.paths)
+        if wanted.relabel:
+            content = relabelled(content, wanted.relabel)
         name = wanted.target or for_output(wanted.output, content.kind)
         target = format_named(name)
         if content.kind not in target.kinds:
