@@ -28,9 +28,10 @@ print(f"{title:34} {found}   {paper}")
 PYTHON
 }
 
-# fit NAME [words for train]: train NAME.safetensors. proposals NAME: what it finds. row NAME TITLE PAPER [words]: all of it.
+# fit NAME [words for train]: train NAME.safetensors. proposals NAME [words for predict]: what it finds.
+# row NAME TITLE PAPER [words for train]: all of it.
 fit() { name=$1; shift; taltool train -q --resume -m "$model" --preset "$preset" ${SPLIT:+--split "$SPLIT"} -o "$out/$name.safetensors" "$@" "$features" "$truth"; }
-proposals() { taltool predict -q -m "$out/$1.safetensors" --subset $subset ${SPLIT:+--split "$SPLIT"} --ground-truth "$truth" "$features"; }
+proposals() { name=$1; shift; taltool predict -q -m "$out/$name.safetensors" --subset $subset ${SPLIT:+--split "$SPLIT"} --ground-truth "$truth" "$@" "$features"; }
 # classed: what gives suppressed proposals their classes, for a script whose model gives none.
 classed() { cat; }
 row() {

@@ -48,6 +48,14 @@ def predict(
     top_k: Annotated[
         int | None, typer.Option(min=0, help="Best proposals of each video to write, 0 = all; default: the model's.")
     ] = None,
+    oracle: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ANSWER[,ANSWER]",
+            help="Answers of the model to take from --ground-truth, for what a perfect part would bring; gsmt: class, "
+            "mask.",
+        ),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Samples that the network sees at once.")] = 8,
     cache: Annotated[
         float, typer.Option(metavar="GIB", min=0, help="Features up to this size are kept in memory.")
@@ -73,8 +81,20 @@ def predict(
 
     truth = read_ground_truth(ground_truth) if ground_truth else None
     durations = {video_id: video.duration for video_id, video in truth.videos.items()} if truth else None
+    answers = tuple(name.strip() for name in oracle.split(",")) if oracle else ()
     request = PredictRequest(
-        model, output, subset, split, shard, skip_missing, min_score, top_k, batch_size, int(cache * _GIBIBYTE), device
+        model,
+        output,
+        subset,
+        split,
+        shard,
+        skip_missing,
+        min_score,
+        top_k,
+        batch_size,
+        int(cache * _GIBIBYTE),
+        device,
+        answers,
     )
     with FeatureFile(features, ClockFacts(fps, stride, window, offset), durations) as file:
         write_predictions(request, file, truth, provenance, reporter)

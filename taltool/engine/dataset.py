@@ -118,9 +118,13 @@ def class_names(truth: GroundTruth, instances: dict[str, tuple[Floats, Integers]
 
 
 def labelled(
-    truth: GroundTruth, instances: dict[str, tuple[Floats, Integers]], classes: Sequence[str], reporter: Reporter
+    truth: GroundTruth,
+    instances: dict[str, tuple[Floats, Integers]],
+    classes: Sequence[str],
+    reporter: Reporter,
+    purpose: str = "the validation loss",
 ) -> list[LabelledVideo]:
-    """The videos with labels numbered by `classes`; instances of other classes are left out, aloud."""
+    """The videos with labels numbered by `classes`; instances of other classes are left out of `purpose`, aloud."""
     number = np.full(len(truth.names) + 1, -1, np.int64)
     for name, old in truth.names.numbers.items():
         number[old] = classes.index(name) if name in classes else -1
@@ -131,7 +135,7 @@ def labelled(
         unknown.update(truth.names.names[label] for label in labels[new < 0])
     if unknown:
         reporter.warn(
-            f"{unknown.total()} instances of classes without training instances, left out of the validation loss: "
+            f"{unknown.total()} instances of classes without training instances, left out of {purpose}: "
             f"{listed(sorted(unknown))}"
         )
     return videos

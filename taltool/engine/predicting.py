@@ -10,15 +10,19 @@ from taltool.data.records import GroundTruth
 from taltool.engine.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from taltool.engine.dataset import listed
 from taltool.engine.device import checked_device
+from taltool.engine.oracle import Oracle, check_answers, make_oracle
 from taltool.engine.prediction import Detector, VideoFailure, check_features, make_detector
 from taltool.engine.selection import chosen_videos, sharded
-from taltool.errors import DataError, PartialFailure
+from taltool.errors import DataError, PartialFailure, UsageError
 from taltool.reporting import Reporter
 
 
 @dataclass(frozen=True)
 class PredictRequest:
-    """What a user asks of `predict`; None in min_score and top_k means: as the first model was trained."""
+    """What a user asks of `predict`; None in min_score and top_k means: as the first model was trained.
+
+    oracle: the answers that come from the ground truth instead of the networks.
+    """
 
     models: Sequence[str]
     output: str = "-"
@@ -31,6 +35,7 @@ class PredictRequest:
     batch_size: int = 8
     cache_bytes: int = 0
     device: str = "cpu"
+    oracle: tuple[str, ...] = ()
 
 
 def write_predictions(
@@ -49,7 +54,8 @@ def write_predictions(
         settings = replace(settings, min_score=request.min_score)
     if request.top_k is not None:
         settings = replace(settings, top_k=request.top_k)
-    detector = make_detector(checkpoints, file, settings, device, request.cache_bytes)
+    oracle = _oracle(request, checkpoints[0], file, video_ids, truth, reporter)
+    detector = make_detector(checkpoints, file, settings, device, request.cache_bytes, oracle)
     check_features(checkpoints, detector, video_ids, reporter)
     classes = None if detector.first.model.is_class_agnostic else checkpoints[0].header.classes
     chain = _chain(file, checkpoints) if with_provenance else None
@@ -60,6 +66,22 @@ def write_predictions(
     if failed:
         names = listed([failure.video_id for failure in failed])
         raise PartialFailure(f"{len(failed)} of {len(video_ids)} videos failed: {names}; the others are written")
+
+
+def _oracle(
+    request: PredictRequest,
+    checkpoint: Checkpoint,
+    file: FeatureFile,
+    video_ids: Sequence[str],
+    truth: GroundTruth | None,
+    reporter: Reporter,
+) -> Oracle | None:
+    if not request.oracle:
+        return None
+    check_answers(request.oracle, checkpoint.header.model, checkpoint.model)
+    if truth is None:
+        raise UsageError("--oracle needs --ground-truth GT, from which its answers come")
+    return make_oracle(request.oracle, truth, file, video_ids, checkpoint.header.classes, reporter)
 
 
 def _write_all(

@@ -15,6 +15,7 @@ from taltool.data.features import FeatureFile
 from taltool.data.records import Labels, VideoProposals
 from taltool.engine.checkpoint import Checkpoint
 from taltool.engine.loading import NO_INSTANCES, collated
+from taltool.engine.oracle import Oracle
 from taltool.engine.sampling import Sample, whole_samples
 from taltool.engine.settings import PredictionSettings
 from taltool.engine.source import FeatureSource
@@ -52,13 +53,21 @@ class _Pending:
 
 
 class Detector:
-    """Networks of one kind, averaged, that turn features into detections of `classes`."""
+    """Networks of one kind, averaged, that turn features into detections of `classes`.
+
+    oracle, if there is one, puts ground truth in place of some of their answers.
+    """
 
     def __init__(
-        self, members: Sequence[Member], classes: Sequence[str], settings: PredictionSettings, device: str = "cpu"
+        self,
+        members: Sequence[Member],
+        classes: Sequence[str],
+        settings: PredictionSettings,
+        device: str = "cpu",
+        oracle: Oracle | None = None,
     ) -> None:
         self.members, self.names, self.settings, self.device = members, Labels(classes), settings, device
-        self.first = members[0]
+        self.first, self.oracle = members[0], oracle
 
     def predict(self, video_ids: Iterable[str], batch_size: int) -> Iterator[VideoProposals | VideoFailure]:
         """The proposals of each video, in the order given, unsuppressed; a failure where its features are broken."""
@@ -95,7 +104,8 @@ class Detector:
         return readable
 
     def _batch(self, member: Member, sample: Sample) -> Batch:
-        return collated(member.source, [sample], [NO_INSTANCES], member.model.length_multiple)
+        known = NO_INSTANCES if self.oracle is None else self.oracle.instances[sample.video_id]
+        return collated(member.source, [sample], [known], member.model.length_multiple)
 
     def _candidates(self, batches: Sequence[list[Batch]]) -> list[Candidates]:
         """The candidates of each sample; batches[i][k] is sample i as member k sees it."""
@@ -108,6 +118,8 @@ class Detector:
                 mask = mask.to(self.device)
                 outputs.append(member.model(features.to(self.device), mask))
             merged = outputs[0] if len(outputs) == 1 else self.first.model.average(outputs)
+            if self.oracle is not None:
+                merged = self.oracle.outputs(self.first.model, merged, [each[0].targets for each in batches])
             return self.first.model.decode(merged, mask)
 
     def _in_seconds(
@@ -136,7 +148,12 @@ class Detector:
 
 
 def make_detector(
-    checkpoints: Sequence[Checkpoint], file: FeatureFile, settings: PredictionSettings, device: str, cache_bytes: int
+    checkpoints: Sequence[Checkpoint],
+    file: FeatureFile,
+    settings: PredictionSettings,
+    device: str,
+    cache_bytes: int,
+    oracle: Oracle | None = None,
 ) -> Detector:
     """The detector that averages `checkpoints` over `file`.
 
@@ -151,7 +168,7 @@ def make_detector(
         Member(each.model, FeatureSource(file, each.experiment.sampling, each.statistics, cache_bytes))
         for each in checkpoints
     ]
-    return Detector(members, first.header.classes, settings, device)
+    return Detector(members, first.header.classes, settings, device, oracle)
 
 
 def check_features(

@@ -17,7 +17,7 @@ A preset is a nested dict of differences with the sections `model` (fields of Co
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -72,6 +72,8 @@ class Model(nn.Module, ABC):
     phases: tuple[str, ...] = ("all",)
     # Under `pad` sampling, T is padded to a multiple of this.
     length_multiple: int = 1
+    # The answers that `with_truth` can take from the ground truth, by name.
+    oracles: tuple[str, ...] = ()
 
     def __init__(self, config: Any, channels: int, num_classes: int, length: int) -> None:
         super().__init__()
@@ -117,6 +119,10 @@ class Model(nn.Module, ABC):
             name: torch.stack([output[name] for output in outputs]).mean(0) if value.is_floating_point() else value
             for name, value in outputs[0].items()
         }
+
+    def with_truth(self, outputs: Outputs, targets: Targets, answers: Collection[str]) -> Outputs:
+        """The outputs with ground truth in place of `answers`, some of `oracles`: what a perfect part would bring."""
+        raise NotImplementedError(f"{type(self).__name__} names no oracles")
 
     @classmethod
     def adopted(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ the code's choices).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -122,6 +122,7 @@ class GSMT(Model):
     def __init__(self, config: GSMTConfig, channels: int, num_classes: int, length: int) -> None:
         super().__init__(config, channels, num_classes, length)
         self.is_class_agnostic = config.classifier == "external"  # type: ignore[misc]
+        self.oracles = ("class", "mask") if config.mask_branch else ("class",)
         self.background = 1 if self.is_class_agnostic else num_classes
         width, outputs = config.width or channels, self.background + 1
         self.enter = nn.Conv1d(channels, width, 1) if config.width else nn.Identity()
@@ -171,14 +172,14 @@ class GSMT(Model):
         labels = torch.where(cells.is_action & (valid > 0), cells.of_owner(own), self.background)
         return labels, cells.of_owner(cells.inside).float() * cells.is_action[..., None] * valid[:, None]
 
-    def with_truth(self, outputs: Outputs, targets: Targets, *, classes: bool, masks: bool) -> Outputs:
-        """The outputs with the ground truth in place of one branch or both, for the paper's Table 6."""
+    def with_truth(self, outputs: Outputs, targets: Targets, answers: Collection[str]) -> Outputs:
+        """See `Model.with_truth`: the answer of the "class" branch, of the "mask" branch, or both (Table 6)."""
         labels, true_masks = self.snippet_targets(targets, outputs["valid"])
         replaced = dict(outputs)
-        if classes:
+        if "class" in answers:
             one_hot = nn.functional.one_hot(labels, self.background + 1).transpose(1, 2)
             replaced["class_logits"] = CERTAIN * (2 * one_hot - 1.0)
-        if masks:
+        if "mask" in answers:
             replaced["mask_logits"] = CERTAIN * (2 * true_masks - 1)
         return replaced
 

@@ -228,7 +228,7 @@ def test_true_classes_and_masks_give_a_perfect_score() -> None:
     segments = torch.tensor([[0.0, 3.0], [4.0, 5.0], [7.0, 10.0]])
     labels = torch.tensor([1, 0, 1])
     network, targets = model(), Targets([segments], [labels])
-    outputs = network.with_truth(network(features(10), everywhere(10)), targets, classes=True, masks=True)
+    outputs = network.with_truth(network(features(10), everywhere(10)), targets, ("class", "mask"))
     ((found, scores, classes),) = network.decode(outputs, everywhere(10))
     assert classes is not None
     truth = Instances(np.zeros(3, np.int64), labels.numpy(), segments.double().numpy(), 1, 2)
