@@ -27,7 +27,7 @@ from taltool.engine.loading import TrainingLoader
 from taltool.engine.processes import Processes
 from taltool.engine.settings import Experiment
 from taltool.engine.source import DEFAULT_CACHE_BYTES, ChannelStatistics, FeatureSource
-from taltool.engine.tensorboard import Board
+from taltool.engine.tensorboard import Board, demand_tensorboard
 from taltool.engine.training import DEFAULT_SAVE_SECONDS, Plan, Trainer
 from taltool.engine.validation import Validation
 from taltool.errors import DataError, UsageError
@@ -203,6 +203,8 @@ def start(trainer: Trainer, resume: bool, reporter: Reporter, board_folder: str 
     board_folder is where TensorBoard's files go, if anywhere.
     """
     plan = trainer.plan
+    if board_folder is not None:
+        demand_tensorboard()  # Before anything of an earlier run is removed.
     beginning = plan.processes.told(_beginning(plan, resume, reporter) if plan.processes.is_first else "")
     if beginning == _FINISHED:
         return

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taltool.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 
 def scalars(record: dict[str, Any]) -> dict[str, float]:
@@ -21,6 +24,15 @@ def _numbers(record: dict[str, Any], prefix: str) -> Iterator[tuple[str, float]]
             yield prefix + name, float(value)
 
 
+def demand_tensorboard() -> type["SummaryWriter"]:
+    """TensorBoard's writer; raises UsageError where it is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UsageError("--tensorboard needs TensorBoard: pip install 'taltool[tensorboard]'") from error
+    return SummaryWriter
+
+
 class Board:
     """Writes records of the journal to a folder of TensorBoard; raises UsageError where that is not installed.
 
@@ -28,11 +40,7 @@ class Board:
     """
 
     def __init__(self, folder: str | Path, first_epoch: int = 0) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise UsageError("--tensorboard needs TensorBoard: pip install 'taltool[tensorboard]'") from error
-        self._writer = SummaryWriter(str(folder), purge_step=first_epoch + 1)
+        self._writer = demand_tensorboard()(str(folder), purge_step=first_epoch + 1)
 
     def write(self, record: dict[str, Any]) -> None:
         """Add the numbers of an epoch to their curves, at once visible to readers."""

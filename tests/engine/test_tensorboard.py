@@ -4,9 +4,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from running import MakeTrainer, killed_after
 
+from taltool.engine.experiment import start
 from taltool.engine.tensorboard import Board, scalars
 from taltool.errors import UsageError
+from taltool.reporting import SILENT
 
 RECORD = {"epoch": 3, "iteration": 9, "best_epoch": 2, "losses": {"class": 0.5}, "learning_rate": 0.1}
 
@@ -34,3 +37,15 @@ def test_without_tensorboard_the_line_that_installs_it_is_told(tmp_path: Path, m
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(UsageError, match=r"pip install 'taltool\[tensorboard\]'"):
         Board(tmp_path)
+
+
+def test_without_tensorboard_a_run_that_did_not_end_loses_nothing(
+    trainer: MakeTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    killed_after(trainer(save_seconds=0.0), 7)
+    left = {path: path.read_bytes() for path in tmp_path.iterdir() if path.name.startswith("tiny")}
+    assert tmp_path / "tiny.resume.pt" in left
+    with pytest.raises(UsageError, match="needs TensorBoard"):
+        start(trainer(), False, SILENT, str(tmp_path / "curves"))
+    assert {path: path.read_bytes() for path in left} == left
