@@ -122,6 +122,15 @@ def train(
     cache: Annotated[
         float, typer.Option(metavar="GIB", min=0, help="Features up to this size are kept in memory.")
     ] = 2.0,
+    workers: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Processes that read and prepare batches, for slow disks and fast GPUs; 0: a thread reads ahead. "
+            "What is learnt is the same.",
+        ),
+    ] = 0,
     compile_: Annotated[
         bool,
         typer.Option("--compile", help="Compile the network (torch.compile): slow to start, each step faster."),
@@ -177,6 +186,7 @@ def train(
         output,
         provenance,
         int(cache * _GIBIBYTE),
+        workers,
         save_every,
         is_compiled=compile_,
         is_deterministic=deterministic,

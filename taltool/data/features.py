@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from taltool.data.clock import FeatureClock
 from taltool.data.files import STANDARD, replacing
+from taltool.data.locks import NO_LOCKS
 from taltool.data.provenance import Chain
 from taltool.errors import DataError, UsageError
 
@@ -55,7 +56,7 @@ class FeatureFile:
         if self.path == STANDARD:
             raise UsageError("features are HDF5, which cannot come through a pipe: name a file")
         try:
-            self._file = h5py.File(self.path, "r")
+            self._file = _opened(self.path)
         except OSError as error:
             reason = "no such file" if not Path(self.path).exists() else f"not a readable HDF5 file ({error})"
             raise DataError(f"{self.path}: {reason}") from error
@@ -77,7 +78,7 @@ class FeatureFile:
         """A file in which some of the videos lie; while it is open, following links to it is quick."""
         path = Path(self.path).resolve().parent / name
         try:
-            return h5py.File(path, "r")
+            return _opened(path)
         except OSError as error:
             count = list(found.values()).count(name)
             reason = "is not there" if not path.exists() else f"is not a readable HDF5 file ({error})"
@@ -164,6 +165,16 @@ class FeatureFile:
         if self.is_own and not node.attrs.get("complete", False):
             raise DataError(f"{where} is not complete: run the extraction again, it continues where it stopped")
         return node
+
+
+def _opened(path: str | Path) -> h5py.File:
+    """The file, locked against writers; without a lock where its file system (NFS, Lustre) has none to give."""
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        return h5py.File(path, "r", locking=False)
 
 
 def _datasets(group: h5py.Group, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -55,7 +55,9 @@ class Request:
     device: str = "cpu"
     output: str | None = None
     with_provenance: bool = True
-    cache_bytes: int = DEFAULT_CACHE_BYTES
+    cache_bytes: int = DEFAULT_CACHE_BYTES  # Over this process and its workers.
+    # Processes that make the batches of each process of the training; 0: a thread does.
+    workers: int = 0
     save_seconds: float = DEFAULT_SAVE_SECONDS
     processes: Processes = field(default_factory=Processes)
     is_compiled: bool = False
@@ -156,12 +158,13 @@ def make_trainer(request: Request, choice: Choice, data: Data, experiment: Exper
     """A run, ready to start from its beginning."""
     train, held_out = split_data(request, data, experiment, reporter)
     sampling, training = experiment.sampling, experiment.training
-    source = FeatureSource(data.file, sampling, cache_bytes=request.cache_bytes)
+    room = request.cache_bytes // (1 + request.workers)
+    source = FeatureSource(data.file, sampling, cache_bytes=room)
     statistics = None
     if sampling.normalize == "channel" or sampling.feature_noise:
         measured = (video.video_id for video in train)
         statistics = ChannelStatistics.measure(data.file, measured, source.channels)
-        source = FeatureSource(data.file, sampling, statistics, request.cache_bytes)
+        source = FeatureSource(data.file, sampling, statistics, room)
     channels = source.width(train[0].video_id)
     length = sampling.length
     torch.manual_seed(request.seed)
@@ -178,11 +181,11 @@ def make_trainer(request: Request, choice: Choice, data: Data, experiment: Exper
         )
     shown = dataset.by_coverage(train, data.file, sampling, reporter)
     division = Division(training.accumulation, processes.count, processes.rank)
-    loader = TrainingLoader(source, shown, training.batch_size, model.length_multiple, request.seed, division)
+    multiple, workers = model.length_multiple, request.workers
+    loader = TrainingLoader(source, shown, training.batch_size, multiple, request.seed, division, workers)
     _check_samples(loader, shown, data.classes, experiment, reporter)
     validation = None
     if held_out:
-        multiple = model.length_multiple
         validation = Validation(source, held_out, data.classes, experiment, multiple, request.device, processes)
         if training.select == "loss" and not validation.samples:
             raise UsageError("no held-out window holds an instance; --set select=map or last, or another holdout")

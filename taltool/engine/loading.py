@@ -1,72 +1,108 @@
-"""From samples to batches of tensors: cropping, augmentation and collation.
+"""From samples to batches of tensors: what is read, augmented and put together for each place of an epoch.
 
-What is random follows from (seed, epoch, position in the epoch) alone, so a run that was killed continues with the same
-batches wherever it stopped, and worker threads change nothing.
+What is random follows from (seed, epoch, place in the epoch) alone, so a run that was killed continues with the same
+batches wherever it stopped, and it does not matter in which thread or process a batch is made.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 import numpy as np
 import torch
 
 from taltool.data.records import Floats, Integers
+from taltool.engine.augmentation import Example, augmented, mixed, share, shifted
 from taltool.engine.dataset import LabelledVideo
 from taltool.engine.division import Division
-from taltool.engine.sampling import Sample, is_useful, moved, on_grid, whole_samples
-from taltool.engine.source import FeatureSource, Matrix
+from taltool.engine.feeding import Workers, prefetched
+from taltool.engine.sampling import Sample, is_useful, on_grid, whole_samples
+from taltool.engine.settings import SamplingSettings
+from taltool.engine.source import FeatureSource
 from taltool.models.contract import Batch, Targets
 
-T = TypeVar("T")
 Instances = tuple[Floats, Integers]
 NO_INSTANCES: Instances = (np.empty((0, 2)), np.empty(0, np.int64))
 
 
 def collated(
-    source: FeatureSource,
-    samples: Sequence[Sample],
-    instances: Sequence[Instances],
-    length_multiple: int,
-    rngs: Sequence[np.random.Generator] | None = None,
+    source: FeatureSource, samples: Sequence[Sample], instances: Sequence[Instances], length_multiple: int
 ) -> Batch:
-    """The batch of `samples` with their `instances` (seconds); `rngs`, one a sample, augment the features."""
-    settings = source.settings
-    longest = max(sample.count for sample in samples)
+    """The batch of `samples` with their `instances` (seconds)."""
+    examples = [example(source, sample, own) for sample, own in zip(samples, instances, strict=True)]
+    return stacked(examples, source.settings, length_multiple)
+
+
+def example(source: FeatureSource, sample: Sample, instances: Instances) -> Example:
+    """What a sample shows: its features, and those of the `instances` (seconds) that belong to it."""
+    seconds, labels = instances
+    clipped, belongs, _ = on_grid(sample, seconds, source.settings.min_ioa)
+    values = source.read(sample.video_id, sample.first, sample.count)
+    return Example(sample.video_id, values, clipped[belongs], labels[belongs])
+
+
+def stacked(examples: Sequence[Example], settings: SamplingSettings, length_multiple: int) -> Batch:
+    """The batch of these examples, zero where they are shorter than it."""
+    longest = max(len(each.values) for each in examples)
     length = settings.length if settings.resize == "window" else longest
     if settings.resize == "pad":
         length = -(-longest // length_multiple) * length_multiple
-    width = source.width(samples[0].video_id)
-    features = np.zeros((len(samples), length, width), np.float32)
-    mask = np.zeros((len(samples), length), np.bool_)
-    segments, labels = [], []
-    for row, (sample, (seconds, numbers)) in enumerate(zip(samples, instances, strict=True)):
-        values = source.read(sample.video_id, sample.first, sample.count)
-        features[row, : sample.count] = values if rngs is None else augmented(values, source, rngs[row])
-        mask[row, : sample.count] = True
-        clipped, belongs, _ = on_grid(sample, seconds, settings.min_ioa)
-        segments.append(torch.from_numpy(clipped[belongs].astype(np.float32)))
-        labels.append(torch.from_numpy(numbers[belongs]))
+    features = np.zeros((len(examples), length, examples[0].values.shape[1]), np.float32)
+    mask = np.zeros((len(examples), length), np.bool_)
+    for row, each in enumerate(examples):
+        features[row, : len(each.values)] = each.values
+        mask[row, : len(each.values)] = True
     tensor = torch.from_numpy(features).transpose(1, 2).contiguous()  # (B, C, T)
-    return Batch(tensor, torch.from_numpy(mask), Targets(segments, labels), [s.video_id for s in samples])
+    segments = [torch.from_numpy(each.segments.astype(np.float32)) for each in examples]
+    targets = Targets(segments, [torch.from_numpy(each.labels) for each in examples])
+    return Batch(tensor, torch.from_numpy(mask), targets, [each.video_id for each in examples])
 
 
-def augmented(values: Matrix, source: FeatureSource, rng: np.random.Generator) -> Matrix:
-    """values (T, C) with the channel dropout and the noise that the settings ask for."""
-    settings = source.settings
-    if settings.feature_noise:
-        noise = rng.standard_normal(values.shape, np.float32) * np.float32(settings.feature_noise)
-        values = values + noise * source.deviation
-    if settings.feature_dropout:
-        kept = rng.random(values.shape[1]) >= settings.feature_dropout
-        values = values * np.asarray(kept / (1 - settings.feature_dropout), np.float32)
-    return values
+class BatchMaker:
+    """Makes any batch of a training from its place; can be sent to another process before its source is used."""
+
+    def __init__(
+        self,
+        source: FeatureSource,
+        samples: Sequence[Sample],
+        instances: dict[str, Instances],
+        length_multiple: int,
+        seed: int,
+    ) -> None:
+        self.source, self.samples, self.instances = source, samples, instances
+        self.length_multiple, self.seed = length_multiple, seed
+        self._order: tuple[int, Integers] | None = None  # That of the last epoch asked for.
+
+    def make(self, epoch: int, places: range) -> Batch:
+        """The batch of the samples at these places of an epoch's order."""
+        if self._order is None or self._order[0] != epoch:
+            self._order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.samples))
+        order, settings = self._order[1], self.source.settings
+        examples = [self._example(int(order[place]), epoch, place) for place in places]
+        return stacked(examples, settings, self.length_multiple)
+
+    def _example(self, number: int, epoch: int, place: int) -> Example:
+        settings, sample = self.source.settings, self.samples[number]
+        if not settings.is_random:
+            return self._shown(sample)
+        rng = np.random.default_rng([self.seed, epoch, place])
+        found = self._shown(self._shifted(sample, rng))
+        if settings.mixup and len(self.samples) > 1:
+            # Any other sample, not one of the batch: what is learnt must not depend on how batches are divided.
+            other = (number + int(rng.integers(1, len(self.samples)))) % len(self.samples)
+            found = mixed(found, self._shown(self._shifted(self.samples[other], rng)), share(settings.mixup, rng))
+        return augmented(found, self.source, rng)
+
+    def _shifted(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        return shifted(sample, self.instances[sample.video_id][0], self.source, rng)
+
+    def _shown(self, sample: Sample) -> Example:
+        return example(self.source, sample, self.instances[sample.video_id])
 
 
 class TrainingLoader:
     """The shuffled batches of each epoch over the training windows (or videos) of `videos`.
 
-    division says which pieces of each batch are made here; by default every batch is one piece.
+    division says which pieces of each batch are made here; by default every batch is one piece. With `workers`
+    processes make them, which end with `close`.
     """
 
     def __init__(
@@ -77,11 +113,13 @@ class TrainingLoader:
         length_multiple: int,
         seed: int,
         division: Division = Division(),
+        workers: int = 0,
     ) -> None:
-        self.division = division
-        self.source, self.batch_size, self.length_multiple, self.seed = source, batch_size, length_multiple, seed
-        self.instances = {video.video_id: (video.segments, video.labels) for video in videos}
+        self.source, self.batch_size, self.division, self.workers = source, batch_size, division, workers
+        instances = {video.video_id: (video.segments, video.labels) for video in videos}
         self.samples = labelled_samples(source, videos, source.settings.train_stride)
+        self.maker = BatchMaker(source, self.samples, instances, length_multiple, seed)
+        self._running: Workers | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -94,42 +132,24 @@ class TrainingLoader:
 
     def batches(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
         """The pieces of the batches of `epoch`, from `first_step` on, in order."""
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.samples))
-        pieces = (p for s in range(first_step, self.steps_per_epoch) for p in self.division.pieces(self.places(s)))
-        made = (self._batch(epoch, order, piece.places) for piece in pieces)
-        return made if self.source.fits_memory(self.instances) else prefetched(made)
+        steps = range(first_step, self.steps_per_epoch)
+        places = [(epoch, piece.places) for step in steps for piece in self.division.pieces(self.places(step))]
+        if self.workers:
+            self._running = self._running or self._started()
+            return self._running.batches(places)
+        made = (self.maker.make(*place) for place in places)
+        return made if self.source.fits_memory(self.maker.instances) else prefetched(made)
 
-    def _batch(self, epoch: int, order: Integers, places: range) -> Batch:
-        settings = self.source.settings
-        is_random = settings.jitter or settings.feature_dropout or settings.feature_noise or settings.resize == "pad"
-        rngs = [np.random.default_rng([self.seed, epoch, place]) for place in places] if is_random else None
-        samples = [self.samples[order[place]] for place in places]
-        if rngs is not None:
-            samples = [self._shifted(sample, rng) for sample, rng in zip(samples, rngs, strict=True)]
-        instances = [self.instances[sample.video_id] for sample in samples]
-        return collated(self.source, samples, instances, self.length_multiple, rngs)
+    def close(self) -> None:
+        """End the workers, if there are any."""
+        if self._running is not None:
+            self._running.close()
+            self._running = None
 
-    def _shifted(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        """The sample with its window shifted (jitter), or cropped at random (pad)."""
-        settings, length = self.source.settings, self.source.length(sample.video_id)
-        clock = self.source.clock(sample.video_id)
-        if settings.resize == "window" and settings.jitter:
-            shift = round(rng.uniform(-settings.jitter, settings.jitter))
-            first = min(max(sample.first + shift, 0), length - sample.count)
-            return moved(sample, first, sample.count, clock)
-        if settings.resize == "pad" and length > settings.length:
-            first = self._crop_start(sample.video_id, length, rng)
-            return moved(sample, first, settings.length, clock)
-        return sample
-
-    def _crop_start(self, video_id: str, length: int, rng: np.random.Generator) -> int:
-        """Where a random crop begins: anywhere, or, two times in three, so that it meets a random instance."""
-        settings, (segments, _) = self.source.settings, self.instances[video_id]
-        last = length - settings.length
-        if not len(segments) or rng.random() < 1 / 3:
-            return int(rng.integers(0, last + 1))
-        centre = self.source.clock(video_id).grid(segments[rng.integers(len(segments))]).mean()
-        return int(np.clip(centre - rng.uniform(0, settings.length), 0, last))
+    def _started(self) -> Workers:
+        maker, source = self.maker, self.source.elsewhere()
+        remote = BatchMaker(source, maker.samples, maker.instances, maker.length_multiple, maker.seed)
+        return Workers(remote.make, source.file, self.workers)
 
 
 def labelled_samples(source: FeatureSource, videos: Iterable[LabelledVideo], stride: int) -> list[Sample]:
@@ -141,13 +161,3 @@ def labelled_samples(source: FeatureSource, videos: Iterable[LabelledVideo], str
         )
         samples += [sample for sample in every if is_useful(sample, video.segments, settings)]
     return samples
-
-
-def prefetched(items: Iterator[T]) -> Iterator[T]:
-    """The same items, the next one being made in a thread while the last one is used."""
-    with ThreadPoolExecutor(1) as pool:
-        absent = object()
-        upcoming = pool.submit(next, items, absent)
-        while (item := upcoming.result()) is not absent:
-            upcoming = pool.submit(next, items, absent)
-            yield item  # type: ignore[misc]

@@ -34,13 +34,25 @@ class SamplingSettings:
     jitter: float = 0.0  # Random shift of window starts, in snippets.
     feature_dropout: float = 0.0  # Probability with which a channel is zeroed for the whole sample.
     feature_noise: float = 0.0  # Standard deviation of Gaussian noise, in units of each channel's own deviation.
+    time_dropout: float = 0.0  # Probability with which a snippet is zeroed.
+    # Mix the features of each sample with those of another one, and show the instances of both: the shares are drawn
+    # from Beta(mixup, mixup), the larger one being the sample's own; 0 = off, 1.5 as for pictures.
+    mixup: float = 0.0
 
     def __post_init__(self) -> None:
         _demand(min(self.length, self.train_stride, self.test_stride) >= 1, "lengths and strides must be at least 1")
         _demand(0 <= self.min_ioa <= 1, "min_ioa must lie between 0 and 1")
         _demand(min(self.drop_coverage, self.repeat_coverage) >= 0, "coverages must not be negative")
         _demand(0 <= self.feature_dropout < 1, "feature_dropout must lie in [0, 1)")
-        _demand(min(self.jitter, self.feature_noise) >= 0, "jitter and feature_noise must not be negative")
+        _demand(0 <= self.time_dropout < 1, "time_dropout must lie in [0, 1)")
+        amounts = (self.jitter, self.feature_noise, self.mixup)
+        _demand(min(amounts) >= 0, "jitter, feature_noise and mixup must not be negative")
+
+    @property
+    def is_random(self) -> bool:
+        """Whether training changes samples by chance."""
+        wishes = (self.jitter, self.feature_dropout, self.feature_noise, self.time_dropout, self.mixup)
+        return self.resize == "pad" or any(wishes)
 
 
 @dataclass(frozen=True)

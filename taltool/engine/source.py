@@ -1,5 +1,6 @@
 """Feature sequences as networks want them: channels chosen, normalised, resampled, kept in memory where they fit."""
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -74,10 +75,17 @@ class FeatureSource:
     ) -> None:
         self.file, self.settings, self.statistics = file, settings, statistics
         self.channels = chosen_channels(file, settings.streams)
-        self._room = cache_bytes
+        self._size = self._room = cache_bytes
         self._cache: dict[str, Matrix] = {}
         # Attributes of HDF5 are slow to read, and every sample asks for its clock.
         self._clocks: dict[str, FeatureClock] = {}
+
+    def elsewhere(self) -> "FeatureSource":
+        """The same source for another process, with as much memory: its file is to be opened there."""
+        other = copy.copy(self)
+        other.file = FeatureFile(self.file.path, self.file.facts, self.file.durations)
+        other._cache, other._room = {}, self._size
+        return other
 
     @property
     def deviation(self) -> Matrix | float:

@@ -8,7 +8,7 @@ moment and resumed ends with the same bytes on a CPU. Several processes run this
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,7 @@ class Trainer:
         total = self.settings.epochs * self.loader.steps_per_epoch
         self.model.train()
         journal = self.journal if self.processes.is_first else nullcontext()
-        with journal, self.reporter.track("train", total, "steps") as task:
+        with closing(self.loader), journal, self.reporter.track("train", total, "steps") as task:
             task.advance(self.progress.epoch * self.loader.steps_per_epoch + self.progress.step)
             for epoch in range(self.progress.epoch, self.settings.epochs):
                 self._run_epoch(epoch, task)

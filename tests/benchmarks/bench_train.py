@@ -1,13 +1,16 @@
 """What the training engine costs beside the network: input, bookkeeping, and saving.
 
-Run as `python tests/benchmarks/bench_train.py [VIDEOS]`. Features are random, THUMOS14-shaped (2,048 channels of
-float16, about 3,000 snippets a video) and read from the file for every window. Ratios are to a plain loop over batches
-that lie ready in memory: forward, backward, clip, step.
+Run as `python tests/benchmarks/bench_train.py [--videos 413] [--folder DIR]`. Features are random, THUMOS14-shaped
+(2,048 channels of float16, 3,000 snippets a video on average: 413 videos are 5 GB, written to DIR or the folder for
+temporary files and removed) and read from the file for every sample, nothing being kept in memory. Ratios are to a
+plain loop over batches that lie ready in memory: forward, backward, clip, step. Waiting is the share of the time of
+the steps of a training (AFSD on windows of 64 snippets, AMNet on crops of 2,304, one at a time) in which it waits for
+its next batch.
 """
 
+import argparse
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,18 +28,21 @@ from taltool.engine.training import Trainer
 from taltool.models.contract import Batch
 from taltool.reporting import SILENT
 
-CHANNELS, STEPS, ROUNDS = 2048, 12, 3
+CHANNELS, LONGEST, STEPS, ROUNDS = 2048, 12000, 12, 3
 
 
 def write_data(folder: Path, num_videos: int) -> None:
     """features.h5 and gt.json: an action of 20 snippets in every 100."""
     rng, database = np.random.default_rng(0), {}
+    # Random numbers take longer than all the rest; each video has a stretch of the same ones.
+    block = rng.standard_normal((2 * LONGEST, CHANNELS), np.float32).astype(np.float16)
+    lengths = rng.lognormal(0, 0.7, num_videos)
+    lengths = np.clip(lengths / lengths.mean() * 3000, 200, LONGEST).astype(int).tolist()
     with FeatureWriter(str(folder / "features.h5")) as writer:
-        for number in range(num_videos):
-            length = int(rng.integers(2000, 4000))
+        for number, length in enumerate(lengths):
             clock = FeatureClock(fps=30, stride=4, window=16, duration=length * 4 / 30 + 1)
-            values = rng.standard_normal((length, CHANNELS), np.float32).astype(np.float16)
-            writer.write(VideoFeatures(f"v{number}", values, clock, {}))
+            begin = int(rng.integers(LONGEST))
+            writer.write(VideoFeatures(f"v{number}", block[begin : begin + length], clock, {}))
             starts = [clock.seconds(float(first)) for first in range(10, length - 50, 100)]
             annotations = [
                 {"segment": [start, start + 20 * 4 / 30], "label": f"class {index % 20}"}
@@ -46,11 +52,10 @@ def write_data(folder: Path, num_videos: int) -> None:
     (folder / "gt.json").write_text(json.dumps({"database": database}))
 
 
-def make(folder: Path, file: FeatureFile, *overrides: str, cache_bytes: int = 0) -> Trainer:
-    """A run of AFSD as on THUMOS14: windows of 64 snippets."""
-    request = Request(
-        "afsd", "thumos14", None, overrides, "training", output=str(folder / "x.safetensors"), cache_bytes=cache_bytes
-    )
+def make(folder: Path, file: FeatureFile, *overrides: str, model: str = "afsd", workers: int = 0) -> Trainer:
+    """A run of a model as on THUMOS14."""
+    output = str(folder / "x.safetensors")
+    request = Request(model, "thumos14", None, overrides, "training", output=output, cache_bytes=0, workers=workers)
     choice = Choice.of(request)
     data = read_data(request, file, read_ground_truth(str(folder / "gt.json")), SILENT)
     return make_trainer(request, choice, data, choice.experiment(request.preset, None), SILENT)
@@ -90,8 +95,8 @@ def report(folder: Path, file: FeatureFile, batch_size: int) -> None:
     plain = seconds(lambda: plain_loop(trainer, ready))
     engine = seconds(lambda: engine_loop(trainer, iter(ready)))
     piped = seconds(lambda: engine_loop(trainer, trainer.loader.batches(1)))
-    order = np.random.default_rng(0).permutation(len(trainer.loader.samples))
-    reading = seconds(lambda: [trainer.loader._batch(1, order, trainer.loader.places(step)) for step in range(STEPS)])
+    loader = trainer.loader
+    reading = seconds(lambda: [loader.maker.make(1, loader.places(step)) for step in range(STEPS)])
     print(
         f"batch {batch_size}: plain step {plain / STEPS * 1e3:.0f} ms; engine on ready batches x {engine / plain:.3f}; "
         f"engine with input from HDF5 x {piped / plain:.3f}; input alone {reading / plain:.1%} of a step"
@@ -110,15 +115,46 @@ def report_saving(folder: Path, file: FeatureFile) -> None:
     print(f"saving checkpoint and state of {size / 1e6:.1f} M parameters: {statistics.median(costs):.2f} s")
 
 
+def report_waiting(folder: Path, file: FeatureFile, model: str, workers: int, steps: int) -> None:
+    """One line about a training whose batches are made by a thread, or by worker processes."""
+    trainer = make(folder, file, "training.batch_size=1", model=model, workers=workers)
+    loader, waited = trainer.loader, 0.0
+    batches = loader.batches(1)
+    trainer._update([(next(batches), Piece(range(1)))], 0, 0)
+    started = time.perf_counter()
+    for step in range(1, steps + 1):
+        asked = time.perf_counter()
+        batch = next(batches)
+        waited += time.perf_counter() - asked
+        trainer._update([(batch, Piece(range(1)))], 0, step)
+    whole = time.perf_counter() - started
+    making = seconds(lambda: [loader.maker.make(2, loader.places(step)) for step in range(steps)])
+    loader.close()
+    print(
+        f"{model}, {f'{workers} workers' if workers else 'a thread'}: step {whole / steps * 1e3:.0f} ms, of which "
+        f"waiting {waited / whole:.2%}; making a batch {making / steps * 1e3:.1f} ms, {making / whole:.1%} of a step",
+        flush=True,
+    )
+
+
 def main() -> None:
     """Print the ratios."""
-    with tempfile.TemporaryDirectory() as name:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--videos", type=int, default=20)
+    parser.add_argument("--folder", help="for the feature file; default: that of temporary files")
+    parser.add_argument("--only-waiting", action="store_true")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=asked.folder) as name:
         folder = Path(name)
-        write_data(folder, int(sys.argv[1]) if len(sys.argv) > 1 else 20)
+        write_data(folder, asked.videos)
         with FeatureFile(str(folder / "features.h5")) as file:
-            for batch_size in (1, 4):
-                report(folder, file, batch_size)
-            report_saving(folder, file)
+            for model, steps in (("afsd", 50), ("amnet", 6)):
+                for workers in (0, 2):
+                    report_waiting(folder, file, model, workers, steps)
+            if not asked.only_waiting:
+                for batch_size in (1, 4):
+                    report(folder, file, batch_size)
+                report_saving(folder, file)
 
 
 if __name__ == "__main__":

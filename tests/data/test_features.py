@@ -1,5 +1,6 @@
 """Feature files: clocks of own and foreign files, and what is refused."""
 
+import errno
 from pathlib import Path
 
 import h5py
@@ -8,6 +9,7 @@ import pytest
 
 from taltool.data.clock import FeatureClock
 from taltool.data.features import ClockFacts, FeatureFile, FeatureWriter, VideoFeatures
+from taltool.data.locks import lock
 from taltool.errors import DataError, UsageError
 
 CLOCK = FeatureClock(fps=25.0, stride=4.0, window=16.0, offset=2.0, duration=9.5)
@@ -107,3 +109,28 @@ def test_id_that_hdf5_cannot_hold_is_refused(video_id: str, tmp_path: Path) -> N
     with pytest.raises(DataError, match="cannot name an HDF5 dataset"):
         own_file(tmp_path, video_id)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_read_without_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    whole = h5py.File
+
+    def without_locks(path: str, mode: str, locking: bool | None = None) -> h5py.File:
+        if locking is not False:
+            raise OSError(number, "Unable to synchronously open file (unable to lock file)")
+        return whole(path, mode, locking=locking)
+
+    path = own_file(tmp_path, "v")
+    monkeypatch.setattr(h5py, "File", without_locks)
+    with FeatureFile(path) as file:
+        assert file.read("v").tolist() == VALUES.tolist()
+
+
+def test_a_file_that_another_program_writes_is_refused(tmp_path: Path) -> None:
+    path = own_file(tmp_path, "v")
+    with Path(path).open("rb") as handle:
+        lock(handle.fileno(), wait=False)
+        with pytest.raises(DataError, match="unable to lock file"), FeatureFile(path):
+            pass

@@ -99,6 +99,8 @@ def test_set_changes_one_setting(text: str, section: str, name: str, value: obje
         ("epochs", "expected SECTION.NAME=VALUE"),
         ("epochs=-1", "must not be negative"),
         ("ema_decay=1.0", "ema_decay must lie in [0, 1)"),
+        ("time_dropout=1.0", "time_dropout must lie in [0, 1)"),
+        ("mixup=-0.5", "mixup must not be negative"),
         ("nms.tiou=2.0", "expected a tIoU between 0 and 1"),
     ],
 )

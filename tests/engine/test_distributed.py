@@ -70,6 +70,32 @@ def test_two_processes_learn_what_one_learns_from_the_same_batches(data: TinyDat
         assert our["validation"]["losses"] == pytest.approx(their["validation"]["losses"], rel=1e-4)  # type: ignore[index]
 
 
+def test_two_processes_measure_folds_as_one_does(data: TinyData, tmp_path: Path) -> None:
+    ids = [f"v{number:02}" for number in range(12)]
+    folds = {f"f{k}": {"training": ids[k::2], "validation": ids[1 - k :: 2]} for k in range(2)}
+    (tmp_path / "splits.json").write_text(json.dumps(folds))
+    options = [*WHOLE, "--set", "epochs=6", "--select", "map", "--folds", str(tmp_path / "splits.json")]
+    alone, together = tmp_path / "1", tmp_path / "2"
+    whole, done = (train(data, folder, count, *options) for count, folder in ((1, alone), (2, together)))
+    assert (whole.returncode, done.returncode) == (0, 0), whole.stderr + done.stderr
+    ours, theirs = (json.loads((folder / "summary.json").read_text()) for folder in (together, alone))
+    assert min(run["average_mAP"] for run in theirs["runs"]) > 0.05
+    for our, their in zip(ours.pop("runs"), theirs.pop("runs"), strict=True):
+        assert our == their | {"average_mAP": pytest.approx(their["average_mAP"])}
+    assert (ours.pop("mean"), ours.pop("spread")) == pytest.approx((theirs.pop("mean"), theirs.pop("spread")))
+    assert ours.pop("fold_means") == pytest.approx(theirs.pop("fold_means"))
+    assert ours == theirs
+    for name in ("f0-seed0", "f1-seed0"):
+        expected, found = (model_weights(folder / name / "tiny.safetensors") for folder in (alone, together))
+        assert all(torch.allclose(found[key], expected[key], rtol=0, atol=1e-5) for key in expected)
+    # One process speaks.
+    assert done.stdout == whole.stdout
+    assert done.stderr.count("wrote") == 2
+    # What is finished is left as it is, and measured again.
+    again = train(data, together, 2, *options, "--resume")
+    assert (again.returncode, again.stdout, again.stderr.count("is finished")) == (0, whole.stdout, 2)
+
+
 def test_a_loss_that_is_not_finite_ends_every_process_with_one_message(data: TinyData, tmp_path: Path) -> None:
     output = tmp_path / "tiny.safetensors"
     done = train(data, output, 2, *WHOLE, "--set", "broken_batch=7", "--select", "last")

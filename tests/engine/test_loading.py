@@ -10,7 +10,8 @@ from plugin.tiny_data import TinyData, write_tiny_data
 from taltool.data.clock import FeatureClock
 from taltool.data.features import FeatureFile, FeatureWriter, VideoFeatures
 from taltool.engine.dataset import LabelledVideo
-from taltool.engine.loading import TrainingLoader, collated, prefetched
+from taltool.engine.feeding import prefetched
+from taltool.engine.loading import TrainingLoader, collated
 from taltool.engine.sampling import whole_samples
 from taltool.engine.settings import SamplingSettings
 from taltool.engine.source import ChannelStatistics, FeatureSource
@@ -144,6 +145,8 @@ def test_an_epoch_shows_every_sample_once_in_an_order_of_its_own(file: FeatureFi
         {"length": 10, "train_stride": 5, "jitter": 3.0, "feature_noise": 0.5, "feature_dropout": 0.5},
         {"resize": "pad", "length": 8, "feature_noise": 0.5, "normalize": "channel"},
         {"resize": "rescale", "length": 8},
+        {"length": 10, "train_stride": 5, "jitter": 3.0, "time_dropout": 0.3, "mixup": 1.5},
+        {"resize": "pad", "length": 8, "mixup": 0.4},
     ],
 )
 @pytest.mark.parametrize("cache", [0, 150, 1 << 20])
@@ -155,6 +158,56 @@ def test_the_rest_of_an_epoch_is_the_same_from_any_step_and_from_disk_or_memory(
         rest = list(loader(file, 1, cache=cache, **settings).batches(4, first))  # type: ignore[arg-type]
         assert len(rest) == len(whole) - first
         assert all(same(a, b) for a, b in zip(whole[first:], rest, strict=True))
+
+
+def test_what_is_random_in_a_sample_does_not_depend_on_the_batch_it_is_in(file: FeatureFile) -> None:
+    settings = {"length": 10, "train_stride": 5, "jitter": 3.0, "feature_noise": 0.5, "time_dropout": 0.3, "mixup": 1.5}
+    alone = list(loader(file, 1, **settings).batches(2))  # type: ignore[arg-type]
+    together = list(loader(file, 3, **settings).batches(2))  # type: ignore[arg-type]
+    assert [len(batch.video_ids) for batch in together] == [3, 2]
+    assert torch.equal(torch.cat([b.features for b in alone]), torch.cat([b.features for b in together]))
+    segments = [[each.tolist() for b in batches for each in b.targets.segments] for batches in (alone, together)]
+    assert segments[0] == segments[1]
+
+
+def test_mixup_shows_two_samples_at_once_with_the_instances_of_both(file: FeatureFile) -> None:
+    """`short` is one everywhere, in both channels with opposite signs; `long` counts its snippets."""
+    shares = []
+    for epoch in range(50):
+        for batch in loader(file, 1, resize="pad", length=100, mixup=1.0).batches(epoch):
+            assert batch.mask.all()
+            assert batch.features.shape == (1, 2, 25)
+            found = batch.features[0, 0].numpy()
+            last = found[-1] / 24  # Only `long` is there.
+            own = last if batch.video_ids == ["long"] else 1 - last
+            shares.append(own)
+            expected = last * np.arange(25) + np.where(np.arange(25) < 6, 1 - last, 0)
+            assert found == pytest.approx(expected, abs=1e-5)
+            assert batch.features[0, 1].numpy() == pytest.approx(-expected, abs=1e-5)
+            together = zip(batch.targets.segments[0].tolist(), batch.targets.labels[0].tolist(), strict=True)
+            assert sorted(together) == [([1, 4], 1), ([2, 5], 0), ([11, 13], 1), ([20, 24], 0)]
+    # Beta(1, 1) is uniform; the larger share is the sample's own.
+    assert min(shares) >= 0.5
+    assert np.mean(shares) == pytest.approx(0.75, abs=0.05)
+
+
+def test_a_sample_is_never_mixed_with_itself(file: FeatureFile) -> None:
+    sampling = SamplingSettings(resize="pad", length=100, mixup=1.5)
+    for _ in range(2):
+        (batch,) = TrainingLoader(FeatureSource(file, sampling), VIDEOS[1:], 1, 1, seed=3).batches(0)
+        assert batch.features[0, 0].tolist() == [1] * 6
+        assert batch.targets.segments[0].tolist() == [[1, 4]]
+
+
+def test_time_dropout_zeroes_whole_snippets_and_leaves_the_others_as_they_are(file: FeatureFile) -> None:
+    snippets = []
+    for epoch in range(100):
+        for batch in loader(file, 1, length=10, time_dropout=0.25).batches(epoch):
+            if batch.video_ids == ["short"]:
+                assert batch.mask.sum() == 6
+                snippets += batch.features[0, :, :6].T.tolist()
+    assert {tuple(snippet) for snippet in snippets} == {(0, 0), (1, -1)}
+    assert np.mean([snippet[0] for snippet in snippets]) == pytest.approx(0.75, abs=0.06)
 
 
 def test_dropout_zeroes_channels_of_a_sample_and_keeps_the_mean(file: FeatureFile) -> None:

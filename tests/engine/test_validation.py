@@ -55,7 +55,7 @@ def test_a_named_validation_subset_is_used_and_the_training_kept_whole(trainer: 
     run = trainer(validation_subset="validation")
     assert run.validation is not None
     assert [video.video_id for video in run.validation.videos] == ["v03", "v07", "v11"]
-    assert len(run.loader.instances) == 9
+    assert len(run.loader.maker.instances) == 9
 
 
 def test_a_validation_subset_that_is_trained_on_is_refused(trainer: MakeTrainer) -> None:
