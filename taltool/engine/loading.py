@@ -45,15 +45,14 @@ def stacked(examples: Sequence[Example], settings: SamplingSettings, length_mult
     length = settings.length if settings.resize == "window" else longest
     if settings.resize == "pad":
         length = -(-longest // length_multiple) * length_multiple
-    features = np.zeros((len(examples), length, examples[0].values.shape[1]), np.float32)
-    mask = np.zeros((len(examples), length), np.bool_)
+    features = torch.zeros(len(examples), examples[0].values.shape[1], length)
+    mask = torch.zeros(len(examples), length, dtype=torch.bool)
     for row, each in enumerate(examples):
-        features[row, : len(each.values)] = each.values
+        features[row, :, : len(each.values)] = torch.from_numpy(each.values).T
         mask[row, : len(each.values)] = True
-    tensor = torch.from_numpy(features).transpose(1, 2).contiguous()  # (B, C, T)
     segments = [torch.from_numpy(each.segments.astype(np.float32)) for each in examples]
     targets = Targets(segments, [torch.from_numpy(each.labels) for each in examples])
-    return Batch(tensor, torch.from_numpy(mask), targets, [each.video_id for each in examples])
+    return Batch(features, mask, targets, [each.video_id for each in examples])
 
 
 class BatchMaker:
