@@ -148,7 +148,7 @@ def main() -> None:
         folder = Path(name)
         write_data(folder, asked.videos)
         with FeatureFile(str(folder / "features.h5")) as file:
-            for model, steps in (("afsd", 50), ("amnet", 6)):
+            for model, steps in (("afsd", 50), ("amnet", 4)):
                 for workers in (0, 2):
                     report_waiting(folder, file, model, workers, steps)
             if not asked.only_waiting:
