@@ -5,6 +5,7 @@ in shared memory. A batch follows from its place in the training alone, so it is
 """
 
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -115,6 +116,7 @@ class _Worker:
 def _answer(connection: Connection) -> None:
     """What a worker does until the training is gone."""
     torch.set_num_threads(1)
+    sys.excepthook = _silent_about_lost_connections
     with suppress(EOFError, ConnectionError):
         make, file = connection.recv()
         opened = False
@@ -128,6 +130,12 @@ def _answer(connection: Connection) -> None:
             except (TaltoolError, OSError, MemoryError) as error:
                 made = error  # For the user.
             connection.send(made)
+
+
+def _silent_about_lost_connections(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """What the thread that hands memory over says: not that the training was killed while it took some."""
+    if not issubclass(kind, ConnectionError | EOFError):
+        sys.__excepthook__(kind, error, trace)
 
 
 def _packed(batch: Batch) -> tuple[Any, ...]:
