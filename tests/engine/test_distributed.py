@@ -70,6 +70,7 @@ def test_two_processes_learn_what_one_learns_from_the_same_batches(data: TinyDat
         assert our["validation"]["losses"] == pytest.approx(their["validation"]["losses"], rel=1e-4)  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_two_processes_measure_folds_as_one_does(data: TinyData, tmp_path: Path) -> None:
     ids = [f"v{number:02}" for number in range(12)]
     folds = {f"f{k}": {"training": ids[k::2], "validation": ids[1 - k :: 2]} for k in range(2)}
