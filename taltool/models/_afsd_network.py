@@ -107,7 +107,7 @@ class Refinement(nn.Module):
         frame_mask = mask.repeat_interleave(self.frames, dim=1)
         if self.frame_stack is None:
             return None, frame_mask
-        return self.frame_stack(level0.repeat_interleave(self.frames, dim=2), Axis.single(frame_mask)), frame_mask
+        return self.frame_stack(level0, Axis.single(frame_mask), self.frames), frame_mask
 
     def boundary_features(self, level0: Tensor, location: Tensor, classes: Tensor, mask: Tensor) -> BoundaryFeatures:
         """What consistency learning needs of level 0 and its towers (B, C, T) alone."""
