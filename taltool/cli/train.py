@@ -120,7 +120,8 @@ def train(
         float, typer.Option(metavar="SECONDS", min=0, help="The longest time of training that a kill may cost.")
     ] = 60.0,
     cache: Annotated[
-        float, typer.Option(metavar="GIB", min=0, help="Features up to this size are kept in memory.")
+        float,
+        typer.Option(metavar="GIB", min=0, help="Features up to this size are kept in memory (workers included)."),
     ] = 2.0,
     workers: Annotated[
         int,

@@ -20,7 +20,7 @@ import torch.multiprocessing  # Teaches connections to hand tensors over in shar
 from torch import Tensor
 
 from taltool.data.features import FeatureFile
-from taltool.errors import PartialFailure, TaltoolError
+from taltool.errors import PartialFailure, TaltoolError, UsageError
 from taltool.models.contract import Batch, Targets
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ MakeBatch = Callable[[int, range], Batch]
 # Batches that each worker is asked for before they are used.
 _AHEAD = 2
 _LOST = (
-    "a process that reads features is gone (killed, or out of memory or of shared memory?); fewer --workers need less, "
+    "a process that reads features is gone (killed, or out of memory?); fewer --workers need less, "
     "--workers 0 none; --resume continues from the last saved state"
 )
 
@@ -141,7 +141,18 @@ def _silent_about_lost_connections(kind: type[BaseException], error: BaseExcepti
 def _packed(batch: Batch) -> tuple[Any, ...]:
     """A batch for the way between processes: features in shared memory, the little rest as plain arrays."""
     segments, labels = ([each.numpy() for each in own] for own in (batch.targets.segments, batch.targets.labels))
-    return batch.features.share_memory_(), batch.mask.numpy(), segments, labels, batch.video_ids
+    return _shared(batch.features), batch.mask.numpy(), segments, labels, batch.video_ids
+
+
+def _shared(features: Tensor) -> Tensor:
+    """The features, moved to shared memory; raises UsageError where there is none left."""
+    try:
+        return features.share_memory_()
+    except RuntimeError as error:
+        raise UsageError(
+            f"no shared memory is left for a batch of {features.nbytes / (1 << 20):.1f} MiB (a container may be given "
+            "more: docker run --shm-size); fewer --workers need less, --workers 0 none"
+        ) from error
 
 
 def _unpacked(features: Tensor, mask: Any, segments: list[Any], labels: list[Any], video_ids: list[str]) -> Batch:

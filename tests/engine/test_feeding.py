@@ -17,9 +17,10 @@ from plugin.tiny_data import TinyData
 from project import PROJECT
 from running import MakeTrainer, killed_after
 
+from taltool.engine import feeding
 from taltool.engine.experiment import start
 from taltool.engine.loading import TrainingLoader
-from taltool.errors import DataError, PartialFailure
+from taltool.errors import DataError, PartialFailure, UsageError
 from taltool.models.contract import Batch
 from taltool.reporting import SILENT
 
@@ -98,6 +99,16 @@ def test_a_worker_that_is_killed_ends_the_training_with_advice(trainer: MakeTrai
     run._update = update  # type: ignore[method-assign, assignment]
     with pytest.raises(PartialFailure, match="--workers 0 none; --resume continues"):
         run.run()
+
+
+def test_where_shared_memory_ends_the_way_out_is_told(trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("unable to allocate shared memory(shm): No space left on device (28)")
+
+    batch = next(trainer().loader.batches(0))
+    monkeypatch.setattr(torch.Tensor, "share_memory_", full)
+    with pytest.raises(UsageError, match=r"docker run --shm-size.*--workers 0 none"):
+        feeding._packed(batch)
 
 
 def descendants(pid: int) -> list[int]:
