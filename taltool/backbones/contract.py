@@ -27,6 +27,7 @@ then `encode` for every video. `taltool.engine.weights` does the first three. Sn
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, ClassVar, Literal
@@ -123,8 +124,13 @@ class Backbone(ABC):
         """What of a picture (H, W[, 3 or 2]) it looks at; done once for pictures that several snippets share."""
         return picture
 
-    def encode(self, pictures: Iterable[Picture], windows: Windows) -> Iterator[Features]:
-        """Yield features (n, C) of the next n snippets of a video, until its end."""
+    def encode(
+        self, pictures: Iterable[Picture], windows: Windows, threads: Executor | None = None
+    ) -> Iterator[Features]:
+        """Yield features (n, C) of the next n snippets of a video, until its end.
+
+        threads: where parts of the work may be done side by side.
+        """
         self.check(windows)
         snippets = windows.cut(map(self.seen, pictures))
         while batch := list(islice(snippets, self.batch)):

@@ -67,21 +67,29 @@ class Encoder:
         for backbone in self.backbones:
             backbone.check(windows)
 
-    def rows(self, pictures: Iterable[Row], threads: Executor) -> Iterator[Row]:
-        """Yield what each backbone sees of every moment; flow is computed in `threads`."""
+    def is_seen(self, frame: int, windows: Windows) -> bool:
+        """Whether features depend on this frame (from 0): snippets see theirs, and flow the next to either side."""
+        near = (frame,) if self._flow is None else (frame, frame - 1, frame + 1)
+        return not self.takes_snippets or any(windows.holds(each) for each in near)
+
+    def rows(self, pictures: Iterable[Row], windows: Windows, threads: Executor) -> Iterator[Row]:
+        """Yield what each backbone sees of every moment that a snippet holds; flow is computed in `threads`.
+
+        For moments between snippets earlier pictures stand in.
+        """
         streams = [
-            map(backbone.seen, self._stream(number, copy, threads))
+            map(backbone.seen, self._stream(number, copy, windows, threads))
             for number, (backbone, copy) in enumerate(
                 zip(self.backbones, tee(pictures, len(self.backbones)), strict=True)
             )
         ]
         return zip(*streams, strict=True)
 
-    def _stream(self, number: int, pictures: Iterable[Row], threads: Executor) -> Iterator[Picture]:
+    def _stream(self, number: int, pictures: Iterable[Row], windows: Windows, threads: Executor) -> Iterator[Picture]:
         chosen = (row[number] for row in pictures)
         if self._flow is None or self.backbones[number].stream != "flow":
             return chosen
-        return fields(chosen, self._flow, threads)
+        return fields(chosen, self._flow, threads, windows.holds)
 
     def encode(self, spans: Sequence[Span]) -> Features:
         """Features (len(spans), C) of at most `batch` snippets whose pictures are of one size.
@@ -101,10 +109,10 @@ class Encoder:
             ) from error
         return np.concatenate(joined, axis=1)[: len(spans)]
 
-    def encode_video(self, pictures: Iterable[Row], windows: Windows) -> Features:
+    def encode_video(self, pictures: Iterable[Row], windows: Windows, threads: Executor) -> Features:
         """Features (T, C) of all snippets of a video, by a backbone that shares work between them."""
         [backbone] = self.backbones
-        return np.concatenate(list(backbone.encode((picture for (picture,) in pictures), windows)))
+        return np.concatenate(list(backbone.encode((picture for (picture,) in pictures), windows, threads)))
 
 
 def _stacked(spans: Sequence[Span], stream: int) -> NDArray[np.uint8]:

@@ -70,11 +70,12 @@ class Reading:
     def _decoded(self) -> Iterator[Row]:
         formats, settings = self._encoder.formats, self._settings
         self._frames = FrameSequence(self.source.path, formats[0], settings.fps, settings.images_fps)
-        yield from self._frames.together(formats)
+        yield from self._frames.together(formats, lambda frame: self._encoder.is_seen(frame, settings.windows))
 
     def spans(self, threads: Executor) -> Iterator[Span]:
         """The snippets, cut from what the backbones see of the pictures."""
-        for span in self._settings.windows.spans(self._encoder.rows(self.pictures(), threads)):
+        windows = self._settings.windows
+        for span in windows.spans(self._encoder.rows(self.pictures(), windows, threads)):
             yield span
             self.snippets += 1
 
@@ -157,11 +158,11 @@ def extracted(
     """Yield what becomes of every video, as soon as it is known."""
     encoder.check(settings.windows)
     with single_threaded(), ExitStack() as close:
-        flow_threads = close.enter_context(_threads(effort.flow_threads))
-        if not encoder.takes_snippets:
-            yield from (_by_video(source, settings, encoder, effort) for source in sources)
-            return
         threads = close.enter_context(_threads(effort.threads))
+        if not encoder.takes_snippets:
+            yield from (_by_video(source, settings, encoder, threads, effort.patience) for source in sources)
+            return
+        flow_threads = close.enter_context(_threads(effort.flow_threads))
         batches = _Batches(encoder, threads, effort.threads * _BATCHES_AHEAD)
         yield from _by_snippet(sources, settings, batches, flow_threads, effort)
 
@@ -176,10 +177,13 @@ def _threads(count: int) -> Iterator[Executor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _by_video(source: VideoSource, settings: ExtractionSettings, encoder: Encoder, effort: Effort) -> Finished:
+def _by_video(
+    source: VideoSource, settings: ExtractionSettings, encoder: Encoder, threads: Executor, patience: float
+) -> Finished:
     try:
-        reading = Reading(source, settings, encoder, effort.patience)
-        return Finished(source, reading.finished(encoder.encode_video(reading.pictures(), settings.windows)))
+        reading = Reading(source, settings, encoder, patience)
+        values = encoder.encode_video(reading.pictures(), settings.windows, threads)
+        return Finished(source, reading.finished(values))
     except (DataError, OSError) as error:
         return Finished(source, error=str(error))
 

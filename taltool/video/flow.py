@@ -9,16 +9,17 @@ smoother.
 
 import importlib
 import threading
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from taltool.errors import UsageError
+from taltool.video.side_by_side import side_by_side
 
 Picture = NDArray[np.uint8]
 Field = NDArray[np.float32]
@@ -90,24 +91,29 @@ def _maker(settings: FlowSettings) -> Any:
     return cv2.optflow.DualTVL1OpticalFlow_create
 
 
-def fields(pictures: Iterable[Picture], flow: Flow, threads: Executor) -> Iterator[Picture]:
+def fields(
+    pictures: Iterable[Picture], flow: Flow, threads: Executor, is_wanted: Callable[[int], bool] = lambda number: True
+) -> Iterator[Picture]:
     """Yield the flow (H, W, 2) of every picture to the one after it; the last picture has that of the one before.
 
     So there are as many fields as pictures, and field n begins when picture n does. A single picture does not move.
-    Pairs are computed side by side in `threads`.
+    Pairs are computed side by side in `threads`. Where field n (from 0) is not wanted, an earlier one stands in for it.
     """
-    waiting: deque[Future[Picture]] = deque()
-    before: Picture | None = None
-    last: Picture | None = None
-    for picture in pictures:
-        if before is not None:
-            waiting.append(threads.submit(flow, before, picture))
-        before = picture
-        if len(waiting) > _AHEAD:
-            last = waiting.popleft().result()
-            yield last
-    while waiting:
-        last = waiting.popleft().result()
+    remaining = iter(pictures)
+    first = next(remaining, None)
+    if first is None:
+        return
+    last = flow.still(first)
+    skipped: tuple[Picture, Picture] | None = None
+
+    def measured(
+        numbered: tuple[int, tuple[Picture, Picture]],
+    ) -> tuple[Picture | None, tuple[Picture, Picture] | None]:
+        number, pair = numbered
+        return (flow(*pair), None) if is_wanted(number) else (None, pair)
+
+    for result in side_by_side(threads, measured, enumerate(pairwise(chain([first], remaining))), _AHEAD):
+        field, skipped = result
+        last = last if field is None else field
         yield last
-    if before is not None:
-        yield flow.still(before) if last is None else last
+    yield last if skipped is None else flow(*skipped)

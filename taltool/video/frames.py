@@ -4,7 +4,7 @@ Only frames that are wanted are converted: the conversion of pixels costs more t
 straight from the decoder's luma plane, the colour planes are not touched.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -73,15 +73,22 @@ class FrameSequence:
     def __iter__(self) -> Iterator[Picture]:
         return (picture for (picture,) in self.together((self.wanted,)))
 
-    def together(self, formats: Sequence[FrameFormat]) -> Iterator[tuple[Picture, ...]]:
-        """Yield every picture in each of the formats; what is the same in two is converted once."""
+    def together(
+        self, formats: Sequence[FrameFormat], is_wanted: Callable[[int], bool] = lambda number: True
+    ) -> Iterator[tuple[Picture, ...]]:
+        """Yield every picture in each of the formats; what is the same in two is converted once.
+
+        Pictures whose number (from 0) is not wanted are not converted: an earlier one stands in for them.
+        """
         self.losses.reasons.clear()
         self.count = 0
         converters = [_Converter(wanted, self._scan.pixel_aspect) for wanted in dict.fromkeys(formats)]
         places = [list(dict.fromkeys(formats)).index(wanted) for wanted in formats]
+        pictures: tuple[Picture, ...] = ()
         for frame, times in self._shown():
-            converted = [converter(frame) for converter in converters]
-            pictures = tuple(converted[place] for place in places)
+            if not pictures or any(is_wanted(number) for number in range(self.count, self.count + times)):
+                converted = [converter(frame) for converter in converters]
+                pictures = tuple(converted[place] for place in places)
             for _ in range(times):
                 self.count += 1
                 yield pictures

@@ -35,6 +35,10 @@ class Windows:
         """How many snippets a video of so many frames gives."""
         return max(1, (frames - self.offset - self.window) // self.stride + 1)
 
+    def holds(self, frame: int) -> bool:
+        """Whether a snippet holds this frame (from 0), if the video is long enough for the snippet."""
+        return frame >= self.offset and (frame - self.offset) % self.stride < self.window
+
     def spans(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
         """Yield the `window` rows of every snippet; rows that snippets share are the same objects.
 

@@ -1,5 +1,7 @@
 """HOG3D sees how things move, and little of their contrast, of the light and of a shaking camera."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -43,6 +45,14 @@ def test_a_snippet_depends_on_its_own_frames_only() -> None:
     # The frame before the window takes part in the first temporal gradient.
     alone = features(frames[19:36], Windows(16, 4, offset=1))
     np.testing.assert_allclose(rows[5], alone[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [1, 5, 16, 75])
+def test_threads_that_share_a_video_give_the_same_bytes(length: int) -> None:
+    frames = scene(0.3, 0.2, length)
+    with ThreadPoolExecutor(3) as threads:
+        shared = np.concatenate(list(HOG3D(HOG3DConfig()).encode(frames, WINDOWS, threads)))
+    assert shared.tobytes() == features(frames).tobytes()
 
 
 def test_direction_of_motion_counts_more_than_looks() -> None:

@@ -180,6 +180,22 @@ def test_streams_stand_side_by_side_in_the_order_of_their_backbones(videos: list
         assert each.features.values[:, :1].tolist() == values(alone)[each.source.video_id]
 
 
+@pytest.mark.parametrize(("window", "stride", "offset"), [(5, 16, 0), (1, 7, 3), (2, 3, 1), (4, 4, 0)])
+def test_what_lies_between_snippets_is_not_computed_and_changes_nothing(
+    videos: list[VideoSource], window: int, stride: int, offset: int
+) -> None:
+    def both(settings: ExtractionSettings) -> dict[str, NDArray[np.float32]]:
+        encoder = Encoder([Mean(None), Sideways(None, "flow")], FlowSettings("dis", "ultrafast"), batch=1)
+        done = extracted(videos, settings, encoder, Effort())
+        return {each.source.video_id: each.features.values for each in done if each.features is not None}
+
+    apart = both(ExtractionSettings.of(window=window, stride=stride, offset=offset))
+    dense = both(ExtractionSettings.of(window=window, stride=1))
+    assert len(apart) == len(videos)
+    for name, rows in apart.items():
+        np.testing.assert_array_equal(rows, dense[name][offset::stride])
+
+
 def test_backbones_that_see_whole_videos_cannot_stand_side_by_side() -> None:
     class Whole(Backbone):
         def encode(self, pictures: Any, windows: Any) -> Any:

@@ -94,3 +94,24 @@ def test_without_opencv_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(UsageError, match=r"taltool\[flow\]"):
         Flow(FlowSettings(), 20.0)
+
+
+@pytest.mark.parametrize("wanted", [{0, 1, 5, 6, 9}, {3}, {8, 9}, {9}])
+def test_only_fields_that_are_wanted_are_computed(threads: Executor, wanted: set[int]) -> None:
+    class Counting(Flow):
+        measured = 0
+
+        def __call__(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            self.measured += 1
+            return super().__call__(before, after)
+
+    pictures = [np.roll(texture(), n * n // 4, 1) for n in range(10)]
+    flow = Counting(FlowSettings("dis", "ultrafast"), 20.0)
+    every = list(fields(pictures, flow, threads))
+    flow.measured = 0
+    chosen = list(fields(pictures, flow, threads, wanted.__contains__))
+    assert len(chosen) == len(every)
+    for number in wanted:
+        np.testing.assert_array_equal(chosen[number], every[number])
+    # The last picture has the field of the one before it, which nobody else may want.
+    assert flow.measured <= len(wanted | {8})

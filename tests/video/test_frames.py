@@ -149,3 +149,19 @@ def test_the_short_side_is_scaled_and_the_long_one_limited(height: int, width: i
 
 def test_pixels_that_are_not_square_are_made_square() -> None:
     assert GRAY.size(480, 720, pixel_aspect=32 / 27) == (48, 85)
+
+
+def test_pictures_that_are_not_wanted_cost_nothing_and_change_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from taltool.video import frames
+
+    converted, real = [], frames._pixels
+    path = str(write(tmp_path / "v.mp4", at_rate(Fraction(25), 40)))
+    monkeypatch.setattr(frames, "_pixels", lambda frame: converted.append(frame) or real(frame))
+    wanted = {3, 4, 17, 39}
+    shown = [number(each) for (each,) in FrameSequence(path, GRAY).together((GRAY,), wanted.__contains__)]
+    assert len(shown) == 40
+    assert {n for n in wanted if shown[n] == n} == wanted
+    # The first one gives the size.
+    assert len(converted) == len(wanted) + 1
