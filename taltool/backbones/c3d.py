@@ -4,8 +4,11 @@ The checkpoint is the one trained on Sports-1M, in either of two conversions of 
 their names: MMAction2's c3d_sports1m_pretrain (`conv1a.conv.weight`, without the classifier), which `--weights auto`
 fetches, and c3d.pickle of github.com/DavideA/c3d-pytorch (`conv1.weight` ... `fc8.weight`), with it.
 
-It saw 16 frames in the order B, G, R, squeezed to 128 x 171 pixels, of which 112 x 112 are seen, less the mean of the
-training videos; here the mean of each channel (90, 98, 102) stands for the authors' mean clip.
+It saw 16 frames in the order B, G, R, squeezed to 128 x 171 pixels, of which 112 x 112 are seen, less the mean clip of
+the training videos (sport1m_train16_128_mean.binaryproto); here the mean of each channel, (90, 98, 102), stands for it,
+as in most PyTorch programs that use these weights. Two others differ: DavideA's own script gives R, G, B and subtracts
+nothing; MMAction2's configuration, which goes on training on UCF-101, gives R, G, B less (104, 117, 128), so a
+checkpoint of that training is not what is described here.
 """
 
 import re

@@ -1,13 +1,14 @@
 """Reading a video with PyAV: what its packets say about time, and its frames one after the other.
 
 Two quick rules of the containers: the times of the packets are known before anything is decoded (a scan reads the file
-but decodes nothing, about a thousand times faster), and decoders hand out frames in the order of display.
+but decodes nothing, about a thousand times faster), and decoders hand out frames in the order of display. What a scan
+has read of a video of usual size stays in memory until it is decoded: network drives are slow.
 """
 
 import heapq
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,55 @@ from taltool.video.timing import Times
 # many frames are put in order; in a sound file nothing changes.
 _REORDER = 4
 _MICROSECONDS = 1_000_000
+# Bytes of a video's packets that are kept between the scan and the decoding; a longer video is read twice.
+_MOST_KEPT = 64 << 20
+
+
+@dataclass
+class _Packets:
+    """What one pass over the packets of a video finds.
+
+    stamps: the times of those that hold a visible frame; last: the end of the last one; size: bytes of all; waiting:
+    the packets themselves while they are few enough; error: why there are no more, if the pass was cut short.
+    """
+
+    stamps: list[int | None] = field(default_factory=list)
+    last: int = 0
+    size: int = 0
+    waiting: deque[Any] = field(default_factory=deque)
+    error: FFmpegError | None = None
+
+    def add(self, packet: Any) -> None:
+        """Take note of the next packet, and keep it where there is room."""
+        if packet.size and not packet.is_discard:
+            self.stamps.append(packet.pts)
+            self.last = max(self.last, (packet.pts or 0) + (packet.duration or 0))
+        self.size += packet.size
+        if self.is_kept:
+            self.waiting.append(packet)
+        else:
+            self.waiting.clear()
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether all packets wait here."""
+        return self.size <= _MOST_KEPT
+
+    def taken(self) -> Iterator[Any]:
+        """Hand the packets out, once, as reading the file again would."""
+        while self.waiting:
+            yield self.waiting.popleft()
+        if self.error is not None:
+            raise self.error
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A file that is open still, and what was read of it."""
+
+    opened: ExitStack
+    stream: Any
+    packets: _Packets
 
 
 @dataclass(frozen=True)
@@ -31,7 +81,7 @@ class PacketScan:
     times (N,): seconds after the video's zero, sorted; tick: their resolution (s); declared: frame rates that headers
     name; end: the moment (s) at which the file says that it ends, or its last packet does; zero: the container's time
     (s) that counts as 0; pixel_aspect: width of a pixel over its height; cut: why the file could not be read to its
-    end, if so.
+    end, if so. kept: what was read, for the one who decodes it first to take.
     """
 
     times: Times
@@ -41,6 +91,7 @@ class PacketScan:
     zero: float
     pixel_aspect: float
     cut: str | None
+    kept: list[_Kept] = field(default_factory=list)
 
 
 @dataclass
@@ -64,37 +115,42 @@ class Losses:
 
 def scan(path: str) -> PacketScan:
     """Read the times of the packets; raises DataError for what is no video."""
-    with _opened(path) as (container, stream):
-        unit = float(stream.time_base)
-        stamps, last, cut = _stamps(container, stream)
-        declared = [float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate]
-        zero = max(0.0, (container.start_time or 0) / _MICROSECONDS)
-        known = [stamp for stamp in stamps if stamp is not None]
-        if known:
-            times = np.sort(np.array(known, np.float64)) * unit - zero
-        elif declared:  # A bare stream (.h264) has no times at all, but its frames follow each other at a known rate.
-            times, zero = np.arange(len(stamps)) / declared[0], 0.0
-        else:
-            raise DataError("holds no timestamps and names no frame rate")
-        said = (container.duration or 0) / _MICROSECONDS
-        aspect = float(stream.sample_aspect_ratio or 1)
-        return PacketScan(times, unit, declared, max(said, last * unit - zero), zero, aspect, cut)
+    with ExitStack() as close:
+        container, stream = close.enter_context(_opened(path))
+        packets = _read(container, stream)
+        found = _described(packets, container, stream)
+        if packets.is_kept:
+            found.kept.append(_Kept(close.pop_all(), stream, packets))
+    return found
 
 
-def _stamps(container: Any, stream: Any) -> tuple[list[int | None], int, str | None]:
-    """The times of all packets that hold a visible frame, the end of the last one, and why there are no more."""
-    stamps: list[int | None] = []
-    last, cut = 0, None
+def _read(container: Any, stream: Any) -> _Packets:
+    packets = _Packets()
     try:
         for packet in container.demux(stream):
-            if packet.size and not packet.is_discard:
-                stamps.append(packet.pts)
-                last = max(last, (packet.pts or 0) + (packet.duration or 0))
+            packets.add(packet)
     except FFmpegError as error:
-        cut = _reason(error)
-    if not stamps:
-        raise DataError(f"holds no frames{f' that can be read ({cut})' if cut else ''}")
-    return stamps, last, cut
+        packets.error = error
+    if not packets.stamps:
+        cut = f" that can be read ({_reason(packets.error)})" if packets.error else ""
+        raise DataError(f"holds no frames{cut}")
+    return packets
+
+
+def _described(packets: _Packets, container: Any, stream: Any) -> PacketScan:
+    unit = float(stream.time_base)
+    declared = [float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate]
+    zero = max(0.0, (container.start_time or 0) / _MICROSECONDS)
+    known = [stamp for stamp in packets.stamps if stamp is not None]
+    if known:
+        times = np.sort(np.array(known, np.float64)) * unit - zero
+    elif declared:  # A bare stream (.h264) has no times at all, but its frames follow each other at a known rate.
+        times, zero = np.arange(len(packets.stamps)) / declared[0], 0.0
+    else:
+        raise DataError("holds no timestamps and names no frame rate")
+    end = max((container.duration or 0) / _MICROSECONDS, packets.last * unit - zero)
+    cut = _reason(packets.error) if packets.error else None
+    return PacketScan(times, unit, declared, end, zero, float(stream.sample_aspect_ratio or 1), cut)
 
 
 def decoded(path: str, known: PacketScan, losses: Losses) -> Iterator[tuple[float, Any]]:
@@ -106,9 +162,9 @@ def decoded(path: str, known: PacketScan, losses: Losses) -> Iterator[tuple[floa
     times: list[float] = []
     step = 1 / known.declared[0] if known.declared else 0.0
     seconds = -step
-    with _opened(path) as (container, stream):
+    with _packets(path, known) as (stream, packets):
         unit = float(stream.time_base)
-        for frame in _frames(container, stream, known.zero, losses):
+        for frame in _frames(packets, unit, known.zero, losses):
             seconds = seconds + step if frame.pts is None else frame.pts * unit - known.zero
             heapq.heappush(times, seconds)
             waiting.append(frame)
@@ -118,15 +174,26 @@ def decoded(path: str, known: PacketScan, losses: Losses) -> Iterator[tuple[floa
             yield heapq.heappop(times), waiting.popleft()
 
 
-def _frames(container: Any, stream: Any, zero: float, losses: Losses) -> Iterator[Any]:
-    packets = container.demux(stream)
+@contextmanager
+def _packets(path: str, known: PacketScan) -> Iterator[tuple[Any, Iterator[Any]]]:
+    """The video stream and its packets: those that the scan kept, for the first who asks."""
+    if known.kept:
+        kept = known.kept.pop()
+        with kept.opened:
+            yield kept.stream, kept.packets.taken()
+    else:
+        with _opened(path) as (container, stream):
+            yield stream, container.demux(stream)
+
+
+def _frames(packets: Iterator[Any], unit: float, zero: float, losses: Losses) -> Iterator[Any]:
     while True:
         seconds = None
         try:
             packet = next(packets, None)
             if packet is None:
                 return
-            seconds = None if packet.pts is None else float(packet.pts * stream.time_base) - zero
+            seconds = None if packet.pts is None else packet.pts * unit - zero
             yield from packet.decode()
         except FFmpegError as error:
             losses.add(seconds, error)

@@ -165,3 +165,28 @@ def test_pictures_that_are_not_wanted_cost_nothing_and_change_no_other(
     assert {n for n in wanted if shown[n] == n} == wanted
     # The first one gives the size.
     assert len(converted) == len(wanted) + 1
+
+
+def test_a_video_of_usual_size_is_read_once(tmp_path: Path) -> None:
+    path = write(tmp_path / "v.mp4", at_rate(Fraction(25), 40))
+    frames = FrameSequence(str(path), GRAY)
+    path.unlink()
+    assert [number(each) for each in frames] == list(range(40))
+
+
+@pytest.mark.parametrize("name", ["v.mp4", "v.mkv", "v.avi", "v.ts"])
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_packets_that_were_kept_decode_as_those_that_are_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_damaged: bool
+) -> None:
+    path = write(tmp_path / name, at_rate(Fraction(25), 80))
+    if is_damaged and name != "v.mp4":  # Whose index stands at its end.
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2 : len(content) // 2 + 400] = bytes(400)
+        path.write_bytes(content[: len(content) * 9 // 10])
+    kept = FrameSequence(str(path), GRAY)
+    monkeypatch.setattr("taltool.video.decode._MOST_KEPT", 0)
+    again = FrameSequence(str(path), GRAY)
+    for _ in range(2):
+        np.testing.assert_array_equal(np.stack(list(kept)), np.stack(list(again)))
+        assert (kept.count, kept.losses.summary()) == (again.count, again.losses.summary())
