@@ -1,6 +1,7 @@
 """Reading ahead: a source is worked off in a thread of its own while its items are used here."""
 
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from queue import Empty, Full, Queue
@@ -10,8 +11,10 @@ from taltool.errors import DataError
 
 Item = TypeVar("Item")
 _END: Any = object()
-# How often (seconds) a waiting thread looks whether it is still wanted.
+# How often (seconds) a waiting thread looks whether it is still wanted, and how long items wait for others at most.
 _GLANCE = 0.2
+# Items are handed over in groups, this many of which may be ready: each time one thread wakes another costs both.
+_GROUPS = 4
 
 
 def ahead(items: Iterable[Item], size: int, patience: float) -> Iterator[Item]:
@@ -20,22 +23,41 @@ def ahead(items: Iterable[Item], size: int, patience: float) -> Iterator[Item]:
     Raises DataError where nothing comes for `patience` seconds (0 = wait forever): the thread is then left to itself,
     for a thread that waits for the operating system cannot be stopped; it does not keep the program from ending.
     """
-    queue: Queue[Item] = Queue(size)
+    queue: Queue[list[Item]] = Queue(min(size, _GROUPS))
     done: Future[None] = Future()
     unwanted = threading.Event()
-    threading.Thread(target=_work_off, args=(items, queue, done, unwanted), daemon=True).start()
+    groups = _grouped(items, max(1, size // _GROUPS))
+    threading.Thread(target=_work_off, args=(groups, queue, done, unwanted), daemon=True).start()
     try:
         while True:
             try:
-                item = queue.get(timeout=patience or None)
+                group = queue.get(timeout=patience or None)
             except Empty:
                 raise DataError(f"nothing of it could be read for {patience:g} s: given up") from None
-            if item is _END:
+            if group is _END:
                 break
-            yield item
+            yield from group
         done.result()
     finally:
         unwanted.set()
+
+
+def _grouped(items: Iterable[Item], most: int) -> Iterator[list[Item]]:
+    """Yield the items in lists of `most`, or of what came within a glance; the last ones before any error."""
+    group: list[Item] = []
+    begun = time.monotonic()
+    try:
+        for item in items:
+            group.append(item)
+            if len(group) >= most or time.monotonic() - begun > _GLANCE:
+                yield group
+                group, begun = [], time.monotonic()
+    except Exception:
+        if group:
+            yield group
+        raise
+    if group:
+        yield group
 
 
 def _work_off(items: Iterable[Item], queue: "Queue[Item]", done: "Future[None]", unwanted: threading.Event) -> None:

@@ -136,7 +136,10 @@ class _Converter:
         transposed, rows_reversed, columns_reversed = self._turn
         height, width = self._size
         name = "gray" if self._wanted.pixels == "gray" else "rgb24"
-        scaled = self._scaler.reformat(frame, width=width, height=height, format=name, interpolation=Interpolation.AREA)
+        # One thread: to wake others for a single picture costs more than they save.
+        scaled = self._scaler.reformat(
+            frame, width=width, height=height, format=name, interpolation=Interpolation.AREA, threads=1
+        )
         picture = _pixels(scaled)
         if transposed:
             picture = picture.swapaxes(0, 1)

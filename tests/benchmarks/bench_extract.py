@@ -4,9 +4,9 @@
 
 Without VIDEO a 320x240 H.264 video of two minutes is made. Every line is timed twice and the faster run counts: the
 first table in processor time of one process, the others by the clock. At the end the whole extraction is compared with
-its slowest part, each part having as many threads as there are cores, and with what the processor time of all parts
-takes on so many cores: nothing can be quicker than either. The networks see a shorter video, in snippets at every 4
-frames as by default; Python and its modules are started before the clock.
+its slowest part, which has as many threads for flow and network as the whole, and with what the processor time of all
+parts takes on so many cores: nothing can be quicker than either. The networks see a shorter video, in snippets at every
+4 frames as by default; Python and its modules are started before the clock.
 """
 
 import sys
@@ -90,6 +90,7 @@ def main(path: str) -> None:
     gray = FrameFormat("gray", HOG3DConfig().short_side)
     pictures = list(FrameSequence(path, gray))
     backbone = HOG3D(HOG3DConfig())
+    backbone.prepare(Computing())
     windows = Windows(backbone.window, backbone.stride)
     lines = {
         "decode alone": lambda: decode_alone(path),
@@ -105,13 +106,13 @@ def main(path: str) -> None:
         print(f"{name:34} {frames / taken:7.0f} frames/s   {taken / alone:5.2f} x decoding")
 
 
-def overlap(path: str, settings: ExtractionSettings, title: str) -> None:
-    """Print how much longer the whole extraction takes than its slowest part alone, with as many threads.
+def overlap(path: str, settings: ExtractionSettings, title: str, jobs: int) -> None:
+    """Print how much longer the whole extraction by `jobs` threads takes than its slowest part alone.
 
     All are measured in turn, three times, for other work on the machine to strike them alike.
     """
     made = encoder(settings, Computing())
-    threads = ThreadPoolExecutor(available_cores())
+    threads = ThreadPoolExecutor(jobs)
     decode = partial(decoded, path, settings, made.formats)
     pictures = decode()
     spans = list(settings.windows.spans(made.rows(pictures, settings.windows, threads)))
@@ -127,7 +128,7 @@ def overlap(path: str, settings: ExtractionSettings, title: str) -> None:
             "decoding": decode,
             "flow": lambda: list(made.rows(pictures, settings.windows, threads)),
             "network": encode,
-            "whole": lambda: whole(path, settings, Path(folder) / "f.h5"),
+            "whole": lambda: whole(path, settings, Path(folder) / "f.h5", jobs),
         }
         turns = [{name: both_clocks(part) for name, part in parts.items()} for _ in range(3)]
     best = {name: min(turn[name][0] for turn in turns) for name in parts}
@@ -147,10 +148,10 @@ def decoded(path: str, settings: ExtractionSettings, formats: tuple[FrameFormat,
     return list(FrameSequence(path, formats[0], settings.fps).together(formats))
 
 
-def whole(path: str, settings: ExtractionSettings, output: Path) -> None:
+def whole(path: str, settings: ExtractionSettings, output: Path, jobs: int) -> None:
     """The extraction into a new file."""
     output.unlink(missing_ok=True)
-    extract([VideoSource("v", path)], str(output), settings, Running(jobs=0))
+    extract([VideoSource("v", path)], str(output), settings, Running(jobs))
 
 
 def flows(path: str) -> None:
@@ -171,9 +172,10 @@ def flows(path: str) -> None:
 
 def networks(path: str) -> None:
     """Print the overlap of the parts for I3D over colours, and over both streams."""
-    network = {"weights": ("random",), "fps": "own"}
-    overlap(path, ExtractionSettings.of("i3d", **network), "i3d, rgb")
-    overlap(path, ExtractionSettings.of("i3d", stream="both", flow=FlowSettings("dis"), **network), "i3d, both, dis")
+    network, cores = {"weights": ("random",), "fps": "own"}, available_cores()
+    overlap(path, ExtractionSettings.of("i3d", **network), "i3d, rgb", cores)
+    both = ExtractionSettings.of("i3d", stream="both", flow=FlowSettings("dis"), **network)
+    overlap(path, both, "i3d, both, dis", cores)
 
 
 if __name__ == "__main__":
@@ -181,5 +183,6 @@ if __name__ == "__main__":
         video = sys.argv[1] if len(sys.argv) > 1 else str(make_video(Path(folder) / "v.mp4", FRAMES))
         main(video)
         flows(video)
-        overlap(video, ExtractionSettings.of(), "hog3d")
+        for jobs in (1, available_cores()):
+            overlap(video, ExtractionSettings.of(), f"hog3d, {jobs} threads", jobs)
         networks(str(make_video(Path(folder) / "short.mp4", FRAMES_FOR_NETWORKS)))
