@@ -6,9 +6,10 @@ on 25 frames a second, a short side of 256 pixels of which 224 x 224 are seen, v
 off at 20 pixels. Features are what stands before the classifier: means over 7 x 7 cells and two steps in time, and over
 all steps where a window is longer than 16 frames.
 
-Windows that overlap are computed each for itself. Of the first convolution, a quarter of the work, windows of 16 frames
-could share 5 of 8 steps, the others see the padding of their window; at every 4 frames that would save 9 %, at every 8
-3 %, and would bind the snippets of a video to one thread.
+Windows that overlap are computed each for itself. Of the first convolution, a quarter of the time, windows of 16 frames
+could share the 5 of 8 steps that do not see the padding of their window, without a change in any bit. Four neighbours
+that did so took 6 % less time in float32 and 8 % less in bfloat16 at every 4 frames, none at every 8, where they share
+one step; it would bind the snippets of a video together, and was left out.
 """
 
 from typing import ClassVar
