@@ -12,15 +12,31 @@ from taltool.errors import DataError
 
 def test_items_come_in_order_and_whole() -> None:
     assert list(ahead(range(1000), 3, 10.0)) == list(range(1000))
+    assert list(ahead(range(1001), 32, 10.0)) == list(range(1001))
     assert list(ahead([], 3, 10.0)) == []
 
 
-def test_what_the_source_raises_is_raised_after_its_items() -> None:
+def test_items_do_not_wait_for_others_that_are_slow() -> None:
+    stuck = threading.Event()
+
+    def source() -> Iterator[int]:
+        yield 1
+        time.sleep(0.3)
+        yield 2
+        stuck.wait(60)
+
+    items = ahead(source(), 40, 10.0)
+    assert [next(items), next(items)] == [1, 2]
+    stuck.set()
+
+
+@pytest.mark.parametrize("size", [3, 40])
+def test_what_the_source_raises_is_raised_after_its_items(size: int) -> None:
     def broken() -> Iterator[int]:
         yield 1
         raise ValueError("torn")
 
-    items = ahead(broken(), 3, 10.0)
+    items = ahead(broken(), size, 10.0)
     assert next(items) == 1
     with pytest.raises(ValueError, match="torn"):
         next(items)

@@ -1,14 +1,20 @@
 """A video becomes pictures at a constant rate, each at its true time, upright, as far as it can be decoded."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
+from av.error import InvalidDataError
 from numbered_videos import number, picture, turn_clockwise, write
 
 from taltool.errors import DataError
+from taltool.video import decode
 from taltool.video.frames import FrameFormat, FrameSequence
 
 GRAY = FrameFormat("gray", short_side=48)
@@ -190,3 +196,35 @@ def test_packets_that_were_kept_decode_as_those_that_are_read_again(
     for _ in range(2):
         np.testing.assert_array_equal(np.stack(list(kept)), np.stack(list(again)))
         assert (kept.count, kept.losses.summary()) == (again.count, again.losses.summary())
+
+
+@pytest.mark.parametrize("most_kept", [0, 1 << 20])
+def test_a_drive_that_fails_is_told_once_and_what_came_before_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_kept: int
+) -> None:
+    path = str(write(tmp_path / "v.mp4", at_rate(Fraction(25), 80)))
+
+    class Failing:
+        def __init__(self, container: Any) -> None:
+            self.container = container
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.container, name)
+
+        def demux(self, stream: Any) -> Iterator[Any]:
+            yield from islice(self.container.demux(stream), 40)
+            raise InvalidDataError(1, "the drive is gone")
+
+    @contextmanager
+    def opened(path: str) -> Iterator[tuple[Any, Any]]:
+        with really_opened(path) as (container, stream):
+            yield Failing(container), stream
+
+    really_opened = decode._opened
+    monkeypatch.setattr(decode, "_opened", opened)
+    monkeypatch.setattr(decode, "_MOST_KEPT", most_kept)
+    frames = FrameSequence(path, GRAY)
+    shown = [number(each) for each in frames]
+    assert 30 < len(shown) <= 40
+    assert shown[:30] == list(range(30))
+    assert frames.losses.reasons == ["the drive is gone"]
