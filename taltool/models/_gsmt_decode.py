@@ -1,6 +1,6 @@
 """From GSMT's two branches to scored segments: all snippets, thresholds and samples at once."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,38 +14,51 @@ if TYPE_CHECKING:
 PADDED = -1.0
 
 
+class Rows(NamedTuple):
+    """R rows of each of B samples, whose runs become candidates: values (B, R, T), that are thresholded; labels (B, R);
+    weights (B, R, T), whose mean over a candidate multiplies its score."""
+
+    values: Tensor
+    weights: Tensor
+    labels: Tensor
+
+
 def decoded(config: "GSMTConfig", outputs: Outputs, mask: Tensor, is_class_agnostic: bool) -> list[Candidates]:
     """The candidates of each sample; labels None where `is_class_agnostic`."""
     probabilities = outputs["class_logits"].float().softmax(dim=1)[:, :-1]  # (B, K, T)
     parts = []
     if config.mask_branch:
         masks = outputs["mask_logits"].float().sigmoid() * mask[:, None]
-        parts.append(best_snippets(probabilities, masks, mask, config.top_snippets))
+        parts.append(best_snippets(config, probabilities, masks, mask))
     if config.class_segments or not config.mask_branch:
         parts.append(class_rows(probabilities, mask))
-    rows, weights, labels = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
-    found, peaks = activated(config, rows.flatten(0, 1))  # Runs in rows (B * R)
-    scores = peaks * weights.flatten()[found.rows]
-    sample, label = found.rows // rows.shape[1], labels.flatten()[found.rows]
+    rows = Rows(*(torch.cat(part, dim=1) for part in zip(*parts, strict=True)))
+    found, peaks = activated(config, rows.values.flatten(0, 1))  # Runs in rows (B * R)
+    scores = peaks * run_means(rows.weights.flatten(0, 1), found)
+    sample, label = found.rows // rows.labels.shape[1], rows.labels.flatten()[found.rows]
     good = scores > 0
     return [_sample(found, scores, label, good & (sample == b), is_class_agnostic) for b in range(len(mask))]
 
 
-def best_snippets(probabilities: Tensor, masks: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The masks (B, R, T), class probabilities (B, R) and labels (B, R) of the best `count` snippets of each sample.
+def best_snippets(config: "GSMTConfig", probabilities: Tensor, masks: Tensor, mask: Tensor) -> Rows:
+    """The masks of the best M_1 snippets of each sample, by the probability (B, K, T) of a snippet's best action.
 
-    A snippet's probability is that of its best action. What stands in for missing snippets (padding) has probability 0.
+    They weigh as much as that action at the snippet, or as it does where the candidate lies. What stands in for missing
+    snippets (padding) weighs nothing.
     """
     best, labels = probabilities.max(dim=1)  # (B, T)
-    weights, chosen = best.masked_fill(~mask, PADDED).topk(min(count, best.shape[1]), dim=1)
-    rows = masks.gather(1, chosen[..., None].expand(-1, -1, masks.shape[2]))
-    return rows, weights.clamp(min=0), labels.gather(1, chosen)
+    peaks, chosen = best.masked_fill(~mask, PADDED).topk(min(config.top_snippets, best.shape[1]), dim=1)
+    labels, whole = labels.gather(1, chosen), chosen[..., None].expand(-1, -1, masks.shape[2])
+    weights = peaks[..., None].clamp(min=0).expand_as(whole)
+    if config.class_score == "segment":
+        weights = probabilities.gather(1, labels[..., None].expand_as(whole)) * (peaks[..., None] > 0)
+    return Rows(masks.gather(1, whole), weights, labels)
 
 
-def class_rows(probabilities: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Class probabilities (B, K, T) as rows to be thresholded like masks: with weights (B, K) 1 and labels (B, K)."""
+def class_rows(probabilities: Tensor, mask: Tensor) -> Rows:
+    """Class probabilities (B, K, T) as rows to be thresholded like masks, of weight 1."""
     labels = torch.arange(probabilities.shape[1], device=mask.device).expand(probabilities.shape[:2])
-    return probabilities * mask[:, None], torch.ones_like(probabilities[..., 0]), labels
+    return Rows(probabilities * mask[:, None], torch.ones_like(probabilities), labels)
 
 
 def activated(config: "GSMTConfig", rows: Tensor) -> tuple[Runs, Tensor]:

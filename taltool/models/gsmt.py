@@ -11,7 +11,7 @@ mask as before: it can learn how long actions are and where they usually lie, no
 at a snippet is whose masks that snippet lies in, so masks move with their actions. The targets are symmetric, so
 training is the same. Only rows agree with the paper's Table 13, in which no positional encoding is best; they are the
 default. Without places even rows cannot tell one snippet t from another: all masks of a video are much alike, its whole
-foreground, which serves videos of one action (ActivityNet), not of many.
+foreground. That serves videos of one action (ActivityNet) or, by its runs, of one class (THUMOS14), not of many.
 
 The equations stand in `_gsmt_losses.py`, decoding in `_gsmt_decode.py`; presets and what fits anybody's data in
 `_gsmt_fit.py`. Defaults are the paper's; where its text and its code differ, the text is followed (preset `tags` has
@@ -95,6 +95,9 @@ class GSMTConfig:
     segments: Literal["runs", "span"] = "runs"  # Every run of a mask (THUMOS14), or first to last (ActivityNet).
     class_segments: bool = False  # Runs of class scores are candidates beside the masks' (the code).
     mask_score: Literal["max", "mean"] = "max"  # Of the mask over the segment; mean is the code's.
+    # P of a candidate's score: at the snippet whose mask it is (text), or the mean of that class over the candidate, so
+    # that a mask which holds other actions too does not give them the snippet's class.
+    class_score: Literal["snippet", "segment"] = "snippet"
     top_snippets: int = 50  # M_1.
     thresholds: tuple[float, ...] = THRESHOLDS  # Theta.
 

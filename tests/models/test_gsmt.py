@@ -153,6 +153,24 @@ def test_the_mean_of_the_mask_may_be_its_score() -> None:
     assert decoded(ROW, thresholds=(0.5,), mask_score="mean") == [(2, 6, 0.775), (7, 8, 0.55)]
 
 
+def test_the_class_of_a_segment_may_weigh_its_score() -> None:
+    """Class 0 is sure of snippets 0, 1 and half sure of 2; the mask of snippet 0 has the runs [0, 3) and [4, 5)."""
+    classes = torch.full((1, 5, 6), -50.0)
+    classes[0, 0, :2], classes[0, 4, 3:] = 0.0, 0.0
+    classes[0, [0, 1], 2] = 0.0
+    masks = torch.full((1, 6, 6), -50.0)
+    masks[0, 0, :3], masks[0, 0, 4] = torch.tensor(0.8).logit(), 50.0
+    outputs = {"class_logits": classes, "mask_logits": masks, "valid": torch.ones(1, 6)}
+    found = {}
+    for kind in ("snippet", "segment"):
+        network = model(6, thresholds=(0.5,), class_score=kind)
+        ((segments, scores, _),) = network.decode(outputs, everywhere(6))
+        rows = zip(segments.tolist(), scores.tolist(), strict=True)
+        found[kind] = {tuple(segment): round(score, 4) for segment, score in rows}
+    assert found["snippet"] == {(0, 3): 0.8, (4, 5): 1.0}
+    assert found["segment"] == {(0, 3): round(0.8 * 2.5 / 3, 4)}  # Nothing of class 0 in [4, 5).
+
+
 def test_the_same_segment_of_two_thresholds_is_one_candidate() -> None:
     assert decoded([0.0, 0.95, 0.95, 0.0], thresholds=(0.1, 0.5, 0.9)) == [(1, 3, 0.95)]
 

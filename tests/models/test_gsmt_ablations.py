@@ -31,6 +31,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "separate LR layer": {"lr_head": "separate"},
     "columns": {"mask_axis": "column"},
     "span, mean": {"segments": "span", "mask_score": "mean"},
+    "class of the segment": {"class_score": "segment"},
     "width": {"width": 12},
 }
 
