@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from taltool.cli.arguments import OutputOption, ProposalsArgument, ProvenanceOption
-from taltool.ops.choices import Combination
+from taltool.ops.choices import Combination, Vote
 from taltool.reporting import Reporter
 
 MAN = r"""
@@ -39,7 +39,14 @@ With
 .B \-\-from
 .I c
 is the share of the class in the vote of all detections of that file in the same video, each voting for its class with
-its score times its tIoU with the proposal.
+its score times its tIoU with the proposal; with
+.B "\-\-vote best"
+it is the largest such vote for the class. The share forgets how sure the detector was, the best vote does not; it suits
+proposals that nothing has suppressed yet, with
+.B "\-\-combine weighted \-\-weight 0.7"
+and a class\-wise
+.BR taltool\-nms (1)
+behind.
 A proposal that no detection overlaps has no class: it is left out, and counted.
 .SH "CLASS SCORES OF VIDEOS"
 .B \-\-classifier
@@ -71,6 +78,8 @@ EXAMPLES = """
 taltool predict --model mgnet feats.h5 | taltool nms --preset mgnet-activitynet13 > proposals.jsonl
 taltool label proposals.jsonl --classifier cuhk_val_simp_share.json --top-k 2 | taltool evaluate gt.json
 taltool label proposals.jsonl --from afsd.jsonl | taltool evaluate gt.json
+taltool predict --model mgnet feats.h5 | taltool label --from afsd.jsonl --vote best --combine weighted --weight 0.7 |
+    taltool nms > detections.jsonl
 """
 
 
@@ -84,6 +93,9 @@ def label(
         str | None,
         typer.Option("--from", metavar="PROPOSALS", help="Another detector's output: overlapping detections vote."),
     ] = None,
+    vote: Annotated[
+        Vote, typer.Option(help="--from: a class counts by its share in the vote, or by its best detection.")
+    ] = Vote.share,
     top_k: Annotated[
         int, typer.Option("--top-k", "--top-classes", metavar="K", min=1, help="Classes for each proposal.")
     ] = 2,
@@ -117,6 +129,7 @@ def label(
             top_classes=top_k,
             how=combine,
             weight=weight,
+            vote=vote,
             softmax=softmax,
             replace_labels=replace,
             skip_missing=skip_missing,

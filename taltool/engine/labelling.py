@@ -11,8 +11,8 @@ from taltool.data.provenance import InputFile, step
 from taltool.data.records import Floats, Integers, Labels, VideoProposals
 from taltool.engine.streaming import write_stream
 from taltool.errors import DataError, UsageError
-from taltool.ops.choices import Combination
-from taltool.ops.labelling import best_classes, combined, voted_shares
+from taltool.ops.choices import Combination, Vote
+from taltool.ops.labelling import best_classes, best_votes, combined, voted_shares
 from taltool.reporting import Reporter
 
 
@@ -27,6 +27,7 @@ class LabelRequest:
     top_classes: int = 2
     how: Combination = Combination.product
     weight: float = 0.5
+    vote: Vote = Vote.share
     softmax: bool = False
     replace_labels: bool = False
     skip_missing: bool = False
@@ -46,10 +47,10 @@ class FromClassifier:
 
 
 class FromDetections:
-    """Every proposal gets the class distribution of the detections that overlap it."""
+    """Every proposal gets the classes of the detections that overlap it."""
 
-    def __init__(self, path: str) -> None:
-        self.file = path
+    def __init__(self, path: str, vote: Vote) -> None:
+        self.file, self.votes = path, voted_shares if vote is Vote.share else best_votes
         with ProposalReader(path) as reader:
             self.videos = {video.video_id: video for video in reader}
             self.names, self.sha256 = reader.labels, reader.sha256
@@ -57,7 +58,7 @@ class FromDetections:
             raise DataError(f"{path}: these proposals have no labels to vote with")
 
     def shares(self, video: VideoProposals) -> Floats | None:
-        """Class distributions (N, K) of the proposals, None where the file lacks the video."""
+        """Class scores (N, K) of the proposals, None where the file lacks the video."""
         voters = self.videos.get(video.video_id)
         if voters is None:
             return None
@@ -65,7 +66,7 @@ class FromDetections:
             return np.zeros((len(video), len(self.names)))
         if voters.scores.min(initial=0.0) < 0:
             raise DataError(f"{self.file}: video '{video.video_id}' has negative scores; votes want scores from 0 on")
-        return voted_shares(video.segments, voters.segments, voters.scores, voters.labels, len(self.names))
+        return self.votes(video.segments, voters.segments, voters.scores, voters.labels, len(self.names))
 
 
 def label_file(request: LabelRequest, reporter: Reporter) -> None:
@@ -80,7 +81,7 @@ def label_file(request: LabelRequest, reporter: Reporter) -> None:
     if request.classifier is not None:
         source = FromClassifier(read_class_scores(request.classifier, request.softmax))
     elif request.detections is not None:
-        source = FromDetections(request.detections)
+        source = FromDetections(request.detections, request.vote)
     labeller = _Labeller(request, source)
     with ProposalReader(request.proposals) as reader:
         chain = None

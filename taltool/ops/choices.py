@@ -11,6 +11,13 @@ class Combination(StrEnum):
     weighted = "weighted"
 
 
+class Vote(StrEnum):
+    """What overlapping detections say of a proposal's class: their shares in a vote, or the best of each class."""
+
+    share = "share"
+    best = "best"
+
+
 class FusionMethod(StrEnum):
     """union: weighted scores. rank: the same on quantiles. wbf: weighted boundary fusion."""
 

@@ -1,5 +1,7 @@
 """Giving class-agnostic proposals their classes: from scores of the whole video, or by the vote of other detections."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from taltool.data.records import Floats, Integers
@@ -24,6 +26,20 @@ def best_classes(scores: Floats, count: int) -> Integers:
     return np.argsort(-scores, axis=1, kind="stable")[:, :count]
 
 
+def best_votes(segments: Floats, voters: Floats, scores: Floats, labels: Integers, num_classes: int) -> Floats:
+    """Class scores (N, K) of segments (N, 2): the largest score times tIoU of a detection of the class.
+
+    Unlike a share it keeps how sure the detector was, and so its ranking. Arguments as those of `voted_shares`.
+    """
+
+    def best(overlap: Floats) -> Floats:
+        found = np.zeros((num_classes, len(overlap)))
+        np.maximum.at(found, labels, (overlap * scores).T)
+        return found.T
+
+    return _in_parts(segments, voters, best).reshape(-1, num_classes)
+
+
 def voted_shares(segments: Floats, voters: Floats, scores: Floats, labels: Integers, num_classes: int) -> Floats:
     """Class distributions (N, K) of segments (N, 2) by the vote of labelled detections.
 
@@ -32,7 +48,12 @@ def voted_shares(segments: Floats, voters: Floats, scores: Floats, labels: Integ
     """
     members = np.zeros((len(labels), num_classes))
     members[np.arange(len(labels)), labels] = scores
-    step = max(1, _PAIRS // max(1, len(voters)))
-    parts = [tiou(segments[first : first + step], voters) @ members for first in range(0, len(segments), step)]
-    votes = np.concatenate(parts) if parts else np.zeros((0, num_classes))
+    votes = _in_parts(segments, voters, lambda overlap: overlap @ members).reshape(-1, num_classes)
     return ratio(votes, votes.sum(1, keepdims=True))
+
+
+def _in_parts(segments: Floats, voters: Floats, summary: Callable[[Floats], Floats]) -> Floats:
+    """summary of the tIoU (n, M) of n segments with all voters, for all N segments, some at a time."""
+    step = max(1, _PAIRS // max(1, len(voters)))
+    parts = [summary(tiou(segments[first : first + step], voters)) for first in range(0, len(segments), step)]
+    return np.concatenate(parts) if parts else np.zeros(0)

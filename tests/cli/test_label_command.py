@@ -41,6 +41,17 @@ def test_overlapping_detections_vote(taltool, tmp_path):
     assert "1 proposals left out" in result.stderr.decode()
 
 
+def test_the_best_detection_of_a_class_counts_where_asked(taltool, tmp_path):
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(
+        stream(("a", [[0, 10, 0.4, "Run"], [0, 5, 0.6, "Jump"]], 40.0), ("b", [[0, 4, 1.0, "Dive"]], 9.0))
+    )
+    words = ("label", "--from", other, "--vote", "best", "--combine", "weighted", "--weight", "0.7")
+    found = rows(taltool(*words, stdin=PROPOSALS))
+    scores = [pytest.approx(0.9**0.3 * 0.4**0.7), pytest.approx(0.9**0.3 * 0.3**0.7)]
+    assert found["a"] == [(0, 10, scores[0], "Run"), (0, 10, scores[1], "Jump")]
+
+
 def test_classes_stand_in_the_header(taltool, classifier):
     header = json.loads(taltool("label", "--classifier", classifier, stdin=PROPOSALS).stdout.splitlines()[0])
     assert header["taltool"]["classes"] == ["Run", "Jump", "Dive"]

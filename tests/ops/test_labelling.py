@@ -5,7 +5,7 @@ import pytest
 
 from taltool.ops import labelling
 from taltool.ops.choices import Combination
-from taltool.ops.labelling import best_classes, combined, voted_shares
+from taltool.ops.labelling import best_classes, best_votes, combined, voted_shares
 
 
 def test_votes_are_score_times_tiou():
@@ -17,6 +17,16 @@ def test_votes_are_score_times_tiou():
     assert shares[1].tolist() == [0, 0, 0]
 
 
+def test_the_best_vote_for_a_class_is_its_largest_score_times_tiou():
+    proposals = np.array([[0, 10], [50, 60]], float)
+    voters = np.array([[0, 10], [0, 5], [0, 10], [10, 20]], float)
+    found = best_votes(proposals, voters, np.array([0.4, 0.8, 0.3, 1.0]), np.array([0, 1, 1, 2]), 3)
+    assert found[0] == pytest.approx([0.4, 0.4, 0])  # class 1: 0.8 * 0.5 and 0.3 * 1
+    assert found[1].tolist() == [0, 0, 0]
+    assert best_votes(proposals[:0], voters, np.ones(4), np.zeros(4, int), 3).shape == (0, 3)
+    assert best_votes(proposals, voters[:0], np.ones(0), np.zeros(0, int), 3).tolist() == [[0, 0, 0]] * 2
+
+
 def test_votes_do_not_depend_on_how_the_pairs_are_cut(monkeypatch):
     rng = np.random.default_rng(3)
     proposals, voters = np.sort(rng.uniform(0, 9, (20, 2))), np.sort(rng.uniform(0, 9, (15, 2)))
@@ -24,6 +34,9 @@ def test_votes_do_not_depend_on_how_the_pairs_are_cut(monkeypatch):
     whole = voted_shares(*arguments)
     monkeypatch.setattr(labelling, "_PAIRS", 31)
     assert voted_shares(*arguments) == pytest.approx(whole, abs=1e-15)
+    cut = best_votes(*arguments)
+    monkeypatch.setattr(labelling, "_PAIRS", 1 << 20)
+    assert best_votes(*arguments) == pytest.approx(cut, abs=1e-15)
 
 
 @pytest.mark.parametrize(
