@@ -16,6 +16,9 @@ from taltool.ops.nms_settings import Method, Suppression
 from taltool.ops.nms_voting import grouped_pairs
 from taltool.ops.segments import paired_tiou
 
+# Scores of a source that lie closer together give no slope to go on with: it would lead beyond all numbers.
+_LEAST_GAP = 1e-12
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -41,7 +44,7 @@ class Calibration:
     def _last_slope(self) -> float:
         if len(self.before) < 2:
             return 0.0
-        return (self.after[-1] - self.after[-2]) / (self.before[-1] - self.before[-2])
+        return (self.after[-1] - self.after[-2]) / max(self.before[-1] - self.before[-2], _LEAST_GAP)
 
 
 @dataclass(frozen=True)

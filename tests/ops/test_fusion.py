@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taltool.data.flat import Detections, Instances
@@ -58,6 +58,7 @@ def test_rank_maps_scores_to_quantiles():
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(0, 2**20))
+@example([0.0, 5e-324], 0)
 def test_calibrations_never_turn_the_order_of_a_source_round(scores, bits):
     values = np.array(scores)
     hits = np.array([bits >> n & 1 for n in range(len(scores))], float)
