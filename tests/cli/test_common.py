@@ -167,9 +167,10 @@ def test_interrupt_is_130() -> None:
         process.stdin.writelines(b'{"video_id":"video_%d","proposals":[]}\n' % number for number in range(10_000))
         process.stdin.flush()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        process.wait(timeout=60)  # Before its input ends, which would be another reason to stop.
+        assert process.stderr is not None
+        assert process.stderr.read().decode() == "taltool convert: error: interrupted\n"
     assert process.returncode == 130
-    assert errors.decode() == "taltool convert: error: interrupted\n"
 
 
 def test_full_disk_is_one_line_and_3() -> None:
