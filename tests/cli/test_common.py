@@ -159,7 +159,13 @@ def test_interrupt_is_130() -> None:
     command = [sys.executable, "-m", "taltool", "convert"]
     env = os.environ | {"PYTHONPATH": str(PROJECT)}
     with subprocess.Popen(
-        command, env=env, stdin=subprocess.PIPE, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+        command,
+        env=env,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        # Not ignored, as it is in what a shell script starts in the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdin is not None
         # More than a pipe holds: once it is written, the command is at work, and waits for the rest.
