@@ -15,11 +15,15 @@ from torch import Tensor, nn
 from taltool.backbones.contract import Backbone, Computing, Features, Stream
 from taltool.errors import DataError, UsageError
 from taltool.nn.fold_norm import fold_norms
+from taltool.nn.overlapping import OverlappingClips
 from taltool.video.frames import FrameFormat, Picture
+from taltool.video.windows import Windows
 
 _TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # Names that an error lists of each kind.
 _LISTED = 5
+# Consecutive snippets that are encoded together where they share work: more gain little, and divide worse by threads.
+_TOGETHER = 4
 # Networks halve their input five times.
 _LEAST = 32
 _COUNTERS = "num_batches_tracked"
@@ -158,15 +162,40 @@ class NetworkBackbone(Backbone):
 
     def encode_snippets(self, snippets: NDArray[np.uint8]) -> Features:
         """Features (B, C) of B snippets (B, T, H, W, 3 or 2), whose height and width are at least the crop."""
-        pixels = torch.from_numpy(self._cropped(snippets)).to(self._computing.device)
-        # (B, T, H, W, C) as it lies in memory is (B, C, T, H, W) laid out channels last.
-        return self.features(self.normalised(pixels.movedim(-1, 1).float())).cpu().numpy()
+        return self.features(self._volume(snippets)).cpu().numpy()
+
+    def together(self, windows: Windows) -> int:
+        """Some, on processors, where the first convolution has steps in common."""
+        network = self._sharing
+        return _TOGETHER if network is not None and network.shares(windows.window, windows.stride) else 1
+
+    def encode_run(self, pictures: NDArray[np.uint8], windows: Windows) -> Features:
+        """Features (n, C) of n consecutive snippets; see the contract."""
+        network = self._sharing
+        if network is None:
+            return super().encode_run(pictures, windows)
+        frames = self._volume(pictures[None])
+        with torch.inference_mode():
+            rows = [row.float() for row in network.each(frames, windows.window, windows.stride)]
+        return torch.cat(rows).numpy()
+
+    @property
+    def _sharing(self) -> OverlappingClips | None:
+        """The network, where consecutive snippets share work in it; on other devices batches of them are faster."""
+        shares = self._computing.device.startswith("cpu") and not self._computing.compile
+        return self.network if shares and isinstance(self.network, OverlappingClips) else None
 
     def normalised(self, volume: Tensor) -> Tensor:
         """Pixels (B, C, T, H, W) from 0 to 255 as the checkpoint expects them."""
         if self.normalisation[self.stream].reverse:
             volume = volume.flip(1)
         return torch.addcmul(self._shift, volume, self._scale)
+
+    def _volume(self, snippets: NDArray[np.uint8]) -> Tensor:
+        """Pixels (B, T, H, W, C) as the network takes them, (B, C, T, H, W), on its device."""
+        pixels = torch.from_numpy(self._cropped(snippets)).to(self._computing.device)
+        # (B, T, H, W, C) as it lies in memory is (B, C, T, H, W) laid out channels last.
+        return self.normalised(pixels.movedim(-1, 1).float()).to(_TYPES[self._computing.precision])
 
     def features(self, volume: Tensor) -> Tensor:
         """Features (B, C) in float32 of normalised pixels (B, C, T, H, W), computed as `prepare` was told."""
@@ -180,7 +209,7 @@ class NetworkBackbone(Backbone):
             raise UsageError(f"--compile: torch cannot compile the network here ({reason}); leave it out") from error
         return features
 
-    def _cropped(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _cropped(self, picture: NDArray[Any]) -> NDArray[Any]:
         """The middle square of pictures (..., H, W, C)."""
         height, width = picture.shape[-3:-1]
         side: int = self.config.crop

@@ -81,9 +81,18 @@ class ResNet50(nn.Module):
         self.pool2 = nn.MaxPool3d((2, 1, 1)) if pool2 else None
         self.classifier = nn.Linear(channels, classes) if classes else None
 
+    @property
+    def first(self) -> Conv3d:
+        """The convolution over pixels."""
+        return self.conv1.conv
+
     def forward(self, volume: Tensor) -> Tensor:
         """Features (B, 2048), or logits (B, classes), of pixels (B, C, T, H, W)."""
-        volume = self.layer1(self.pool1(torch.relu_(self.conv1(volume))))
+        return self.rest(self.first(volume))
+
+    def rest(self, volume: Tensor) -> Tensor:
+        """The same of what the first convolution gives."""
+        volume = self.layer1(self.pool1(torch.relu_(self.conv1.bn(volume))))
         if self.pool2 is not None:
             volume = self.pool2(volume)
         features: Tensor = self.layer4(self.layer3(self.layer2(volume))).float().mean((2, 3, 4))

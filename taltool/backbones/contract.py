@@ -21,8 +21,9 @@ linearly to [0, 255] and rounded, so that 128 is no motion. Cropping, the order 
 backbone's own affair.
 
 A life: `kind(config, stream)`; where `needs_weights`, `load(tensors, name)` or random weights; `prepare(computing)`;
-then `encode` for every video. `taltool.engine.weights` does the first three. Snippets are encoded each for itself, so
-`encode_snippets` may be given snippets of several videos at once.
+then `encode` for every video. `taltool.engine.weights` does the first three. A backbone that encodes each snippet for
+itself defines `encode_snippets`, which may be given snippets of several videos at once; where some work for consecutive
+snippets of a video can be done once, it says so by `together` and does so in `encode_run`.
 """
 
 from abc import ABC, abstractmethod
@@ -135,6 +136,14 @@ class Backbone(ABC):
         snippets = windows.cut(map(self.seen, pictures))
         while batch := list(islice(snippets, self.batch)):
             yield self.encode_snippets(np.stack(batch))
+
+    def together(self, windows: Windows) -> int:
+        """How many consecutive snippets `encode_run` should get at once to share work; 1 where they share none."""
+        return 1
+
+    def encode_run(self, pictures: NDArray[np.uint8], windows: Windows) -> Features:
+        """Features (n, C) of n consecutive snippets of a video, whose pictures are (window + (n - 1) stride, ...)."""
+        return np.concatenate([self.encode_snippets(snippet[None]) for snippet in windows.of_run(pictures)])
 
     def encode_snippets(self, snippets: NDArray[np.uint8]) -> Features:
         """Features (B, C) of B snippets (B, window, H, W[, 3 or 2])."""

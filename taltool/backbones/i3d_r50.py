@@ -24,6 +24,7 @@ from taltool.backbones._resnet import ResNet50, Stem
 from taltool.backbones.contract import Stream
 from taltool.data.downloads import Published
 from taltool.errors import UsageError
+from taltool.nn.overlapping import OverlappingClips
 from taltool.video.windows import Windows
 
 # Which blocks see three frames: layer by layer.
@@ -65,7 +66,7 @@ class I3DR50(NetworkBackbone):
             pool = nn.MaxPool3d((1, 3, 3), (2, 2, 2), (0, 1, 1))
         else:
             pool = nn.MaxPool3d((2, 3, 3), (2, 2, 2))
-        return ResNet50(Stem(self.colours, 5, 2, pool), _INFLATED, pool2=True, classes=self.classes)
+        return ClipResNet50(Stem(self.colours, 5, 2, pool), _INFLATED, pool2=True, classes=self.classes)
 
     def renamed(self, name: str) -> str:
         """MMAction's names without what its recognisers put before them; those of caffe2 made like them."""
@@ -81,3 +82,7 @@ class I3DR50(NetworkBackbone):
         """Any window of at least 8 frames."""
         if windows.window < _STEP:
             raise UsageError(f"--window {windows.window}: i3d-r50 needs at least {_STEP} frames")
+
+
+class ClipResNet50(ResNet50, OverlappingClips):
+    """ResNet-50 over clips that may overlap."""

@@ -141,6 +141,8 @@ they share the snippets of one.
 works on all GPUs, a process for each, and
 .B \-\-device cuda:0,cuda:2
 on these; batches of snippets cross videos there.
+On processors neighbouring snippets that overlap go through the first convolution of i3d, i3d\-r50, c3d and r2plus1d
+together, as far as they see the same.
 .PP
 .B \-\-shard I/N
 does every N-th video, for Slurm arrays, indexed jobs of Kubernetes or GNU parallel;
@@ -296,7 +298,7 @@ def extract(
     ] = "cpu",
     batch: Annotated[
         int,
-        typer.Option("--batch", min=0, help="Snippets that a network encodes at once; 0: 1 on processors, 8 on GPUs."),
+        typer.Option("--batch", min=0, help="Snippets that a network encodes at once; 0 on GPUs: 8."),
     ] = 0,
     shard: Annotated[
         str, typer.Option("--shard", metavar="I/N", help="Only part I (from 1) of N of the videos, for many machines.")

@@ -40,17 +40,16 @@ def encoder(settings: ExtractionSettings, computing: Computing, batch: int = 0) 
         make(kind, settings.config, stream, chosen, computing)
         for stream, chosen in zip(settings.streams, weights, strict=True)
     ]
-    preferred = 1 if computing.device.startswith("cpu") else max(backbone.batch for backbone in backbones)
-    return Encoder(backbones, settings.flow, batch or preferred)
+    preferred = 0 if computing.device.startswith("cpu") else max(backbone.batch for backbone in backbones)
+    return Encoder(backbones, settings.flow, settings.windows, batch or preferred)
 
 
 @lru_cache(maxsize=1)
 def _channels(settings: ExtractionSettings) -> dict[str, tuple[int, int]]:
     """The channels of each stream; raises UsageError where the backbone cannot take such snippets."""
     kind = BACKBONES.load(settings.backbone)
-    unprepared = Encoder([kind(settings.config, stream) for stream in settings.streams], settings.flow, 1)
-    unprepared.check(settings.windows)
-    return unprepared.streams
+    unprepared = [kind(settings.config, stream) for stream in settings.streams]
+    return Encoder(unprepared, settings.flow, settings.windows, batch=1).streams
 
 
 def extract_video(source: VideoSource, settings: ExtractionSettings, running: Running = Running()) -> VideoFeatures:

@@ -5,7 +5,7 @@ batches of snippets, whichever videos these come from. This thread only hands on
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -70,12 +70,11 @@ class Reading:
     def _decoded(self) -> Iterator[Row]:
         formats, settings = self._encoder.formats, self._settings
         self._frames = FrameSequence(self.source.path, formats[0], settings.fps, settings.images_fps)
-        yield from self._frames.together(formats, lambda frame: self._encoder.is_seen(frame, settings.windows))
+        yield from self._frames.together(formats, self._encoder.is_seen)
 
     def spans(self, threads: Executor) -> Iterator[Span]:
         """The snippets, cut from what the backbones see of the pictures."""
-        windows = self._settings.windows
-        for span in windows.spans(self._encoder.rows(self.pictures(), windows, threads)):
+        for span in self._settings.windows.spans(self._encoder.rows(self.pictures(), threads)):
             yield span
             self.snippets += 1
 
@@ -114,22 +113,29 @@ def _stored(values: Features, dtype: str) -> NDArray[np.floating]:
 
 @dataclass
 class _Batches:
-    """Snippets on their way through the encoder, in batches of pictures of one size."""
+    """Snippets on their way through the encoder, in batches of pictures of one size, or in runs of one video."""
 
     encoder: Encoder
     threads: Executor
     most: int
-    waiting: dict[tuple[tuple[int, ...], ...], list[tuple[Reading, int, Span]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    waiting: dict[Hashable, list[tuple[Reading, int, Span]]] = field(default_factory=lambda: defaultdict(list))
     running: deque[tuple[Future[Features], list[tuple[Reading, int]]]] = field(default_factory=deque)
 
     def add(self, reading: Reading, span: Span) -> None:
         """Take a snippet; may wait until an earlier batch is done."""
-        shape = tuple(picture.shape for picture in span[0])
-        self.waiting[shape].append((reading, reading.snippets, span))
-        if len(self.waiting[shape]) == self.encoder.batch:
-            self._submit(self.waiting.pop(shape))
+        group = reading if self.encoder.in_runs else tuple(picture.shape for picture in span[0])
+        self.waiting[group].append((reading, reading.snippets, span))
+        if len(self.waiting[group]) == self.encoder.batch:
+            self._submit(self.waiting.pop(group))
+
+    def end(self, reading: Reading) -> None:
+        """Encode what waits of a video whose last snippet was added, where nothing can join it."""
+        if reading in self.waiting:
+            self._submit(self.waiting.pop(reading))
+
+    def drop(self, reading: Reading) -> None:
+        """Forget what waits of a video that broke, where nothing can join it."""
+        self.waiting.pop(reading, None)
 
     def _submit(self, batch: list[tuple[Reading, int, Span]]) -> None:
         future = self.threads.submit(self.encoder.encode, [span for _, _, span in batch])
@@ -156,7 +162,6 @@ def extracted(
     sources: Iterable[VideoSource], settings: ExtractionSettings, encoder: Encoder, effort: Effort
 ) -> Iterator[Finished]:
     """Yield what becomes of every video, as soon as it is known."""
-    encoder.check(settings.windows)
     with single_threaded(), ExitStack() as close:
         threads = close.enter_context(_threads(effort.threads))
         if not encoder.takes_snippets:
@@ -182,7 +187,7 @@ def _by_video(
 ) -> Finished:
     try:
         reading = Reading(source, settings, encoder, patience)
-        values = encoder.encode_video(reading.pictures(), settings.windows, threads)
+        values = encoder.encode_video(reading.pictures(), threads)
         return Finished(source, reading.finished(values))
     except (DataError, OSError) as error:
         return Finished(source, error=str(error))
@@ -208,9 +213,11 @@ def _by_snippet(
         try:
             span = next(spans, None)
         except (DataError, OSError) as error:
+            batches.drop(reading)
             yield Finished(reading.source, error=str(error))
             continue
         if span is None:
+            batches.end(reading)
             ended.append(reading)
         else:
             batches.add(reading, span)

@@ -10,9 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Triple = tuple[int, int, int]
+# Zeros before and after one axis.
+Sides = tuple[int, int]
 
 
-def same_padding(size: int, width: int, stride: int) -> tuple[int, int]:
+def same_padding(size: int, width: int, stride: int) -> Sides:
     """The zeros before and after an axis of `size` positions, for windows of `width` at every `stride` positions."""
     total = max((-(-size // stride) - 1) * stride + width - size, 0)
     return total // 2, total - total // 2
@@ -27,16 +29,21 @@ class Conv3d(nn.Conv3d):
 
     def forward(self, volume: Tensor) -> Tensor:
         """Convolve (B, C_in, T, H, W) to (B, C_out, T', H', W')."""
-        return self.convolve(volume, self.padding)  # type: ignore[arg-type]
+        return self.convolve(*with_zeros(volume, self.zeros(volume.shape[2:])))
 
-    def convolve(self, volume: Tensor, padding: Sequence[int]) -> Tensor:
-        """The convolution with these zeros on both sides of each axis."""
+    def zeros(self, size: Sequence[int]) -> list[Sides]:
+        """The zeros before and after each axis of a volume of (T, H, W) positions."""
+        return [(zeros, zeros) for zeros in self.padding if not isinstance(zeros, str)]
+
+    def convolve(self, volume: Tensor, padding: Sequence[int], taps: slice = slice(None)) -> Tensor:
+        """The convolution with these zeros on both sides of each axis; taps = the kernel's steps in time that count."""
+        weight = self.weight[:, :, taps]
         if self._can_use_onednn(volume):
             result: Tensor = torch.mkldnn_convolution(
-                volume, self.weight, self.bias, padding, self.stride, self.dilation, self.groups
+                volume, weight, self.bias, padding, self.stride, self.dilation, self.groups
             )
             return result
-        return F.conv3d(volume, self.weight, self.bias, self.stride, list(padding), self.dilation, self.groups)
+        return F.conv3d(volume, weight, self.bias, self.stride, list(padding), self.dilation, self.groups)
 
     def _can_use_onednn(self, volume: Tensor) -> bool:
         plain = volume.device.type == "cpu" and volume.dtype == torch.float32 and not torch.compiler.is_compiling()
@@ -49,12 +56,19 @@ class SameConv3d(Conv3d):
     def __init__(self, in_channels: int, out_channels: int, width: Triple, stride: Triple = (1, 1, 1)) -> None:
         super().__init__(in_channels, out_channels, width, stride, bias=False)
 
-    def forward(self, volume: Tensor) -> Tensor:
-        """Convolve; padding that is equal on both sides is left to the convolution, which copies nothing."""
-        sides = [same_padding(*each) for each in zip(volume.shape[2:], self.kernel_size, self.stride, strict=True)]
-        if all(before == after for before, after in sides):
-            return self.convolve(volume, [before for before, _ in sides])
-        return self.convolve(F.pad(volume, [zeros for side in reversed(sides) for zeros in side]), (0, 0, 0))
+    def zeros(self, size: Sequence[int]) -> list[Sides]:
+        """As many as "same" padding has."""
+        return [same_padding(*each) for each in zip(size, self.kernel_size, self.stride, strict=True)]
+
+
+def with_zeros(volume: Tensor, sides: Sequence[Sides]) -> tuple[Tensor, list[int]]:
+    """A volume (B, C, T, H, W) and the padding that gives it these zeros, which are laid around it where they must.
+
+    Zeros that are as many before as after are left to the convolution, which copies nothing.
+    """
+    if all(before == after for before, after in sides):
+        return volume, [before for before, _ in sides]
+    return F.pad(volume, [zeros for side in reversed(sides) for zeros in side]), [0, 0, 0]
 
 
 class SameMaxPool3d(nn.Module):

@@ -1,7 +1,7 @@
 """Cutting a stream of frames into snippets: overlapping windows of equal length."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
@@ -55,6 +55,15 @@ class Windows:
             raise DataError(f"it has no frame after the offset of {self.offset} frames")
         if not emitted:
             yield [*recent, *[recent[-1]] * (self.window - number)]
+
+    def joined(self, spans: Sequence[list[Row]]) -> list[Row]:
+        """The rows of consecutive overlapping snippets, each row once."""
+        first, *others = spans
+        return [*first, *(row for span in others for row in span[-self.stride :])]
+
+    def of_run(self, rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
+        """Yield (window, ...) for each of the consecutive snippets whose rows are (window + (n - 1) stride, ...)."""
+        return (rows[start : start + self.window] for start in range(0, len(rows) - self.window + 1, self.stride))
 
     def cut(self, rows: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
         """Yield (window, ...) for every snippet of a sequence of arrays of one shape; raises as `spans` does."""

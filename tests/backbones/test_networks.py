@@ -245,3 +245,22 @@ def test_logits_are_as_many_as_there_are_classes() -> None:
     backbone = network("i3d", output="logits", classes=7)
     assert backbone.streams == {"rgb": (0, 7)}
     assert backbone.encode_snippets(np.zeros((1, 16, SIDE, SIDE, 3), np.uint8)).shape == (1, 7)
+
+
+@pytest.mark.parametrize("name", ["i3d", "i3d-r50", "c3d", "r2plus1d", "tsn"])
+@pytest.mark.parametrize("stride", [1, 2, 4, 8])
+def test_neighbours_encoded_together_get_the_features_that_each_gets_alone(name: str, stride: int) -> None:
+    backbone = made(name)
+    backbone.prepare(Computing())
+    windows = Windows(16, stride)
+    shown = pictures(backbone, windows.window + 3 * stride)
+    together = backbone.encode_run(shown, windows)
+    alone = [backbone.encode_snippets(shown[None, first : first + 16]) for first in range(0, 4 * stride, stride)]
+    np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-5 * np.abs(together).max())
+
+
+@pytest.mark.parametrize(
+    ("name", "stride", "shares"), [("i3d", 4, True), ("i3d", 5, False), ("c3d", 5, True), ("tsn", 1, False)]
+)
+def test_a_network_asks_for_neighbours_only_where_they_share_work(name: str, stride: int, shares: bool) -> None:
+    assert (made(name).together(Windows(16, stride)) > 1) is shares

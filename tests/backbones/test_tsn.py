@@ -38,7 +38,7 @@ def test_a_flow_stack_holds_x_and_y_of_each_field_in_turn() -> None:
     assert isinstance(backbone, TSN)
     # A first convolution that passes on the channels x of field 1, y of field 1, x of field 2 ... as they come.
     seen: list[torch.Tensor] = []
-    backbone.network.conv1.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))  # type: ignore[union-attr]
+    backbone.network.conv1.conv.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))  # type: ignore[union-attr]
     fields = np.zeros((1, 5, SIDE, SIDE, 2), np.uint8)
     fields += np.arange(10, dtype=np.uint8).reshape(1, 5, 1, 1, 2) + 128
     backbone.encode_snippets(fields)

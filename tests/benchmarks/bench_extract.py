@@ -119,7 +119,8 @@ def overlap(path: str, settings: ExtractionSettings, title: str, jobs: int) -> N
 
     def encode() -> None:
         if made.takes_snippets:
-            list(threads.map(made.encode, [[span] for span in spans]))
+            runs = [spans[first : first + made.batch] for first in range(0, len(spans), made.batch)]
+            list(threads.map(made.encode, runs))
         else:
             made.encode_video(pictures, settings.windows, threads)
 

@@ -4,11 +4,12 @@
 
 pytorch_i3d.py is that file of github.com/piergiaj/pytorch-i3d, which is not part of this project; without it our own
 network, neither folded nor laid out channels last, stands for it. Both get the same random weights. A round times every
-way once, the fastest of its rounds counts, so that other work on the machine disturbs all alike. With more threads than
-one our network is timed in two ways: all threads on one clip, and, as `extract` does, every thread on a clip of its
-own. Rates are told in clips (16 x 224 x 224, 55.6 GFLOP) and against what a matrix product of that number type reaches
-here; where torch's matrix products are slow (MKL on processors that are not Intel's), convolutions by oneDNN are well
-above it.
+way once, the fastest of its rounds counts, so that other work on the machine disturbs all alike. The clips are the
+snippets of one video at every 4 frames: "neighbours" is our network on all of them as `extract` runs it on processors,
+where they share the first convolution. With more threads than one our network is timed in two ways: all threads on one
+clip, and, as `extract` does, every thread on clips of its own. Rates are told in clips (16 x 224 x 224, 55.6 GFLOP) and
+against what a matrix product of that number type reaches here; where torch's matrix products are slow (MKL on
+processors that are not Intel's), convolutions by oneDNN are well above it.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from taltool.backbones.i3d import I3D
 
 _GFLOP = 55.6
 _SIDE = 4096
+_FRAMES, _STRIDE = 16, 4
 _TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 Way = Callable[[], Any]
 
@@ -67,12 +69,27 @@ def plain_way(path: str | None, state: dict[str, Tensor], pixels: Tensor) -> Way
 
 
 def our_way(state: dict[str, Tensor], computing: Computing, pixels: Tensor) -> Way:
-    """Features by our network, prepared in this way."""
+    """Features by our network, prepared in this way; one clip at a time on processors."""
     backbone = I3D(I3D.Config())
     backbone.load(state, "benchmark")
     backbone.prepare(computing)
-    volume = pixels.to(memory_format=torch.channels_last_3d)
-    return lambda: backbone.features(volume)
+    batches = pixels.to(memory_format=torch.channels_last_3d).split(1 if computing.device == "cpu" else len(pixels))
+    return lambda: torch.cat([backbone.features(batch) for batch in batches])
+
+
+def neighbours_way(state: dict[str, Tensor], computing: Computing, frames: Tensor) -> Way:
+    """Features by our network of all snippets of a video (1, 3, T, H, W), which share what they can."""
+    backbone = I3D(I3D.Config())
+    backbone.load(state, "benchmark")
+    backbone.prepare(computing)
+    network: Any = backbone.network
+    volume = frames.to(_TYPES[computing.precision], memory_format=torch.channels_last_3d)
+
+    def way() -> Tensor:
+        with torch.inference_mode():
+            return torch.cat([row.float() for row in network.each(volume, _FRAMES, _STRIDE)])
+
+    return way
 
 
 def seconds(way: Way) -> float:
@@ -102,8 +119,10 @@ def matrix_rate(precision: str, device: str) -> float:
 def main(options: argparse.Namespace) -> None:
     """Print seconds a clip, ratios and agreement of every way."""
     state = weights()
-    pixels = torch.rand(options.clips, 3, 16, 224, 224, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    pixels = pixels.to(options.device)
+    length = _FRAMES + _STRIDE * (options.clips - 1)
+    frames = torch.rand(1, 3, length, 224, 224, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    frames = frames.to(options.device)
+    pixels = torch.cat([frames[:, :, _STRIDE * n :][:, :, :_FRAMES] for n in range(options.clips)])
     named = "public" if options.public else "plain, ours"
     ways = {named: plain_way(options.public, state, pixels)}
     precisions = [each for each in _TYPES if each == "float32" or options.device != "cpu" or is_quick_on_cpu(each)]
@@ -111,10 +130,13 @@ def main(options: argparse.Namespace) -> None:
         for compiled in [False, True] if options.compile else [False]:
             computing = Computing(options.device, precision, compiled)  # type: ignore[arg-type]
             ways[f"{precision}{' compiled' if compiled else ''}"] = our_way(state, computing, pixels)
+        if options.device == "cpu":
+            ways[f"{precision}, neighbours"] = neighbours_way(state, Computing(precision=precision), frames)  # type: ignore[arg-type]
     with torch.no_grad():
         features = {name: way() for name, way in ways.items()}
         threads = 1 if options.device != "cpu" else torch.get_num_threads()
-        together = {f"{name}, a clip a thread": name for name in ways if threads > 1 and name != named}
+        single = [name for name in ways if name != named and "neighbours" not in name]
+        together = {f"{name}, clips a thread": name for name in single if threads > 1}
         features |= {name: features[own] for name, own in together.items()}
         best = {name: float("inf") for name in [*ways, *together]}
         for _ in range(options.rounds):
@@ -138,7 +160,7 @@ def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("public", nargs="?", type=lambda path: str(Path(path).resolve(strict=True)))
-    parser.add_argument("--clips", type=int, default=1)
+    parser.add_argument("--clips", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--device", default="cpu")

@@ -50,6 +50,6 @@ class Mean(Backbone):
 
 def use(monkeypatch: pytest.MonkeyPatch, *backbones: Backbone, batch: int = 1) -> None:
     """Extract with these backbones, one per stream, whatever the settings say."""
-    made = Encoder(backbones, FlowSettings("dis"), batch)
+    made = Encoder(backbones, FlowSettings("dis"), SETTINGS.windows, batch)
     monkeypatch.setattr("taltool.engine.extraction.encoder", lambda *_: made)
     monkeypatch.setattr("taltool.engine.extraction._channels", lambda settings: made.streams)

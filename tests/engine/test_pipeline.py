@@ -20,6 +20,7 @@ from taltool.errors import UsageError
 from taltool.video.flow import FlowSettings
 from taltool.video.frames import FrameFormat
 from taltool.video.sources import VideoSource
+from taltool.video.windows import Windows
 
 
 class Counting(Mean):
@@ -58,7 +59,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> list[VideoSource]:
 
 
 def run(videos: Sequence[VideoSource], backbone: Backbone, batch: int = 1, **effort: Any) -> dict[str, Finished]:
-    encoder = Encoder([backbone], FlowSettings("dis"), batch)
+    encoder = Encoder([backbone], FlowSettings("dis"), SETTINGS.windows, batch)
     return {each.source.video_id: each for each in extracted(videos, SETTINGS, encoder, Effort(**effort))}
 
 
@@ -67,7 +68,7 @@ def values(finished: dict[str, Finished]) -> dict[str, list[list[float]]]:
 
 
 @pytest.mark.parametrize("effort", [{"threads": 3}, {"readers": 3}, {"threads": 2, "readers": 9, "flow_threads": 2}])
-@pytest.mark.parametrize("batch", [1, 4, 64])
+@pytest.mark.parametrize("batch", [0, 1, 4, 64])
 def test_every_division_of_the_work_gives_the_same(
     videos: list[VideoSource], batch: int, effort: dict[str, int]
 ) -> None:
@@ -150,12 +151,48 @@ def test_a_video_that_never_goes_on_is_given_up_alone(
 
 def test_what_nobody_waits_for_any_more_is_left_undone(videos: list[VideoSource]) -> None:
     backbone = Counting()
-    encoder = Encoder([backbone], FlowSettings("dis"), 1)
+    encoder = Encoder([backbone], FlowSettings("dis"), SETTINGS.windows, 1)
     snippets = sum(len(rows) for rows in values(run(videos, Counting())).values())
     finished = extracted(videos, SETTINGS, encoder, Effort())
     next(finished)
     finished.close()  # type: ignore[attr-defined]
     assert len(backbone.shapes) < snippets - 5
+
+
+class Sharing(Mean):
+    """Shares work between three neighbours; keeps the pictures of every run that it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.runs: list[NDArray[np.uint8]] = []
+
+    def together(self, windows: Windows) -> int:
+        return 3
+
+    def encode_run(self, pictures: NDArray[np.uint8], windows: Windows) -> NDArray[np.float32]:
+        self.runs.append(pictures)
+        return super().encode_run(pictures, windows)
+
+
+@pytest.mark.parametrize("effort", [{}, {"threads": 3, "readers": 4}])
+def test_neighbours_that_share_work_come_together_counted_from_the_beginning_of_each_video(
+    videos: list[VideoSource], effort: dict[str, int]
+) -> None:
+    backbone, windows = Sharing(), SETTINGS.windows
+    found = values(run(videos, backbone, batch=0, **effort))
+    assert found == values(run(videos, Mean(None)))
+    snippets = [len(rows) for rows in found.values()]
+    lengths = sorted(min(3, count - first) for count in snippets for first in range(0, count, 3))
+    assert sorted((len(run) - windows.window) // windows.stride + 1 for run in backbone.runs) == lengths
+
+
+def test_a_run_of_a_video_that_breaks_is_not_joined_by_another(videos: list[VideoSource], tmp_path: Path) -> None:
+    whole = Path(videos[2].path).read_bytes()
+    (tmp_path / "torn.mp4").write_bytes(whole[: len(whole) // 2])
+    mixed = [VideoSource("torn", str(tmp_path / "torn.mp4")), *videos]
+    finished = run(mixed, Sharing(), batch=0, readers=6)
+    assert {name for name, each in finished.items() if each.error} == {"torn"}
+    assert values(finished) == values(run(videos, Mean(None)))
 
 
 class Sideways(Backbone):
@@ -170,7 +207,8 @@ class Sideways(Backbone):
 
 
 def test_streams_stand_side_by_side_in_the_order_of_their_backbones(videos: list[VideoSource]) -> None:
-    encoder = Encoder([Mean(None), Sideways(None, "flow")], FlowSettings("dis", "ultrafast"), batch=2)
+    backbones = [Mean(None), Sideways(None, "flow")]
+    encoder = Encoder(backbones, FlowSettings("dis", "ultrafast"), SETTINGS.windows, batch=2)
     assert encoder.streams == {"mean": (0, 1), "flow": (1, 3)}
     both = list(extracted(videos, SETTINGS, encoder, Effort(readers=2)))
     alone = run(videos, Mean(None))
@@ -180,12 +218,14 @@ def test_streams_stand_side_by_side_in_the_order_of_their_backbones(videos: list
         assert each.features.values[:, :1].tolist() == values(alone)[each.source.video_id]
 
 
+@pytest.mark.parametrize("batch", [0, 1])
 @pytest.mark.parametrize(("window", "stride", "offset"), [(5, 16, 0), (1, 7, 3), (2, 3, 1), (4, 4, 0)])
 def test_what_lies_between_snippets_is_not_computed_and_changes_nothing(
-    videos: list[VideoSource], window: int, stride: int, offset: int
+    videos: list[VideoSource], window: int, stride: int, offset: int, batch: int
 ) -> None:
     def both(settings: ExtractionSettings) -> dict[str, NDArray[np.float32]]:
-        encoder = Encoder([Mean(None), Sideways(None, "flow")], FlowSettings("dis", "ultrafast"), batch=1)
+        backbones = [Mean(None), Sideways(None, "flow")]
+        encoder = Encoder(backbones, FlowSettings("dis", "ultrafast"), settings.windows, batch)
         done = extracted(videos, settings, encoder, Effort())
         return {each.source.video_id: each.features.values for each in done if each.features is not None}
 
@@ -203,7 +243,7 @@ def test_backbones_that_see_whole_videos_cannot_stand_side_by_side() -> None:
 
     Whole.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]
     with pytest.raises(UsageError, match="one stream after the other"):
-        Encoder([Whole(None), Whole(None)], FlowSettings("dis"), 1)
+        Encoder([Whole(None), Whole(None)], FlowSettings("dis"), SETTINGS.windows, 1)
 
 
 def test_snippets_that_a_backbone_cannot_take_are_refused_at_once(videos: list[VideoSource]) -> None:
