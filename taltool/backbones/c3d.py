@@ -5,24 +5,31 @@ their names: MMAction2's c3d_sports1m_pretrain (`conv1a.conv.weight`, without th
 fetches, and c3d.pickle of github.com/DavideA/c3d-pytorch (`conv1.weight` ... `fc8.weight`), with it.
 
 It saw 16 frames in the order B, G, R, squeezed to 128 x 171 pixels, of which 112 x 112 are seen, less the mean clip of
-the training videos (sport1m_train16_128_mean.binaryproto); here the mean of each channel, (90, 98, 102), stands for it,
-as in most PyTorch programs that use these weights. Two others differ: DavideA's own script gives R, G, B and subtracts
-nothing; MMAction2's configuration, which goes on training on UCF-101, gives R, G, B less (104, 117, 128), so a
-checkpoint of that training is not what is described here.
+the training videos. `--set backbone.mean=FILE` reads that clip, sport1m_train16_128_mean.binaryproto of
+github.com/facebookarchive/C3D; without it the mean of each channel, (90, 98, 102), stands for it, as in most PyTorch
+programs that use these weights. Two others differ: DavideA's own script gives R, G, B and subtracts nothing;
+MMAction2's configuration, which goes on training on UCF-101, gives R, G, B less (104, 117, 128), so a checkpoint of
+that training is not what is described here.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from taltool.backbones import BACKBONES
 from taltool.backbones._network import NetworkBackbone, Normalisation
+from taltool.backbones.contract import Stream
 from taltool.data.downloads import Published
-from taltool.errors import UsageError
+from taltool.data.files import read_bytes
+from taltool.errors import DataError, UsageError
 from taltool.nn.conv3d import Conv3d
+from taltool.nn.overlapping import OverlappingClips
 from taltool.video.frames import FrameFormat
 from taltool.video.windows import Windows
 
@@ -42,13 +49,14 @@ _CONVOLUTIONS = (
 @dataclass(frozen=True)
 class C3DConfig:
     """height, width: pixels to which pictures are squeezed; output: a layer after its ReLU, or the scores of the
-    classifier's `classes` before any softmax."""
+    classifier's `classes` before any softmax; mean: Caffe's file of the mean clip."""
 
     height: int = 128
     width: int = 171
     output: Literal["fc6", "fc7", "logits"] = "fc6"
     classes: int = 487
     crop: Literal[112] = 112
+    mean: str = ""
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < _CROP:
@@ -67,6 +75,20 @@ class C3D(NetworkBackbone):
         "rgb": Published(f"{_ADDRESS}/c3d_sports1m_pretrain_20201016-dcc47ddc.pth", "sha256:dcc47ddc")
     }
     normalisation: ClassVar = {"rgb": Normalisation((90.0, 98.0, 102.0), (1.0,), reverse=True)}
+
+    def __init__(self, config: C3DConfig, stream: Stream = "rgb") -> None:
+        super().__init__(config, stream)
+        size = 3, _FRAMES, config.height, config.width
+        clip = read_mean(config.mean, size) if config.mean else None
+        self._mean = None if clip is None else torch.from_numpy(self._cropped(clip[..., None])[..., 0])
+
+    def together(self, windows: Windows) -> int:
+        """None where every frame of a snippet has a mean of its own."""
+        return super().together(windows) if self._mean is None else 1
+
+    def normalised(self, volume: Tensor) -> Tensor:
+        """Pixels (B, 3, T, H, W) in the order B, G, R less the mean clip, or the mean of each channel."""
+        return super().normalised(volume) if self._mean is None else volume.flip(1) - self._mean.to(volume.device)
 
     @property
     def frame_format(self) -> FrameFormat:
@@ -98,8 +120,43 @@ class C3D(NetworkBackbone):
             raise UsageError(f"--window {windows.window}: c3d takes {_FRAMES} frames")
 
 
-class C3DNetwork(nn.Module):
+def read_mean(path: str, size: tuple[int, ...]) -> NDArray[np.float32]:
+    """The mean clip (3, T, H, W) of this size in a file of Caffe for videos (one BlobProto of C3D's caffe.proto).
+
+    Raises DataError where the file is something else.
+    """
+    data = read_bytes(path)[0]
+    position, found = 0, []
+    # Fields 1 to 5: number, channels, frames, height, width, each a key and a number of 7 bits a byte; then 6: floats.
+    for key in (8, 16, 24, 32, 40, 50):
+        if data[position : position + 1] != bytes([key]):
+            raise DataError(f"{path}: not a mean clip as Caffe for videos (C3D) stores it")
+        value, position = _varint(data, position + 1)
+        found.append(value)
+    *shape, length = found
+    values = np.frombuffer(data[position:], "<f4") if len(data) == position + length and not length % 4 else None
+    if values is None or values.size != math.prod(shape):
+        raise DataError(f"{path}: a mean clip that is cut off, or holds more than one")
+    if shape != [1, *size]:
+        raise DataError(f"{path}: a mean clip of {' x '.join(map(str, shape[1:]))}, not {' x '.join(map(str, size))}")
+    return values.reshape(size).astype(np.float32)
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """A number as protocol buffers store it, lowest 7 bits first, and the position after it; 0 at the end of data."""
+    value = shift = 0
+    for byte in data[position:]:
+        value |= (byte & 127) << shift
+        position, shift = position + 1, shift + 7
+        if byte < 128:
+            break
+    return value, position
+
+
+class C3DNetwork(OverlappingClips):
     """The network up to the layer `output`."""
+
+    conv1: Conv3d
 
     def __init__(self, output: str, classes: int) -> None:
         super().__init__()
@@ -116,10 +173,15 @@ class C3DNetwork(nn.Module):
         self.fc7 = nn.Linear(4096, 4096) if output != "fc6" else None
         self.fc8 = nn.Linear(4096, classes) if output == "logits" else None
 
-    def forward(self, volume: Tensor) -> Tensor:
-        """Features (B, 4096) or logits (B, classes) of pixels (B, 3, 16, 112, 112)."""
+    @property
+    def first(self) -> Conv3d:
+        """The convolution over pixels."""
+        return self.conv1
+
+    def rest(self, volume: Tensor) -> Tensor:
+        """Features (B, 4096) or logits (B, classes) of (B, 64, 16, 112, 112)."""
         for name, module in self.named_children():
-            if not name.startswith("fc"):
+            if name != "conv1" and not name.startswith("fc"):
                 volume = module(volume)
         # The linear layer was trained on the order (C, T, H, W), whatever the layout in memory.
         features = torch.relu(self.fc6(volume.contiguous().flatten(1)))
