@@ -29,7 +29,6 @@ from taltool.data.downloads import Published
 from taltool.data.files import read_bytes
 from taltool.errors import DataError, UsageError
 from taltool.nn.conv3d import Conv3d
-from taltool.nn.overlapping import OverlappingClips
 from taltool.video.frames import FrameFormat
 from taltool.video.windows import Windows
 
@@ -81,10 +80,6 @@ class C3D(NetworkBackbone):
         size = 3, _FRAMES, config.height, config.width
         clip = read_mean(config.mean, size) if config.mean else None
         self._mean = None if clip is None else torch.from_numpy(self._cropped(clip[..., None])[..., 0])
-
-    def together(self, windows: Windows) -> int:
-        """None where every frame of a snippet has a mean of its own."""
-        return super().together(windows) if self._mean is None else 1
 
     def normalised(self, volume: Tensor) -> Tensor:
         """Pixels (B, 3, T, H, W) in the order B, G, R less the mean clip, or the mean of each channel."""
@@ -153,10 +148,8 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
     return value, position
 
 
-class C3DNetwork(OverlappingClips):
+class C3DNetwork(nn.Module):
     """The network up to the layer `output`."""
-
-    conv1: Conv3d
 
     def __init__(self, output: str, classes: int) -> None:
         super().__init__()
@@ -173,15 +166,10 @@ class C3DNetwork(OverlappingClips):
         self.fc7 = nn.Linear(4096, 4096) if output != "fc6" else None
         self.fc8 = nn.Linear(4096, classes) if output == "logits" else None
 
-    @property
-    def first(self) -> Conv3d:
-        """The convolution over pixels."""
-        return self.conv1
-
-    def rest(self, volume: Tensor) -> Tensor:
-        """Features (B, 4096) or logits (B, classes) of (B, 64, 16, 112, 112)."""
+    def forward(self, volume: Tensor) -> Tensor:
+        """Features (B, 4096) or logits (B, classes) of pixels (B, 3, 16, 112, 112)."""
         for name, module in self.named_children():
-            if name != "conv1" and not name.startswith("fc"):
+            if not name.startswith("fc"):
                 volume = module(volume)
         # The linear layer was trained on the order (C, T, H, W), whatever the layout in memory.
         features = torch.relu(self.fc6(volume.contiguous().flatten(1)))

@@ -9,7 +9,8 @@ Two families of Kinetics checkpoints are in use, which differ in names, first po
 - `caffe2`: i3d_baseline_32x2_IN_pretrain_400k of facebookresearch/video-nonlocal-net as converted by
   github.com/Tushar-N/pytorch-resnet3d (tensors `conv1.weight`, `layer1.0.bn1.weight` ...), without non-local blocks.
 
-Both saw 32 frames, every second one of about 30 a second.
+Both saw 32 frames, every second one of about 30 a second. Windows that overlap share steps of the first convolution as
+those of `i3d` do.
 """
 
 import re

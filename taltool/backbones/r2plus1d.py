@@ -16,7 +16,6 @@ from taltool.backbones._network import NetworkBackbone, Normalisation
 from taltool.data.downloads import Published
 from taltool.errors import UsageError
 from taltool.nn.conv3d import Conv3d
-from taltool.nn.overlapping import OverlappingClips
 from taltool.video.frames import FrameFormat
 
 _ADDRESS = "https://download.pytorch.org/models/r2plus1d_18-91a641e6.pth"
@@ -95,7 +94,7 @@ class Block(nn.Module):
         return torch.relu_(self.conv2(self.conv1(volume)).add_(kept))
 
 
-class R2Plus1D18(OverlappingClips):
+class R2Plus1D18(nn.Module):
     """The network; classes None leaves the classifier out."""
 
     def __init__(self, classes: int | None) -> None:
@@ -107,13 +106,8 @@ class R2Plus1D18(OverlappingClips):
         self.layer4 = nn.Sequential(Block(256, 512, 2), Block(512, 512, 1))
         self.fc = nn.Linear(512, classes) if classes else None
 
-    @property
-    def first(self) -> Conv3d:
-        """The convolution over space, in which every frame is seen alone."""
-        return self.stem[0]  # type: ignore[return-value]
-
-    def rest(self, volume: Tensor) -> Tensor:
-        """Features (B, 512) or logits (B, classes) of (B, 45, T, H, W)."""
-        volume = self.layer4(self.layer3(self.layer2(self.layer1(self.stem[1:](volume)))))
+    def forward(self, volume: Tensor) -> Tensor:
+        """Features (B, 512) or logits (B, classes) of pixels (B, 3, T, H, W)."""
+        volume = self.layer4(self.layer3(self.layer2(self.layer1(self.stem(volume)))))
         features: Tensor = volume.float().mean((2, 3, 4))
         return features if self.fc is None else self.fc(features.to(self.fc.weight.dtype))

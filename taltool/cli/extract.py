@@ -141,8 +141,8 @@ they share the snippets of one.
 works on all GPUs, a process for each, and
 .B \-\-device cuda:0,cuda:2
 on these; batches of snippets cross videos there.
-On processors neighbouring snippets that overlap go through the first convolution of i3d, i3d\-r50, c3d and r2plus1d
-together, as far as they see the same.
+On processors neighbouring snippets of i3d and i3d\-r50 that overlap go through the first convolution together, as far
+as they see the same.
 .PP
 .B \-\-shard I/N
 does every N-th video, for Slurm arrays, indexed jobs of Kubernetes or GNU parallel;

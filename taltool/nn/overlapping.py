@@ -2,7 +2,8 @@
 
 A step of the convolution that sees none of the zeros around its clip is the same, to the bit, in every clip that has
 it. The others are computed from the frames that they see, without multiplying zeros. Deeper layers see the zeros of
-the layers before them too, and share too little to be worth it.
+the layers before them too, and share too little to be worth it; so does a first convolution that takes little of the
+time (C3D, R(2+1)D).
 """
 
 from abc import ABC, abstractmethod

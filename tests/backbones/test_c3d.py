@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from small_backbones import made
 
 from taltool.backbones._network import NetworkBackbone
-from taltool.backbones.contract import Computing
 from taltool.errors import DataError
-from taltool.video.windows import Windows
 
 
 def varint(value: int) -> bytes:
@@ -44,16 +42,6 @@ def test_the_mean_clip_is_subtracted_frame_by_frame_where_it_is_seen(mean: tuple
     # Blue first; the middle 112 of 128 and of 171 pixels begin at 8 and 29.
     for channel, value in enumerate((50, 150, 200)):
         np.testing.assert_allclose(found[channel], value - clip[channel, :, 8:120, 29:141], rtol=1e-6)
-
-
-def test_neighbours_each_lose_the_whole_mean_clip(mean: tuple[Path, NDArray[np.float32]]) -> None:
-    backbone, windows = made("c3d", mean=str(mean[0])), Windows(16, 8)
-    backbone.prepare(Computing())
-    assert backbone.together(windows) == 1
-    shown = np.random.default_rng(1).integers(0, 256, (16, 112, 112, 3), np.uint8)
-    np.testing.assert_allclose(
-        backbone.encode_run(shown, windows), backbone.encode_snippets(shown[None]), rtol=1e-4, atol=1e-2
-    )
 
 
 @pytest.mark.parametrize(

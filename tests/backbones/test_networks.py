@@ -260,7 +260,7 @@ def test_neighbours_encoded_together_get_the_features_that_each_gets_alone(name:
 
 
 @pytest.mark.parametrize(
-    ("name", "stride", "shares"), [("i3d", 4, True), ("i3d", 5, False), ("c3d", 5, True), ("tsn", 1, False)]
+    ("name", "stride", "shares"), [("i3d", 4, True), ("i3d", 5, False), ("i3d-r50", 8, True), ("c3d", 1, False)]
 )
 def test_a_network_asks_for_neighbours_only_where_they_share_work(name: str, stride: int, shares: bool) -> None:
     assert (made(name).together(Windows(16, stride)) > 1) is shares
