@@ -115,19 +115,19 @@ def overlap(path: str, settings: ExtractionSettings, title: str, jobs: int) -> N
     threads = ThreadPoolExecutor(jobs)
     decode = partial(decoded, path, settings, made.formats)
     pictures = decode()
-    spans = list(settings.windows.spans(made.rows(pictures, settings.windows, threads)))
+    spans = list(settings.windows.spans(made.rows(pictures, threads)))
 
     def encode() -> None:
         if made.takes_snippets:
             runs = [spans[first : first + made.batch] for first in range(0, len(spans), made.batch)]
             list(threads.map(made.encode, runs))
         else:
-            made.encode_video(pictures, settings.windows, threads)
+            made.encode_video(pictures, threads)
 
     with tempfile.TemporaryDirectory() as folder, single_threaded():
         parts = {
             "decoding": decode,
-            "flow": lambda: list(made.rows(pictures, settings.windows, threads)),
+            "flow": lambda: list(made.rows(pictures, threads)),
             "network": encode,
             "whole": lambda: whole(path, settings, Path(folder) / "f.h5", jobs),
         }
