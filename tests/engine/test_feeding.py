@@ -138,6 +138,8 @@ def test_workers_end_with_the_training(tiny: TinyData, tmp_path: Path, number: i
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Not ignored, as it is in what a shell script starts in the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     journal = tmp_path / "x.metrics.jsonl"
