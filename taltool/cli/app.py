@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from taltool.cli.main import guarded
+from taltool.cli.guarded import guarded
 
 # Files of this folder that are no commands.
 _SHARED = (
@@ -18,6 +18,7 @@ _SHARED = (
     "diagnose_report",
     "evaluate_report",
     "figures",
+    "guarded",
     "main",
     "plot_files",
     "report_facts",

@@ -4,11 +4,10 @@ Segments and distances are in frames. Every term comes already weighted, and han
 holds no instance.
 """
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
+from taltool.models._afsd_config import AFSDConfig
 from taltool.models._afsd_network import REGION_DIVISORS, BoundaryFeatures, Refinement
 from taltool.models.contract import Outputs
 from taltool.nn.assignment import PaddedTargets, assign_shortest, boundary_labels, level_bounds
@@ -27,9 +26,6 @@ from taltool.nn.losses import (
 from taltool.nn.pooling import boundary_regions
 from taltool.nn.splice import Splice
 
-if TYPE_CHECKING:
-    from taltool.models.afsd import AFSDConfig
-
 Terms = dict[str, Tensor]
 
 
@@ -43,7 +39,7 @@ def offset_targets(distances: Tensor, targets: Tensor) -> Tensor:
     return (targets - distances) / (0.5 * distances.sum(-1, keepdim=True)).clamp(min=EPSILON)
 
 
-def detection_terms(outputs: Outputs, targets: PaddedTargets, config: "AFSDConfig") -> Terms:
+def detection_terms(outputs: Outputs, targets: PaddedTargets, config: AFSDConfig) -> Terms:
     """Eq. 11: focal classification, tIoU and offset regression, quality, of a batch."""
     distances, valid = outputs["distances"], outputs["valid"]
     stride = config.frames_per_snippet * 2.0 ** outputs["level"]
@@ -79,7 +75,7 @@ def detection_terms(outputs: Outputs, targets: PaddedTargets, config: "AFSDConfi
     return terms
 
 
-def _refined_threshold(tious: Tensor, positive: Tensor, config: "AFSDConfig") -> Tensor:
+def _refined_threshold(tious: Tensor, positive: Tensor, config: AFSDConfig) -> Tensor:
     """The tIoU (B, 1) from which a positive location is refined."""
     threshold = torch.full_like(tious[:, :1], config.refined_tiou)
     if not config.refined_best:
@@ -88,7 +84,7 @@ def _refined_threshold(tious: Tensor, positive: Tensor, config: "AFSDConfig") ->
     return torch.minimum(threshold, best)
 
 
-def _quality_errors(logits: Tensor, distances: Tensor, targets: Tensor, config: "AFSDConfig") -> Tensor:
+def _quality_errors(logits: Tensor, distances: Tensor, targets: Tensor, config: AFSDConfig) -> Tensor:
     """Eq. 14, elementwise (B, N): cross entropy of quality logits with the tIoU of the final segment, or centerness."""
     wanted = centerness(targets) if config.quality == "centerness" else distance_tiou(distances, targets)
     return torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted.clamp(0, 1), reduction="none")
@@ -117,7 +113,7 @@ def _rescaled(features: Tensor, mask: Tensor, kind: str) -> Tensor:
     return (features - low) / (high - low).clamp(min=EPSILON)
 
 
-def activation_terms(outputs: Outputs, targets: PaddedTargets, mask: Tensor, config: "AFSDConfig") -> Terms:
+def activation_terms(outputs: Outputs, targets: PaddedTargets, mask: Tensor, config: AFSDConfig) -> Terms:
     """Eq. 8: cross entropy of start and of end activations; mask (B, T) bool of snippets.
 
     Labels are made per frame; level 0 sees every `frames_per_snippet`-th of them.
@@ -136,14 +132,12 @@ def activation_terms(outputs: Outputs, targets: PaddedTargets, mask: Tensor, con
     return {"start_activation": sides[0], "end_activation": sides[1]}
 
 
-def _source_weights(config: "AFSDConfig") -> dict[str, float]:
+def _source_weights(config: AFSDConfig) -> dict[str, float]:
     level = config.level_consistency_weight
     return {"frame": 1.0, "location": level, "class": level}
 
 
-def triplet_term(
-    features: BoundaryFeatures, plans: list[Splice], refinement: Refinement, config: "AFSDConfig"
-) -> Tensor:
+def triplet_term(features: BoundaryFeatures, plans: list[Splice], refinement: Refinement, config: AFSDConfig) -> Tensor:
     """Boundary contrast on spliced clips: the end of A1 is nearer to the start of A2 than to the background.
 
     plans hold one splice for each sample of `features`. code: distances, the background's start feature as negative;
@@ -166,7 +160,7 @@ def triplet_term(
     return config.triplet_weight * total
 
 
-def _splice_regions(plans: list[Splice], config: "AFSDConfig") -> Tensor:
+def _splice_regions(plans: list[Splice], config: AFSDConfig) -> Tensor:
     """Boundary regions (B, 3, 4) in frames of A1, background (one frame narrower on both sides, as the code) and A2."""
     inside, outside = REGION_DIVISORS[config.region]
     inside = config.ssl_inside_div or inside

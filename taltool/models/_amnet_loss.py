@@ -1,22 +1,18 @@
 """AMNet's objective: mask representation (Eq. 2 and 3) and detection (Eq. 11), already weighted as in Eq. 12."""
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from taltool.models._amnet_config import AMNetConfig, TripletPool
 from taltool.models._amnet_network import ActionMaskingEncoder
 from taltool.models.contract import Outputs
 from taltool.nn.assignment import Assignment, PaddedTargets, assign_shortest, level_bounds
 from taltool.nn.cells import cells_of
 from taltool.nn.losses import EPSILON, distance_tiou, normalised_sum, sigmoid_focal_loss, tiou_loss, triplet_margin_loss
 from taltool.nn.sharing import batch_count
-
-if TYPE_CHECKING:
-    from taltool.models.amnet import AMNetConfig
-
-TripletPool = Literal["mean_norm", "mean", "interp"]
 
 
 class Gathered(NamedTuple):
@@ -66,7 +62,7 @@ def embedding(encoded: Tensor, mask: Tensor, wanted: Tensor, size: int, pool: Tr
 
 
 def triplet_term(
-    encoder: ActionMaskingEncoder, features: Tensor, mask: Tensor, targets: PaddedTargets, config: "AMNetConfig"
+    encoder: ActionMaskingEncoder, features: Tensor, mask: Tensor, targets: PaddedTargets, config: AMNetConfig
 ) -> Tensor:
     """lambda_2 times Eq. 3, the mean over the samples that have snippets inside and outside of instances.
 
@@ -94,7 +90,7 @@ def class_targets(assigned: Assignment, positive: Tensor, classes: int, smoothin
     return wanted * positive[..., None]
 
 
-def detection_terms(outputs: Outputs, targets: PaddedTargets, config: "AMNetConfig") -> dict[str, Tensor]:
+def detection_terms(outputs: Outputs, targets: PaddedTargets, config: AMNetConfig) -> dict[str, Tensor]:
     """Eq. 11 weighted as in Eq. 12: class (focal), location (1 - tIoU), matching. All in snippets.
 
     Eq. 11 prints plain sums (normaliser "sum"); AFSD's, over the number of positive locations, keeps lambda_1 = 1
@@ -121,7 +117,7 @@ def detection_terms(outputs: Outputs, targets: PaddedTargets, config: "AMNetConf
     return terms
 
 
-def matching_errors(matching: Tensor, tious: Tensor, config: "AMNetConfig") -> Tensor:
+def matching_errors(matching: Tensor, tious: Tensor, config: AMNetConfig) -> Tensor:
     """L_mat elementwise, for matching scores and tIoUs of equal shape (Figure 6; BCE of the score as a logit)."""
     if config.match_loss == "bce":
         return F.binary_cross_entropy_with_logits(matching, tious, reduction="none")
@@ -129,6 +125,6 @@ def matching_errors(matching: Tensor, tious: Tensor, config: "AMNetConfig") -> T
     return loss(normalised_matching(matching, config), tious, reduction="none")
 
 
-def normalised_matching(matching: Tensor, config: "AMNetConfig") -> Tensor:
+def normalised_matching(matching: Tensor, config: AMNetConfig) -> Tensor:
     """tanh or sigmoid of matching scores (Table 4)."""
     return matching.tanh() if config.match_act == "tanh" else matching.sigmoid()

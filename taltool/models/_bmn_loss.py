@@ -1,18 +1,14 @@
 """The losses of BMN, of its labels: overlaps with boundary regions, and the tIoU of every proposal."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
+from taltool.models._bmn_config import BMNConfig
 from taltool.models.contract import Outputs
 from taltool.nn.assignment import PaddedTargets
 from taltool.nn.dense_labels import best_tiou, region_labels
 from taltool.nn.masks import balanced_bce
 from taltool.nn.sharing import batch_count, in_batch_order
-
-if TYPE_CHECKING:
-    from taltool.models.bmn import BMNConfig
 
 # Kinds of proposals by tIoU for the regression, and what classification calls an action.
 HIGH, LOW, ACTION = 0.7, 0.3, 0.9
@@ -42,7 +38,7 @@ def weighted_logistic(logits: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
 
 
 def proposal_terms(
-    config: "BMNConfig", outputs: Outputs, targets: PaddedTargets, cells: tuple[Tensor, Tensor]
+    config: BMNConfig, outputs: Outputs, targets: PaddedTargets, cells: tuple[Tensor, Tensor]
 ) -> dict[str, Tensor]:
     """The weighted terms of temporal and proposal evaluation; cells are the first and last snippets (N,)."""
     first, last = cells

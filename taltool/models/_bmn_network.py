@@ -1,16 +1,13 @@
 """The parts of BMN: convolutions, boundary probabilities, and the dense map of proposals."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from taltool.models._bmn_config import BMNConfig
 from taltool.nn.embedding import TransformerEmbedding
 from taltool.nn.proposal_sampling import PointBags, sum_of_bags, upper_triangle
-
-if TYPE_CHECKING:
-    from taltool.models.bmn import BMNConfig
 
 
 def sample_positions(first: Tensor, last: Tensor, points: int, samples: int, reach: float) -> Tensor:
@@ -38,7 +35,7 @@ class ProposalMap:
     bags: PointBags
 
     @classmethod
-    def of(cls, config: "BMNConfig", length: int, device: torch.device) -> "ProposalMap":
+    def of(cls, config: BMNConfig, length: int, device: torch.device) -> "ProposalMap":
         """The map over `length` snippets."""
         durations = min(config.most_snippets or length, length)
         first, last = upper_triangle(length, device)

@@ -1,15 +1,13 @@
 """From GSMT's two branches to scored segments: all snippets, thresholds and samples at once."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from taltool.models._gsmt_config import GSMTConfig
 from taltool.models.contract import Candidates, Outputs
 from taltool.nn.runs import Runs, run_maxima, run_means, runs, spans
-
-if TYPE_CHECKING:
-    from taltool.models.gsmt import GSMTConfig
 
 PADDED = -1.0
 
@@ -23,7 +21,7 @@ class Rows(NamedTuple):
     labels: Tensor
 
 
-def decoded(config: "GSMTConfig", outputs: Outputs, mask: Tensor, is_class_agnostic: bool) -> list[Candidates]:
+def decoded(config: GSMTConfig, outputs: Outputs, mask: Tensor, is_class_agnostic: bool) -> list[Candidates]:
     """The candidates of each sample; labels None where `is_class_agnostic`."""
     probabilities = outputs["class_logits"].float().softmax(dim=1)[:, :-1]  # (B, K, T)
     parts = []
@@ -40,7 +38,7 @@ def decoded(config: "GSMTConfig", outputs: Outputs, mask: Tensor, is_class_agnos
     return [_sample(found, scores, label, good & (sample == b), is_class_agnostic) for b in range(len(mask))]
 
 
-def best_snippets(config: "GSMTConfig", probabilities: Tensor, masks: Tensor, mask: Tensor) -> Rows:
+def best_snippets(config: GSMTConfig, probabilities: Tensor, masks: Tensor, mask: Tensor) -> Rows:
     """The masks of the best M_1 snippets of each sample, by the probability (B, K, T) of a snippet's best action.
 
     They weigh as much as that action at the snippet, or as it does where the candidate lies. What stands in for missing
@@ -61,7 +59,7 @@ def class_rows(probabilities: Tensor, mask: Tensor) -> Rows:
     return Rows(probabilities * mask[:, None], torch.ones_like(probabilities), labels)
 
 
-def activated(config: "GSMTConfig", rows: Tensor) -> tuple[Runs, Tensor]:
+def activated(config: GSMTConfig, rows: Tensor) -> tuple[Runs, Tensor]:
     """Where rows (R, T) reach each threshold, as `config.segments` says, and the score (N,) of the row there."""
     thresholds = torch.tensor(config.thresholds, device=rows.device, dtype=rows.dtype)
     active = rows[:, None] >= thresholds[:, None]  # (R, thresholds, T)

@@ -1,24 +1,20 @@
 """The losses of GSMT: focal and balanced logistic regression for classes (Eq. 5), boundary overlap and dice for masks
 (Eq. 6)."""
 
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from taltool.models._gsmt_config import GSMTConfig
+from taltool.models.contract import Outputs
 from taltool.nn.masks import balanced_bce, boundary_overlap, dice_loss, length_normalised_distance
 from taltool.nn.sharing import batch_count
-
-if TYPE_CHECKING:
-    from taltool.models.contract import Outputs
-    from taltool.models.gsmt import GSMTConfig
 
 NO_OVERLAP = 1e-6
 BCE_WEIGHT, BCE_DICE_WEIGHT = 0.4, 0.6
 
 
-def class_terms(config: "GSMTConfig", outputs: "Outputs", labels: Tensor) -> dict[str, Tensor]:
+def class_terms(config: GSMTConfig, outputs: Outputs, labels: Tensor) -> dict[str, Tensor]:
     """The weighted terms "focal" and "lr" of Eq. 5, means over valid snippets.
 
     The signs of Eq. 5 are repaired: as printed, two of its three logarithms would be maximised. labels (B, T) hold
@@ -54,7 +50,7 @@ def logistic_loss(logits: Tensor, labels: Tensor, negative_weight: float, share:
     return positive + negative_weight * F.softplus(wrong.topk(hard, dim=-1).values).mean(-1)
 
 
-def mask_terms(config: "GSMTConfig", outputs: "Outputs", targets: Tensor, is_action: Tensor) -> dict[str, Tensor]:
+def mask_terms(config: GSMTConfig, outputs: Outputs, targets: Tensor, is_action: Tensor) -> dict[str, Tensor]:
     """The weighted terms of Eq. 6, means over the action snippets (B, T) bool of a batch.
 
     targets (B, T, T) hold in row t the mask of snippet t's instance; background snippets have no mask to learn.
@@ -71,7 +67,7 @@ def mask_terms(config: "GSMTConfig", outputs: "Outputs", targets: Tensor, is_act
     return {name: part.sum() / count + attached for name, part in parts.items()}
 
 
-def _mask_parts(config: "GSMTConfig", masks: Tensor, targets: Tensor) -> dict[str, Tensor]:
+def _mask_parts(config: GSMTConfig, masks: Tensor, targets: Tensor) -> dict[str, Tensor]:
     """The terms of each of N masks (N, T), (N,) each."""
     parts = {}
     if config.loss_biou and config.mask_loss != "bce":

@@ -1,16 +1,12 @@
 """From MGNet's three maps to scored proposals (section 3.7)."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
+from taltool.models._mgnet_config import MGNetConfig
 from taltool.models.contract import Candidates, Outputs
 from taltool.nn.boundaries import likely_boundaries
 from taltool.nn.proposal_sampling import upper_triangle
-
-if TYPE_CHECKING:
-    from taltool.models.mgnet import MGNetConfig
 
 
 def averaged(cells: Tensor, index: Tensor, counted: Tensor, length: int) -> Tensor:
@@ -24,7 +20,7 @@ def averaged(cells: Tensor, index: Tensor, counted: Tensor, length: int) -> Tens
     return sums / counts.clamp(min=1)
 
 
-def decoded(config: "MGNetConfig", outputs: Outputs, mask: Tensor) -> list[Candidates]:
+def decoded(config: MGNetConfig, outputs: Outputs, mask: Tensor) -> list[Candidates]:
     """The proposals [i, j + 1] of each sample, moved by `edge_shift`, with score P^c_ij p^s_i p^e_j (Eq. 24)."""
     length = mask.shape[1]
     first, last = upper_triangle(length, mask.device)

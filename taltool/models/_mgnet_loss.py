@@ -1,21 +1,18 @@
 """The losses of MGNet (section 3.6), and of its code where that teaches every head by itself."""
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from taltool.models._mgnet_config import MGNetConfig
 from taltool.models.contract import Outputs
 from taltool.nn.assignment import PaddedTargets
 from taltool.nn.dense_labels import best_tiou, region_labels
 from taltool.nn.masks import balanced_bce
 from taltool.nn.proposal_sampling import upper_triangle
 from taltool.nn.sharing import batch_count, in_batch_order
-
-if TYPE_CHECKING:
-    from taltool.models.mgnet import MGNetConfig
 
 # DBG's kinds of cells, by tIoU, and how many of the lower kinds are drawn for each cell of the highest.
 HIGH, LOW = 0.6, 0.2
@@ -60,7 +57,7 @@ def sampled_smooth_l1(values: Tensor, targets: Tensor, valid: Tensor) -> Tensor:
     return (lost.sum(1) / drawn.sum(1).clamp(min=1)).mean()
 
 
-def completeness_loss(config: "MGNetConfig", outputs: Outputs, targets: PaddedTargets, valid: Tensor) -> Tensor:
+def completeness_loss(config: MGNetConfig, outputs: Outputs, targets: PaddedTargets, valid: Tensor) -> Tensor:
     """The smooth L1 term of Eq. 21 over valid cells (B, N): drawn cells, or as printed a mean over T^2."""
     first, last = upper_triangle(outputs["valid"].shape[1], valid.device)
     labels = best_tiou(targets, first.float(), last + 1.0)
@@ -72,7 +69,7 @@ def completeness_loss(config: "MGNetConfig", outputs: Outputs, targets: PaddedTa
     return (lost.sum(1) / outputs["valid"].sum(1).square().clamp(min=1)).mean()
 
 
-def detection_terms(config: "MGNetConfig", outputs: Outputs, targets: PaddedTargets) -> dict[str, Tensor]:
+def detection_terms(config: MGNetConfig, outputs: Outputs, targets: PaddedTargets) -> dict[str, Tensor]:
     """The weighted terms of Eq. 23, and of the code's further heads where the outputs have them."""
     mask = outputs["valid"]  # (B, T)
     first, last = upper_triangle(mask.shape[1], mask.device)
@@ -90,7 +87,7 @@ def detection_terms(config: "MGNetConfig", outputs: Outputs, targets: PaddedTarg
     return terms | _auxiliary_terms(outputs, labels, mask)
 
 
-def _heads_loss(config: "MGNetConfig", logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+def _heads_loss(config: MGNetConfig, logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     """The loss of heads' logits (B, heads, T): of their mean probability, or the mean of each one's own (the code)."""
     if config.supervision == "mean":
         return binary_loss(mean_logits(logits), labels, mask)

@@ -1,21 +1,18 @@
 """The blocks of MGNet: foreground mask generation (FMG), mask-guided transformers (MGT), local convolutions."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from taltool.models._mgnet_config import MGNetConfig, MixKind
 from taltool.nn.axis import Axis
 from taltool.nn.conv import ConvBlock, SameConv1d
 from taltool.nn.embedding import PositionalEncoding
 from taltool.nn.guided_attention import GuidedSelfAttention, Similarity, TransformerBlock, truncated_linear
 
-if TYPE_CHECKING:
-    from taltool.models.mgnet import MGNetConfig
-
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
-MixKind = Literal["plain", "conv"]
 
 
 class LocalConvs(nn.Module):
@@ -59,7 +56,7 @@ class ForegroundEncoder(nn.Module):
     The logits themselves are the caller's, since one of the three heads looks at all streams.
     """
 
-    def __init__(self, config: "MGNetConfig", inputs: int, length: int) -> None:
+    def __init__(self, config: MGNetConfig, inputs: int, length: int) -> None:
         super().__init__()
         width = config.width
         self.embed = Embedding(inputs, width, length, "sin")
@@ -134,7 +131,7 @@ class Joiner(nn.Module):
 class GuidedLayer(nn.Module):
     """One layer of an MGT: attention through its masks, joined, and a perceptron, both residual (Eq. 8 to 13)."""
 
-    def __init__(self, config: "MGNetConfig", masks: int, drop_path: float) -> None:
+    def __init__(self, config: MGNetConfig, masks: int, drop_path: float) -> None:
         super().__init__()
         how = Similarity("cosine", config.center_cosine, config.logit_scale, config.masking, config.empty_row)
         # The code norms the two keys of the boundary MGT, not the one of the action MGT.
@@ -151,7 +148,7 @@ class GuidedLayer(nn.Module):
 class MaskGuidedTransformer(nn.Module):
     """Action-MGT (one mask) or Boundary-MGT (two) on one stream, and the projection to the fused features' width."""
 
-    def __init__(self, config: "MGNetConfig", inputs: int, masks: int, length: int) -> None:
+    def __init__(self, config: MGNetConfig, inputs: int, masks: int, length: int) -> None:
         super().__init__()
         self.embed = Embedding(inputs, config.width, length, config.mgt_places)
         self.dropout = nn.Dropout(config.embedding_dropout)
@@ -175,7 +172,7 @@ class FusedStream(nn.Module):
     Both outputs share the local convolutions. In series the second module takes what the first one says.
     """
 
-    def __init__(self, config: "MGNetConfig", inputs: int, length: int) -> None:
+    def __init__(self, config: MGNetConfig, inputs: int, length: int) -> None:
         super().__init__()
         self.fusion = config.fusion
         width = config.feature_width

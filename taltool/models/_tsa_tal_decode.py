@@ -4,18 +4,16 @@ The text "aggregates" actionness under a mask and takes "softmax operations on t
 dimension"; thresholds, means and the refinement of ends by the regressed distances are our reading.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from taltool.models._tsa_tal_config import TSATALConfig
 from taltool.models._tsa_tal_network import Detection, stretched
 from taltool.models.contract import Candidates
 from taltool.nn.axis import Axis
 from taltool.nn.runs import Runs, run_means, runs
-
-if TYPE_CHECKING:
-    from taltool.models.tsa_tal import TSATALConfig
 
 
 class Cells(NamedTuple):
@@ -37,7 +35,7 @@ class Found(NamedTuple):
     probabilities: Tensor
 
 
-def decoded(config: "TSATALConfig", final: Detection, mask: Tensor) -> list[Candidates]:
+def decoded(config: TSATALConfig, final: Detection, mask: Tensor) -> list[Candidates]:
     """The candidates of each sample, as `config.decode` says."""
     cells = at_positions(final, mask, config.decode_upsample)
     parts = []
@@ -71,7 +69,7 @@ def at_positions(final: Detection, mask: Tensor, factor: int) -> Cells:
     return Cells(centres, said[..., 0] * valid, said[..., 3:], segments)
 
 
-def grouped(config: "TSATALConfig", cells: Cells) -> Found:
+def grouped(config: TSATALConfig, cells: Cells) -> Found:
     """Every run of actionness above any threshold, with means over the run; ends refined by the regressed ones."""
     thresholds = torch.tensor(config.thresholds, device=cells.actionness.device)
     active = cells.actionness[:, None] >= thresholds[:, None]  # (B, thresholds, P)
