@@ -157,40 +157,15 @@ def split_data(
 def make_trainer(request: Request, choice: Choice, data: Data, experiment: Experiment, reporter: Reporter) -> Trainer:
     """A run, ready to start from its beginning."""
     train, held_out = split_data(request, data, experiment, reporter)
-    sampling, training = experiment.sampling, experiment.training
-    room = request.cache_bytes // (1 + request.workers)
-    source = FeatureSource(data.file, sampling, cache_bytes=room)
-    statistics = None
-    if sampling.normalize == "channel" or sampling.feature_noise:
-        measured = (video.video_id for video in train)
-        statistics = ChannelStatistics.measure(data.file, measured, source.channels)
-        source = FeatureSource(data.file, sampling, statistics, room)
-    channels = source.width(train[0].video_id)
-    length = sampling.length
-    torch.manual_seed(request.seed)
-    model = choice.model_class(experiment.model, channels, len(data.classes), length)
-    if request.init is not None:
-        adopt(model, request.init)
-    elif not training.epochs:
-        raise UsageError("training.epochs = 0 keeps the weights that the network begins with: name them by --init")
-    processes = request.processes
-    if training.batch_size < processes.count:
-        raise UsageError(
-            f"training.batch_size = {training.batch_size} is that of one update over all processes, and there are "
-            f"{processes.count}: --set training.batch_size={processes.count} or more, or start fewer processes"
-        )
-    shown = dataset.by_coverage(train, data.file, sampling, reporter)
-    division = Division(training.accumulation, processes.count, processes.rank)
-    multiple, workers = model.length_multiple, request.workers
-    loader = TrainingLoader(source, shown, training.batch_size, multiple, request.seed, division, workers)
+    source, statistics = _source(request, data, experiment, train)
+    channels, length = source.width(train[0].video_id), experiment.sampling.length
+    model = _model(request, choice, data, experiment, channels)
+    shown = dataset.by_coverage(train, data.file, experiment.sampling, reporter)
+    loader = _loader(request, experiment, source, shown, model.length_multiple)
     _check_samples(loader, shown, data.classes, experiment, reporter)
-    validation = None
-    if held_out:
-        validation = Validation(source, held_out, data.classes, experiment, multiple, request.device, processes)
-        if training.select == "loss" and not validation.samples:
-            raise UsageError("no held-out window holds an instance; --set select=map or last, or another holdout")
+    validation = _validation(request, data, experiment, source, held_out, model.length_multiple)
     header = _header(request, data, experiment, channels, length)
-    kept = statistics if sampling.normalize == "channel" else None
+    kept = statistics if experiment.sampling.normalize == "channel" else None
     ids = [[video.video_id for video in part] for part in (train, held_out)]
     reporter.note(
         f"{choice.name}: {sum(p.numel() for p in model.parameters()):,} parameters, {len(data.classes)} classes, "
@@ -198,6 +173,61 @@ def make_trainer(request: Request, choice: Choice, data: Data, experiment: Exper
     )
     plan = _plan(request, header, kept, experiment, _fingerprint(header, data.file, ids, request))
     return Trainer(plan, model, loader, validation, reporter)
+
+
+def _source(
+    request: Request, data: Data, experiment: Experiment, train: Sequence[LabelledVideo]
+) -> tuple[FeatureSource, ChannelStatistics | None]:
+    """The features as networks get them, and the statistics of the training videos' channels, where they are needed."""
+    sampling, room = experiment.sampling, request.cache_bytes // (1 + request.workers)
+    source = FeatureSource(data.file, sampling, cache_bytes=room)
+    if sampling.normalize != "channel" and not sampling.feature_noise:
+        return source, None
+    measured = (video.video_id for video in train)
+    statistics = ChannelStatistics.measure(data.file, measured, source.channels)
+    return FeatureSource(data.file, sampling, statistics, room), statistics
+
+
+def _model(request: Request, choice: Choice, data: Data, experiment: Experiment, channels: int) -> Model:
+    """The network with the weights that it begins with."""
+    torch.manual_seed(request.seed)
+    model = choice.model_class(experiment.model, channels, len(data.classes), experiment.sampling.length)
+    if request.init is not None:
+        adopt(model, request.init)
+    elif not experiment.training.epochs:
+        raise UsageError("training.epochs = 0 keeps the weights that the network begins with: name them by --init")
+    return model
+
+
+def _loader(
+    request: Request, experiment: Experiment, source: FeatureSource, shown: Sequence[LabelledVideo], multiple: int
+) -> TrainingLoader:
+    """The batches of the videos to train on, of which every process has a part."""
+    training, processes = experiment.training, request.processes
+    if training.batch_size < processes.count:
+        raise UsageError(
+            f"training.batch_size = {training.batch_size} is that of one update over all processes, and there are "
+            f"{processes.count}: --set training.batch_size={processes.count} or more, or start fewer processes"
+        )
+    division = Division(training.accumulation, processes.count, processes.rank)
+    return TrainingLoader(source, shown, training.batch_size, multiple, request.seed, division, request.workers)
+
+
+def _validation(
+    request: Request,
+    data: Data,
+    experiment: Experiment,
+    source: FeatureSource,
+    held_out: Sequence[LabelledVideo],
+    multiple: int,
+) -> Validation | None:
+    """What chooses the epoch; None where no video is held out."""
+    if not held_out:
+        return None
+    validation = Validation(source, held_out, data.classes, experiment, multiple, request.device, request.processes)
+    if experiment.training.select == "loss" and not validation.samples:
+        raise UsageError("no held-out window holds an instance; --set select=map or last, or another holdout")
+    return validation
 
 
 def start(trainer: Trainer, resume: bool, reporter: Reporter, board_folder: str | None = None) -> None:
