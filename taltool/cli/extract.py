@@ -59,7 +59,8 @@ with backbone.checkpoint=caffe2 that of video-nonlocal-net as converted by Tusha
 Two-stream TSN on ResNet-50: tsn_r50_320p_1x1x8 of MMAction2.
 .TP
 .BR c3d " (RGB; 4,096)"
-C3D on Sports-1M: c3d_sports1m_pretrain of MMAction2, or c3d.pickle of DavideA/c3d-pytorch.
+C3D on Sports-1M: c3d_sports1m_pretrain of MMAction2, or c3d.pickle of DavideA/c3d-pytorch;
+backbone.mean=FILE is the mean clip of its authors (sport1m_train16_128_mean.binaryproto).
 .TP
 .BR r2plus1d " (RGB; 512)"
 R(2+1)D-18: r2plus1d_18-91a641e6.pth of torchvision.
