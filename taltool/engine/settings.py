@@ -36,7 +36,8 @@ class SamplingSettings:
     feature_noise: float = 0.0  # Standard deviation of Gaussian noise, in units of each channel's own deviation.
     time_dropout: float = 0.0  # Probability with which a snippet is zeroed.
     # Mix the features of each sample with those of another one, and show the instances of both: the shares are drawn
-    # from Beta(mixup, mixup), the larger one being the sample's own; 0 = off, 1.5 as for pictures.
+    # from Beta(mixup, mixup), the larger one being the sample's own; 0 = off, 1.5 as for pictures. On 50 Salads, videos
+    # full of actions, it cost AFSD and AMNet eight points of average mAP.
     mixup: float = 0.0
 
     def __post_init__(self) -> None:

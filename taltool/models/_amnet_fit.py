@@ -4,7 +4,7 @@ from typing import Any
 
 from taltool.data.facts import DataFacts
 from taltool.models._recipe import (
-    AUGMENTATION,
+    STRONG_AUGMENTATION,
     batch_size,
     network_width,
     pyramid_levels,
@@ -39,7 +39,6 @@ PRESETS: dict[str, Settings] = {
         "nms": {"method": "soft-gaussian", "sigma": 0.85, "min_score": 1e-3, "top_k": 100, "agnostic": True},
     },
 }
-STRONG_AUGMENTATION = {**AUGMENTATION, "feature_noise": 1.0}
 
 
 def fitted(facts: DataFacts) -> Settings:

@@ -18,6 +18,8 @@ UPDATES = 1000
 MOST_EPOCHS = 400
 # Without it the classes of a small data set are learnt by heart.
 AUGMENTATION = {"feature_noise": 0.5, "feature_dropout": 0.1}
+# For AFSD and AMNet, which know small data by heart the soonest.
+STRONG_AUGMENTATION = {**AUGMENTATION, "feature_noise": 1.0}
 
 
 def whole_or_windows(facts: DataFacts) -> dict[str, Any]:
