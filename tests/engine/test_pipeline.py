@@ -16,7 +16,7 @@ from taltool.engine.encoding import Encoder
 from taltool.engine.extraction import ExtractionSettings, Running
 from taltool.engine.pipeline import Effort, Finished, extracted
 from taltool.engine.workers import available_cores
-from taltool.errors import UsageError
+from taltool.errors import DataError, UsageError
 from taltool.video.flow import FlowSettings
 from taltool.video.frames import FrameFormat
 from taltool.video.sources import VideoSource
@@ -173,26 +173,54 @@ class Sharing(Mean):
         self.runs.append(pictures)
         return super().encode_run(pictures, windows)
 
+    def lengths(self) -> list[int]:
+        """Of all runs, in snippets, from the shortest to the longest."""
+        windows = SETTINGS.windows
+        return sorted((len(run) - windows.window) // windows.stride + 1 for run in self.runs)
+
 
 @pytest.mark.parametrize("effort", [{}, {"threads": 3, "readers": 4}])
 def test_neighbours_that_share_work_come_together_counted_from_the_beginning_of_each_video(
     videos: list[VideoSource], effort: dict[str, int]
 ) -> None:
-    backbone, windows = Sharing(), SETTINGS.windows
+    backbone = Sharing()
     found = values(run(videos, backbone, batch=0, **effort))
     assert found == values(run(videos, Mean(None)))
     snippets = [len(rows) for rows in found.values()]
     lengths = sorted(min(3, count - first) for count in snippets for first in range(0, count, 3))
-    assert sorted((len(run) - windows.window) // windows.stride + 1 for run in backbone.runs) == lengths
+    assert backbone.lengths() == lengths
 
 
-def test_a_run_of_a_video_that_breaks_is_not_joined_by_another(videos: list[VideoSource], tmp_path: Path) -> None:
-    whole = Path(videos[2].path).read_bytes()
-    (tmp_path / "torn.mp4").write_bytes(whole[: len(whole) // 2])
-    mixed = [VideoSource("torn", str(tmp_path / "torn.mp4")), *videos]
-    finished = run(mixed, Sharing(), batch=0, readers=6)
-    assert {name for name, each in finished.items() if each.error} == {"torn"}
-    assert values(finished) == values(run(videos, Mean(None)))
+def test_what_waits_of_a_video_that_breaks_is_not_encoded(
+    videos: list[VideoSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from taltool.video.frames import FrameSequence
+
+    real = FrameSequence._shown
+
+    def shown(self: FrameSequence) -> Any:
+        for number, item in enumerate(real(self)):
+            if self.path == videos[3].path and number == 30:
+                raise DataError("it breaks")
+            yield item
+
+    monkeypatch.setattr(FrameSequence, "_shown", shown)
+    backbone, undisturbed = Sharing(), Sharing()
+    finished = run(videos, backbone, batch=0, readers=6)
+    assert {name for name, each in finished.items() if each.error} == {"3"}
+    others = [each for each in videos if each != videos[3]]
+    assert values(finished) == values(run(others, undisturbed, batch=0))
+    assert backbone.lengths() == undisturbed.lengths()
+
+
+def test_a_video_is_done_as_soon_as_its_last_run_is(videos: list[VideoSource]) -> None:
+    backbone = Sharing()
+    encoder = Encoder([backbone], FlowSettings("dis"), SETTINGS.windows, batch=0)
+    finished = extracted([*videos, *videos, *videos], SETTINGS, encoder, Effort())
+    next(finished)
+    encoded = len(backbone.runs)
+    assert len(list(finished)) == 14
+    assert encoded < len(backbone.runs)
 
 
 class Sideways(Backbone):

@@ -12,7 +12,7 @@ from taltool.nn.overlapping import OverlappingClips, convolved
 
 
 class Network(OverlappingClips):
-    """Sums up what its convolution gives, after changing it in place."""
+    """Sums up twice what its convolution gives, which it doubles in place."""
 
     def __init__(self, convolution: Conv3d) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class Network(OverlappingClips):
         return self.convolution
 
     def rest(self, volume: Tensor) -> Tensor:
-        return volume.relu_().sum((2, 3, 4))
+        return volume.mul_(2).sum((2, 3, 4))
 
 
 def drawn(*size: int) -> Tensor:
