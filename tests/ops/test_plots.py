@@ -91,7 +91,9 @@ def test_importing_the_plots_does_not_import_matplotlib() -> None:
 
 def test_curves_name_their_files_and_thresholds() -> None:
     assert {"first", "second", "recall"} <= set(words(lambda: precision_figure(LINES, "0.5")))
-    assert "average recall, tIoU 0.5:0.95:0.05" in words(lambda: recall_figure(LINES, "0.5:0.95:0.05"))
+    assert "average recall, tIoU 0.5:0.95:0.05" in words(
+        lambda: recall_figure([Line("first", 1 + 99 * X, X)], "0.5:0.95:0.05")
+    )
 
 
 def test_every_one_of_200_classes_is_named_best_first() -> None:
