@@ -165,7 +165,7 @@ class NetworkBackbone(Backbone):
         return self.features(self._volume(snippets)).cpu().numpy()
 
     def together(self, windows: Windows) -> int:
-        """Some, on processors, where the first convolution has steps in common."""
+        """A few, on processors, where the first convolution has steps in common."""
         network = self._sharing
         return _TOGETHER if network is not None and network.shares(windows.window, windows.stride) else 1
 
@@ -174,7 +174,7 @@ class NetworkBackbone(Backbone):
         network = self._sharing
         if network is None:
             return super().encode_run(pictures, windows)
-        frames = self._volume(pictures[None])
+        frames = self._volume(pictures[None]).to(_TYPES[self._computing.precision])
         with torch.inference_mode():
             rows = [row.float() for row in network.each(frames, windows.window, windows.stride)]
         return torch.cat(rows).numpy()
@@ -192,10 +192,10 @@ class NetworkBackbone(Backbone):
         return torch.addcmul(self._shift, volume, self._scale)
 
     def _volume(self, snippets: NDArray[np.uint8]) -> Tensor:
-        """Pixels (B, T, H, W, C) as the network takes them, (B, C, T, H, W), on its device."""
+        """Pixels (B, T, H, W, C) normalised, as (B, C, T, H, W) in float32 on the network's device."""
         pixels = torch.from_numpy(self._cropped(snippets)).to(self._computing.device)
         # (B, T, H, W, C) as it lies in memory is (B, C, T, H, W) laid out channels last.
-        return self.normalised(pixels.movedim(-1, 1).float()).to(_TYPES[self._computing.precision])
+        return self.normalised(pixels.movedim(-1, 1).float())
 
     def features(self, volume: Tensor) -> Tensor:
         """Features (B, C) in float32 of normalised pixels (B, C, T, H, W), computed as `prepare` was told."""

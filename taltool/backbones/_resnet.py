@@ -91,7 +91,7 @@ class ResNet50(nn.Module):
         return self.rest(self.first(volume))
 
     def rest(self, volume: Tensor) -> Tensor:
-        """The same of what the first convolution gives."""
+        """The same of what the first convolution gives, (B, 64, T', H', W')."""
         volume = self.layer1(self.pool1(torch.relu_(self.conv1.bn(volume))))
         if self.pool2 is not None:
             volume = self.pool2(volume)

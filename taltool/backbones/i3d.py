@@ -81,7 +81,7 @@ class Unit(nn.Module):
         return self.activated(self.conv3d(volume))
 
     def activated(self, convolved: Tensor) -> Tensor:
-        """What follows the convolution."""
+        """What follows the convolution, (B, C_out, T', H', W'); may change its argument."""
         return torch.relu_(self.bn(convolved))
 
 

@@ -299,7 +299,11 @@ def extract(
     ] = "cpu",
     batch: Annotated[
         int,
-        typer.Option("--batch", min=0, help="Snippets that a network encodes at once; 0 on GPUs: 8."),
+        typer.Option(
+            "--batch",
+            min=0,
+            help="Snippets that a network encodes at once; 0: neighbours that share work on processors, 8 on GPUs.",
+        ),
     ] = 0,
     shard: Annotated[
         str, typer.Option("--shard", metavar="I/N", help="Only part I (from 1) of N of the videos, for many machines.")

@@ -28,14 +28,12 @@ class GSMTConfig:
     mask_layers: int = 3  # Table 8.
     mask_width: int = 128  # Of the hidden layers; the value at which the model has the paper's 2.9 M parameters.
     mask_head: Literal["paper", "tags"] = "paper"  # tags: the code's four layers, 1024, 512 and 256 wide.
-    mask_axis: Literal["row", "column"] = (
-        "row"  # Where the mask of snippet t stands in M: the code, or text; see above.
-    )
+    # Where the mask of snippet t stands in M: the code, or text; see `gsmt.py`.
+    mask_axis: Literal["row", "column"] = "row"
     mask_branch: bool = True  # Table 7; without it segments are runs of class scores.
     classifier: Literal["own", "external"] = "own"  # Table 7; external: action or background only, see `label`.
-    lr_head: Literal["shared", "separate"] = (
-        "shared"  # r of Eq. 5: from the class logits (code), or a layer of its own.
-    )
+    # r of Eq. 5: from the class logits (code), or a layer of its own.
+    lr_head: Literal["shared", "separate"] = "shared"
     loss_focal: bool = True  # Table 5, and so the next three.
     loss_lr: bool = True
     loss_biou: bool = True

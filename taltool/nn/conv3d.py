@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +34,7 @@ class Conv3d(nn.Conv3d):
 
     def zeros(self, size: Sequence[int]) -> list[Sides]:
         """The zeros before and after each axis of a volume of (T, H, W) positions."""
-        return [(zeros, zeros) for zeros in self.padding if not isinstance(zeros, str)]
+        return [(zeros, zeros) for zeros in cast(Triple, self.padding)]
 
     def convolve(self, volume: Tensor, padding: Sequence[int], taps: slice = slice(None)) -> Tensor:
         """The convolution with these zeros on both sides of each axis; taps = the kernel's steps in time that count."""

@@ -25,7 +25,7 @@ class OverlappingClips(nn.Module, ABC):
 
     @abstractmethod
     def rest(self, volume: Tensor) -> Tensor:
-        """The network after that convolution; may change its argument."""
+        """(B, F) of what that convolution gives, (B, C', T', H', W'), which may be changed."""
 
     def forward(self, volume: Tensor) -> Tensor:
         """What the network gives for each clip of a batch."""
@@ -42,7 +42,10 @@ class OverlappingClips(nn.Module, ABC):
 
 
 def convolved(convolution: Conv3d, frames: Tensor, window: int, stride: int) -> Iterator[Tensor]:
-    """Yield what a convolution gives for every clip of `window` frames, at every `stride`, of (1, C, frames, H, W)."""
+    """Yield what a convolution gives, (1, C', T', H', W'), for every clip of `window` frames of (1, C, frames, H, W).
+
+    Clips begin at every `stride` frames.
+    """
     starts = range(0, frames.shape[2] - window + 1, stride)
     (before, after), *sides = convolution.zeros((window, *frames.shape[3:]))
     width, step = convolution.kernel_size[0], convolution.stride[0]
