@@ -227,7 +227,7 @@ def summary(command: Any) -> str:
 
 def command_page(name: str, command: Any, version: str, others: list[str]) -> str:
     """The page of one command."""
-    module = importlib.import_module(f"taltool.cli.{name}")
+    module = importlib.import_module(f"taltool.cli.commands.{name}")
     arguments = [p for p in command.params if p.__class__.__name__.endswith("Argument")]
     options = [p for p in command.params if p not in arguments and not p.hidden and p.name not in COMMON]
     parts = [

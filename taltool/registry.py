@@ -1,20 +1,27 @@
 """Finding models, backbones and formats by name without importing them.
 
-A name is a file: `tsa-tal` is `tsa_tal.py` in the registry's package. The file registers itself with the decorator, so
-a newcomer adds one file and edits none. Another package joins through an entry point of the registry's group.
+A name is a file, or a folder with a file of the registry's kind: the backbone `i3d-r50` is `i3d_r50.py`, the model
+`tsa-tal` is `tsa_tal/model.py`. It registers itself with the decorator, so a newcomer adds one file or folder and edits
+none; what stands beside the entries and registers nothing is none of them. Another package joins through an entry point
+of the registry's group.
 """
 
 import difflib
 import functools
 import importlib
+import importlib.util
 import pkgutil
+import re
 from collections.abc import Callable
+from importlib.abc import InspectLoader
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
 from taltool.errors import UsageError
 
 T = TypeVar("T")
+# The decorator at the beginning of a line.
+_REGISTERS = re.compile(r"^@\w+\.register\(", re.MULTILINE)
 
 
 def did_you_mean(name: str, known: list[str]) -> str:
@@ -23,16 +30,22 @@ def did_you_mean(name: str, known: list[str]) -> str:
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
+def source_of(module: str) -> str:
+    """The text of a module that need not be imported; empty where there is none."""
+    found = importlib.util.find_spec(module)
+    loader = found.loader if found else None
+    return (loader.get_source(module) or "") if isinstance(loader, InspectLoader) else ""
+
+
 class Registry:
     """Names of one kind of plug-in; each is imported when it is first asked for.
 
-    kind is the word for error messages ("model"), package the dotted folder whose files are the built-in entries,
-    group the entry-point group for other distributions. Files that are not entries start with an underscore or are
-    listed in `shared`.
+    kind is the word for error messages ("model") and for the file that registers a folder; package is the dotted folder
+    of the built-in entries, group the entry-point group for other distributions.
     """
 
-    def __init__(self, kind: str, package: str, group: str, shared: tuple[str, ...] = ()) -> None:
-        self.kind, self.package, self.group, self.shared = kind, package, group, shared
+    def __init__(self, kind: str, package: str, group: str) -> None:
+        self.kind, self.package, self.group = kind, package, group
         self._entries: dict[str, Any] = {}
         self._aliases: dict[str, str] = {}
 
@@ -48,7 +61,7 @@ class Registry:
 
     def names(self) -> list[str]:
         """Every name, sorted; imports none of the entries."""
-        return sorted({*self._built_in(), *self._foreign, *self._entries})
+        return sorted({*self._built_in, *self._foreign, *self._entries})
 
     def canonical(self, name: str) -> str:
         """The registered name for `name`, which may be an alias.
@@ -74,10 +87,15 @@ class Registry:
             raise UsageError(f"{self.kind} '{resolved}': its module was imported but registers no such name")
         return self._entries[resolved]
 
+    @functools.cached_property
     def _built_in(self) -> dict[str, str]:
-        path = importlib.import_module(self.package).__path__
-        modules = [module.name for module in pkgutil.iter_modules(path)]
-        return {m.replace("_", "-"): m for m in modules if not m.startswith("_") and m not in self.shared}
+        """The dotted module that registers each name, found in the text of the files."""
+        found = {}
+        for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
+            dotted = f"{self.package}.{module.name}" + (f".{self.kind}" if module.ispkg else "")
+            if _REGISTERS.search(source_of(dotted)):
+                found[module.name.replace("_", "-")] = dotted
+        return found
 
     @functools.cached_property
     def _foreign(self) -> dict[str, EntryPoint]:
@@ -86,8 +104,7 @@ class Registry:
     def _import(self, name: str) -> None:
         if name in self._entries:
             return
-        built_in = self._built_in()
-        if name in built_in:
-            importlib.import_module(f"{self.package}.{built_in[name]}")
+        if name in self._built_in:
+            importlib.import_module(self._built_in[name])
         else:
             self._entries.setdefault(name, self._foreign[name].load())

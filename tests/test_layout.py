@@ -24,14 +24,19 @@ HEIGHTS = {
     "ops": 4,
     "video": 5,
     "nn": 5,
+    "postprocessing": 5,
+    "evaluation": 5,
     "models": 6,
     "backbones": 6,
-    "engine": 7,
-    "cli": 8,
-    "__main__": 9,
+    "experiment": 7,
+    "extraction": 8,
+    "prediction": 9,
+    "training": 10,
+    "cli": 11,
+    "__main__": 12,
 }
-# Where torch may be imported when a module is; elsewhere only inside the function that needs it.
-TORCH_FLOORS = ("nn", "models", "backbones", "engine")
+# The floors that know torch. Of the others none imports it anywhere, but the command line inside of its functions.
+TORCH_FLOORS = ("nn", "models", "backbones", "experiment", "extraction", "prediction", "training")
 HEAVY = ("torch", "pandas", "scipy", "matplotlib", "av", "cv2", "safetensors", "ray", "tensorboard")
 MAX_LINES = 400
 
@@ -85,6 +90,13 @@ def test_heavy_modules_are_imported_where_they_are_needed(name: str) -> None:
     if own in ("video", "backbones"):
         roots -= {"av", "cv2"}
     assert roots == set()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_the_floors_of_torch_know_it(name: str) -> None:
+    own = floor(name.removesuffix(".py").replace("/", "."))
+    if own not in (*TORCH_FLOORS, "cli"):
+        assert "torch" not in {other.partition(".")[0] for other in imported(parsed(PROJECT / name))}
 
 
 def test_registries_import_no_torch() -> None:

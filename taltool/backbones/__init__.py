@@ -2,4 +2,4 @@
 
 from taltool.registry import Registry
 
-BACKBONES = Registry("backbone", "taltool.backbones", "taltool.backbones", shared=("contract",))
+BACKBONES = Registry("backbone", "taltool.backbones", "taltool.backbones")

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from taltool.backbones.contract import Backbone, Computing, Features, Stream
 from taltool.errors import DataError, UsageError
-from taltool.nn.fold_norm import fold_norms
-from taltool.nn.overlapping import OverlappingClips
+from taltool.nn.clips.fold_norm import fold_norms
+from taltool.nn.clips.overlapping import OverlappingClips
 from taltool.video.frames import FrameFormat, Picture
-from taltool.video.windows import Windows
+from taltool.video.snippet_windows import Windows
 
 _TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # Names that an error lists of each kind.

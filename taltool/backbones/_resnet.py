@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from taltool.nn.conv3d import Conv3d, Triple
+from taltool.nn.clips.conv3d import Conv3d, Triple
 
 _BLOCKS = (3, 4, 6, 3)
 _EXPANSION = 4

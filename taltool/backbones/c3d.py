@@ -28,9 +28,9 @@ from taltool.backbones.contract import Stream
 from taltool.data.downloads import Published
 from taltool.data.files import read_bytes
 from taltool.errors import DataError, UsageError
-from taltool.nn.conv3d import Conv3d
+from taltool.nn.clips.conv3d import Conv3d
 from taltool.video.frames import FrameFormat
-from taltool.video.windows import Windows
+from taltool.video.snippet_windows import Windows
 
 _ADDRESS = "https://download.openmmlab.com/mmaction/recognition/c3d"
 _LAYERS = ("fc6", "fc7", "logits")

@@ -21,9 +21,9 @@ linearly to [0, 255] and rounded, so that 128 is no motion. Cropping, the order 
 backbone's own affair.
 
 A life: `kind(config, stream)`; where `needs_weights`, `load(tensors, name)` or random weights; `prepare(computing)`;
-then `encode` for every video. `taltool.engine.weights` does the first three. A backbone that encodes each snippet for
-itself defines `encode_snippets`, which may be given snippets of several videos at once; where some work for consecutive
-snippets of a video can be done once, it says so by `together` and does so in `encode_run`.
+then `encode` for every video. `taltool.extraction.weights` does the first three. A backbone that encodes each snippet
+for itself defines `encode_snippets`, which may be given snippets of several videos at once; where some work for
+consecutive snippets of a video can be done once, it says so by `together` and does so in `encode_run`.
 """
 
 from abc import ABC, abstractmethod
@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 from taltool.data.downloads import Published
 from taltool.errors import UsageError
 from taltool.video.frames import FrameFormat, Picture
-from taltool.video.windows import Windows
+from taltool.video.snippet_windows import Windows
 
 Features = NDArray[np.float32]
 Stream = Literal["rgb", "flow"]

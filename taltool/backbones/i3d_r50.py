@@ -25,8 +25,8 @@ from taltool.backbones._resnet import ResNet50, Stem
 from taltool.backbones.contract import Stream
 from taltool.data.downloads import Published
 from taltool.errors import UsageError
-from taltool.nn.overlapping import OverlappingClips
-from taltool.video.windows import Windows
+from taltool.nn.clips.overlapping import OverlappingClips
+from taltool.video.snippet_windows import Windows
 
 # Which blocks see three frames: layer by layer.
 _INFLATED = ((1, 1, 1), (1, 0, 1, 0), (1, 0, 1, 0, 1, 0), (0, 1, 0))

@@ -15,7 +15,7 @@ from taltool.backbones import BACKBONES
 from taltool.backbones._network import NetworkBackbone, Normalisation
 from taltool.data.downloads import Published
 from taltool.errors import UsageError
-from taltool.nn.conv3d import Conv3d
+from taltool.nn.clips.conv3d import Conv3d
 from taltool.video.frames import FrameFormat
 
 _ADDRESS = "https://download.pytorch.org/models/r2plus1d_18-91a641e6.pth"

@@ -20,7 +20,7 @@ from taltool.backbones._network import IMAGENET, NetworkBackbone, NetworkConfig,
 from taltool.backbones._resnet import ResNet50, Stem
 from taltool.data.downloads import Published
 from taltool.errors import UsageError
-from taltool.video.windows import Windows
+from taltool.video.snippet_windows import Windows
 
 _ADDRESS = "https://download.openmmlab.com/mmaction/recognition/tsn"
 _RGB, _FLOW = "tsn_r50_320p_1x1x8_100e_kinetics400_rgb", "tsn_r50_320p_1x1x8_110e_kinetics400_flow"

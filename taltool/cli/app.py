@@ -1,4 +1,4 @@
-"""The list of commands, built from the files of this folder: NAME.py holds the function NAME."""
+"""The list of commands, built from the files of `commands`: NAME.py holds the function NAME."""
 
 import importlib
 import pkgutil
@@ -9,29 +9,18 @@ from typing import Annotated, Literal
 import typer
 
 from taltool.cli.guarded import guarded
+from taltool.registry import source_of
 
-# Files of this folder that are no commands.
-_SHARED = (
-    "app",
-    "arguments",
-    "console",
-    "diagnose_report",
-    "evaluate_report",
-    "figures",
-    "guarded",
-    "main",
-    "plot_files",
-    "report_facts",
-    "tables",
-)
+_COMMANDS = "taltool.cli.commands"
 # The order of the pipeline; a command that is not listed comes after these, by name.
 _ORDER = ("extract", "train", "predict", "nms", "label", "fuse", "evaluate", "diagnose", "plot", "convert")
 
 
 def command_names() -> list[str]:
-    """The names of all commands in the order of the help page."""
-    package = importlib.import_module("taltool.cli")
-    found = {module.name for module in pkgutil.iter_modules(package.__path__)} - set(_SHARED)
+    """The names of all commands in the order of the help page; a file without a function of its name is none."""
+    package = importlib.import_module(_COMMANDS)
+    files = [module.name for module in pkgutil.iter_modules(package.__path__)]
+    found = {name for name in files if f"\ndef {name}(" in source_of(f"{_COMMANDS}.{name}")}
     return [name for name in _ORDER if name in found] + sorted(found - set(_ORDER))
 
 
@@ -45,7 +34,7 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
     app = typer.Typer(no_args_is_help=True, rich_markup_mode=style, pretty_exceptions_enable=False)
     app.callback()(_taltool)
     for name in [word for word in words[:1] if word in names] or names:
-        module = importlib.import_module(f"taltool.cli.{name}")
+        module = importlib.import_module(f"{_COMMANDS}.{name}")
         app.command(name)(guarded(getattr(module, name)))
     return app
 

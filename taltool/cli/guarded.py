@@ -20,7 +20,7 @@ def guarded(function: Callable[..., None]) -> Callable[..., None]:
     """Wrap a command's function for Typer: errors become exit statuses, and its parameter `reporter`, which the
     command line cannot give, becomes the options `--quiet`, `--verbose` and `--progress`.
     """
-    from taltool.cli.console import TerminalReporter
+    from taltool.cli.progress import TerminalReporter
 
     signature = inspect.signature(function)
     hints = get_type_hints(function, include_extras=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from taltool.data.checkpoints import KEY, CheckpointHeader, read_tensor_table
+from taltool.data.checkpoint_header import KEY, CheckpointHeader, read_tensor_table
 from taltool.data.files import open_input
 from taltool.data.formats.contract import Annotations, Content, Facts, Features, Opening, Proposals
 from taltool.data.formats.sniffing import beginning, open_content

@@ -1,5 +1,5 @@
-"""One paper, one file. `MODELS` knows their names without importing torch."""
+"""One paper, one folder. `MODELS` knows their names without importing torch."""
 
 from taltool.registry import Registry
 
-MODELS = Registry("model", "taltool.models", "taltool.models", shared=("contract",))
+MODELS = Registry("model", "taltool.models", "taltool.models")

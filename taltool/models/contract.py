@@ -13,7 +13,7 @@ seconds, files, suppression or the name of a data set. One file in this folder:
         def decode(self, outputs, mask): ...
 
 A preset is a nested dict of differences with the sections `model` (fields of Config), `sampling`, `training` and
-`prediction` (fields of the dataclasses in `taltool.engine.settings`), and `nms` (parameters for `taltool nms`).
+`prediction` (fields of the dataclasses in `taltool.experiment.settings`), and `nms` (parameters for `taltool nms`).
 """
 
 from abc import ABC, abstractmethod
@@ -24,7 +24,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from taltool.data.facts import DataFacts
+from taltool.data.statistics import DataFacts
 
 Outputs = dict[str, Tensor]
 Settings = dict[str, dict[str, Any]]
@@ -88,7 +88,7 @@ class Model(nn.Module, ABC):
         """Named, already weighted, attached scalars whose sum is minimised (also with no instance in the batch).
 
         The names are the same for every batch. What is divided by something counted over the batch divides by
-        `taltool.nn.sharing.batch_count` of it, and means are over samples, so that processes can share a batch.
+        `taltool.nn.batch_statistics.batch_count` of it; means are over samples, so that processes can share a batch.
         """
 
     @abstractmethod

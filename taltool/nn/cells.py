@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from taltool.nn.assignment import PaddedTargets
+from taltool.nn.targets import PaddedTargets
 
 
 class CellTargets(NamedTuple):

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taltool.nn.axis import Axis
+from taltool.nn.packed_pyramid import Axis
 
 
 class ChannelNorm(nn.Module):

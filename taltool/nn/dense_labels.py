@@ -6,7 +6,7 @@ Everything is in snippets: snippet i is the cell [i, i + 1), the proposal (i, j)
 import torch
 from torch import Tensor
 
-from taltool.nn.assignment import PaddedTargets
+from taltool.nn.targets import PaddedTargets
 
 
 def cell_overlaps(starts: Tensor, ends: Tensor, present: Tensor, length: int) -> Tensor:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from taltool.nn.axis import Axis, LevelLayout, level_masks
+from taltool.nn.packed_pyramid import Axis, LevelLayout, level_masks
 
 
 @dataclass(frozen=True)

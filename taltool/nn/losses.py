@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from taltool.nn.sharing import batch_count
+from taltool.nn.batch_statistics import batch_count
 
 EPSILON = 1e-6
 

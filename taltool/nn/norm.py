@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from taltool.nn.axis import Axis
+from taltool.nn.packed_pyramid import Axis
 
 
 class MaskedGroupNorm(nn.Module):

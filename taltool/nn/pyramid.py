@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from taltool.nn.axis import Axis, level_masks
 from taltool.nn.conv import ConvBlock, NormKind
+from taltool.nn.packed_pyramid import Axis, level_masks
 
 
 class StridedPyramid(nn.Module):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from taltool.data.flat import Detections, Instances
+from taltool.data.arrays import Detections, Instances
 from taltool.data.records import Floats, Integers
 from taltool.ops.choices import FusionMethod
 from taltool.ops.fusion import Calibration, Fusion, Source, by_precision, by_rank, fuse_batch

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from taltool.data.flat import Detections, Instances
+from taltool.data.arrays import Detections, Instances
 from taltool.ops.matching import Booleans, Integers, kit_order, overlapping_pairs, serial_match
 from taltool.ops.protocols import ACTIVITYNET, Protocol
 from taltool.ops.segments import Floats

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from taltool.data.flat import Detections, Instances
+from taltool.data.arrays import Detections, Instances
 from taltool.ops.matching import Integers, kit_order, overlapping_pairs
 from taltool.ops.segments import Floats
 

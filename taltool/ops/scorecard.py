@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from taltool.data.flat import Detections, Scope
+from taltool.data.arrays import Detections, Scope
 from taltool.data.thresholds import Thresholds
 from taltool.ops.metrics import average_precisions, class_means, match
 from taltool.ops.protocols import Protocol

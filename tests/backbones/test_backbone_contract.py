@@ -10,7 +10,7 @@ from small_backbones import made, pictures
 from taltool.backbones import BACKBONES
 from taltool.backbones.contract import Backbone, Stream
 from taltool.errors import UsageError
-from taltool.video.windows import Windows
+from taltool.video.snippet_windows import Windows
 
 NAMES = BACKBONES.names()
 STREAMS = [(name, stream) for name in NAMES for stream in BACKBONES.load(name).inputs]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from taltool.backbones.hog3d import HOG3D, HOG3DConfig, icosahedron, mean_gradients, quantised
 from taltool.errors import UsageError
-from taltool.video.windows import Windows
+from taltool.video.snippet_windows import Windows
 
 Frames = NDArray[np.uint8]
 WINDOWS = Windows(16, 4)

@@ -13,7 +13,7 @@ from taltool.backbones import BACKBONES
 from taltool.backbones._network import NetworkBackbone, reproducible
 from taltool.backbones.contract import Computing
 from taltool.errors import DataError, UsageError
-from taltool.video.windows import Windows
+from taltool.video.snippet_windows import Windows
 
 NAMES = [name for name in BACKBONES.names() if issubclass(BACKBONES.load(name), NetworkBackbone)]
 

@@ -7,7 +7,7 @@ from small_backbones import SIDE, made, pictures
 
 from taltool.backbones.tsn import TSN, segment_starts
 from taltool.errors import UsageError
-from taltool.video.windows import Windows
+from taltool.video.snippet_windows import Windows
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import time
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from taltool.models.amnet import AMNet, AMNetConfig
+from taltool.models.amnet.model import AMNet, AMNetConfig
 from taltool.models.contract import Batch, Targets
 
 CHANNELS, CLASSES, LENGTHS = 2048, 20, (256, 1024, 4096)

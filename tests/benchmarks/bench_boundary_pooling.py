@@ -17,7 +17,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "nn"))
 from boundary_pooling_twin import loop_over_proposals
 
-from taltool.nn.pooling import boundary_max_pool
+from taltool.models.afsd.pooling import boundary_max_pool
 
 LENGTH, CHANNELS, PROPOSALS = 256, 512, 126
 

@@ -24,13 +24,13 @@ import numpy as np
 
 from taltool.backbones.contract import Computing
 from taltool.backbones.hog3d import HOG3D, HOG3DConfig
-from taltool.engine.encoding import single_threaded
-from taltool.engine.extraction import ExtractionSettings, Running, encoder, extract, extract_video
-from taltool.engine.workers import available_cores
+from taltool.extraction.encoder import single_threaded
+from taltool.extraction.extract import ExtractionSettings, Running, encoder, extract, extract_video
+from taltool.extraction.worker_pool import available_cores
 from taltool.video.flow import Flow, FlowSettings
 from taltool.video.frames import FrameFormat, FrameSequence
+from taltool.video.snippet_windows import Windows
 from taltool.video.sources import VideoSource
-from taltool.video.windows import Windows
 
 FRAMES, FRAMES_FOR_NETWORKS = 3000, 108
 

@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from taltool.models.bmn import BMN, BMNConfig
+from taltool.models.bmn.model import BMN, BMNConfig
 from taltool.models.contract import Model, Targets
-from taltool.models.gsmt import GSMT, GSMTConfig
+from taltool.models.gsmt.model import GSMT, GSMTConfig
 
 LENGTH, CHANNELS, CLASSES, SAMPLES = 100, 400, 200, 32
 

@@ -22,11 +22,11 @@ import torch
 from taltool.data.annotations import read_ground_truth
 from taltool.data.clock import FeatureClock
 from taltool.data.features import FeatureFile, FeatureWriter, VideoFeatures
-from taltool.engine.division import Piece
-from taltool.engine.experiment import Choice, Request, make_trainer, read_data
-from taltool.engine.training import Trainer
 from taltool.models.contract import Batch
 from taltool.reporting import SILENT
+from taltool.training.division import Piece
+from taltool.training.setup import Choice, Request, make_trainer, read_data
+from taltool.training.trainer import Trainer
 
 CHANNELS, LONGEST, STEPS, ROUNDS = 2048, 12000, 12, 3
 

@@ -15,13 +15,13 @@ import time
 
 import torch
 
-from taltool.engine.division import Piece
-from taltool.engine.processes import Processes
-from taltool.engine.settings import TrainingSettings
-from taltool.engine.updating import Updater
-from taltool.engine.validation import moved_batch
+from taltool.experiment.settings import TrainingSettings
 from taltool.models import MODELS
 from taltool.models.contract import Batch, Targets
+from taltool.training.distributed import Processes
+from taltool.training.division import Piece
+from taltool.training.updater import Updater
+from taltool.training.validation import moved_batch
 
 CHANNELS, CLASSES, STEPS = 2048, 20, 3
 LENGTHS = (256, 512, 1024, 2048, 4096, 8192)

@@ -11,8 +11,8 @@ from plugin.tiny_data import TinyData, write_tiny_data
 from plugin.tiny_model import TinyConfig, TinyModel
 from project import Run
 
-from taltool.engine.oracle import check_answers
 from taltool.errors import UsageError
+from taltool.prediction.oracle import check_answers
 
 HARDLY_TRAINED = (
     "training.epochs=1",

@@ -3,7 +3,7 @@
 from proposal_sampling_twin import sampling_weights
 from torch import Tensor, nn
 
-from taltool.models._mgnet_heads import BoundaryHead, CellPerceptron, CompletenessHead
+from taltool.models.mgnet.heads import BoundaryHead, CellPerceptron, CompletenessHead
 from taltool.nn.proposal_sampling import POINTS
 
 

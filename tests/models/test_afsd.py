@@ -8,11 +8,11 @@ import torch
 from golden import drawn_weights
 
 from taltool.errors import DataError, UsageError
-from taltool.models._afsd_loss import activation_terms, offset_targets, refined_distances
-from taltool.models._afsd_names import from_opentad
-from taltool.models.afsd import AFSD, AFSDConfig
+from taltool.models.afsd.loss import activation_terms, offset_targets, refined_distances
+from taltool.models.afsd.model import AFSD, AFSDConfig
+from taltool.models.afsd.pretrained import from_opentad
 from taltool.models.contract import Batch, Outputs, Targets
-from taltool.nn.assignment import level_bounds, padded_targets
+from taltool.nn.targets import level_bounds, padded_targets
 
 Golden = dict[str, np.ndarray]
 

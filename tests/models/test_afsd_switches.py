@@ -6,11 +6,11 @@ import itertools
 import pytest
 import torch
 
-from taltool.models._afsd_loss import activations, triplet_term
-from taltool.models._afsd_network import BoundaryFeatures
-from taltool.models.afsd import AFSD, AFSDConfig
+from taltool.models.afsd.loss import activations, triplet_term
+from taltool.models.afsd.model import AFSD, AFSDConfig
+from taltool.models.afsd.network import BoundaryFeatures
+from taltool.models.afsd.splice import Splice
 from taltool.models.contract import Batch, Targets
-from taltool.nn.splice import Splice
 
 LENGTH, CHANNELS, CLASSES = 32, 6, 3
 WHOLE = torch.ones(2, LENGTH, dtype=torch.bool)

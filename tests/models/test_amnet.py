@@ -12,14 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from taltool.data.clock import FeatureClock
-from taltool.models._amnet_loss import embedding, gathered, matching_errors, resized, triplet_term
-from taltool.models._amnet_network import ActionMaskingEncoder, CrossAttention, GroupAttention, LevelAttention
-from taltool.models.amnet import AMNet, AMNetConfig
+from taltool.models.amnet.loss import embedding, gathered, matching_errors, resized, triplet_term
+from taltool.models.amnet.model import AMNet, AMNetConfig
+from taltool.models.amnet.network import ActionMaskingEncoder, CrossAttention, GroupAttention, LevelAttention
 from taltool.models.contract import Batch, Targets
-from taltool.nn.assignment import PaddedTargets, padded_targets
+from taltool.nn.anchor_free import AnchorFreeHeads
 from taltool.nn.grid import PyramidGrid
-from taltool.nn.heads import AnchorFreeHeads
 from taltool.nn.losses import triplet_margin_loss
+from taltool.nn.targets import PaddedTargets, padded_targets
 
 LENGTH, CHANNELS, CLASSES = 32, 6, 3
 
@@ -139,7 +139,7 @@ def test_positives_and_negatives_are_together_the_valid_snippets(monkeypatch: py
         counts.append(chosen.sum(1).tolist())
         return gathered(features, chosen)
 
-    monkeypatch.setattr("taltool.models._amnet_loss.gathered", counting)
+    monkeypatch.setattr("taltool.models.amnet.loss.gathered", counting)
     targets = truth([[2, 5], [4, 8]], [[0, 1]])
     triplet_term(identity_encoder(2), drawn(2, 2, 12), valid(12, 9, length=12), targets, AMNetConfig())
     assert counts == [[6, 1], [6, 8]]

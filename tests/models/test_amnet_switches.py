@@ -9,13 +9,13 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor
 
-from taltool.data.facts import DataFacts
-from taltool.engine.optim import make_optimizer
-from taltool.engine.settings import TrainingSettings
+from taltool.data.statistics import DataFacts
 from taltool.errors import UsageError
-from taltool.models._amnet_fit import fitted
-from taltool.models.amnet import AMNet, AMNetConfig
+from taltool.experiment.settings import TrainingSettings
+from taltool.models.amnet.model import AMNet, AMNetConfig
+from taltool.models.amnet.presets import fitted
 from taltool.models.contract import Batch, Candidates, Targets
+from taltool.training.optim import make_optimizer
 
 LENGTH, CHANNELS, CLASSES = 32, 6, 3
 WHOLE = torch.ones(2, LENGTH, dtype=torch.bool)

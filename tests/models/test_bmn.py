@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taltool.engine.configuration import build, preset_layer
 from taltool.errors import UsageError
-from taltool.models._bmn_loss import balanced_l2, weighted_logistic
-from taltool.models._bmn_network import ProposalHead, ProposalMap, sample_positions
-from taltool.models.bmn import BMN, BMNConfig
+from taltool.experiment.configuration import build, preset_layer
+from taltool.models.bmn.loss import balanced_l2, weighted_logistic
+from taltool.models.bmn.model import BMN, BMNConfig
+from taltool.models.bmn.network import ProposalHead, ProposalMap, sample_positions
 from taltool.models.contract import Candidates, Outputs, Targets
 from taltool.nn.proposal_sampling import upper_triangle
 from taltool.ops import nms_presets

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 import torch
 
-from taltool.data.facts import DataFacts
-from taltool.engine.configuration import Layer, build, preset_layer
-from taltool.engine.division import Piece
-from taltool.engine.processes import Processes
-from taltool.engine.settings import Experiment, TrainingSettings
-from taltool.engine.updating import Updater
+from taltool.data.statistics import DataFacts
+from taltool.experiment.configuration import Layer, build, preset_layer
+from taltool.experiment.settings import Experiment, TrainingSettings
 from taltool.models import MODELS
 from taltool.models.contract import Batch, Model, Targets
-from taltool.nn.sharing import sharing
+from taltool.nn.batch_statistics import sharing
+from taltool.training.distributed import Processes
+from taltool.training.division import Piece
+from taltool.training.updater import Updater
 
 CHANNELS, CLASSES = 12, 3
 # Facts of a small data set, for which every model fits itself to something quick.

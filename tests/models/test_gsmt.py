@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from taltool.data.flat import Detections, Instances
-from taltool.models._gsmt_losses import focal_loss, l2_term, logistic_loss
+from taltool.data.arrays import Detections, Instances
 from taltool.models.contract import Targets
-from taltool.models.gsmt import GSMT, GSMTConfig
+from taltool.models.gsmt.loss import focal_loss, l2_term, logistic_loss
+from taltool.models.gsmt.model import GSMT, GSMTConfig
 from taltool.ops.metrics import mean_average_precision
 
 

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import torch
 
-from taltool.data.facts import DataFacts
-from taltool.engine.configuration import Layer, build, preset_layer
+from taltool.data.statistics import DataFacts
 from taltool.errors import UsageError
+from taltool.experiment.configuration import Layer, build, preset_layer
 from taltool.models.contract import Batch, Targets
-from taltool.models.gsmt import GSMT, GSMTConfig
+from taltool.models.gsmt.model import GSMT, GSMTConfig
 
 ROWS: dict[str, dict[str, Any]] = {
     **{f"T4 {kind}": {"embedding": kind} for kind in ("cnn1d", "mstcn", "transformer")},

@@ -6,7 +6,7 @@ import pytest
 import torch
 from degenerate import AUTOCAST, CASES, CHANNELS, HARD_CASES, assert_learns, assert_learns_from
 
-from taltool.models.gsmt import GSMT, GSMTConfig
+from taltool.models.gsmt.model import GSMT, GSMTConfig
 
 SWITCHES: dict[str, dict[str, Any]] = {
     "paper": {},

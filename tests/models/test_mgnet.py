@@ -11,15 +11,15 @@ from golden import drawn_weights
 from torch import Tensor, nn
 
 from taltool.errors import DataError, UsageError
-from taltool.models._mgnet_decode import averaged
-from taltool.models._mgnet_fit import PRESETS
-from taltool.models._mgnet_loss import binary_loss, mean_logits, sampled_smooth_l1
-from taltool.models._mgnet_masks import binarised, dilated, mask_map
-from taltool.models._mgnet_names import from_authors
 from taltool.models.contract import Outputs
-from taltool.models.mgnet import MGNet, MGNetConfig
+from taltool.models.mgnet.decode import averaged
+from taltool.models.mgnet.loss import binary_loss, mean_logits, sampled_smooth_l1
+from taltool.models.mgnet.masks import binarised, dilated, mask_map
+from taltool.models.mgnet.model import MGNet, MGNetConfig
+from taltool.models.mgnet.presets import PRESETS
+from taltool.models.mgnet.pretrained import from_authors
+from taltool.nn.batch_statistics import sharing
 from taltool.nn.proposal_sampling import upper_triangle
-from taltool.nn.sharing import sharing
 
 Golden = dict[str, np.ndarray]
 SMALL = {"streams": 2, "width": 16, "feature_width": 8, "proposal_width": 16, "head_width": 8}

@@ -7,8 +7,7 @@ import torch
 from mgnet_heads_twin import PlainHeads
 from torch import Tensor
 
-from taltool.models import _mgnet_heads
-from taltool.models._mgnet_heads import BoundaryHead, CompletenessHead
+from taltool.models.mgnet.heads import BoundaryHead, CompletenessHead
 from taltool.nn.proposal_sampling import ProposalGrid
 
 SAMPLES, CHANNELS = 2, 3
@@ -38,7 +37,7 @@ def logits(completeness: CompletenessHead, boundary: BoundaryHead, given: tuple[
 def test_heads_equal_those_that_sample_everything_first(
     length: int, kind: torch.dtype, tolerance: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_mgnet_heads, "CELLS_PER_BLOCK", 50)
+    monkeypatch.setattr("taltool.models.mgnet.heads.CELLS_PER_BLOCK", 50)
     completeness, boundary = (each.to(kind) for each in heads())
     twin = PlainHeads(copy.deepcopy(completeness), copy.deepcopy(boundary), length)
     given, twin_given = ([each.to(kind).requires_grad_() for each in inputs(length)] for _ in range(2))
@@ -59,7 +58,7 @@ def test_heads_equal_those_that_sample_everything_first(
 
 
 def test_the_gradient_is_that_of_what_dropout_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_mgnet_heads, "CELLS_PER_BLOCK", 4)
+    monkeypatch.setattr("taltool.models.mgnet.heads.CELLS_PER_BLOCK", 4)
     completeness, boundary = heads(dropout=0.4)
 
     def drawn(action: Tensor, features: Tensor) -> Tensor:

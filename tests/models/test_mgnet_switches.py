@@ -9,10 +9,10 @@ from plugin.tiny_data import write_tiny_data
 from project import Run
 from torch import Tensor
 
-from taltool.data.facts import DataFacts
-from taltool.models._mgnet_fit import PRESETS, fitted
+from taltool.data.statistics import DataFacts
 from taltool.models.contract import Batch, Candidates, Targets
-from taltool.models.mgnet import MGNet, MGNetConfig
+from taltool.models.mgnet.model import MGNet, MGNetConfig
+from taltool.models.mgnet.presets import PRESETS, fitted
 
 LENGTH, CHANNELS = 16, 6
 WHOLE = torch.ones(2, LENGTH, dtype=torch.bool)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from plugin.tiny_data import write_tiny_data
 
-from taltool.engine.configuration import build, override_layer, preset_layer
+from taltool.experiment.configuration import build, override_layer, preset_layer
 from taltool.models import MODELS
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "reproduce"

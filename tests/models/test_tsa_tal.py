@@ -9,9 +9,11 @@ import torch
 from degenerate import assert_learns
 from torch import Tensor, nn
 
-from taltool.engine.configuration import build, preset_layer
 from taltool.errors import UsageError
-from taltool.models._tsa_tal_network import (
+from taltool.experiment.configuration import build, preset_layer
+from taltool.models.contract import Batch, Targets
+from taltool.models.tsa_tal.model import TSATAL, SnippetTargets, TSATALConfig
+from taltool.models.tsa_tal.network import (
     Detection,
     DilatedBlock,
     TemporalPyramidPooling,
@@ -21,10 +23,8 @@ from taltool.models._tsa_tal_network import (
     fused_matrix,
     interval_tiou,
 )
-from taltool.models.contract import Batch, Targets
-from taltool.models.tsa_tal import TSATAL, SnippetTargets, TSATALConfig
-from taltool.nn.assignment import padded_targets
-from taltool.nn.axis import Axis
+from taltool.nn.packed_pyramid import Axis
+from taltool.nn.targets import padded_targets
 
 CLASSES = torch.tensor([[1, 1, 2, 0, 1]])
 INTERVALS = torch.tensor([[[0.0, 4], [1, 5], [2, 6], [3, 4], [10, 14]]])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from degenerate import AUTOCAST, CASES, CHANNELS, HARD_CASES, assert_learns_from
 
-from taltool.models.tsa_tal import TSATAL, TSATALConfig
+from taltool.models.tsa_tal.model import TSATAL, TSATALConfig
 
 SWITCHES: dict[str, dict[str, Any]] = {
     "paper": {},

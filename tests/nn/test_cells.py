@@ -2,8 +2,8 @@
 
 import torch
 
-from taltool.nn.assignment import padded_targets
 from taltool.nn.cells import CellTargets, cells_of
+from taltool.nn.targets import padded_targets
 
 
 def cells(segments: list[list[float]], length: int) -> CellTargets:

@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
-from taltool.nn.axis import Axis
 from taltool.nn.channel_norm import ChannelNorm
 from taltool.nn.conv import ConvStack
+from taltool.nn.packed_pyramid import Axis
 
 MASK = torch.arange(6) < torch.tensor([[6], [4]])
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from taltool.nn.axis import Axis
 from taltool.nn.conv import ConvBlock, ConvStack, SameConv1d, repeated_conv
 from taltool.nn.norm import MaskedGroupNorm
+from taltool.nn.packed_pyramid import Axis
 from taltool.nn.pyramid import StridedPyramid
 
 

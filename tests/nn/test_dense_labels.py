@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from taltool.nn.assignment import PaddedTargets, padded_targets
 from taltool.nn.dense_labels import best_tiou, region_labels
+from taltool.nn.targets import PaddedTargets, padded_targets
 
 
 def truth(*samples: list[list[float]]) -> PaddedTargets:

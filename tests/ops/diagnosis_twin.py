@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from taltool.data.flat import Instances
+from taltool.data.arrays import Instances
 
 
 def plain_outcomes(

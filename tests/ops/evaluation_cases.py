@@ -4,7 +4,7 @@ import numpy as np
 from evaluation_twin import Detections as PlainDetections
 from evaluation_twin import Truth
 
-from taltool.data.flat import Contents, Detections, Scope, flatten, scope
+from taltool.data.arrays import Contents, Detections, Scope, flatten, scope
 from taltool.data.records import GroundTruth, Labels, VideoAnnotations, VideoProposals
 
 

@@ -10,7 +10,7 @@ from evaluation_twin import Detections as PlainDetections
 from evaluation_twin import Truth
 
 from taltool.data.annotations import read_ground_truth
-from taltool.data.flat import Detections, Scope, flatten, scope
+from taltool.data.arrays import Detections, Scope, flatten, scope
 from taltool.data.proposals import ProposalReader
 from taltool.ops.diagnosis import OUTCOMES, FalsePositives, average_map_n, false_positives, outcomes_of
 from taltool.ops.metrics import Matches, match

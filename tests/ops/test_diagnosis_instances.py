@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taltool.data.annotations import read_ground_truth
+from taltool.data.arrays import flatten, scope
 from taltool.data.datasets import dataset_facts
-from taltool.data.flat import flatten, scope
 from taltool.data.proposals import ProposalReader
-from taltool.engine.diagnosis import instance_values
+from taltool.evaluation.diagnose import instance_values
 from taltool.ops.diagnosis_instances import (
     characteristics,
     fitted,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from taltool.data.flat import Detections, Instances
+from taltool.data.arrays import Detections, Instances
 from taltool.ops.choices import FusionMethod
 from taltool.ops.fusion import Calibration, Fusion, Source, by_precision, by_rank, fuse_batch
 from taltool.ops.fusion_fit import FitData, fit

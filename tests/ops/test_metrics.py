@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from evaluation_cases import drawn_case, flat
 
-from taltool.data.flat import Detections
+from taltool.data.arrays import Detections
 from taltool.ops.metrics import MapResult, average_precisions, class_means, match, mean_average_precision
 from taltool.ops.protocols import ACTIVITYNET, PROTOCOLS, THUMOS14, THUMOS14_2014, Protocol
 

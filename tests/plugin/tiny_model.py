@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taltool.data.facts import DataFacts
+from taltool.data.statistics import DataFacts
 from taltool.models.contract import Batch, Candidates, Model, Outputs, Settings, Targets
 
 

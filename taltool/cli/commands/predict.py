@@ -1,0 +1,100 @@
+"""`taltool predict`: trained models over features, proposals out."""
+
+from typing import Annotated
+
+import typer
+
+from taltool.cli.arguments import (
+    DeviceOption,
+    FeaturesArgument,
+    FpsOption,
+    OffsetOption,
+    OutputOption,
+    ProvenanceOption,
+    SplitOption,
+    StrideOption,
+    SubsetOption,
+    WindowOption,
+)
+from taltool.reporting import Reporter
+
+_GIBIBYTE = 1 << 30
+
+
+def predict(
+    features: FeaturesArgument,
+    model: Annotated[
+        list[str],
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="Checkpoint: a file, or NAME for NAME.safetensors here or in a folder of $TALTOOL_MODELS. Given "
+            "several times, the networks (streams, seeds) are averaged.",
+        ),
+    ],
+    output: OutputOption = "-",
+    subset: SubsetOption = None,
+    split: SplitOption = None,
+    ground_truth: Annotated[
+        str | None,
+        typer.Option(metavar="GT", help="Ground truth that says the subsets, and durations of foreign features."),
+    ] = None,
+    skip_missing: Annotated[bool, typer.Option("--skip-missing", help="Go on where videos have no features.")] = False,
+    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only part I of N of the videos, from 1.")] = None,
+    min_score: Annotated[
+        float | None, typer.Option(help="Write only what scores higher; default: as the model was trained.")
+    ] = None,
+    top_k: Annotated[
+        int | None, typer.Option(min=0, help="Best proposals of each video to write, 0 = all; default: the model's.")
+    ] = None,
+    oracle: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ANSWER[,ANSWER]",
+            help="Answers of the model to take from --ground-truth, for what a perfect part would bring; gsmt: class, "
+            "mask.",
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples that the network sees at once.")] = 8,
+    cache: Annotated[
+        float, typer.Option(metavar="GIB", min=0, help="Features up to this size are kept in memory.")
+    ] = 0.25,
+    device: DeviceOption = "cpu",
+    fps: FpsOption = None,
+    stride: StrideOption = None,
+    window: WindowOption = None,
+    offset: OffsetOption = None,
+    provenance: ProvenanceOption = True,
+    *,
+    reporter: Reporter,
+) -> None:
+    """Find actions in videos: all candidates of the model, with scores, video by video. Suppress them with `nms`.
+
+    All videos of FEATURES, unless --subset (with --split or --ground-truth), or --split alone, names some.
+
+    taltool predict --model afsd feats.h5 | taltool nms | taltool evaluate gt.json
+    """
+    from taltool.data.annotations import read_ground_truth
+    from taltool.data.features import ClockFacts, FeatureFile
+    from taltool.prediction.predict import PredictRequest, write_predictions
+
+    truth = read_ground_truth(ground_truth) if ground_truth else None
+    durations = {video_id: video.duration for video_id, video in truth.videos.items()} if truth else None
+    answers = tuple(name.strip() for name in oracle.split(",")) if oracle else ()
+    request = PredictRequest(
+        model,
+        output,
+        subset,
+        split,
+        shard,
+        skip_missing,
+        min_score,
+        top_k,
+        batch_size,
+        int(cache * _GIBIBYTE),
+        device,
+        answers,
+    )
+    with FeatureFile(features, ClockFacts(fps, stride, window, offset), durations) as file:
+        write_predictions(request, file, truth, provenance, reporter)

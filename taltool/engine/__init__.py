@@ -1,1 +1,0 @@
-"""Models and backbones meet data: sampling, training, checkpoints, prediction, extraction."""

@@ -1,0 +1,1 @@
+"""What extraction, prediction and training share: settings, checkpoints, data sets, windows and batches."""

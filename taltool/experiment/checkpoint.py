@@ -1,0 +1,112 @@
+"""Checkpoints (weights, safetensors) and the states from which a training run continues (torch.save, weights only).
+
+Both are written beside their place and renamed, so a killed run leaves the one before.
+"""
+
+import glob
+import os
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from taltool.data.checkpoint_header import CheckpointHeader, read_checkpoint_header
+from taltool.data.files import replacing
+from taltool.errors import DataError, UsageError
+from taltool.experiment.configuration import from_plain
+from taltool.experiment.feature_source import ChannelStatistics
+from taltool.experiment.settings import Experiment
+from taltool.experiment.tensors import read_weights
+from taltool.models import MODELS
+from taltool.models.contract import Model
+
+SUFFIX = ".safetensors"
+
+
+FOLDERS_VARIABLE = "TALTOOL_MODELS"
+
+
+_MEAN, _DEVIATION = "taltool.channel_mean", "taltool.channel_deviation"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A trained network with everything that prediction has to know about it."""
+
+    header: CheckpointHeader
+    experiment: Experiment
+    model: Model
+    statistics: ChannelStatistics | None
+    path: str
+
+
+def save_checkpoint(
+    path: Path, weights: dict[str, Tensor], header: CheckpointHeader, statistics: ChannelStatistics | None
+) -> None:
+    """Write weights and header; the same input gives the same bytes."""
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
+    if statistics is not None:
+        tensors |= {
+            _MEAN: torch.from_numpy(statistics.mean),
+            _DEVIATION: torch.from_numpy(statistics.deviation),
+        }
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata=header.metadata())
+
+
+def load_checkpoint(path: str, device: str = "cpu") -> Checkpoint:
+    """The network at `path`, ready to predict; raises DataError for what is no checkpoint or does not fit its model."""
+    header = read_checkpoint_header(path)
+    model_class = MODELS.load(header.model)
+    experiment = from_plain(header.configuration, model_class.Config, path)
+    tensors = read_weights(path)
+    statistics = None
+    if _MEAN in tensors:
+        statistics = ChannelStatistics(tensors.pop(_MEAN).numpy(), tensors.pop(_DEVIATION).numpy())
+    model = model_class(experiment.model, header.channels, len(header.classes), header.length)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise DataError(f"{path}: the weights do not fit model '{header.model}' of this version: {error}") from error
+    return Checkpoint(header, experiment, model.to(device).eval(), statistics, path)
+
+
+def model_weights(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of the network alone."""
+    return {name: tensor for name, tensor in read_weights(path).items() if name not in (_MEAN, _DEVIATION)}
+
+
+def find_checkpoint(name: str) -> str:
+    """The path that `--model NAME` means: a file, NAME.safetensors here, or in a folder of $TALTOOL_MODELS."""
+    folders = [Path(), *map(Path, filter(None, os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)))]
+    places = [Path(name), *(folder / f"{name}{SUFFIX}" for folder in folders)]
+    for place in places:
+        if place.is_file():
+            return str(place)
+    looked = ", ".join(str(place) for place in places)
+    raise UsageError(f"--model {name}: no such checkpoint (looked for {looked}; ${FOLDERS_VARIABLE} adds folders)")
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write the state of a training run."""
+    with replacing(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """The state that `save_state` wrote; nothing but tensors and plain values is ever unpickled."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise DataError(f"{path}: not a readable training state ({error}); train without --resume") from error
+    return state
+
+
+def remove_leftovers(path: Path) -> None:
+    """Delete the half-written files that a killed run left beside `path`."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        leftover.unlink(missing_ok=True)

@@ -1,0 +1,197 @@
+"""Features and ground truth joined: which videos can be used, their usable instances, and what is wrong with the rest.
+
+Nothing is left out silently: what cannot be used is an error with a count, or told through the reporter.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from taltool.data.clock import FeatureClock
+from taltool.data.features import FeatureFile
+from taltool.data.records import Floats, GroundTruth, Integers, VideoAnnotations
+from taltool.data.statistics import DataFacts
+from taltool.errors import DataError, UsageError
+from taltool.experiment.settings import SamplingSettings
+from taltool.experiment.windows import visible_span
+from taltool.reporting import Reporter
+
+_NAMED = 3
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledVideo:
+    """One video to learn from: segments (M, 2) in seconds, inside what its features cover; labels (M,) into the
+    classes of the training."""
+
+    video_id: str
+    segments: Floats
+    labels: Integers
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    rest = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def videos_with_features(truth: GroundTruth, file: FeatureFile, skip_missing: bool, reporter: Reporter) -> GroundTruth:
+    """The annotated videos that have features.
+
+    Raises DataError where some have none, unless `skip_missing`; where none has any; or where the subset is empty.
+    """
+    if not truth.videos:
+        raise DataError(f"{truth.file}: no videos in this subset; choose another with --subset")
+    there = set(file.ids)
+    missing = [video_id for video_id in truth.videos if video_id not in there]
+    found = len(truth.videos) - len(missing)
+    if missing and (not skip_missing or not found):
+        mend = "use --skip-missing to go on without them" if found else "do the two files belong together?"
+        raise DataError(
+            f"{file.path} has features of {found} of the {len(truth.videos)} videos wanted from {truth.file}; "
+            f"missing: {listed(missing)}; {mend}"
+        )
+    if missing:
+        reporter.warn(f"{len(missing)} of {len(truth.videos)} videos have no features, skipped: {listed(missing)}")
+    return truth.only(there)
+
+
+def check_channels(file: FeatureFile, video_ids: Iterable[str]) -> int:
+    """The number of channels that all these videos have; raises DataError where they differ."""
+    counts = {video_id: file.shape(video_id)[1] for video_id in video_ids}
+    (common, _), *others = Counter(counts.values()).most_common()
+    if others:
+        odd = next(video_id for video_id, count in counts.items() if count != common)
+        raise DataError(f"{file.path}: video '{odd}' has {counts[odd]} channels, most have {common}; extract it again")
+    return common
+
+
+def usable(truth: GroundTruth, file: FeatureFile, reporter: Reporter) -> dict[str, tuple[Floats, Integers]]:
+    """Per video, the segments (M, 2) seconds that its features cover, clipped to them, and the label numbers of truth.
+
+    Instances of zero length and those wholly outside the features are dropped, others clipped; both are counted aloud.
+    """
+    found: dict[str, tuple[Floats, Integers]] = {}
+    dropped = clipped = 0
+    for video in truth.videos.values():
+        clock, (length, _) = file.clock(video.video_id), file.shape(video.video_id)
+        inside, keep, past_end = _visible(video, length, clock)
+        found[video.video_id] = inside[keep], video.labels[keep]
+        dropped += int((~keep).sum())
+        clipped += int((past_end & keep).sum())
+    if dropped:
+        reporter.warn(f"{truth.file}: {dropped} instances are empty or lie outside their video's features; dropped")
+    if clipped:
+        reporter.warn(f"{truth.file}: {clipped} instances run past the end of their video; clipped")
+    return found
+
+
+def _visible(video: VideoAnnotations, length: int, clock: FeatureClock) -> tuple[Floats, np.ndarray, np.ndarray]:
+    first, last = visible_span(length, clock)
+    inside = np.clip(video.segments, first, last)
+    past_end = video.segments[:, 1] > clock.duration + clock.seconds_per_snippet
+    return inside, inside[:, 1] > inside[:, 0], past_end
+
+
+def class_names(truth: GroundTruth, instances: dict[str, tuple[Floats, Integers]], reporter: Reporter) -> list[str]:
+    """The classes to learn, by name: those with a usable instance.
+
+    Others are told: those that the videos mention without a usable instance, and those that only other subsets have.
+    """
+    names = truth.names.names
+    used = {int(label) for _, labels in instances.values() for label in labels}
+    mentioned = {int(label) for video in truth.videos.values() for label in video.labels}
+    if not used:
+        raise DataError(f"{truth.file}: no usable instance in {len(truth.videos)} training videos; nothing to learn")
+    useless = sorted(names[label] for label in mentioned - used)
+    if useless:
+        reporter.warn(f"no usable training instance of {listed(useless)}; the model will not know such classes")
+    elsewhere = sorted(name for label, name in enumerate(names) if label not in mentioned)
+    if elsewhere:
+        reporter.warn(
+            f"only other subsets of {truth.file} have {listed(elsewhere)}; the model will not know such classes"
+        )
+    return sorted(names[label] for label in used)
+
+
+def labelled(
+    truth: GroundTruth,
+    instances: dict[str, tuple[Floats, Integers]],
+    classes: Sequence[str],
+    reporter: Reporter,
+    purpose: str = "the validation loss",
+) -> list[LabelledVideo]:
+    """The videos with labels numbered by `classes`; instances of other classes are left out of `purpose`, aloud."""
+    number = np.full(len(truth.names) + 1, -1, np.int64)
+    for name, old in truth.names.numbers.items():
+        number[old] = classes.index(name) if name in classes else -1
+    videos, unknown = [], Counter[str]()
+    for video_id, (segments, labels) in instances.items():
+        new = number[labels]
+        videos.append(LabelledVideo(video_id, segments[new >= 0], new[new >= 0]))
+        unknown.update(truth.names.names[label] for label in labels[new < 0])
+    if unknown:
+        reporter.warn(
+            f"{unknown.total()} instances of classes without training instances, left out of {purpose}: "
+            f"{listed(sorted(unknown))}"
+        )
+    return videos
+
+
+def facts(file: FeatureFile, videos: Sequence[LabelledVideo], num_classes: int, channels: int) -> DataFacts:
+    """The sizes by which a model fits its settings, in snippets of the feature file."""
+    clocks = {video.video_id: file.clock(video.video_id) for video in videos}
+    lengths = [file.shape(video.video_id)[0] for video in videos]
+    spans = [np.diff(clocks[v.video_id].grid(v.segments), axis=1).ravel() for v in videos]
+    per_snippet = float(np.median([clock.seconds_per_snippet for clock in clocks.values()]))
+    instance_lengths = np.sort(np.concatenate(spans))
+    return DataFacts(
+        len(videos), num_classes, channels, per_snippet, tuple(sorted(lengths)), tuple(instance_lengths.tolist())
+    )
+
+
+def by_coverage(
+    videos: Sequence[LabelledVideo], file: FeatureFile, sampling: SamplingSettings, reporter: Reporter
+) -> list[LabelledVideo]:
+    """The videos of an epoch: without those of a coverage of at least `drop_coverage`, and those below
+    `repeat_coverage` twice (again at the end). A video without instances is there once.
+
+    The rules of DBG, whose loader MGNet has. Raises UsageError where no video is left.
+    """
+    limit = sampling.drop_coverage or math.inf
+    covered = [mean_coverage(video, file.clock(video.video_id).duration) for video in videos]
+    kept = [(video, share) for video, share in zip(videos, covered, strict=True) if share is None or share < limit]
+    if not kept:
+        raise UsageError(f"sampling.drop_coverage = {limit}: every training video is covered that much")
+    if len(kept) < len(videos):
+        reporter.note(f"{len(videos) - len(kept)} training videos have a coverage of {limit:g} or more; left out")
+    return [video for video, _ in kept] + [
+        video for video, share in kept if share is not None and share < sampling.repeat_coverage
+    ]
+
+
+def mean_coverage(video: LabelledVideo, duration: float) -> float | None:
+    """The share of a video of `duration` seconds that an instance covers on average; None without instances."""
+    return float(np.diff(video.segments, axis=1).mean() / duration) if len(video.segments) else None
+
+
+def held_out(
+    videos: Sequence[LabelledVideo], share: float, seed: int
+) -> tuple[list[LabelledVideo], list[LabelledVideo]]:
+    """Split by video into those to train on and about `share` (one at least) to choose the epoch by.
+
+    Drawn by `seed`; a video is not taken if a class would lose its last training instance. Both lists keep the order.
+    """
+    left = Counter(int(label) for video in videos for label in video.labels)
+    wanted = min(max(1, round(share * len(videos))), len(videos) - 1) if share else 0
+    taken: set[int] = set()
+    for index in np.random.default_rng([seed, len(videos)]).permutation(len(videos)).tolist():
+        own = Counter(videos[index].labels.tolist())
+        if len(taken) < wanted and own and all(left[label] > count for label, count in own.items()):
+            left -= own
+            taken.add(index)
+    train = [video for index, video in enumerate(videos) if index not in taken]
+    return train, [video for index, video in enumerate(videos) if index in taken]

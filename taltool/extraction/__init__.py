@@ -1,0 +1,1 @@
+"""Extraction: videos in, feature files out."""

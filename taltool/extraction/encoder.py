@@ -1,0 +1,165 @@
+"""The backbones of all streams as one encoder: pictures in, flow between them, snippets through the networks, joined.
+
+Results never depend on how the work is divided. Snippets are encoded in batches of one size, the last of which is
+filled up, or in runs, which are counted from the beginning of each video, by networks that compute with one thread
+each; several threads encode several of these at once.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import tee
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taltool.backbones.contract import Backbone, Features
+from taltool.errors import UsageError
+from taltool.video.flow import Flow, FlowSettings, fields
+from taltool.video.frames import FrameFormat, Picture
+from taltool.video.snippet_windows import Windows
+
+# What a snippet sees of one moment: a picture per stream.
+Row = tuple[Picture, ...]
+Span = list[Row]
+
+
+class Encoder:
+    """Encodes with one backbone per stream, whose features stand side by side in this order.
+
+    batch is the number of snippets, of any videos, that are encoded at once; 0 = runs of consecutive snippets of one
+    video, as long as the backbones share work between them. Raises UsageError where the backbones cannot be joined, or
+    take no such snippets.
+    """
+
+    def __init__(self, backbones: Sequence[Backbone], flow: FlowSettings, windows: Windows, batch: int) -> None:
+        self.backbones, self._windows = list(backbones), windows
+        for backbone in backbones:
+            backbone.check(windows)
+        self.in_runs = batch == 0
+        self.batch = batch or min(backbone.together(windows) for backbone in backbones)
+        flows = [each for each in self.backbones if each.stream == "flow"]
+        self._flow = Flow(flow, flows[0].flow_bound) if flows else None
+        if len(self.backbones) > 1 and not self.takes_snippets:
+            raise UsageError("--stream both: this backbone sees whole videos; extract one stream after the other")
+
+    @property
+    def formats(self) -> tuple[FrameFormat, ...]:
+        """The pictures to decode for each stream."""
+        return tuple(
+            replace(each.frame_format, pixels="gray") if each.stream == "flow" else each.frame_format
+            for each in self.backbones
+        )
+
+    @property
+    def streams(self) -> dict[str, tuple[int, int]]:
+        """The channels [first, last) of each stream."""
+        ranges: dict[str, tuple[int, int]] = {}
+        offset = 0
+        for backbone in self.backbones:
+            ranges |= {name: (first + offset, last + offset) for name, (first, last) in backbone.streams.items()}
+            offset = max(last for _, last in ranges.values())
+        return ranges
+
+    @property
+    def takes_snippets(self) -> bool:
+        """Whether snippets are encoded each for itself; otherwise `encode_video` shares work between those of one."""
+        return all(type(each).encode_snippets is not Backbone.encode_snippets for each in self.backbones)
+
+    def is_seen(self, frame: int) -> bool:
+        """Whether features depend on this frame (from 0): snippets see theirs, and flow the next to either side."""
+        near = (frame,) if self._flow is None else (frame, frame - 1, frame + 1)
+        return not self.takes_snippets or any(self._windows.holds(each) for each in near)
+
+    def rows(self, pictures: Iterable[Row], threads: Executor) -> Iterator[Row]:
+        """Yield what each backbone sees of every moment that a snippet holds; flow is computed in `threads`.
+
+        For moments between snippets earlier pictures stand in.
+        """
+        streams = [
+            map(backbone.seen, self._stream(number, copy, threads))
+            for number, (backbone, copy) in enumerate(
+                zip(self.backbones, tee(pictures, len(self.backbones)), strict=True)
+            )
+        ]
+        return zip(*streams, strict=True)
+
+    def _stream(self, number: int, pictures: Iterable[Row], threads: Executor) -> Iterator[Picture]:
+        chosen = (row[number] for row in pictures)
+        if self._flow is None or self.backbones[number].stream != "flow":
+            return chosen
+        return fields(chosen, self._flow, threads, self._windows.holds)
+
+    def encode(self, spans: Sequence[Span]) -> Features:
+        """Features (len(spans), C) of at most `batch` snippets, whose pictures are of one size; in runs, of neighbours.
+
+        Raises UsageError where the device has too little memory for them.
+        """
+        encode = self._encode_run if self.in_runs else self._encode_batch
+        try:
+            return np.concatenate(encode(spans), axis=1)
+        except RuntimeError as error:
+            if type(error).__name__ != "OutOfMemoryError":  # torch's, which need not be imported here.
+                raise
+            raise UsageError(
+                f"the device has too little memory for {self.batch} snippets at once: use a smaller --batch"
+            ) from error
+
+    def _encode_run(self, spans: Sequence[Span]) -> list[Features]:
+        pictures = zip(*self._windows.joined(spans), strict=True)
+        return [
+            backbone.encode_run(np.stack(of_stream), self._windows)
+            for backbone, of_stream in zip(self.backbones, pictures, strict=True)
+        ]
+
+    def _encode_batch(self, spans: Sequence[Span]) -> list[Features]:
+        filled = [*spans, *[spans[-1]] * (self.batch - len(spans))]
+        return [
+            backbone.encode_snippets(_stacked(filled, number))[: len(spans)]
+            for number, backbone in enumerate(self.backbones)
+        ]
+
+    def encode_video(self, pictures: Iterable[Row], threads: Executor) -> Features:
+        """Features (T, C) of all snippets of a video, by a backbone that shares work between them."""
+        [backbone] = self.backbones
+        return np.concatenate(list(backbone.encode((picture for (picture,) in pictures), self._windows, threads)))
+
+
+def _stacked(spans: Sequence[Span], stream: int) -> NDArray[np.uint8]:
+    """The pictures of one stream, (B, window, H, W[, 3 or 2])."""
+    pictures = np.stack([row[stream] for span in spans for row in span])
+    return pictures.reshape(len(spans), -1, *pictures.shape[1:])
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Let torch and OpenCV compute with one thread each, where they are in use, while the block runs.
+
+    How a sum is divided among threads can change its last digits; and threads that each encode a snippet of their own
+    are faster than threads that share one.
+    """
+    restore: list[Callable[[], None]] = []
+    for name, get, put in (("torch", "get_num_threads", "set_num_threads"), ("cv2", "getNumThreads", "setNumThreads")):
+        module: Any = sys.modules.get(name)
+        if module is not None:
+            before = getattr(module, get)()
+            getattr(module, put)(1)
+            restore.append(_Call(getattr(module, put), before))
+    try:
+        yield
+    finally:
+        for call in restore:
+            call()
+
+
+class _Call:
+    """A function and the argument that it will be given."""
+
+    def __init__(self, function: Callable[[int], None], argument: int) -> None:
+        self._function, self._argument = function, argument
+
+    def __call__(self) -> None:
+        self._function(self._argument)

@@ -1,0 +1,204 @@
+"""From videos to a feature file: each video by itself, in any order, resumed where an earlier run was stopped."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from taltool.backbones import BACKBONES
+from taltool.backbones.contract import Computing
+from taltool.data.features import VideoFeatures
+from taltool.data.provenance import Step
+from taltool.errors import DataError, PartialFailure, UsageError
+from taltool.extraction.encoder import Encoder
+from taltool.extraction.feature_file import Assembly, refuse_other, sources_in
+from taltool.extraction.lock import held
+from taltool.extraction.pipeline import Effort, Finished, extracted
+from taltool.extraction.resources import Running
+from taltool.extraction.resume import Spool
+from taltool.extraction.settings import ExtractionSettings
+from taltool.extraction.weights import make
+from taltool.extraction.worker_pool import each
+from taltool.reporting import SILENT, Reporter
+from taltool.video.sources import VideoSource
+
+__all__ = ["ExtractionSettings", "Running", "extract", "extract_video"]
+
+# Videos whose snippets may share a batch, where networks run in batches.
+_MOST_TOGETHER = 32
+_CHUNKS_PER_PROCESS = 4
+
+
+@lru_cache(maxsize=1)
+def encoder(settings: ExtractionSettings, computing: Computing, batch: int = 0) -> Encoder:
+    """The encoder of `settings`; a process that works on many videos makes it once."""
+    kind = BACKBONES.load(settings.backbone)
+    weights = settings.weights or (None,) * len(settings.streams)
+    backbones = [
+        make(kind, settings.config, stream, chosen, computing)
+        for stream, chosen in zip(settings.streams, weights, strict=True)
+    ]
+    preferred = 0 if computing.device.startswith("cpu") else max(backbone.batch for backbone in backbones)
+    return Encoder(backbones, settings.flow, settings.windows, batch or preferred)
+
+
+@lru_cache(maxsize=1)
+def _channels(settings: ExtractionSettings) -> dict[str, tuple[int, int]]:
+    """The channels of each stream; raises UsageError where the backbone cannot take such snippets."""
+    kind = BACKBONES.load(settings.backbone)
+    unprepared = [kind(settings.config, stream) for stream in settings.streams]
+    return Encoder(unprepared, settings.flow, settings.windows, batch=1).streams
+
+
+def extract_video(source: VideoSource, settings: ExtractionSettings, running: Running = Running()) -> VideoFeatures:
+    """The features of one video, with its clock; the attribute `problem` tells what of it could not be decoded.
+
+    Raises DataError where it cannot be read, and where it changes while it is read.
+    """
+    finished = _Work(settings, running, running.effort(1)).alone(source)
+    if finished.features is None:
+        raise DataError(finished.error or "was not read")
+    return finished.features
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one video: `error` says why there are no features, `problem` what is missing of them."""
+
+    source: VideoSource
+    error: str | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What one of the processes does with some videos; picklable."""
+
+    settings: ExtractionSettings
+    running: Running
+    effort: Effort
+    output: str = ""
+
+    def __call__(self, sources: Sequence[VideoSource], number: int) -> list[Outcome]:
+        spool = Spool(self.output, self.settings.record())
+        return [_saved(finished, spool) for finished in self.finished(sources, number)]
+
+    def alone(self, source: VideoSource) -> Finished:
+        """What becomes of one video, on the first device."""
+        return next(self.finished([source], 0))
+
+    def finished(self, sources: Sequence[VideoSource], number: int) -> Iterator[Finished]:
+        """Yield what becomes of each video in the process of this number (from 0)."""
+        device = self.running.devices[number % len(self.running.devices)]
+        computing = Computing(device, self.settings.precision, self.running.compile)
+        made = encoder(self.settings, computing, self.running.batch)
+        return extracted(sources, self.settings, made, self.effort)
+
+
+def _saved(finished: Finished, spool: Spool) -> Outcome:
+    if finished.features is None:
+        return Outcome(finished.source, error=finished.error)
+    spool.save(finished.features)
+    return Outcome(finished.source, problem=finished.features.attributes.get("problem"))
+
+
+def extract(
+    sources: Iterable[VideoSource],
+    output: str,
+    settings: ExtractionSettings,
+    running: Running = Running(),
+    provenance: Step | None = None,
+    reporter: Reporter = SILENT,
+) -> None:
+    """Write the features of all sources to `output`, which is made, or extended by what it lacks.
+
+    Videos that are there already, unchanged since and made with the same settings, are not read again. Raises
+    PartialFailure, with their names, when videos failed; the others are written then. Raises UsageError where another
+    process is writing `output`.
+    """
+    sources = list(sources)
+    _refuse_unrated(sources, settings)
+    streams = _channels(settings)
+    if running.engine == "local":
+        for device in running.devices:
+            Computing(device, settings.precision, running.compile)  # Refuses what cannot be computed.
+    refuse_other(output, settings)
+    with held(Spool.folder_of(output), output, reporter):
+        refuse_other(output, settings)
+        earlier, spool = sources_in(output), Spool(output, settings.record())
+        todo = [source for source in sources if not _is_done(source, earlier, spool)]
+        if len(todo) < len(sources):
+            reporter.note(f"{len(sources) - len(todo)} of {len(sources)} videos are done already")
+        failed = _told(_outcomes(todo, settings, output, running), len(todo), reporter)
+        finished = Assembly(output, spool, settings, streams, provenance).complete(earlier)
+    reporter.note(f"{output}: {finished} videos" if finished else f"{output} is not written: no video could be read")
+    if failed:
+        names = ", ".join(outcome.source.video_id for outcome in failed)
+        raise PartialFailure(f"{len(failed)} of {len(sources)} videos failed: {names}")
+
+
+def _refuse_unrated(sources: Sequence[VideoSource], settings: ExtractionSettings) -> None:
+    folders = [source.path for source in sources if source.is_frame_folder]
+    if folders and settings.images_fps is None:
+        raise UsageError(
+            f"{folders[0]} is a folder of images, which do not tell when they were taken: give their rate with --fps, "
+            "or with --images-fps if snippets are to be cut at another one"
+        )
+
+
+def _outcomes(
+    todo: list[VideoSource], settings: ExtractionSettings, output: str, running: Running
+) -> Iterator[Outcome]:
+    """Extract videos into the spool; yield what became of each."""
+    if running.engine != "local":
+        yield from _on_cluster(todo, settings, output, running)
+        return
+    processes = running.processes(len(todo))
+    size = min(_MOST_TOGETHER, len(todo) // (processes * _CHUNKS_PER_PROCESS)) if running.batches else 1
+    pieces = [todo[first : first + max(1, size)] for first in range(0, len(todo), max(1, size))]
+    yield from each(_Work(settings, running, running.effort(processes), output), pieces, processes, _died)
+
+
+def _on_cluster(
+    todo: list[VideoSource], settings: ExtractionSettings, output: str, running: Running
+) -> Iterator[Outcome]:
+    from taltool.extraction.ray_cluster import Cluster
+
+    spool = Spool(output, settings.record())
+    # A task is given one processor.
+    work = _Work(settings, running, Effort(patience=running.patience))
+    with Cluster(running.engine.partition(":")[2]) as cluster:
+        for source, finished in cluster.each(work.alone, todo, running.batches):
+            yield _died(source) if finished is None else _saved(finished, spool)
+
+
+def _told(outcomes: Iterable[Outcome], total: int, reporter: Reporter) -> list[Outcome]:
+    """Tell of each video; return those that failed."""
+    failed = []
+    with reporter.track("extract", total=total) as task:
+        for outcome in outcomes:
+            where = f"video '{outcome.source.video_id}' ({outcome.source.path})"
+            if outcome.error:
+                reporter.warn(f"{where} failed: {outcome.error}")
+                failed.append(outcome)
+            elif outcome.problem:
+                reporter.warn(f"{where} {outcome.problem}")
+            task.advance(1)
+    return sorted(failed, key=lambda outcome: outcome.source.video_id)
+
+
+def _died(source: VideoSource) -> Outcome:
+    return Outcome(source, error="the process that read it died (out of memory, or a fault in a decoder)")
+
+
+def _is_done(source: VideoSource, earlier: Mapping[str, Mapping[str, Any]], spool: Spool) -> bool:
+    try:
+        facts = source.facts()
+    except DataError:
+        return False
+    if earlier.get(source.video_id) == facts:
+        return True
+    waiting = spool.source(source.video_id)
+    return waiting is not None and orjson.loads(waiting) == facts

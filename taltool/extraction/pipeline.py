@@ -1,0 +1,237 @@
+"""Several videos through one encoder: reading, flow and networks work at the same time, batches cross videos.
+
+Every video is read in a thread of its own, some videos at once; flow is computed in further threads, and so are
+batches of snippets, whichever videos these come from. This thread only hands on.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Hashable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from taltool.backbones.contract import Features
+from taltool.data.clock import FeatureClock
+from taltool.data.features import VideoFeatures
+from taltool.errors import DataError
+from taltool.extraction.encoder import Encoder, Row, Span, single_threaded
+from taltool.extraction.read_ahead import ahead
+from taltool.extraction.settings import ExtractionSettings
+from taltool.video.frames import FrameSequence
+from taltool.video.sources import VideoSource
+
+# Pictures of a video that may wait to be used.
+_PICTURES_AHEAD = 32
+# Batches that may wait for each encoding thread.
+_BATCHES_AHEAD = 2
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard one process works; no result depends on it.
+
+    threads encode, flow_threads compute flow; readers is the number of videos that are read at once; patience (seconds)
+    is how long a video may give nothing before it is given up, 0 = forever.
+    """
+
+    threads: int = 1
+    flow_threads: int = 1
+    readers: int = 1
+    patience: float = 300.0
+
+
+@dataclass
+class Finished:
+    """What became of a video: its features, or why there are none."""
+
+    source: VideoSource
+    features: VideoFeatures | None = None
+    error: str | None = None
+
+
+class Reading:
+    """One video that is being read: what is known of it, its snippets, and the rows that came back."""
+
+    def __init__(self, source: VideoSource, settings: ExtractionSettings, encoder: Encoder, patience: float) -> None:
+        self.source, self._settings, self._encoder, self._patience = source, settings, encoder, patience
+        self.facts = source.facts()
+        self._frames: FrameSequence | None = None
+        self.rows: dict[int, Features] = {}
+        self.snippets = 0
+
+    def pictures(self) -> Iterator[Row]:
+        """The pictures of every moment, decoded in a thread of their own."""
+        return ahead(self._decoded(), _PICTURES_AHEAD, self._patience)
+
+    def _decoded(self) -> Iterator[Row]:
+        formats, settings = self._encoder.formats, self._settings
+        self._frames = FrameSequence(self.source.path, formats[0], settings.fps, settings.images_fps)
+        yield from self._frames.together(formats, self._encoder.is_seen)
+
+    def spans(self, threads: Executor) -> Iterator[Span]:
+        """The snippets, cut from what the backbones see of the pictures."""
+        for span in self._settings.windows.spans(self._encoder.rows(self.pictures(), threads)):
+            yield span
+            self.snippets += 1
+
+    def joined(self) -> Features:
+        """The rows of all snippets in order (T, C)."""
+        return np.stack([self.rows[number] for number in range(self.snippets)])
+
+    def finished(self, values: Features) -> VideoFeatures:
+        """The features with their clock; the attribute `problem` tells what could not be decoded.
+
+        Raises DataError where the video changed meanwhile, or the numbers do not fit their type.
+        """
+        settings, frames = self._settings, self._frames
+        if frames is None:
+            raise DataError("was not read")
+        if self.source.facts() != self.facts:
+            raise DataError("it changed while it was read")
+        windows, rate = settings.windows, frames.timeline.fps
+        offset = frames.timeline.first * rate + windows.offset
+        clock = FeatureClock(rate, float(windows.stride), float(windows.window), offset, frames.duration)
+        attributes = {"num_frames": frames.count, "source": orjson.dumps(self.facts).decode()}
+        problem = frames.losses.summary()
+        stored = _stored(values, settings.dtype)
+        return VideoFeatures(
+            self.source.video_id, stored, clock, attributes | ({"problem": problem} if problem else {})
+        )
+
+
+def _stored(values: Features, dtype: str) -> NDArray[np.floating]:
+    with np.errstate(over="ignore"):
+        stored = values.astype(dtype)
+    if not np.isfinite(stored).all():
+        raise DataError(f"its features are not all finite in {dtype}")
+    return stored
+
+
+@dataclass
+class _Batches:
+    """Snippets on their way through the encoder, in batches of pictures of one size, or in runs of one video."""
+
+    encoder: Encoder
+    threads: Executor
+    most: int
+    waiting: dict[Hashable, list[tuple[Reading, int, Span]]] = field(default_factory=lambda: defaultdict(list))
+    running: deque[tuple[Future[Features], list[tuple[Reading, int]]]] = field(default_factory=deque)
+
+    def add(self, reading: Reading, span: Span) -> None:
+        """Take a snippet; may wait until an earlier batch is done."""
+        group = reading if self.encoder.in_runs else tuple(picture.shape for picture in span[0])
+        self.waiting[group].append((reading, reading.snippets, span))
+        if len(self.waiting[group]) == self.encoder.batch:
+            self._submit(self.waiting.pop(group))
+
+    def end(self, reading: Reading) -> None:
+        """Encode what waits of a video whose last snippet was added, where nothing can join it."""
+        if reading in self.waiting:
+            self._submit(self.waiting.pop(reading))
+
+    def drop(self, reading: Reading) -> None:
+        """Forget what waits of a video that broke, where nothing can join it."""
+        self.waiting.pop(reading, None)
+
+    def _submit(self, batch: list[tuple[Reading, int, Span]]) -> None:
+        future = self.threads.submit(self.encoder.encode, [span for _, _, span in batch])
+        self.running.append((future, [(reading, number) for reading, number, _ in batch]))
+        while len(self.running) > self.most or (self.running and self.running[0][0].done()):
+            self.collect()
+
+    def collect(self) -> None:
+        """Hand the rows of the oldest batch to their videos."""
+        future, members = self.running.popleft()
+        for (reading, number), row in zip(members, future.result(), strict=True):
+            reading.rows[number] = row
+
+    def flush(self) -> None:
+        """Encode what does not fill a batch, and wait for all."""
+        for batch in list(self.waiting.values()):
+            self._submit(batch)
+        self.waiting.clear()
+        while self.running:
+            self.collect()
+
+
+def extracted(
+    sources: Iterable[VideoSource], settings: ExtractionSettings, encoder: Encoder, effort: Effort
+) -> Iterator[Finished]:
+    """Yield what becomes of every video, as soon as it is known."""
+    with single_threaded(), ExitStack() as close:
+        threads = close.enter_context(_threads(effort.threads))
+        if not encoder.takes_snippets:
+            yield from (_by_video(source, settings, encoder, threads, effort.patience) for source in sources)
+            return
+        flow_threads = close.enter_context(_threads(effort.flow_threads))
+        batches = _Batches(encoder, threads, effort.threads * _BATCHES_AHEAD)
+        yield from _by_snippet(sources, settings, batches, flow_threads, effort)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[Executor]:
+    """Threads for a `with` block; what they have not begun when it ends, or is interrupted, is left undone."""
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _by_video(
+    source: VideoSource, settings: ExtractionSettings, encoder: Encoder, threads: Executor, patience: float
+) -> Finished:
+    try:
+        reading = Reading(source, settings, encoder, patience)
+        values = encoder.encode_video(reading.pictures(), threads)
+        return Finished(source, reading.finished(values))
+    except (DataError, OSError) as error:
+        return Finished(source, error=str(error))
+
+
+def _by_snippet(
+    sources: Iterable[VideoSource], settings: ExtractionSettings, batches: _Batches, flow: Executor, effort: Effort
+) -> Iterator[Finished]:
+    remaining = iter(sources)
+    active: deque[tuple[Reading, Iterator[Span]]] = deque()
+    ended: list[Reading] = []
+    while True:
+        while len(active) < effort.readers and (source := next(remaining, None)) is not None:
+            try:
+                reading = Reading(source, settings, batches.encoder, effort.patience)
+            except DataError as error:
+                yield Finished(source, error=str(error))
+            else:
+                active.append((reading, reading.spans(flow)))
+        if not active:
+            break
+        reading, spans = active.popleft()
+        try:
+            span = next(spans, None)
+        except (DataError, OSError) as error:
+            batches.drop(reading)
+            yield Finished(reading.source, error=str(error))
+            continue
+        if span is None:
+            batches.end(reading)
+            ended.append(reading)
+        else:
+            batches.add(reading, span)
+            active.append((reading, spans))
+        yield from _complete(ended)
+    batches.flush()
+    yield from _complete(ended)
+
+
+def _complete(ended: list[Reading]) -> Iterator[Finished]:
+    """Take out of the list, and yield, the videos all of whose rows are there."""
+    for reading in [each for each in ended if len(each.rows) == each.snippets]:
+        ended.remove(reading)
+        try:
+            yield Finished(reading.source, reading.finished(reading.joined()))
+        except (DataError, OSError) as error:
+            yield Finished(reading.source, error=str(error))

@@ -1,0 +1,112 @@
+"""Which weights a backbone gets: from `--weights` to networks that are ready to encode.
+
+Importing this module loads no torch, for backbones that need none.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from taltool.backbones.contract import Backbone, Computing, Stream
+from taltool.data.downloads import digest, fetched
+from taltool.errors import DataError, UsageError
+from taltool.reporting import SILENT, Reporter
+
+if TYPE_CHECKING:
+    pass
+
+
+AUTO, RANDOM = "auto", "random"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of one network: a file, or None for random ones; identity tells one set of weights from another."""
+
+    path: str | None
+    identity: str
+
+
+def choose(
+    kind: type[Backbone],
+    streams: Sequence[Stream],
+    words: Sequence[str] = (),
+    reporter: Reporter = SILENT,
+    config: Any = None,
+) -> dict[Stream, Weights]:
+    """The weights of each stream, as the values of `--weights` say; nothing for a backbone that has none.
+
+    A word is a file, `auto` (fetched from the publisher, once), `random`, or one of these after `rgb=` or `flow=`; a
+    file alone must be for one stream alone. Raises UsageError for what is missing or does not apply, DataError where a
+    file cannot be read or fetched, or does not fit the network of `config`, where that is given.
+    """
+    if not kind.needs_weights:
+        if words:
+            raise UsageError(f"--weights {words[0]}: this backbone has no weights")
+        return {}
+    chosen = _by_stream(streams, words)
+    missing = [stream for stream in streams if stream not in chosen]
+    if missing:
+        raise UsageError(_missing_message(kind, missing, len(streams)))
+    weights = {stream: _weights(kind, stream, chosen[stream], reporter) for stream in streams}
+    if config is not None:
+        for stream, each in weights.items():
+            _loaded_backbone(kind, config, stream, each)
+    return weights
+
+
+def _missing_message(kind: type[Backbone], missing: list[Stream], streams: int) -> str:
+    of = f" for {' and '.join(missing)}" if streams > 1 else ""
+    sources = [kind.published[stream].url for stream in missing if stream in kind.published]
+    fetch = f"--weights auto fetches {' and '.join(sources)}, " if len(sources) == len(missing) else ""
+    read = f"--weights {missing[0]}=FILE" if of else "--weights FILE"
+    return f"this backbone needs weights{of}: {fetch}{read} reads a checkpoint, --weights random is for trials"
+
+
+def _by_stream(streams: Sequence[Stream], words: Sequence[str]) -> dict[str, str]:
+    """The word for each stream, those that name a stream winning."""
+    general: dict[str, str] = {}
+    named: dict[str, str] = {}
+    for word in words:
+        stream, equals, value = word.partition("=")
+        if equals and stream in ("rgb", "flow"):
+            if stream not in streams:
+                raise UsageError(f"--weights {word}: --stream does not ask for {stream}")
+            named[stream] = value
+        elif word not in (AUTO, RANDOM) and len(streams) > 1:
+            raise UsageError(f"--weights {word}: say of which stream: --weights rgb={word} or --weights flow={word}")
+        else:
+            general = dict.fromkeys(streams, word)
+    return general | named
+
+
+def _weights(kind: type[Backbone], stream: Stream, word: str, reporter: Reporter) -> Weights:
+    if word == RANDOM:
+        return Weights(None, RANDOM)
+    if word == AUTO and stream not in kind.published:
+        raise UsageError(f"--weights auto: nobody publishes weights of this backbone for {stream}; name a file")
+    path = fetched(kind.published[stream], reporter) if word == AUTO else Path(word)
+    try:
+        return Weights(str(path), digest(path))
+    except OSError as error:
+        raise DataError(f"--weights {word}: {error.strerror or error}") from error
+
+
+def make(kind: type[Backbone], config: Any, stream: Stream, weights: Weights | None, computing: Computing) -> Backbone:
+    """A backbone that is ready to encode; weights None is for backbones without.
+
+    Raises DataError where the file is no checkpoint of this network.
+    """
+    backbone = _loaded_backbone(kind, config, stream, weights)
+    backbone.prepare(computing)
+    return backbone
+
+
+def _loaded_backbone(kind: type[Backbone], config: Any, stream: Stream, weights: Weights | None) -> Backbone:
+    backbone = kind(config, stream)
+    if weights is not None and weights.path is not None:
+        from taltool.experiment.tensors import read_tensors
+
+        backbone.load(read_tensors(weights.path), weights.path)
+    return backbone

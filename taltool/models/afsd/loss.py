@@ -1,0 +1,169 @@
+"""AFSD's objective (sections 3.3 and 3.4): detection, boundary activations, boundary contrast.
+
+Segments and distances are in frames. Every term comes already weighted, and hangs on the outputs also where a batch
+holds no instance.
+"""
+
+import torch
+from torch import Tensor
+
+from taltool.models.afsd.config import AFSDConfig
+from taltool.models.afsd.network import REGION_DIVISORS, BoundaryFeatures, Refinement
+from taltool.models.afsd.pooling import boundary_regions
+from taltool.models.afsd.splice import Splice
+from taltool.models.contract import Outputs
+from taltool.nn.losses import (
+    EPSILON,
+    centerness,
+    distance_tiou,
+    masked_mean,
+    normalised_sum,
+    offset_loss,
+    probability_bce,
+    softmax_focal_loss,
+    tiou_loss,
+    triplet_margin_loss,
+)
+from taltool.nn.targets import PaddedTargets, assign_shortest, boundary_labels, level_bounds
+
+Terms = dict[str, Tensor]
+
+
+def refined_distances(distances: Tensor, offsets: Tensor) -> Tensor:
+    """Eq. 15: coarse distances (..., 2) moved by offsets (..., 2) in halves of the coarse length."""
+    return distances + 0.5 * distances.sum(-1, keepdim=True) * offsets
+
+
+def offset_targets(distances: Tensor, targets: Tensor) -> Tensor:
+    """The offsets (..., 2) that `refined_distances` turns into targets."""
+    return (targets - distances) / (0.5 * distances.sum(-1, keepdim=True)).clamp(min=EPSILON)
+
+
+def detection_terms(outputs: Outputs, targets: PaddedTargets, config: AFSDConfig) -> Terms:
+    """Eq. 11: focal classification, tIoU and offset regression, quality, of a batch."""
+    distances, valid = outputs["distances"], outputs["valid"]
+    stride = config.frames_per_snippet * 2.0 ** outputs["level"]
+    bounds = level_bounds(outputs["level"], stride) if config.level_bounds else None
+    assigned = assign_shortest(outputs["centres"], targets, bounds)
+    positive = assigned.positive & valid
+    tious = distance_tiou(distances.detach(), assigned.distances)
+    refined = positive & (tious >= _refined_threshold(tious, positive, config)) if "offsets" in outputs else positive
+    per_sample = config.normaliser == "clip"
+    classes = assigned.labels + 1 if config.classifier == "own" else torch.ones_like(assigned.labels)
+
+    def term(values: Tensor, mask: Tensor, counted: Tensor, weight: float) -> Tensor:
+        return weight * normalised_sum(values, mask, counted.sum(1), per_sample=per_sample)
+
+    def focal(logits: Tensor, mask: Tensor) -> Tensor:
+        labels = torch.where(mask, classes, 0)
+        return softmax_focal_loss(logits, labels, config.background_alpha, config.focal_gamma)
+
+    terms = {
+        "class": term(focal(outputs["logits"], positive), valid, positive, config.class_weight),
+        "location": term(tiou_loss(distances, assigned.distances), positive, positive, config.location_weight),
+    }
+    final = distances
+    if "offsets" in outputs:
+        final = refined_distances(distances, outputs["offsets"])
+        wanted = offset_targets(distances.detach(), assigned.distances)
+        misses = offset_loss(config.refined_loss)(outputs["offsets"], wanted, reduction="none").sum(-1)
+        terms["refined_class"] = term(focal(outputs["refined_logits"], refined), valid, refined, config.class_weight)
+        terms["refined_location"] = term(misses, refined, refined, config.location_weight)
+    if "quality" in outputs:
+        errors = _quality_errors(outputs["quality"], final.detach(), assigned.distances, config)
+        terms["quality"] = term(errors, positive, positive, config.quality_weight)
+    return terms
+
+
+def _refined_threshold(tious: Tensor, positive: Tensor, config: AFSDConfig) -> Tensor:
+    """The tIoU (B, 1) from which a positive location is refined."""
+    threshold = torch.full_like(tious[:, :1], config.refined_tiou)
+    if not config.refined_best:
+        return threshold
+    best = torch.where(positive, tious, 0).amax(1, keepdim=True)
+    return torch.minimum(threshold, best)
+
+
+def _quality_errors(logits: Tensor, distances: Tensor, targets: Tensor, config: AFSDConfig) -> Tensor:
+    """Eq. 14, elementwise (B, N): cross entropy of quality logits with the tIoU of the final segment, or centerness."""
+    wanted = centerness(targets) if config.quality == "centerness" else distance_tiou(distances, targets)
+    return torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted.clamp(0, 1), reduction="none")
+
+
+def activations(features: BoundaryFeatures, kind: str) -> Outputs:
+    """Eq. 6: how much each position looks like a start and an end, in [0, 1]: activation_NAME (B, 2, positions).
+
+    kind is the normalisation of Table 2b: tanh, clip to [0, 1], or minmax over time (Eq. 16).
+    """
+    return {
+        f"activation_{name}": _rescaled(source, mask, kind).unflatten(1, (2, -1)).mean(2)
+        for name, source, mask in features.sources()
+    }
+
+
+def _rescaled(features: Tensor, mask: Tensor, kind: str) -> Tensor:
+    features = features.float()
+    if kind == "tanh":
+        return features.tanh()
+    if kind == "clip":
+        return features.clamp(0, 1)
+    low = features.masked_fill(~mask[:, None], torch.inf).amin(2, keepdim=True)
+    high = features.masked_fill(~mask[:, None], -torch.inf).amax(2, keepdim=True)
+    low, high = (torch.where(bound.isfinite(), bound, 0) for bound in (low, high))
+    return (features - low) / (high - low).clamp(min=EPSILON)
+
+
+def activation_terms(outputs: Outputs, targets: PaddedTargets, mask: Tensor, config: AFSDConfig) -> Terms:
+    """Eq. 8: cross entropy of start and of end activations; mask (B, T) bool of snippets.
+
+    Labels are made per frame; level 0 sees every `frames_per_snippet`-th of them.
+    """
+    frames = config.frames_per_snippet
+    labels = boundary_labels(targets, mask.shape[1] * frames)
+    sides = torch.zeros(2, device=mask.device)
+    for name, weight in _source_weights(config).items():
+        if f"activation_{name}" not in outputs:
+            continue
+        own_labels = labels if name == "frame" else labels[..., ::frames]
+        own_mask = mask.repeat_interleave(frames, dim=1) if name == "frame" else mask
+        errors = probability_bce(outputs[f"activation_{name}"], own_labels)
+        sides = sides + weight * torch.stack([masked_mean(errors[:, side], own_mask).mean() for side in (0, 1)])
+    sides = config.activation_weight * sides
+    return {"start_activation": sides[0], "end_activation": sides[1]}
+
+
+def _source_weights(config: AFSDConfig) -> dict[str, float]:
+    level = config.level_consistency_weight
+    return {"frame": 1.0, "location": level, "class": level}
+
+
+def triplet_term(features: BoundaryFeatures, plans: list[Splice], refinement: Refinement, config: AFSDConfig) -> Tensor:
+    """Boundary contrast on spliced clips: the end of A1 is nearer to the start of A2 than to the background.
+
+    plans hold one splice for each sample of `features`. code: distances, the background's start feature as negative;
+    paper (Eq. 9): squared distances, its start and end features in turn.
+    """
+    regions = _splice_regions(plans, config).to(features.mask.device)  # (B, 3, 4) in frames
+    total = features.mask.new_zeros((), dtype=torch.float32)
+    pools = (refinement.frame_pool, refinement.location_branch.pool, refinement.class_branch.pool)
+    weights = _source_weights(config)
+    named_pools = dict(zip(weights, pools, strict=True))
+    for name, source, mask in features.sources():
+        own = regions if name == "frame" else (regions / config.frames_per_snippet).round().long()
+        last = (mask.sum(1) - 1).clamp(min=0)[:, None, None]
+        pooled = named_pools[name](source, torch.minimum(own.clamp(min=0), last))  # type: ignore[misc]
+        starts, ends = pooled.chunk(2, dim=1)  # (B, C, 3): A1, background, A2
+        negatives = [starts[..., 1]] if config.trip == "code" else [starts[..., 1], ends[..., 1]]
+        squared = config.trip == "paper"
+        losses = [triplet_margin_loss(ends[..., 0], starts[..., 2], n, squared=squared) for n in negatives]
+        total = total + weights[name] * torch.stack(losses).mean()
+    return config.triplet_weight * total
+
+
+def _splice_regions(plans: list[Splice], config: AFSDConfig) -> Tensor:
+    """Boundary regions (B, 3, 4) in frames of A1, background (one frame narrower on both sides, as the code) and A2."""
+    inside, outside = REGION_DIVISORS[config.region]
+    inside = config.ssl_inside_div or inside
+    spans = torch.tensor([[plan.before, plan.background, plan.after] for plan in plans]) * config.frames_per_snippet
+    starts, ends = (spans + torch.tensor([[0.0, 0.0], [1.0, -1.0], [0.0, 0.0]])).unbind(-1)
+    return boundary_regions(starts, ends, ends - starts + 1, inside, outside)

@@ -1,0 +1,193 @@
+"""AFSD: anchor-free saliency-based detector on features (Lin, Xu et al., "Learning Salient Boundary Feature for
+Anchor-free Temporal Action Localization", CVPR 2021).
+
+Every location of a temporal pyramid says a class and the distances to both ends of its action (coarse). Boundary
+pooling then collects the most salient moment around each coarse end, from which the class and the ends are refined
+and a quality is told. Distances are in frames, `frames_per_snippet` to a snippet of the grid; the frame-level feature
+has one position per frame. Settings are in `_afsd_config.py`, the network's parts in `_afsd_network.py`, the objective
+in `_afsd_loss.py`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from taltool.data.statistics import DataFacts
+from taltool.models import MODELS
+from taltool.models.afsd.config import AFSDConfig
+from taltool.models.afsd.loss import activation_terms, activations, detection_terms, refined_distances, triplet_term
+from taltool.models.afsd.network import BoundaryFeatures, Refinement
+from taltool.models.afsd.presets import PRESETS, fitted
+from taltool.models.afsd.pretrained import from_opentad
+from taltool.models.afsd.splice import plan_splice
+from taltool.models.contract import Batch, Candidates, Model, Outputs, Settings, Targets
+from taltool.models.dense_decoding import located, one_candidate_per_class
+from taltool.nn.anchor_free import AnchorFreeHeads
+from taltool.nn.batch_statistics import batch_count, in_batch_order
+from taltool.nn.conv import SameConv1d
+from taltool.nn.grid import PyramidGrid
+from taltool.nn.packed_pyramid import Axis, padded_to_multiple
+from taltool.nn.pyramid import StridedPyramid
+from taltool.nn.targets import PaddedTargets, padded_targets
+
+# What several networks say of one sample is averaged; everything else describes the grid and is the same for all.
+AVERAGED = ("distances", "logits", "offsets", "refined_logits", "quality")
+
+
+@MODELS.register("afsd")
+class AFSD(Model):
+    """See the module.
+
+    Outputs, for N locations of all levels: distances (B, N, 2) in frames, logits (B, N, classes + 1) with background
+    first, the refined_logits, the offsets (B, N, 2) in halves of the coarse length, quality (B, N) logits; centres
+    (N,) in frames, level (N,), valid (B, N); mask (B, T); activation_NAME (B, 2, positions).
+    """
+
+    Config = AFSDConfig
+    presets: ClassVar[dict[str, Settings]] = PRESETS
+    config: AFSDConfig
+
+    def __init__(self, config: AFSDConfig, channels: int, num_classes: int, length: int) -> None:
+        super().__init__(config, channels, num_classes, length)
+        width, style = config.width, (config.norm, config.groups)
+        outputs = (num_classes if config.classifier == "own" else 1) + 1
+        self.is_class_agnostic = config.classifier == "external"  # type: ignore[misc]
+        self.length_multiple = 2 ** (config.levels - 1)
+        self.pyramid = StridedPyramid(channels, width, config.levels, norm=config.norm, groups=config.groups)
+        self.coarse = AnchorFreeHeads(width, outputs, config.levels, *style)
+        self.refinement = None
+        if config.refine != "none":
+            shape = (width, outputs, config.frames_per_snippet)
+            self.refinement = Refinement(*shape, config.refine, config.pool, config.region, *style)
+        self.quality_head = SameConv1d(width, 1, 3) if config.quality != "none" else None
+        is_two_step = config.bcl_update == "two_step" and bool(self.consistency)
+        self.phases = ("detection", "consistency") if is_two_step else ("all",)
+
+    @property
+    def consistency(self) -> frozenset[str]:
+        """Which of "act" and "trip" are in the loss."""
+        if self.config.refine in ("naive", "none") or self.config.bcl == "none":
+            return frozenset()
+        return frozenset({"act", "trip"} if self.config.bcl == "both" else {self.config.bcl})
+
+    def forward(self, features: Tensor, mask: Tensor) -> Outputs:
+        """See the class and `Model.forward`."""
+        features, mask = padded_to_multiple(features, mask, self.length_multiple)
+        grid = PyramidGrid.of(mask, self.config.levels)
+        levels = self.pyramid(features, mask)
+        packed = grid.layout.pack(levels)
+        location = self.coarse.location_tower(packed, grid.axis)
+        classes = self.coarse.class_tower(packed, grid.axis)
+        unit = self.config.frames_per_snippet * grid.stride / 2 if self.config.distance_unit == "level" else 1.0
+        distances = self.coarse.distances(location, grid.axis.level) * unit
+        outputs = {"distances": distances, "logits": self.coarse.class_head(classes)}
+        described: Outputs = {}
+        if self.refinement is not None:
+            location, classes, boundaries = self.refinement(levels[0], location, classes, distances, grid)
+            outputs["offsets"] = self.refinement.offset_head(location)
+            outputs["refined_logits"] = self.refinement.class_head(classes)
+            described = self._activations(boundaries)
+        if self.quality_head is not None:
+            outputs["quality"] = self.quality_head(location)
+        return self._located(outputs, grid) | described
+
+    def _located(self, outputs: Outputs, grid: PyramidGrid) -> Outputs:
+        """Packed outputs (B, K, P) as (B, N, K), quality as (B, N), with what describes the locations, in frames."""
+        named = located(outputs, grid)
+        if "quality" in named:
+            named["quality"] = named["quality"].squeeze(2)
+        return named | {"centres": named["centres"] * self.config.frames_per_snippet}
+
+    def _activations(self, boundaries: BoundaryFeatures) -> Outputs:
+        return activations(boundaries, self.config.act_norm) if "act" in self.consistency else {}
+
+    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+        """Eq. 11 and the activation term of Eq. 10; the triplet needs spliced clips, see `training_loss`."""
+        padded = self._in_frames(targets, outputs["distances"].device)
+        terms = detection_terms(outputs, padded, self.config)
+        if "act" in self.consistency:
+            terms |= activation_terms(outputs, padded, outputs["mask"], self.config)
+        return terms
+
+    def training_loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        """The losses of phase "all" (the sum), "detection" (Eq. 11) or "consistency" (Eq. 10)."""
+        if phase == "consistency":
+            return self._consistency_loss(batch)
+        outputs = self(batch.features, batch.mask)
+        if phase == "detection":
+            return detection_terms(outputs, self._in_frames(batch.targets, batch.features.device), self.config)
+        terms = self.loss(outputs, batch.targets)
+        return terms | self._contrast(batch) if "trip" in self.consistency else terms
+
+    def _consistency_loss(self, batch: Batch) -> dict[str, Tensor]:
+        terms: dict[str, Tensor] = {}
+        if "act" in self.consistency:
+            boundaries = self._boundary_features(batch.features, batch.mask)
+            padded = self._in_frames(batch.targets, batch.features.device)
+            terms |= activation_terms(self._activations(boundaries), padded, boundaries.mask, self.config)
+        return terms | self._contrast(batch) if "trip" in self.consistency else terms
+
+    def _contrast(self, batch: Batch) -> dict[str, Tensor]:
+        """The triplet loss on those clips of the batch that can be spliced, drawn with torch's global generator."""
+        length, valid = batch.features.shape[2], batch.mask.sum(1).tolist()
+        clips = list(zip(batch.targets.segments, valid, strict=True))
+        drawn = in_batch_order(lambda generator: [plan_splice(s, length, int(v), generator) for s, v in clips])
+        chosen = [row for row, plan in enumerate(drawn) if plan is not None]
+        plans = [plan for plan in drawn if plan is not None]
+        counted = len(plans) / float(batch_count(torch.tensor(len(plans))))
+        if not plans:
+            return {"triplet": self.pyramid.projection.conv.weight.sum() * 0.0}
+        order = torch.stack([plan.order for plan in plans]).to(batch.features.device)
+        features = batch.features[chosen].gather(2, order[:, None].expand(-1, batch.features.shape[1], -1))
+        boundaries = self._boundary_features(features, batch.mask[chosen])
+        assert self.refinement is not None
+        return {"triplet": triplet_term(boundaries, plans, self.refinement, self.config) * counted}
+
+    def _boundary_features(self, features: Tensor, mask: Tensor) -> BoundaryFeatures:
+        """The boundary features of level 0, without the rest of the network."""
+        assert self.refinement is not None
+        features, mask = padded_to_multiple(features, mask, self.length_multiple)
+        axis = Axis.single(mask)
+        level0 = self.pyramid.project(features, mask)
+        location, classes = self.coarse.location_tower(level0, axis), self.coarse.class_tower(level0, axis)
+        return self.refinement.boundary_features(level0, location, classes, mask)
+
+    def _in_frames(self, targets: Targets, device: torch.device) -> PaddedTargets:
+        padded = padded_targets(targets.segments, targets.labels, device)
+        return padded._replace(segments=padded.segments * self.config.frames_per_snippet)
+
+    def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
+        """Eq. 15: every location as one candidate per class, clipped to the valid part of its sample."""
+        distances = outputs["distances"]
+        if "offsets" in outputs:
+            distances = refined_distances(distances, outputs["offsets"])
+        ends = torch.stack([outputs["centres"] - distances[..., 0], outputs["centres"] + distances[..., 1]], dim=-1)
+        segments = torch.cummax(ends, dim=-1).values / self.config.frames_per_snippet  # None ends before it starts.
+        scores, is_agnostic = self._scores(outputs), self.is_class_agnostic
+        return one_candidate_per_class(segments, scores, outputs["valid"], mask, is_class_agnostic=is_agnostic)
+
+    def _scores(self, outputs: Outputs) -> Tensor:
+        """Probability of each action (B, N, classes): mean of coarse and refined, times the quality."""
+        scores = outputs["logits"].softmax(-1)
+        if "refined_logits" in outputs:
+            scores = (scores + outputs["refined_logits"].softmax(-1)) / 2
+        if "quality" in outputs:
+            scores = scores * outputs["quality"].sigmoid()[..., None]
+        return scores[..., 1:]
+
+    def average(self, outputs: Sequence[Outputs]) -> Outputs:
+        """Mean distances, logits, offsets and quality logits of several networks with one grid (stream fusion)."""
+        means = {n: torch.stack([o[n] for o in outputs]).mean(0) for n in AVERAGED if all(n in o for o in outputs)}
+        return outputs[0] | means
+
+    @classmethod
+    def adopted(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """See `Model.adopted`; OpenTAD's AFSD on features is known."""
+        return from_opentad(state) if any("rpn_head." in name for name in state) else dict(state)
+
+    @classmethod
+    def fit(cls, facts: DataFacts) -> Settings:
+        """The settings for somebody's own data; see `_afsd_fit`."""
+        return fitted(facts)

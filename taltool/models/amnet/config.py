@@ -1,0 +1,68 @@
+"""The settings of AMNet, and what they may not be."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from taltool.errors import UsageError
+from taltool.models.amnet.network import GroupKind
+from taltool.nn.conv import NormKind
+
+TripletPool = Literal["mean_norm", "mean", "interp"]
+
+
+@dataclass(frozen=True)
+class AMNetConfig:
+    """The switches of AMNet; defaults are the paper's for THUMOS14, or ours where it is silent (marked with *)."""
+
+    width: int = 512  # Channels of every layer but the AME's ends*.
+    levels: int = 6  # Pyramid levels*; level l has a location every 2^l snippets.
+    # Norm of the pyramid's convolutions: over the channels of each position, or, as in AFSD, the paper's baseline, over
+    # groups of channels and a level's time*. AME and heads have LayerNorm (Eq. 9).
+    pyramid_norm: NormKind = "ln"
+    pyramid_groups: int = 32  # Of pyramid_norm=gn.
+    ame: bool = True  # Table 2.
+    ame_layers: int = 2  # K of Eq. 1*.
+    ame_kernel: int = 3  # *
+    # Tables 2 and 3: self-attention in each level and cross-attention between groups of levels, one alone, neither.
+    gam: GroupKind = "full"
+    heads: int = 8  # N_h of Eq. 6*.
+    attn_window: int = 0  # Self-attention sees attn_window // 2 positions to each side; 0 = the whole level.
+    shared_cross: bool = True  # Eq. 8: one set of weights for both directions.
+    residual: bool = True  # Around the attentions, with a norm behind the first*; Eq. 6 and 8 as printed have none.
+    pos_enc: Literal["none", "sin"] = "none"  # Places added to every level*.
+    dropout: float = 0.0  # Of attention weights and inside the MLP*.
+    head_layers: int = 2  # K of Eq. 9*.
+    boundary_act: Literal["exp", "relu"] = "exp"  # Sigma of Eq. 10*; distances are in strides of the level*.
+    match: bool = True  # Table 2 (MS), Table 4, row 1.
+    match_act: Literal["tanh", "sigmoid"] = "tanh"  # Table 4, rows 2 and 3.
+    match_loss: Literal["l2", "l1", "smooth_l1", "bce"] = "l2"  # Figure 6; bce wants match_act=sigmoid.
+    lambda1: float = 1.0  # Of boundary and matching loss (Table 5).
+    lambda2: float = 1.0  # Of the triplet loss (Table 5).
+    triplet_pool: TripletPool = "mean_norm"  # How features of different length are compared in Eq. 2*.
+    triplet_margin: float = 1.0  # alpha of Eq. 3*.
+    # The triplet's update, then the detector's, of everything (paper); one update on the sum (Eq. 12); or the triplet's
+    # alone for mask_updates iterations, then the detector's alone.
+    training: Literal["two_step", "joint", "mask_first"] = "two_step"
+    mask_updates: int = 500
+    level_bounds: bool = False  # Restrict each level to instances of its size, as AFSD's authors do on ActivityNet.
+    label_smoothing: float = 0.1  # *
+    focal_alpha: float = 0.25
+    focal_gamma: float = 2.0
+    normaliser: Literal["positives", "sum"] = "positives"  # sum: Eq. 11 as printed.
+    classifier: Literal["own", "external"] = "own"  # external: one action output; classes come from `label`.
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.levels, self.heads, self.ame_layers, self.ame_kernel, self.head_layers) < 1:
+            raise UsageError("amnet: width, levels, heads, layers and kernels must be at least 1")
+        if self.gam != "none" and self.width % self.heads:
+            raise UsageError(f"amnet: width={self.width} must be a multiple of heads={self.heads}")
+        if self.gam in ("full", "cross") and self.levels < 2:
+            raise UsageError(f"amnet: gam={self.gam} exchanges between two groups of levels; set levels to 2 or more")
+        if self.match and self.match_loss == "bce" and self.match_act != "sigmoid":
+            raise UsageError("amnet: match_loss=bce compares probabilities; set match_act=sigmoid too")
+        if self.pyramid_norm == "gn" and (self.pyramid_groups < 1 or self.width % self.pyramid_groups):
+            raise UsageError(f"amnet: width={self.width} must be a multiple of pyramid_groups={self.pyramid_groups}")
+        if not 0 <= self.label_smoothing < 1 or not 0 <= self.dropout < 1:
+            raise UsageError("amnet: label_smoothing and dropout must lie in [0, 1)")
+        if min(self.attn_window, self.mask_updates) < 0 or min(self.lambda1, self.lambda2) < 0:
+            raise UsageError("amnet: attn_window, mask_updates, lambda1 and lambda2 must not be negative")

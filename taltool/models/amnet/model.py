@@ -1,0 +1,145 @@
+"""AMNet: action-aware masking network with group-based attention (Kang, Lee, Jin, Lee, WACV 2023), on features.
+
+An Action Masking Encoder (AME) adds to the features what makes actions stand out; it learns from ground truth, by a
+triplet loss, in an update of its own. The levels of a pyramid over the sum attend within themselves and to one another
+(GAM), and every location says its classes, the distances to both ends of its action, and how well its segment will
+match. There is no published code; where the text is silent, AFSD (the paper's baseline) and ActionFormer (whose recipe
+its settings are) fill the gaps. Settings in `_amnet_config.py`, parts in `_amnet_network.py`, losses in
+`_amnet_loss.py`.
+"""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from taltool.data.statistics import DataFacts
+from taltool.models import MODELS
+from taltool.models.amnet.config import AMNetConfig
+from taltool.models.amnet.loss import detection_terms, normalised_matching, triplet_term
+from taltool.models.amnet.network import ActionMaskingEncoder, DetectionHeads, GroupAttention
+from taltool.models.amnet.presets import PRESETS, fitted
+from taltool.models.contract import Batch, Candidates, Model, Outputs, Settings, Targets
+from taltool.models.dense_decoding import located, one_candidate_per_class
+from taltool.nn.grid import PyramidGrid
+from taltool.nn.packed_pyramid import level_masks, padded_to_multiple
+from taltool.nn.pyramid import StridedPyramid
+from taltool.nn.targets import padded_targets
+
+
+@MODELS.register("amnet")
+class AMNet(Model):
+    """See the module.
+
+    Outputs, for N locations of all levels: logits (B, N, classes), distances (B, N, 2) in snippets, matching (B, N);
+    centres (N,) in snippets, level (N,), valid (B, N), mask (B, T).
+    """
+
+    Config = AMNetConfig
+    presets: ClassVar[dict[str, Settings]] = PRESETS
+    config: AMNetConfig
+    updates: Tensor
+
+    def __init__(self, config: AMNetConfig, channels: int, num_classes: int, length: int) -> None:
+        super().__init__(config, channels, num_classes, length)
+        width, levels = config.width, config.levels
+        self.is_class_agnostic = config.classifier == "external"  # type: ignore[misc]
+        self.length_multiple = 2 ** (levels - 1)
+        self.ame = ActionMaskingEncoder(channels, width, config.ame_layers, config.ame_kernel) if config.ame else None
+        self.pyramid = StridedPyramid(
+            channels, width, levels, projection_width=3, norm=config.pyramid_norm, groups=config.pyramid_groups
+        )
+        self.attention = self._group_attention() if config.gam != "none" else None
+        outputs = 1 if self.is_class_agnostic else num_classes
+        self.heads = DetectionHeads(width, outputs, levels, config.head_layers, config.boundary_act, config.match)
+        self.phases = ("mask", "detector") if self._learns_mask and config.training != "joint" else ("all",)
+        if config.training == "mask_first":
+            self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+
+    def _group_attention(self) -> GroupAttention:
+        config = self.config
+        return GroupAttention(
+            config.width,
+            config.levels,
+            config.gam,
+            heads=config.heads,
+            window=config.attn_window,
+            shared_cross=config.shared_cross,
+            residual=config.residual,
+            places=config.pos_enc == "sin",
+            dropout=config.dropout,
+        )
+
+    @property
+    def _learns_mask(self) -> bool:
+        return self.ame is not None and self.config.lambda2 > 0
+
+    def masked(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Eq. 4: features (B, C, T) with their action-aware mask added."""
+        return features if self.ame is None else features + self.ame(features, mask)
+
+    def forward(self, features: Tensor, mask: Tensor) -> Outputs:
+        """See the class and `Model.forward`."""
+        features, mask = padded_to_multiple(features, mask, self.length_multiple)
+        grid = PyramidGrid.of(mask, self.config.levels)
+        levels = self.pyramid(self.masked(features, mask), mask)
+        if self.attention is not None:
+            levels = self.attention(levels, level_masks(mask, self.config.levels))
+        said = self.heads(grid.layout.pack(levels), grid.axis)
+        outputs = located(said | {"distances": said["distances"] * grid.stride}, grid)
+        if "matching" in outputs:
+            outputs["matching"] = outputs["matching"].squeeze(2)
+        return outputs
+
+    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+        """Eq. 12 without the triplet, which needs the features; see `training_loss`."""
+        padded = padded_targets(targets.segments, targets.labels, outputs["distances"].device)
+        return detection_terms(outputs, padded, self.config)
+
+    def training_loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        """The losses of phase "mask" (Eq. 3), "detector" (Eq. 11) or "all" (Eq. 12)."""
+        if phase == "all":
+            return self._detection(batch) | (self._contrast(batch) if self._learns_mask else {})
+        if self.config.training == "mask_first":
+            return self._staged(batch, phase)
+        return self._contrast(batch) if phase == "mask" else self._detection(batch)
+
+    def _staged(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        """The losses of `phase` while it is its turn, else a zero without a gradient for the weights."""
+        is_mask_turn = int(self.updates) < self.config.mask_updates
+        if phase == "detector":
+            self.updates += 1
+        if is_mask_turn == (phase == "mask"):
+            return self._contrast(batch) if phase == "mask" else self._detection(batch)
+        assert self.ame is not None
+        idle = self.ame.output.bias if phase == "mask" else self.heads.main.scales
+        return {"idle": idle.sum() * 0.0}  # type: ignore[union-attr]
+
+    def _detection(self, batch: Batch) -> dict[str, Tensor]:
+        return self.loss(self(batch.features, batch.mask), batch.targets)
+
+    def _contrast(self, batch: Batch) -> dict[str, Tensor]:
+        assert self.ame is not None
+        padded = padded_targets(batch.targets.segments, batch.targets.labels, batch.features.device)
+        return {"triplet": triplet_term(self.ame, batch.features, batch.mask, padded, self.config)}
+
+    def phase_parameters(self, phase: str) -> Iterable[tuple[str, nn.Parameter]]:
+        """Phase "mask" changes the AME alone, the others everything."""
+        prefix = "ame." if phase == "mask" else ""
+        return [(name, each) for name, each in self.named_parameters() if name.startswith(prefix)]
+
+    def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
+        """Eq. 13 and 14: every location as one candidate per class, clipped to the valid part of its sample."""
+        centres, distances = outputs["centres"], outputs["distances"]
+        segments = torch.stack([centres - distances[..., 0], centres + distances[..., 1]], dim=-1)
+        scores = outputs["logits"].sigmoid()
+        if "matching" in outputs:
+            scores = scores * normalised_matching(outputs["matching"], self.config).clamp(min=0)[..., None]
+        is_agnostic = self.is_class_agnostic
+        return one_candidate_per_class(segments, scores, outputs["valid"], mask, is_class_agnostic=is_agnostic)
+
+    @classmethod
+    def fit(cls, facts: DataFacts) -> Settings:
+        """The settings for somebody's own data; see `_amnet_fit`."""
+        return fitted(facts)

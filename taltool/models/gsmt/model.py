@@ -1,0 +1,167 @@
+"""GSMT: Global Segmentation Mask Transformer ("Temporal Action Localization with Global Segmentation Mask
+Transformers", published later, with more losses, as TAGS, ECCV 2022).
+
+No proposals: a self-attention embedding of T snippets feeds two branches. One gives the class of each snippet, the
+other, for each snippet t, a mask over all T snippets of the action that t belongs to. Segments are the thresholded
+masks of the best-scoring snippets. As the network says absolute positions, T is fixed (`sampling.length`).
+
+Which way M is read decides what can be learnt. `column` is the text: what H_b says at snippet t is the mask of t, in
+absolute positions. The transformer knows no order, so without places a snippet that moves with its action says the same
+mask as before: it can learn how long actions are and where they usually lie, no more. `row` is the code: what H_b says
+at a snippet is whose masks that snippet lies in, so masks move with their actions. The targets are symmetric, so
+training is the same. Only rows agree with the paper's Table 13, in which no positional encoding is best; they are the
+default. Without places even rows cannot tell one snippet t from another: all masks of a video are much alike, its whole
+foreground. That serves videos of one action (ActivityNet) or, by its runs, of one class (THUMOS14), not of many.
+
+Settings are in `_gsmt_config.py`, the equations in `_gsmt_losses.py`, decoding in `_gsmt_decode.py`; presets and what
+fits anybody's data in `_gsmt_fit.py`. Defaults are the paper's; where its text and its code differ, the text is
+followed (preset `tags` has the code's choices).
+"""
+
+from collections.abc import Collection, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from taltool.data.statistics import DataFacts
+from taltool.errors import UsageError
+from taltool.models import MODELS
+from taltool.models.contract import Candidates, Model, Outputs, Settings, Targets
+from taltool.models.gsmt.config import GSMTConfig
+from taltool.models.gsmt.decode import decoded
+from taltool.models.gsmt.loss import class_terms, mask_terms
+from taltool.models.gsmt.presets import PRESETS, fitted
+from taltool.nn.cells import cells_of
+from taltool.nn.embedding import DilatedEmbedding, MultiStageEmbedding, PositionalEncoding, TransformerEmbedding
+from taltool.nn.targets import padded_targets
+
+# Widths of the code's mask head, and which of its hidden layers a ReLU follows.
+TAGS_WIDTHS, TAGS_ACTIVE = (1024, 512, 256), (True, False, True)
+CERTAIN = 50.0  # A logit whose sigmoid or softmax is 1 in float32.
+
+
+@MODELS.register("gsmt", aliases=("tags",))
+class GSMT(Model):
+    """See the module. Outputs: class_logits (B, K + 1, T), background last; lr_logits, likewise; valid (B, T) float;
+    mask_logits (B, T, T), whose row t is the mask of snippet t whichever way the paper's M is read."""
+
+    Config = GSMTConfig
+    presets: ClassVar[dict[str, Settings]] = PRESETS
+    config: GSMTConfig
+
+    def __init__(self, config: GSMTConfig, channels: int, num_classes: int, length: int) -> None:
+        super().__init__(config, channels, num_classes, length)
+        self.is_class_agnostic = config.classifier == "external"  # type: ignore[misc]
+        self.oracles = ("class", "mask") if config.mask_branch else ("class",)
+        self.background = 1 if self.is_class_agnostic else num_classes
+        width, outputs = config.width or channels, self.background + 1
+        self.enter = nn.Conv1d(channels, width, 1) if config.width else nn.Identity()
+        self.place = None if config.pos_enc == "none" else PositionalEncoding(config.pos_enc, width, length)
+        self.embedding = build_embedding(config, width)
+        self.class_head = SnippetHead(width, (width,) * (config.cls_layers - 1), outputs)
+        self.lr_head = SnippetHead(width, (), outputs) if config.lr_head == "separate" else None
+        self.mask_head = build_mask_head(config, width, length) if config.mask_branch else None
+
+    def forward(self, features: Tensor, mask: Tensor) -> Outputs:
+        """See the class and `Model.forward`; raises UsageError for more snippets than the masks have."""
+        length = features.shape[-1]
+        if length > self.length:
+            raise UsageError(
+                f"gsmt: its masks are {self.length} snippets long, the sample has {length}; "
+                "train and predict with sampling.resize rescale or window, not pad"
+            )
+        embedded = self.enter(features)
+        if self.place is not None:
+            embedded = self.place(embedded)
+        embedded = self.embedding(embedded * mask[:, None], mask)  # (B, C, T)
+        class_logits = self.class_head(embedded, mask)
+        outputs = {"class_logits": class_logits, "lr_logits": class_logits, "valid": mask.float()}
+        if self.lr_head is not None:
+            outputs["lr_logits"] = self.lr_head(embedded, mask)
+        if self.mask_head is not None:
+            masks = self.mask_head(embedded, mask)[:, :length]  # (B, T, T), M of Eq. 4
+            outputs["mask_logits"] = masks.transpose(1, 2) if self.config.mask_axis == "column" else masks
+        return outputs
+
+    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+        """The terms of L_c (Eq. 5) and L_m (Eq. 6) that the configuration has, weighted."""
+        labels, masks = self.snippet_targets(targets, outputs["valid"])
+        terms = class_terms(self.config, outputs, labels)
+        if self.mask_head is not None:
+            terms |= mask_terms(self.config, outputs, masks, (labels < self.background) & (outputs["valid"] > 0))
+        return terms
+
+    def snippet_targets(self, targets: Targets, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """The class (B, T) int64 of each snippet, and the mask (B, T, T) of the instance each belongs to.
+
+        A snippet of several instances belongs to the shortest; the code keeps only the last instance of a video.
+        """
+        padded = padded_targets(targets.segments, targets.labels, valid.device)
+        cells = cells_of(padded, valid.shape[1])
+        own = torch.zeros_like(padded.labels) if self.is_class_agnostic else padded.labels
+        labels = torch.where(cells.is_action & (valid > 0), cells.of_owner(own), self.background)
+        return labels, cells.of_owner(cells.inside).float() * cells.is_action[..., None] * valid[:, None]
+
+    def with_truth(self, outputs: Outputs, targets: Targets, answers: Collection[str]) -> Outputs:
+        """See `Model.with_truth`: the answer of the "class" branch, of the "mask" branch, or both (Table 6)."""
+        labels, true_masks = self.snippet_targets(targets, outputs["valid"])
+        replaced = dict(outputs)
+        if "class" in answers:
+            one_hot = nn.functional.one_hot(labels, self.background + 1).transpose(1, 2)
+            replaced["class_logits"] = CERTAIN * (2 * one_hot - 1.0)
+        if "mask" in answers:
+            replaced["mask_logits"] = CERTAIN * (2 * true_masks - 1)
+        return replaced
+
+    def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
+        """See `Model.decode`; one candidate for each distinct segment and label, with its best score."""
+        return decoded(self.config, outputs, mask, self.is_class_agnostic)
+
+    @classmethod
+    def fit(cls, facts: DataFacts) -> Settings:
+        """See `Model.fit` and `_gsmt_fit.py`."""
+        return fitted(facts)
+
+
+class SnippetHead(nn.Module):
+    """Hidden convolutions of kernel 3 and the given widths, with ReLU where `active`, and a last one of kernel 1."""
+
+    def __init__(
+        self, channels: int, widths: Sequence[int], outputs: int, *, active: Sequence[bool] = (), bias: bool = True
+    ) -> None:
+        super().__init__()
+        inputs = [channels, *widths]
+        self.hidden = nn.ModuleList(nn.Conv1d(i, o, 3, padding=1) for i, o in zip(inputs, widths, strict=False))
+        self.active = tuple(active) or (True,) * len(widths)
+        self.last = nn.Conv1d(inputs[-1], outputs, 1, bias=bias)
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Map features (B, C, T) with mask (B, T) to (B, outputs, T)."""
+        for layer, is_active in zip(self.hidden, self.active, strict=True):
+            features = layer(features) * mask[:, None]
+            features = features.relu() if is_active else features
+        return self.last(features)
+
+
+def build_embedding(config: GSMTConfig, width: int) -> nn.Module:
+    """The snippet embedding that the configuration names (Table 4)."""
+    if config.embedding == "cnn1d":
+        return DilatedEmbedding(width)
+    if config.embedding == "mstcn":
+        return MultiStageEmbedding(width, stages=config.mstcn_stages, layers=config.mstcn_layers)
+    return TransformerEmbedding(
+        width,
+        heads=config.heads,
+        order=config.norm,
+        head_residual=config.head_residual,
+        dropout=config.dropout,
+        attention_dropout=config.attention_dropout,
+    )
+
+
+def build_mask_head(config: GSMTConfig, width: int, length: int) -> SnippetHead:
+    """H_b of Eq. 4: `length` outputs, the positions of the mask, for each snippet."""
+    if config.mask_head == "tags":
+        return SnippetHead(width, TAGS_WIDTHS, length, active=TAGS_ACTIVE, bias=False)
+    return SnippetHead(width, (config.mask_width,) * (config.mask_layers - 1), length, bias=False)

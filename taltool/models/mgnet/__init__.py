@@ -1,0 +1,1 @@
+"""MGNet: Yang et al., Mask-guided Network, Applied Intelligence 2022."""

@@ -1,0 +1,81 @@
+"""The settings of MGNet, and what they may not be."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from taltool.errors import UsageError
+from taltool.models.mgnet.attention import NormOrder
+from taltool.models.mgnet.masks import MaskForm
+
+Fusion = Literal["parallel_sum", "parallel_concat", "mgt_then_conv", "conv_then_mgt", "mgt_only", "conv_only"]
+MixKind = Literal["plain", "conv"]
+
+
+@dataclass(frozen=True)
+class MGNetConfig:
+    """The switches of MGNet; defaults are the paper's, or its code's where the paper is silent (marked with *)."""
+
+    streams: Literal[1, 2] = 2  # RGB and flow, each half of the channels, or one branch for all of them (C3D, Table 1).
+    width: int = 512  # Of the transformers*.
+    feature_width: int = 128  # Of the fused features that proposals are sampled from*.
+    proposal_width: int = 512  # Behind the convolution over a proposal's points*.
+    head_width: int = 256  # Hidden layers of the dense heads*.
+    fmg_heads: int = 8
+    # Eq. 4 is a standard transformer; the code has cosine, pre and gelu.
+    fmg_attention: Literal["dot", "cosine"] = "dot"
+    fmg_norm: Literal["post", "pre"] = "post"
+    fmg_activation: Literal["relu", "gelu"] = "relu"
+    alpha_action: float = 0.4  # alpha_m of Eq. 6 (Table 6).
+    alpha_boundary: float = 0.5  # Table 6.
+    mask_map: MaskForm = "all_fores"  # Table 4, of the action mask; boundary masks are always all_fores.
+    dilation: Literal[1, 3, 5, 7, 9] = 3  # Table 7.
+    mgt_layers: int = 1  # Table 8; the code has 3.
+    mgt_heads: int = 4  # *
+    mgt_norm: NormOrder = "none"  # Eq. 12 and 13 have none, the code pre.
+    mgt_mixing: MixKind = "plain"  # Behind the attention: one layer (text), or convolutions with ReLU (code).
+    mgt_places: Literal["sin", "learned"] = "sin"
+    key_norm: bool = False  # LayerNorm on the keys of the boundary MGT (code).
+    center_cosine: bool = False  # The code's cosines are correlations.
+    logit_scale: float = 1.0  # Of the cosines.
+    masking: Literal["additive", "hadamard"] = "additive"  # Eq. 10 as meant, or as printed, made finite.
+    empty_row: Literal["uniform", "zero"] = "uniform"  # What a snippet finds that may attend to nothing.
+    fusion: Fusion = "parallel_sum"  # Of MGT and convolutions (Table 5).
+    dropout: float = 0.1  # In the MGT,
+    embedding_dropout: float = 0.0  # and of what it begins with; the code has 0.1.
+    head_dropout: float = 0.3  # In the dense heads*.
+    drop_path: float = 0.0  # Of the last MGT layer, growing linearly; the code has 0.1.
+    boundary_half_width: Literal[1, 2] = 1  # d_t in snippets: the code's*, or the text's.
+    # Loss of the mean of the heads (text), or of each head, with further heads on every module (code).
+    supervision: Literal["mean", "every_head"] = "mean"
+    action_weight: float = 1.0  # Of the action terms; the code has 2.
+    # Of completeness: over cells drawn by tIoU as in DBG*, or the mean over T^2 (Eq. 21), which zeros dominate.
+    iou_loss: Literal["sampled", "mean"] = "sampled"
+    iou_weight: float = 10.0  # lambda_1 for completeness; 1 belongs to iou_loss = mean.
+    candidates: Literal["all", "peaks"] = "all"  # Every pair (text), or likely starts with likely ends (THUMOS14 code).
+    least_snippets: int = 1  # A proposal has at least so many snippets,
+    most_snippets: int = 0  # and at most so many; 0 = all. Scores are averaged over these.
+    # A proposal begins and ends that many snippets behind the edges of its cells; the THUMOS14 code has 0.5.
+    edge_shift: float = 0.0
+
+    def __post_init__(self) -> None:
+        whole = ("width", "feature_width", "proposal_width", "head_width", "fmg_heads", "mgt_heads", "mgt_layers")
+        if min(getattr(self, name) for name in (*whole, "least_snippets")) < 1 or self.most_snippets < 0:
+            raise UsageError(
+                f"mgnet: {', '.join(whole)} and least_snippets must be at least 1, most_snippets 0 or more"
+            )
+        if self.most_snippets and self.most_snippets < self.least_snippets:
+            raise UsageError(f"mgnet: no length is between {self.least_snippets} and {self.most_snippets} snippets")
+        for heads in (self.fmg_heads, self.mgt_heads):
+            if self.width % heads:
+                raise UsageError(
+                    f"mgnet: width={self.width} must be a multiple of fmg_heads and mgt_heads, not {heads}"
+                )
+        if not all(0 < alpha <= 1 for alpha in (self.alpha_action, self.alpha_boundary)):
+            raise UsageError("mgnet: alpha_action and alpha_boundary must lie in (0, 1]")
+        rates = ("dropout", "embedding_dropout", "head_dropout", "drop_path")
+        if not all(0 <= getattr(self, rate) < 1 for rate in rates):
+            raise UsageError(f"mgnet: {', '.join(rates)} must lie in [0, 1)")
+        if not -0.5 <= self.edge_shift <= 0.5:
+            raise UsageError("mgnet: edge_shift must lie in [-0.5, 0.5]")
+        if min(self.action_weight, self.iou_weight) < 0:
+            raise UsageError("mgnet: action_weight and iou_weight must not be negative")

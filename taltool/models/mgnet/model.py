@@ -1,0 +1,157 @@
+"""MGNet: mask-guided network for temporal action proposals (Yang, Wang, Mei, Liu, Applied Intelligence 2022).
+
+Proposals without classes. A foreground mask generator (FMG) says where action, starts and ends are; mask-guided
+transformers (MGT) let every snippet attend only to that foreground; what they find is joined with temporal convolutions
+and goes to dense heads, which say for each pair of a first and a last snippet how complete the proposal between them
+is and how sure its boundaries are. RGB and flow, the two halves of the channels, have branches of their own.
+
+Defaults are the paper's text; preset `code` has what the authors' code does where it differs (`_mgnet_fit.py`). Parts:
+`_mgnet_config.py`, `_mgnet_network.py`, masks in `_mgnet_masks.py`, dense heads in `_mgnet_heads.py`,
+`_mgnet_loss.py`, `_mgnet_decode.py`; names of the authors' tensors in `_mgnet_names.py`.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from taltool.data.statistics import DataFacts
+from taltool.errors import UsageError
+from taltool.models import MODELS
+from taltool.models.contract import Candidates, Model, Outputs, Settings, Targets
+from taltool.models.mgnet.config import MGNetConfig
+from taltool.models.mgnet.decode import decoded
+from taltool.models.mgnet.heads import BoundaryHead, CompletenessHead
+from taltool.models.mgnet.loss import detection_terms, mean_logits
+from taltool.models.mgnet.masks import MaskForm, binarised, mask_map
+from taltool.models.mgnet.network import ForegroundEncoder, FusedFeatures, FusedStream, SumHeads
+from taltool.models.mgnet.presets import PRESETS, authors_decay, fitted
+from taltool.models.mgnet.pretrained import from_authors
+from taltool.nn.conv import SameConv1d
+from taltool.nn.proposal_sampling import ProposalGrid, extended
+from taltool.nn.targets import padded_targets
+
+
+@MODELS.register("mgnet")
+class MGNet(Model):
+    """See the module.
+
+    Outputs for S streams, H = S + 1 heads (1 for one stream) and N = T (T + 1) / 2 cells in rows of equal start:
+    mask_logits (B, H, 3, T) of action, start, end; action_logits (B, H, T); completeness_logits, start_logits and
+    end_logits (B, N); valid (B, T) float. With supervision = every_head also boundary_logits (B, H, 2, T),
+    guided_action_logits (B, S, 1, T), guided_boundary_logits (B, S, 2, T) and encoder_logits (B, S, 1, T).
+    """
+
+    Config = MGNetConfig
+    presets: ClassVar[dict[str, Settings]] = PRESETS
+    is_class_agnostic = True
+    config: MGNetConfig
+
+    def __init__(self, config: MGNetConfig, channels: int, num_classes: int, length: int) -> None:
+        super().__init__(config, channels, num_classes, length)
+        streams, width = config.streams, config.feature_width
+        if channels % streams:
+            raise UsageError(f"mgnet: {channels} channels are not two streams of one width; set model.streams=1")
+        inputs, guided = channels // streams, config.fusion != "conv_only"
+        every = config.supervision == "every_head"
+        self.encoders = nn.ModuleList(ForegroundEncoder(config, inputs, length) for _ in range(streams * guided))
+        self.mask_heads = SumHeads(width, 3, streams) if guided else None
+        self.fused = nn.ModuleList(FusedStream(config, inputs, length) for _ in range(streams))
+        self.action_heads = SumHeads(width, 1, streams)
+        self.boundary_heads = SumHeads(width, 2, streams) if every else None
+        self.guided_action, self.guided_boundary = (
+            nn.ModuleList(SameConv1d(width, outputs, 1) for _ in range(streams * (every and guided)))
+            for outputs in (1, 2)
+        )
+        self.completeness = CompletenessHead(config.head_width, config.head_dropout)
+        self.boundary = BoundaryHead(width, config.proposal_width, config.head_width, config.head_dropout)
+        self._grid: ProposalGrid | None = None
+
+    def forward(self, features: Tensor, mask: Tensor) -> Outputs:
+        """See the class and `Model.forward`; raises UsageError for more snippets than the network has places."""
+        if features.shape[-1] > self.length:
+            raise UsageError(
+                f"mgnet: it was made for {self.length} snippets, the sample has {features.shape[-1]}; "
+                "train and predict with sampling.resize rescale or window"
+            )
+        streams = (features * mask[:, None]).chunk(self.config.streams, dim=1)
+        outputs, allowed = self._foreground(streams, mask)
+        fused = [branch(each, allowed, mask) for branch, each in zip(self.fused, streams, strict=True)]
+        outputs["action_logits"] = self.action_heads([each.action for each in fused]).squeeze(2).float()
+        outputs |= self._proposals(outputs["action_logits"], [each.boundary for each in fused], mask)
+        return outputs | self._supervised(fused) | {"valid": mask.float()}
+
+    def _foreground(self, streams: tuple[Tensor, ...], mask: Tensor) -> tuple[Outputs, list[Tensor]]:
+        """FMG's outputs, and the mask maps (B, T or 1, T) of action, start and end, which pass no gradient."""
+        if self.mask_heads is None:
+            return {}, []
+        found = [encoder(each, mask) for encoder, each in zip(self.encoders, streams, strict=True)]
+        logits = self.mask_heads([each.features for each in found]).float()
+        outputs = {"mask_logits": logits}
+        sides = [each.auxiliary[:, None] for each in found if each.auxiliary is not None]
+        if sides:
+            outputs["encoder_logits"] = torch.stack(sides, dim=1).float()
+        return outputs, self.mask_maps(mean_logits(logits.detach()).sigmoid(), mask)
+
+    def mask_maps(self, probabilities: Tensor, mask: Tensor) -> list[Tensor]:
+        """The mask maps (B, T or 1, T) of action, start and end from their probabilities (B, 3, T) (Eq. 6 and 7)."""
+        config = self.config
+        alphas = (config.alpha_action, config.alpha_boundary, config.alpha_boundary)
+        forms: tuple[MaskForm, ...] = (config.mask_map, "all_fores", "all_fores")
+        return [
+            mask_map(binarised(own, alpha, mask), form, config.dilation)
+            for own, alpha, form in zip(probabilities.unbind(1), alphas, forms, strict=True)
+        ]
+
+    def _proposals(self, action_logits: Tensor, boundaries: list[Tensor], mask: Tensor) -> Outputs:
+        grid = self.grid(mask.shape[1], mask.device)
+        action = mean_logits(action_logits).sigmoid()[:, None]
+        boundary = sum(boundaries[1:], start=boundaries[0])
+        start, end = self.boundary(extended(boundary, mask), grid)
+        completeness = self.completeness(extended(action, mask).squeeze(1), grid)
+        return {
+            "completeness_logits": completeness.float(),
+            "start_logits": start.float(),
+            "end_logits": end.float(),
+        }
+
+    def grid(self, length: int, device: torch.device) -> ProposalGrid:
+        """The cells over `length` snippets; the last one made is kept."""
+        if self._grid is None or self._grid.length != length or self._grid.first.device != device:
+            self._grid = ProposalGrid.of(length, device)
+        return self._grid
+
+    def _supervised(self, fused: list[FusedFeatures]) -> Outputs:
+        """The logits of the code's further heads, where they are there."""
+        outputs = {}
+        if self.boundary_heads is not None:
+            outputs["boundary_logits"] = self.boundary_heads([each.boundary for each in fused]).float()
+        for name, heads in (("guided_action", self.guided_action), ("guided_boundary", self.guided_boundary)):
+            if len(heads):
+                said = [head(getattr(each, name)) for head, each in zip(heads, fused, strict=True)]
+                outputs[f"{name}_logits"] = torch.stack(said, dim=1).float()
+        return outputs
+
+    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+        """The terms of Eq. 23, weighted."""
+        padded = padded_targets(targets.segments, targets.labels, outputs["valid"].device)
+        return detection_terms(self.config, outputs, padded)
+
+    def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
+        """See `Model.decode`: every proposal of the map that the configuration admits (section 3.7)."""
+        return decoded(self.config, outputs, mask)
+
+    def decay_of(self, name: str) -> float | None:
+        """See `Model.decay_of`: the weight decay of the authors' code."""
+        return authors_decay(name)
+
+    @classmethod
+    def adopted(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """See `Model.adopted`; the authors' network, which preset `code` describes, is known."""
+        return from_authors(state) if any("DSBNet." in name for name in state) else dict(state)
+
+    @classmethod
+    def fit(cls, facts: DataFacts) -> Settings:
+        """See `Model.fit` and `_mgnet_fit.py`."""
+        return fitted(facts)

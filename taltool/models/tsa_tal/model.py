@@ -1,0 +1,143 @@
+"""TSA-TAL: "Self-Attention Refinement for Actionness Temporal Action Localization" (Li et al., CEUR-WS 3344, 2022).
+
+One stage on one sequence of snippets. Coarse heads say class and interval of each; self-attention between snippets is
+filtered by what they said (TSA); the same heads look again; dilated convolutions on a pyramid, with the actionness as
+a further channel, refine (TPP); final heads give actionness, class and distances. Segments are runs of actionness.
+
+The formulas are lost in every public copy, the section on training is empty, and there is no code: most numbers here
+are our choices, marked as such in `_tsa_tal_config.py` and `_tsa_tal_network.py`. The recipe follows DaoTAD, which the
+paper cites.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from taltool.data.statistics import DataFacts
+from taltool.models import MODELS
+from taltool.models.contract import Batch, Candidates, Model, Outputs, Settings, Targets
+from taltool.models.tsa_tal.config import TSATALConfig
+from taltool.models.tsa_tal.decode import decoded
+from taltool.models.tsa_tal.network import Detection, DetectionHeads, TemporalPyramidPooling, TemporalSelfAttention
+from taltool.models.tsa_tal.presets import PRESETS, fitted
+from taltool.nn.batch_statistics import batch_count
+from taltool.nn.cells import cell_centres, cells_of
+from taltool.nn.conv import ConvBlock
+from taltool.nn.losses import softmax_focal_loss, tiou_loss
+from taltool.nn.masks import balanced_bce
+from taltool.nn.packed_pyramid import Axis
+from taltool.nn.targets import PaddedTargets, padded_targets
+
+STAGES = ("coarse", "refined", "final")
+
+
+@MODELS.register("tsa-tal")
+class TSATAL(Model):
+    """See the module. Outputs: for each stage of coarse, refined, final, STAGE_logits (B, T, K + 1), background first,
+    STAGE_actionness (B, T) logits, STAGE_distances (B, T, 2) in snippets; and valid (B, T) float."""
+
+    Config = TSATALConfig
+    presets: ClassVar[dict[str, Settings]] = PRESETS
+    config: TSATALConfig
+    updates: Tensor
+
+    def __init__(self, config: TSATALConfig, channels: int, num_classes: int, length: int) -> None:
+        super().__init__(config, channels, num_classes, length)
+        width, groups = config.width, config.groups
+        self.stem = ConvBlock(channels, width, 1, groups=groups)
+        self.dropout = nn.Dropout(config.dropout)
+        self.trunk = ConvBlock(width, width, 3, groups=groups)
+        self.attention = TemporalSelfAttention(
+            width, config.tsa, config.tsa_heads, config.a_mode, config.alpha_bg, config.b_mode, config.b_theta
+        )
+        self.pooling = None
+        if config.tpp == "full":
+            inputs = width + (config.actionness_to_tpp == "concat")
+            self.pooling = TemporalPyramidPooling(inputs, width, config.tpp_levels, config.tpp_rates, groups)
+        for module in self.modules():
+            if isinstance(module, nn.Conv1d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        self.shared_heads, self.final_heads = DetectionHeads(width, num_classes), DetectionHeads(width, num_classes)
+        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, features: Tensor, mask: Tensor) -> Outputs:
+        """See the class and `Model.forward`."""
+        axis = Axis.single(mask)
+        features = self.dropout(self.stem(features, axis))
+        coarse = self.shared_heads(self.trunk(features, axis))
+        is_warm = not self.training or int(self.updates) >= self.config.tsa_warmup
+        features = self.attention(features, coarse, mask, use_relation=is_warm)
+        refined = self.shared_heads(self.trunk(features, axis))
+        final = self.final_heads(self.pooled(features, refined.actionness.sigmoid()[:, None], mask))
+        outputs = {"valid": mask.float()}
+        for stage, detection in zip(STAGES, (coarse, refined, final), strict=True):
+            outputs |= {f"{stage}_{name}": value for name, value in detection._asdict().items()}
+        return outputs
+
+    def pooled(self, features: Tensor, actionness: Tensor, mask: Tensor) -> Tensor:
+        """Features (B, C, T), joined with actionness (B, 1, T), behind the TPP, where there is one."""
+        if self.config.actionness_to_tpp == "mul":
+            features = features * actionness
+        if self.pooling is None:
+            return features
+        if self.config.actionness_to_tpp == "concat":
+            features = torch.cat([features, actionness * mask[:, None]], dim=1)
+        return self.pooling(features, mask)
+
+    def training_loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        """See `Model.training_loss`; counts the updates of the warm-up."""
+        losses = super().training_loss(batch, phase)
+        self.updates += 1
+        return losses
+
+    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+        """For each stage: STAGE_class (focal), STAGE_location (1 - tIoU), STAGE_actionness (balanced cross entropy)."""
+        valid = outputs["valid"]
+        truth = SnippetTargets.of(padded_targets(targets.segments, targets.labels, valid.device), valid)
+        return {
+            f"{stage}_{name}": weight * value
+            for stage, weight in zip(STAGES, self.config.stage_weights, strict=True)
+            for name, value in self._stage_terms(outputs, stage, truth, valid).items()
+        }
+
+    def _stage_terms(self, outputs: Outputs, stage: str, truth: "SnippetTargets", valid: Tensor) -> dict[str, Tensor]:
+        said = Detection(*(outputs[f"{stage}_{name}"] for name in Detection._fields))
+        focal = softmax_focal_loss(said.logits, truth.labels, self.config.background_alpha, self.config.focal_gamma)
+        location = tiou_loss(said.distances, truth.distances)
+        positive = (truth.labels > 0).float()
+        count = batch_count(positive.sum())
+        return {
+            "class": (focal * valid).sum() / count,
+            "location": (location * positive).sum() / count,
+            "actionness": balanced_bce(said.actionness, positive, valid).mean(),
+        }
+
+    def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
+        """See `Model.decode`: runs of actionness, or what each snippet says by itself, or both."""
+        final = Detection(*(outputs[f"final_{name}"] for name in Detection._fields))
+        return decoded(self.config, final, mask)
+
+    @classmethod
+    def fit(cls, facts: DataFacts) -> Settings:
+        """See `Model.fit` and `_tsa_tal_fit.py`."""
+        return fitted(facts)
+
+
+@dataclass(frozen=True)
+class SnippetTargets:
+    """What each snippet should say: labels (B, T) int64, 0 = background; distances (B, T, 2) to its instance's ends."""
+
+    labels: Tensor
+    distances: Tensor
+
+    @classmethod
+    def of(cls, targets: PaddedTargets, valid: Tensor) -> "SnippetTargets":
+        """Each snippet belongs to the shortest instance that holds its cell (see `taltool.nn.cells`)."""
+        cells = cells_of(targets, valid.shape[1])
+        labels = (cells.of_owner(targets.labels) + 1) * cells.is_action * (valid > 0)
+        starts, ends = cells.of_owner(targets.segments).unbind(-1)
+        centres = cell_centres(valid.shape[1], valid.device)
+        return cls(labels, torch.stack([centres - starts, ends - centres], dim=-1).clamp(min=0))

@@ -1,0 +1,66 @@
+"""Presets of TSA-TAL, and its settings for anybody's data."""
+
+from taltool.data.statistics import DataFacts
+from taltool.models.auto_settings import (
+    AUGMENTATION,
+    UPDATES,
+    batch_size,
+    network_width,
+    samples_per_epoch,
+    training_recipe,
+    whole_or_windows,
+)
+from taltool.models.contract import Settings
+
+# Ours but for the data: the paper's section on training is empty. At 30 frames a second and one snippet every 4 frames,
+# 100 snippets are 13.3 s, the paper's 128 frames at 10 a second 12.8 s; test windows do not overlap, as there.
+_TRAINING = {
+    "optimizer": "adamw",
+    "batch_size": 16,
+    "learning_rate": 1e-4,
+    "weight_decay": 1e-4,
+    "schedule": "cosine",
+}
+_ACTIVITYNET: Settings = {
+    "model": {"tsa_warmup": 600},
+    "sampling": {"resize": "rescale", "length": 100, "min_ioa": 0.75},
+    "training": {**_TRAINING, "epochs": 20},
+    "prediction": {"min_score": 1e-3, "top_k": 100},
+    "nms": {"sigma": 0.85},
+}
+PRESETS: dict[str, Settings] = {
+    "thumos14": {
+        "sampling": {
+            "resize": "window",
+            "length": 100,
+            "train_stride": 25,
+            "test_stride": 100,
+            "min_ioa": 0.75,
+            "require_whole": False,
+            "jitter": 12.0,
+        },
+        "training": {**_TRAINING, "epochs": 40},
+        "prediction": {"min_score": 1e-3, "top_k": 200},
+        "nms": {"sigma": 0.5},
+    },
+    "activitynet12": _ACTIVITYNET,
+    "activitynet13": _ACTIVITYNET,  # The paper has 1.2 only, and sets it beside results on 1.3.
+}
+
+
+def fitted(facts: DataFacts) -> Settings:
+    """Settings for `facts`, as differences from the defaults.
+
+    Short videos are seen whole, long ones through windows; the network is as wide as the number of instances supports.
+    On split 1 of 50 Salads, one run each, whole videos with noise on the features gave an average mAP of .69, windows
+    without noise .59.
+    """
+    sampling = whole_or_windows(facts)
+    samples, width = samples_per_epoch(facts, sampling), network_width(facts)
+    return {
+        "model": {"width": width, "groups": width // 16, "tsa_warmup": UPDATES // 10, "dropout": 0.1},
+        "sampling": {**sampling, "normalize": "channel", **(AUGMENTATION if width < 512 else {})},
+        "training": training_recipe(samples, batch_size(samples, sampling["length"])),
+        "prediction": {"min_score": 1e-3, "top_k": 2000},
+        "nms": {"sigma": 0.5, "min_score": 1e-3, "top_k": 200},
+    }

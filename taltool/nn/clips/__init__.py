@@ -1,0 +1,1 @@
+"""Networks over clips of frames, which backbones and models share."""

@@ -1,0 +1,1 @@
+"""Non-maximum suppression, labelling and fusion: streams of proposals in and out; never imports torch."""

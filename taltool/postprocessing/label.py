@@ -1,0 +1,138 @@
+"""Proposals become detections: classes from a classifier of whole videos, or from another detector."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from taltool.data.classscores import ClassScores, read_class_scores
+from taltool.data.proposals import ProposalReader
+from taltool.data.provenance import InputFile, step
+from taltool.data.records import Floats, Integers, Labels, VideoProposals
+from taltool.errors import DataError, UsageError
+from taltool.ops.choices import Combination, Vote
+from taltool.ops.labelling import best_classes, best_votes, combined, voted_shares
+from taltool.postprocessing.streaming import write_stream
+from taltool.reporting import Reporter
+
+
+@dataclass(frozen=True)
+class LabelRequest:
+    """What a user asks of `label`: exactly one of classifier and detections is given."""
+
+    proposals: str
+    output: str
+    classifier: str | None = None
+    detections: str | None = None
+    top_classes: int = 2
+    how: Combination = Combination.product
+    weight: float = 0.5
+    vote: Vote = Vote.share
+    softmax: bool = False
+    replace_labels: bool = False
+    skip_missing: bool = False
+    with_provenance: bool = True
+
+
+class FromClassifier:
+    """Every proposal of a video gets the video's class scores."""
+
+    def __init__(self, scores: ClassScores) -> None:
+        self.scores, self.names, self.file = scores, Labels(scores.names), scores.file
+
+    def shares(self, video: VideoProposals) -> Floats | None:
+        """Class scores (N, K) of the proposals, None where the file lacks the video."""
+        found = self.scores.find(video.video_id)
+        return None if found is None else np.broadcast_to(found, (len(video), len(found)))
+
+
+class FromDetections:
+    """Every proposal gets the classes of the detections that overlap it."""
+
+    def __init__(self, path: str, vote: Vote) -> None:
+        self.file, self.votes = path, voted_shares if vote is Vote.share else best_votes
+        with ProposalReader(path) as reader:
+            self.videos = {video.video_id: video for video in reader}
+            self.names, self.sha256 = reader.labels, reader.sha256
+        if not len(self.names):
+            raise DataError(f"{path}: these proposals have no labels to vote with")
+
+    def shares(self, video: VideoProposals) -> Floats | None:
+        """Class scores (N, K) of the proposals, None where the file lacks the video."""
+        voters = self.videos.get(video.video_id)
+        if voters is None:
+            return None
+        if voters.labels is None:
+            return np.zeros((len(video), len(self.names)))
+        if voters.scores.min(initial=0.0) < 0:
+            raise DataError(f"{self.file}: video '{video.video_id}' has negative scores; votes want scores from 0 on")
+        return self.votes(video.segments, voters.segments, voters.scores, voters.labels, len(self.names))
+
+
+def label_file(request: LabelRequest, reporter: Reporter) -> None:
+    """Write the proposals of a file as detections, best first; one video of it is in memory at a time.
+
+    Raises DataError where a video is missing in the source of the classes, unless that is to be skipped, and where
+    proposals have labels already, unless those are to be replaced.
+    """
+    if (request.classifier is None) == (request.detections is None):
+        raise UsageError("give the classes with --classifier FILE, or with --from FILE, one of both")
+    source: FromClassifier | FromDetections
+    if request.classifier is not None:
+        source = FromClassifier(read_class_scores(request.classifier, request.softmax))
+    elif request.detections is not None:
+        source = FromDetections(request.detections, request.vote)
+    labeller = _Labeller(request, source)
+    with ProposalReader(request.proposals) as reader:
+        chain = None
+        if request.with_provenance:
+            classes_from = InputFile.named(request.classifier or request.detections or "")
+            chain = [*reader.provenance, step([InputFile.named(request.proposals), classes_from])]
+        write_stream(labeller(reader), reader, request.output, source.names.names, chain, "label", reporter)
+    labeller.tell(reporter)
+
+
+class _Labeller:
+    """Labels videos and counts what could not be labelled."""
+
+    def __init__(self, request: LabelRequest, source: FromClassifier | FromDetections) -> None:
+        self.request, self.source = request, source
+        self.missing_videos = self.unlabelled = 0
+
+    def __call__(self, videos: Iterable[VideoProposals]) -> Iterator[VideoProposals]:
+        for video in videos:
+            yield self._label(video)
+
+    def _label(self, video: VideoProposals) -> VideoProposals:
+        if video.labels is not None and not self.request.replace_labels:
+            raise DataError(f"video '{video.video_id}' has labels already; put others in their place with --replace")
+        if video.scores.min(initial=0.0) < 0:
+            raise DataError(f"video '{video.video_id}': score {float(video.scores.min())!r} is negative")
+        shares = self.source.shares(video)
+        if shares is None:
+            if not self.request.skip_missing:
+                raise DataError(
+                    f"video '{video.video_id}' is not in {self.source.file} "
+                    "(write such videos without detections with --skip-missing)"
+                )
+            self.missing_videos += 1
+            shares = np.zeros((len(video), len(self.source.names)))
+        else:
+            self.unlabelled += int(np.count_nonzero(shares.max(1, initial=0.0) <= 0))
+        return self._detections(video, shares)
+
+    def _detections(self, video: VideoProposals, shares: Floats) -> VideoProposals:
+        classes = best_classes(shares, self.request.top_classes)
+        of_class = np.take_along_axis(shares, classes, axis=1)
+        scores = combined(video.scores[:, None], of_class, self.request.how, self.request.weight)
+        proposal, place = np.nonzero(of_class > 0)
+        labels: Integers = classes[proposal, place]
+        taken = replace(video, labels=None).take(proposal, scores[proposal, place])
+        return replace(taken, labels=labels, names=self.source.names).ranked()
+
+    def tell(self, reporter: Reporter) -> None:
+        """Say what was left out."""
+        if self.missing_videos:
+            reporter.warn(f"{self.missing_videos} videos are not in {self.source.file}: written without detections")
+        if self.unlabelled:
+            reporter.warn(f"{self.unlabelled} proposals left out: {self.source.file} has no class for them")

@@ -1,0 +1,1 @@
+"""Prediction: features in, proposals out."""

@@ -1,0 +1,1 @@
+"""Training: features and ground truth in, a checkpoint out."""

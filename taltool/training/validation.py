@@ -1,0 +1,137 @@
+"""How good a network is on the held-out videos: its losses, and its mAP after suppression.
+
+Several processes share the work out, each window and each video being measured by one of them.
+"""
+
+from collections.abc import Sequence
+from operator import itemgetter
+
+import numpy as np
+import torch
+
+from taltool.data.arrays import Detections, Instances
+from taltool.data.records import VideoProposals
+from taltool.errors import DataError
+from taltool.experiment.batches import collated, labelled_samples
+from taltool.experiment.dataset import LabelledVideo
+from taltool.experiment.feature_source import FeatureSource
+from taltool.experiment.settings import Experiment
+from taltool.models.contract import Batch, Model, Targets
+from taltool.ops.metrics import mean_average_precision
+from taltool.ops.nms import suppress
+from taltool.prediction.detector import Detector, Member, VideoFailure
+from taltool.training.distributed import Processes
+
+# Windows of which detection takes at least so many at once.
+_WINDOWS = 8
+
+
+def moved_batch(batch: Batch, device: str) -> Batch:
+    """The same batch on another device."""
+    if device == "cpu":
+        return batch
+    targets = Targets(
+        [each.to(device, non_blocking=True) for each in batch.targets.segments],
+        [each.to(device, non_blocking=True) for each in batch.targets.labels],
+    )
+    features, mask = batch.features.to(device, non_blocking=True), batch.mask.to(device, non_blocking=True)
+    return Batch(features, mask, targets, batch.video_ids)
+
+
+class Validation:
+    """The held-out videos, and what can be measured on them."""
+
+    def __init__(
+        self,
+        source: FeatureSource,
+        videos: Sequence[LabelledVideo],
+        classes: Sequence[str],
+        experiment: Experiment,
+        length_multiple: int,
+        device: str,
+        processes: Processes | None = None,
+    ) -> None:
+        self.processes = processes or Processes()
+        self.source, self.videos, self.classes = source, videos, classes
+        self.experiment, self.length_multiple, self.device = experiment, length_multiple, device
+        self.samples = labelled_samples(source, videos, source.settings.test_stride)
+
+    @property
+    def at_a_time(self) -> int:
+        """Windows that pass through the network at once; as few as in training where that goes in parts."""
+        training = self.experiment.training
+        return -(-training.batch_size // training.accumulation)
+
+    @property
+    def at_a_time_for_map(self) -> int:
+        """The same for detection: more, where memory allows."""
+        return max(_WINDOWS, self.at_a_time) if self.experiment.training.accumulation == 1 else self.at_a_time
+
+    def losses(self, model: Model) -> dict[str, float]:
+        """The mean of every loss term over the held-out windows that hold instances; empty if there are none."""
+        sums: dict[str, float] = {}
+        for own in self.processes.gathered(self._summed_losses(model)):
+            for name, value in own.items():
+                sums[name] = sums.get(name, 0.0) + value
+        return {name: value / len(self.samples) for name, value in sums.items()}
+
+    def _summed_losses(self, model: Model) -> dict[str, float]:
+        """The sum of every loss term over this process's windows."""
+        instances = {video.video_id: (video.segments, video.labels) for video in self.videos}
+        sums: dict[str, float] = {}
+        size, processes = self.at_a_time, self.processes
+        with torch.inference_mode():
+            for first in range(processes.rank * size, len(self.samples), processes.count * size):
+                samples = self.samples[first : first + size]
+                own = [instances[sample.video_id] for sample in samples]
+                batch = moved_batch(collated(self.source, samples, own, self.length_multiple), self.device)
+                for name, value in model.loss(model(batch.features, batch.mask), batch.targets).items():
+                    sums[name] = sums.get(name, 0.0) + float(value) * len(samples)
+        return sums
+
+    def mean_average_precision(self, model: Model) -> float:
+        """mAP over the thresholds of `select_tious`, after suppression by the `nms` settings (activitynet protocol)."""
+        number = {video.video_id: index for index, video in enumerate(self.videos)}
+        kept = [
+            (number[found.video_id], found) for own in self.processes.gathered(self._detected(model)) for found in own
+        ]
+        kept.sort(key=itemgetter(0))
+        result = mean_average_precision(
+            _instances(self.videos, len(self.classes), model.is_class_agnostic),
+            _detections(kept),
+            self.experiment.training.select_tious,
+        )
+        return float(result.average)
+
+    def _detected(self, model: Model) -> list[VideoProposals]:
+        """What is left, after suppression, in this process's videos."""
+        detector = Detector([Member(model, self.source)], self.classes, self.experiment.prediction, self.device)
+        own = [video.video_id for video in self.videos][self.processes.rank :: self.processes.count]
+        kept: list[VideoProposals] = []
+        for found in detector.predict(own, self.at_a_time_for_map):
+            if isinstance(found, VideoFailure):
+                raise DataError(found.reason)
+            which, scores = suppress(found.segments, found.scores, found.labels, self.experiment.nms, found.duration)
+            kept.append(found.take(which, scores))
+        return kept
+
+
+def _instances(videos: Sequence[LabelledVideo], num_classes: int, is_agnostic: bool) -> Instances:
+    counts = [len(video.labels) for video in videos]
+    labels = np.concatenate([video.labels for video in videos])
+    return Instances(
+        np.repeat(np.arange(len(videos)), counts),
+        np.zeros_like(labels) if is_agnostic else labels,
+        np.concatenate([video.segments for video in videos]),
+        len(videos),
+        1 if is_agnostic else num_classes,
+    )
+
+
+def _detections(kept: Sequence[tuple[int, VideoProposals]]) -> Detections:
+    return Detections(
+        np.repeat([number for number, _ in kept], [len(video) for _, video in kept]),
+        np.concatenate([np.zeros(len(v), np.int64) if v.labels is None else v.labels for _, v in kept]),
+        np.concatenate([video.segments for _, video in kept]),
+        np.concatenate([video.scores for _, video in kept]),
+    )

@@ -1,0 +1,162 @@
+"""What counts within a scope, what is left out, and what is counted aloud."""
+
+import numpy as np
+import pytest
+
+from taltool.data.arrays import Amount, Detections, Scope, flatten, scope
+from taltool.data.datasets import dataset_facts
+from taltool.data.lists import read_id_list
+from taltool.data.records import GroundTruth, Labels, VideoAnnotations, VideoProposals
+from taltool.errors import DataError, UsageError
+
+ANNOTATIONS = {
+    "b": ("validation", [("run", 0, 10), ("jump", 20, 30)]),
+    "a": ("validation", [("jump", 5, 6)]),
+    "t": ("training", [("swim", 0, 1)]),
+    "n": ("validation", [("Ambiguous", 3, 9)]),
+}
+
+
+@pytest.fixture
+def truth() -> GroundTruth:
+    """Three validation videos and one of another subset."""
+    names = Labels()
+    videos = {
+        key: VideoAnnotations(
+            key, 100.0, subset, np.array([row[1:] for row in rows], float), names.numbered([row[0] for row in rows])
+        )
+        for key, (subset, rows) in ANNOTATIONS.items()
+    }
+    return GroundTruth(videos, names, "gt.json")
+
+
+def video(video_id: str, *labels: str | None) -> VideoProposals:
+    names = Labels()
+    numbers = None if None in labels else names.numbered(list(labels))  # type: ignore[arg-type]
+    segments = np.array([[n, n + 1] for n in range(len(labels))], float)
+    return VideoProposals(video_id, segments, np.linspace(1, 0, len(labels)), numbers, names)
+
+
+def counted(within: Scope, detections: Detections) -> list[tuple[int, int]]:
+    assert len(detections) == len(detections.segments) == len(detections.scores)
+    return list(zip(detections.videos.tolist(), detections.labels.tolist(), strict=True))
+
+
+def test_videos_are_numbered_by_id_and_classes_as_they_appear(truth: GroundTruth) -> None:
+    within = scope(truth, "validation", excused="Ambiguous")
+    assert within.video_ids == ["a", "b", "n"]
+    assert within.class_names == ["run", "jump"]
+    assert within.truth.videos.tolist() == [0, 1, 1]
+    assert within.truth.labels.tolist() == [1, 0, 1]
+    assert within.excused.segments.tolist() == [[3, 9]]
+    assert within.excused.videos.tolist() == [2]
+
+
+def test_without_an_excused_label_it_is_a_class(truth: GroundTruth) -> None:
+    within = scope(truth, "validation")
+    assert within.class_names == ["run", "jump", "Ambiguous"]
+    assert len(within.excused) == 0
+
+
+def test_videos_of_other_subsets_are_left_out_and_counted(truth: GroundTruth) -> None:
+    within = scope(truth, "validation")
+    detections, contents = flatten([video("t", "run", "run"), video("a", "run")], within)
+    assert counted(within, detections) == [(0, 0)]
+    assert contents.left_out == {"other subsets": Amount(videos=1, detections=2)}
+    assert contents.counted == Amount(videos=1, detections=1)
+
+
+def test_unknown_videos_count_and_are_numbered_after_the_known(truth: GroundTruth) -> None:
+    within = scope(truth, "validation")
+    detections, contents = flatten([video("z", "run"), video("aa", "run"), video("b", "run")], within)
+    assert counted(within, detections) == [(4, 0), (3, 0), (1, 0)]
+    assert contents.unknown_videos == Amount(videos=2, detections=2)
+    assert not contents.left_out
+
+
+def test_unknown_labels_are_kept_without_a_class_and_counted(truth: GroundTruth) -> None:
+    within = scope(truth, "validation")
+    detections, contents = flatten([video("a", "run", "swim", "fly", "fly")], within)
+    assert detections.labels.tolist() == [0, -1, -1, -1]
+    assert contents.unknown_labels == {"swim": 1, "fly": 2}
+
+
+def test_videos_of_several_sources_may_number_their_labels_each_in_their_own_way(truth: GroundTruth) -> None:
+    within = scope(truth, "validation")
+    detections, contents = flatten([video("a", "run", "jump"), video("b", "jump", "fly", "run")], within)
+    assert counted(within, detections) == [(0, 0), (0, 1), (1, 1), (1, -1), (1, 0)]
+    assert contents.unknown_labels == {"fly": 1}
+
+
+def test_detections_without_a_label_among_others_are_counted_aloud(truth: GroundTruth) -> None:
+    detections, contents = flatten([video("a", "run"), video("b", None, None)], scope(truth, "validation"))
+    assert detections.labels.tolist() == [0, -1, -1]
+    assert contents.labelled
+    assert contents.unlabelled == 2
+
+
+def test_chosen_classes_leave_the_others_out(truth: GroundTruth) -> None:
+    within = scope(truth, "validation", classes=["jump"])
+    detections, contents = flatten([video("b", "run", "jump", "fly")], within)
+    assert within.class_names == ["jump"]
+    assert len(within.truth) == 2
+    assert detections.labels.tolist() == [0, -1]
+    assert contents.left_out == {"other classes": Amount(videos=1, detections=1)}
+
+
+def test_agnostic_makes_one_class_of_all(truth: GroundTruth) -> None:
+    within = scope(truth, "validation", agnostic=True)
+    detections, contents = flatten([video("b", "run", "fly"), video("a", None)], within)
+    assert within.truth.labels.tolist() == [0] * 4
+    assert within.truth.num_classes == 1
+    assert detections.labels.tolist() == [0, 0, 0]
+    assert not contents.unknown_labels
+
+
+def test_excluded_videos_count_on_neither_side(truth: GroundTruth) -> None:
+    within = scope(truth, "validation", excluded=["b", "nowhere"])
+    detections, contents = flatten([video("b", "run"), video("nowhere", "run"), video("a", "jump")], within)
+    assert within.video_ids == ["a", "n"]
+    assert len(detections) == 1
+    assert contents.left_out == {"excluded videos": Amount(videos=2, detections=2)}
+
+
+def test_zero_length_detections_are_counted_aloud(truth: GroundTruth) -> None:
+    whole = video("a", "run", "run")
+    whole.segments[1] = 4.0
+    assert flatten([whole], scope(truth, "validation"))[1].zero_length == 1
+
+
+def test_nothing_at_all_is_flat_too(truth: GroundTruth) -> None:
+    detections, contents = flatten([], scope(truth, "validation"))
+    assert len(detections) == 0
+    assert detections.segments.shape == (0, 2)
+    assert contents.counted == Amount(0, 0)
+
+
+def test_absent_class_is_an_error_that_names_a_likely_one(truth: GroundTruth) -> None:
+    with pytest.raises(DataError, match=r"no instance of class 'jmp'.*did you mean 'jump'"):
+        scope(truth, "validation", classes=["jmp"])
+
+
+def test_id_list_skips_comments_and_doubles(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    file = tmp_path / "blocked.txt"
+    file.write_text("# blocked since 2019\nv 1\n\nv_2\nv 1\n")
+    ids, sha256 = read_id_list(str(file))
+    assert ids == ["v 1", "v_2"]
+    assert len(sha256) == 64
+
+
+def test_empty_id_list_is_an_error(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    file = tmp_path / "blocked.txt"
+    file.write_text("# nothing\n")
+    with pytest.raises(DataError, match="lists no video id"):
+        read_id_list(str(file))
+
+
+def test_data_sets_know_their_subsets() -> None:
+    assert dataset_facts("thumos14").evaluation == "testing"
+    assert dataset_facts("activitynet13").evaluation == "validation"
+    assert dataset_facts(None).evaluation == "validation"
+    with pytest.raises(UsageError, match="did you mean 'thumos14'"):
+        dataset_facts("thumos")

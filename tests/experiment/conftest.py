@@ -1,0 +1,3 @@
+"""The fixtures `tiny` and `trainer`."""
+
+from training_runs import tiny, trainer  # noqa: F401

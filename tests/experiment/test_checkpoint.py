@@ -1,0 +1,109 @@
+"""Checkpoints: what they hold comes back, the same input gives the same bytes, and broken ones are told."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from training_runs import MakeTrainer
+
+from taltool.data.checkpoint_header import read_checkpoint_header
+from taltool.errors import DataError, UsageError
+from taltool.experiment.checkpoint import find_checkpoint, load_checkpoint, load_state, save_checkpoint, save_state
+
+
+def test_a_checkpoint_comes_back_whole(trainer: MakeTrainer, tmp_path: Path) -> None:
+    run = trainer("epochs=1", "normalize=channel", "width=5", "levels=[3, 4]", "select=last")
+    run.run()
+    loaded = load_checkpoint(str(tmp_path / "tiny.safetensors"))
+    assert loaded.experiment == run.plan.experiment
+    assert loaded.header.classes == ["jump", "run"]
+    assert (loaded.header.channels, loaded.header.length) == (6, 16)
+    assert loaded.header.clock == {"fps": 16.0, "stride": 8.0, "window": 8.0, "seconds_per_snippet": 0.5}
+    assert loaded.header.streams == {"rgb": [0, 4], "flow": [4, 6]}
+    assert loaded.header.training["finished"] is True
+    assert loaded.statistics is not None
+    assert run.plan.statistics is not None
+    assert (loaded.statistics.mean == run.plan.statistics.mean).all()
+    assert all(torch.equal(v, run.model.state_dict()[k]) for k, v in loaded.model.state_dict().items())
+    assert not loaded.model.training
+
+
+def test_provenance_is_left_out_on_demand_only(trainer: MakeTrainer, tmp_path: Path) -> None:
+    trainer("epochs=1", with_provenance=True, seed=7).run()
+    chain = read_checkpoint_header(str(tmp_path / "tiny.safetensors")).provenance
+    assert chain is not None
+    assert chain[-1]["seed"] == 7
+    assert [each["name"] for each in chain[-1]["inputs"]] == ["features.h5", "gt.json"]
+    trainer("epochs=1").run()
+    assert read_checkpoint_header(str(tmp_path / "tiny.safetensors")).provenance is None
+
+
+def test_saving_twice_gives_the_same_bytes(trainer: MakeTrainer, tmp_path: Path) -> None:
+    run = trainer()
+    for name in ("a", "b"):
+        save_checkpoint(tmp_path / name, run.model.state_dict(), run.plan.header, None)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_what_is_no_checkpoint_is_told(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("hello, this is no tensor at all")
+    with pytest.raises(DataError, match="not a safetensors file"):
+        read_checkpoint_header(str(tmp_path / "text"))
+    save_file({"a": torch.zeros(1)}, tmp_path / "foreign")
+    with pytest.raises(DataError, match="no checkpoint of taltool train"):
+        read_checkpoint_header(str(tmp_path / "foreign"))
+    with pytest.raises(DataError, match="No such file"):
+        read_checkpoint_header(str(tmp_path / "absent"))
+
+
+def test_a_checkpoint_cut_short_is_told(trainer: MakeTrainer, tmp_path: Path) -> None:
+    run = trainer()
+    path = tmp_path / "cut.safetensors"
+    save_checkpoint(path, run.model.state_dict(), run.plan.header, None)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(DataError, match="not a readable safetensors file"):
+        load_checkpoint(str(path))
+
+
+def test_weights_of_another_shape_are_told(trainer: MakeTrainer, tmp_path: Path) -> None:
+    run = trainer()
+    path = tmp_path / "odd.safetensors"
+    save_checkpoint(path, run.model.state_dict() | {"body.weight": torch.zeros(1)}, run.plan.header, None)
+    with pytest.raises(DataError, match="weights do not fit model 'tiny'"):
+        load_checkpoint(str(path))
+
+
+def test_a_name_is_looked_for_here_and_then_in_the_folders_of_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, first, second = tmp_path / "here", tmp_path / "first", tmp_path / "second"
+    for folder in (here, first, second):
+        folder.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("TALTOOL_MODELS", f"{first}:{second}")
+    (second / "a.safetensors").touch()
+    assert find_checkpoint("a") == str(second / "a.safetensors")
+    (first / "a.safetensors").touch()
+    assert find_checkpoint("a") == str(first / "a.safetensors")
+    (here / "a.safetensors").touch()
+    assert find_checkpoint("a") == "a.safetensors"
+    (here / "a").touch()
+    assert find_checkpoint("a") == "a"
+    with pytest.raises(UsageError, match=r"--model b: no such checkpoint \(looked for b, b\.safetensors"):
+        find_checkpoint("b")
+
+
+class Bomb:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self):  # type: ignore[no-untyped-def]
+        return (Path.touch, (Path("exploded"),))
+
+
+def test_a_state_that_would_run_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_state(tmp_path / "state", {"bomb": Bomb()})
+    with pytest.raises(DataError, match="not a readable training state"):
+        load_state(tmp_path / "state")
+    assert not (tmp_path / "exploded").exists()

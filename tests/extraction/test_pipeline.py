@@ -1,0 +1,338 @@
+"""However videos, snippets and threads are divided, every video gets its own features."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from short_videos import SETTINGS, Mean, sources, write_video
+
+from taltool.backbones.contract import Backbone
+from taltool.errors import DataError, UsageError
+from taltool.extraction.encoder import Encoder
+from taltool.extraction.extract import ExtractionSettings, Running
+from taltool.extraction.pipeline import Effort, Finished, extracted
+from taltool.extraction.worker_pool import available_cores
+from taltool.video.flow import FlowSettings
+from taltool.video.frames import FrameFormat
+from taltool.video.snippet_windows import Windows
+from taltool.video.sources import VideoSource
+
+
+class Counting(Mean):
+    """Counts batches and the pictures that it is shown; does not scale, so sizes differ from video to video."""
+
+    frame_format = FrameFormat("gray")
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.shapes: list[tuple[int, ...]] = []
+        self.looked_at = 0
+
+    def seen(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        self.looked_at += 1
+        return picture
+
+    def encode_snippets(self, snippets: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.shapes.append(snippets.shape)
+        return super().encode_snippets(snippets)
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> list[VideoSource]:
+    """Five videos of 20 to 60 frames, one of another size."""
+    folder = tmp_path_factory.mktemp("videos")
+    for number in range(4):
+        write_video(folder / f"{number}.mp4", 20 + 10 * number, seed=number)
+    with av.open(str(folder / "wide.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=20)
+        stream.width, stream.height, stream.pix_fmt = 128, 64, "yuv420p"
+        for n in range(25):
+            shown = np.full((64, 128), 8 * n, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(shown, format="gray").reformat(format="yuv420p")))
+        container.mux(stream.encode())
+    return sources(folder)
+
+
+def run(videos: Sequence[VideoSource], backbone: Backbone, batch: int = 1, **effort: Any) -> dict[str, Finished]:
+    encoder = Encoder([backbone], FlowSettings("dis"), SETTINGS.windows, batch)
+    return {each.source.video_id: each for each in extracted(videos, SETTINGS, encoder, Effort(**effort))}
+
+
+def values(finished: dict[str, Finished]) -> dict[str, list[list[float]]]:
+    return {name: each.features.values.tolist() for name, each in finished.items() if each.features is not None}
+
+
+@pytest.mark.parametrize("effort", [{"threads": 3}, {"readers": 3}, {"threads": 2, "readers": 9, "flow_threads": 2}])
+@pytest.mark.parametrize("batch", [0, 1, 4, 64])
+def test_every_division_of_the_work_gives_the_same(
+    videos: list[VideoSource], batch: int, effort: dict[str, int]
+) -> None:
+    assert values(run(videos, Counting(), batch, **effort)) == values(run(videos, Counting()))
+
+
+def test_batches_cross_videos_and_all_are_of_one_size(videos: list[VideoSource]) -> None:
+    backbone = Counting()
+    snippets = sum(len(rows) for rows in values(run(videos, backbone, batch=4, readers=2)).values())
+    assert {shape[0] for shape in backbone.shapes} == {4}
+    sizes = {shape[2:] for shape in backbone.shapes}
+    assert len(sizes) == 2
+    # At most one batch of each size had to be filled up.
+    assert len(backbone.shapes) <= snippets // 4 + len(sizes)
+
+
+def test_pictures_that_snippets_share_are_prepared_once(videos: list[VideoSource]) -> None:
+    backbone = Counting()
+    finished = run(videos, backbone)
+    frames = sum(each.features.attributes["num_frames"] for each in finished.values() if each.features is not None)
+    assert SETTINGS.windows.window > SETTINGS.windows.stride
+    assert backbone.looked_at == frames
+
+
+def test_a_video_that_breaks_takes_no_other_along(videos: list[VideoSource], tmp_path: Path) -> None:
+    whole = Path(videos[2].path).read_bytes()
+    (tmp_path / "torn.mp4").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.mp4").touch()
+    broken = [VideoSource(name, str(tmp_path / f"{name}.mp4")) for name in ("torn", "empty", "absent")]
+    mixed = [broken[0], *videos[:2], broken[1], *videos[2:], broken[2]]
+    finished = run(mixed, Counting(), batch=4, readers=3)
+    assert {name for name, each in finished.items() if each.error} == {"torn", "empty", "absent"}
+    assert values(finished) == values(run(videos, Counting()))
+
+
+def test_a_video_that_vanishes_while_it_is_read_fails_alone(videos: list[VideoSource], tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", 300)
+
+    class Deleting(Counting):
+        def encode_snippets(self, snippets: NDArray[np.uint8]) -> NDArray[np.float32]:
+            path.unlink(missing_ok=True)
+            return super().encode_snippets(snippets)
+
+    finished = run([VideoSource("v", str(path)), *videos[:1]], Deleting())
+    assert finished["v"].error == "No such file or directory"
+    assert finished["0"].error is None
+
+
+def test_a_video_that_grows_while_it_is_read_is_not_kept(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", 40)
+
+    class Appending(Counting):
+        def encode_snippets(self, snippets: NDArray[np.uint8]) -> NDArray[np.float32]:
+            with path.open("ab") as stream:
+                stream.write(b"more")
+            return super().encode_snippets(snippets)
+
+    assert run([VideoSource("v", str(path))], Appending())["v"].error == "it changed while it was read"
+
+
+def test_a_video_that_never_goes_on_is_given_up_alone(
+    videos: list[VideoSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from taltool.video.frames import FrameSequence
+
+    stuck, real = threading.Event(), FrameSequence._shown
+
+    def shown(self: FrameSequence) -> Any:
+        for number, item in enumerate(real(self)):
+            if self.path == videos[1].path and number == 20:
+                stuck.wait(60)
+            yield item
+
+    monkeypatch.setattr(FrameSequence, "_shown", shown)
+    finished = run(videos, Counting(), readers=2, patience=1.0)
+    stuck.set()
+    assert finished["1"].error == "nothing of it could be read for 1 s: given up"
+    assert {name for name, each in finished.items() if each.error} == {"1"}
+
+
+def test_what_nobody_waits_for_any_more_is_left_undone(videos: list[VideoSource]) -> None:
+    backbone = Counting()
+    encoder = Encoder([backbone], FlowSettings("dis"), SETTINGS.windows, 1)
+    snippets = sum(len(rows) for rows in values(run(videos, Counting())).values())
+    finished = extracted(videos, SETTINGS, encoder, Effort())
+    next(finished)
+    finished.close()  # type: ignore[attr-defined]
+    assert len(backbone.shapes) < snippets - 5
+
+
+class Sharing(Mean):
+    """Shares work between three neighbours; keeps the pictures of every run that it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.runs: list[NDArray[np.uint8]] = []
+
+    def together(self, windows: Windows) -> int:
+        return 3
+
+    def encode_run(self, pictures: NDArray[np.uint8], windows: Windows) -> NDArray[np.float32]:
+        self.runs.append(pictures)
+        return super().encode_run(pictures, windows)
+
+    def lengths(self) -> list[int]:
+        """Of all runs, in snippets, from the shortest to the longest."""
+        windows = SETTINGS.windows
+        return sorted((len(run) - windows.window) // windows.stride + 1 for run in self.runs)
+
+
+@pytest.mark.parametrize("effort", [{}, {"threads": 3, "readers": 4}])
+def test_neighbours_that_share_work_come_together_counted_from_the_beginning_of_each_video(
+    videos: list[VideoSource], effort: dict[str, int]
+) -> None:
+    backbone = Sharing()
+    found = values(run(videos, backbone, batch=0, **effort))
+    assert found == values(run(videos, Mean(None)))
+    snippets = [len(rows) for rows in found.values()]
+    lengths = sorted(min(3, count - first) for count in snippets for first in range(0, count, 3))
+    assert backbone.lengths() == lengths
+
+
+def test_what_waits_of_a_video_that_breaks_is_not_encoded(
+    videos: list[VideoSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from taltool.video.frames import FrameSequence
+
+    real = FrameSequence._shown
+
+    def shown(self: FrameSequence) -> Any:
+        for number, item in enumerate(real(self)):
+            if self.path == videos[3].path and number == 30:
+                raise DataError("it breaks")
+            yield item
+
+    monkeypatch.setattr(FrameSequence, "_shown", shown)
+    backbone, undisturbed = Sharing(), Sharing()
+    finished = run(videos, backbone, batch=0, readers=6)
+    assert {name for name, each in finished.items() if each.error} == {"3"}
+    others = [each for each in videos if each != videos[3]]
+    assert values(finished) == values(run(others, undisturbed, batch=0))
+    assert backbone.lengths() == undisturbed.lengths()
+
+
+def test_a_video_is_done_as_soon_as_its_last_run_is(videos: list[VideoSource]) -> None:
+    backbone = Sharing()
+    encoder = Encoder([backbone], FlowSettings("dis"), SETTINGS.windows, batch=0)
+    finished = extracted([*videos, *videos, *videos], SETTINGS, encoder, Effort())
+    next(finished)
+    encoded = len(backbone.runs)
+    assert len(list(finished)) == 14
+    assert encoded < len(backbone.runs)
+
+
+class Sideways(Backbone):
+    """Reads the mean of each flow component."""
+
+    frame_format = FrameFormat("gray", short_side=48)
+    inputs = ("rgb", "flow")
+    streams: ClassVar = {"flow": (0, 2)}
+
+    def encode_snippets(self, snippets: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return snippets.mean((1, 2, 3), dtype=np.float32)
+
+
+def test_streams_stand_side_by_side_in_the_order_of_their_backbones(videos: list[VideoSource]) -> None:
+    backbones = [Mean(None), Sideways(None, "flow")]
+    encoder = Encoder(backbones, FlowSettings("dis", "ultrafast"), SETTINGS.windows, batch=2)
+    assert encoder.streams == {"mean": (0, 1), "flow": (1, 3)}
+    both = list(extracted(videos, SETTINGS, encoder, Effort(readers=2)))
+    alone = run(videos, Mean(None))
+    for each in both:
+        assert each.features is not None
+        assert each.features.values.shape[1] == 3
+        assert each.features.values[:, :1].tolist() == values(alone)[each.source.video_id]
+
+
+@pytest.mark.parametrize("batch", [0, 1])
+@pytest.mark.parametrize(("window", "stride", "offset"), [(5, 16, 0), (1, 7, 3), (2, 3, 1), (4, 4, 0)])
+def test_what_lies_between_snippets_is_not_computed_and_changes_nothing(
+    videos: list[VideoSource], window: int, stride: int, offset: int, batch: int
+) -> None:
+    def both(settings: ExtractionSettings) -> dict[str, NDArray[np.float32]]:
+        backbones = [Mean(None), Sideways(None, "flow")]
+        encoder = Encoder(backbones, FlowSettings("dis", "ultrafast"), settings.windows, batch)
+        done = extracted(videos, settings, encoder, Effort())
+        return {each.source.video_id: each.features.values for each in done if each.features is not None}
+
+    apart = both(ExtractionSettings.of(window=window, stride=stride, offset=offset))
+    dense = both(ExtractionSettings.of(window=window, stride=1))
+    assert len(apart) == len(videos)
+    for name, rows in apart.items():
+        np.testing.assert_array_equal(rows, dense[name][offset::stride])
+
+
+def test_backbones_that_see_whole_videos_cannot_stand_side_by_side() -> None:
+    class Whole(Backbone):
+        def encode(self, pictures: Any, windows: Any) -> Any:
+            return iter(())
+
+    Whole.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]
+    with pytest.raises(UsageError, match="one stream after the other"):
+        Encoder([Whole(None), Whole(None)], FlowSettings("dis"), SETTINGS.windows, 1)
+
+
+def test_snippets_that_a_backbone_cannot_take_are_refused_at_once(videos: list[VideoSource]) -> None:
+    class Picky(Mean):
+        def check(self, windows: Any) -> None:
+            raise UsageError("too short")
+
+    with pytest.raises(UsageError, match="too short"):
+        run(videos, Picky(None))
+
+
+@pytest.mark.parametrize(
+    ("running", "videos", "processes"),
+    [
+        (Running(jobs=3), 10, 3),
+        (Running(jobs=3), 2, 2),
+        (Running(jobs=0, devices=("cuda:0", "cuda:1")), 10, 2),
+        (Running(jobs=4, devices=("cuda:0", "cuda:1")), 10, 4),
+        (Running(jobs=5), 0, 1),
+    ],
+)
+def test_as_many_processes_as_asked_for_or_as_there_are_devices(running: Running, videos: int, processes: int) -> None:
+    assert running.processes(videos) == processes
+
+
+def test_jobs_are_cores_that_few_videos_share() -> None:
+    assert Running(jobs=4).effort(processes=4).threads == 1
+    assert Running(jobs=4).effort(processes=1).threads == 4
+    assert Running(jobs=1).effort(processes=1).threads == 1
+    of_gpu = Running(jobs=1, devices=("cuda:0",)).effort(processes=1)
+    assert (of_gpu.threads, of_gpu.readers) == (2, available_cores())
+
+
+def test_too_little_memory_names_the_mend(videos: list[VideoSource]) -> None:
+    class OutOfMemoryError(RuntimeError): ...
+
+    class Big(Counting):
+        def encode_snippets(self, snippets: NDArray[np.uint8]) -> NDArray[np.float32]:
+            raise OutOfMemoryError
+
+    with pytest.raises(UsageError, match="too little memory for 4 snippets at once: use a smaller --batch"):
+        run(videos, Big(), batch=4)
+
+
+def test_words_of_the_command_line_choose_where_to_work() -> None:
+    assert Running.on("cpu,cpu", "local").devices == ("cpu", "cpu")
+    with pytest.raises(UsageError, match="did you mean 'ray'"):
+        Running.on("cpu", "rai")
+    with pytest.raises(UsageError, match="torch cannot compute there"):
+        Running.on("nowhere", "local")
+
+
+def test_a_device_list_is_worked_on_in_turn(tmp_path: Path) -> None:
+    from taltool.extraction.extract import extract
+
+    source = [VideoSource(str(n), str(write_video(tmp_path / f"{n}.mp4", 30, seed=n))) for n in range(3)]
+    config = {"weights": ("random",), "stride": 16, "window": 8, "stream": "rgb", "fps": "own"}
+    from taltool.backbones import BACKBONES
+
+    small = BACKBONES.load("i3d").Config(short_side=32, crop=32)
+    settings = ExtractionSettings.of("i3d", config=small, **config)  # type: ignore[arg-type]
+    extract(source, str(tmp_path / "one.h5"), settings, Running(1))
+    extract(source, str(tmp_path / "two.h5"), settings, Running(2, ("cpu", "cpu:0")))
+    assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()

@@ -1,0 +1,150 @@
+"""What is said of an extraction, in layers, becomes settings; presets cut snippets as the papers do."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from project import PROJECT
+
+from taltool.backbones import BACKBONES
+from taltool.errors import DataError, UsageError
+from taltool.extraction.settings import (
+    ExtractionRequest,
+    ExtractionSettings,
+    SnippetSettings,
+    preset_names,
+    read_preset,
+    read_rate,
+)
+from taltool.video.flow import FlowSettings
+
+RANDOM = ("random",)
+# From the papers: frame rate (None = the video's own), window (None = any), stride; papers' names of the networks.
+PAPERS: dict[str, tuple[str, float | None, int | None, int]] = {
+    "afsd-thumos14": ("i3d", 10.0, None, 4),
+    "amnet-thumos14": ("i3d", None, 16, 4),
+    "amnet-activitynet13": ("i3d", None, 16, 16),
+    "gsmt-thumos14": ("i3d", None, None, 5),
+    "gsmt-activitynet13": ("tsn", None, None, 16),
+    "mgnet-thumos14": ("tsn", None, None, 5),
+    "mgnet-thumos14-c3d": ("c3d", None, 16, 5),
+    "mgnet-activitynet13": ("tsn", None, None, 16),
+    "tsa-tal-thumos14": ("i3d-r50", 10.0, None, 1),
+}
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_preset_cuts_as_its_paper_says(name: str) -> None:
+    settings = ExtractionRequest(preset=name, weights=RANDOM).resolved()
+    backbone, fps, window, stride = PAPERS[name]
+    assert (settings.backbone, settings.fps, settings.windows.stride) == (backbone, fps, stride)
+    assert window in (None, settings.windows.window)
+    BACKBONES.load(settings.backbone)(settings.config, settings.streams[0]).check(settings.windows)
+
+
+def test_two_stream_presets_take_colours_first() -> None:
+    assert ExtractionRequest(preset="amnet-thumos14", weights=RANDOM).resolved().streams == ("rgb", "flow")
+
+
+def test_options_win_over_the_preset_and_set_over_all() -> None:
+    request = ExtractionRequest(
+        preset="afsd-thumos14",
+        snippets=SnippetSettings(stride=2, stream="rgb"),
+        overrides=("snippets.window=24", "backbone.crop=112", "bound=32"),
+        weights=RANDOM,
+    )
+    settings = request.resolved()
+    assert (settings.fps, settings.windows.stride, settings.windows.window) == (10.0, 2, 24)
+    assert (settings.config.crop, settings.flow.bound, settings.streams) == (112, 32.0, ("rgb",))
+
+
+def test_a_preset_with_another_backbone_keeps_only_how_snippets_are_cut() -> None:
+    settings = ExtractionRequest(backbone="hog3d", preset="tsa-tal-thumos14").resolved()
+    assert (settings.backbone, settings.fps, settings.config.short_side) == ("hog3d", 10.0, 96)
+
+
+def test_a_preset_may_be_a_file_of_the_users_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('name = "hog3d"\n[snippets]\nstride = 7\n[backbone]\nblock = 8\n')
+    settings = ExtractionRequest(preset=str(path)).resolved()
+    assert (settings.backbone, settings.windows.stride, settings.config.block) == ("hog3d", 7, 8)
+    assert read_preset(str(path))[0] == "hog3d"
+    with pytest.raises(DataError, match="No such file"):
+        ExtractionRequest(preset=str(tmp_path / "absent.toml")).resolved()
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"preset": "afsd-thumos"}, "did you mean 'afsd-thumos14'"),
+        ({"overrides": ("backbone.blok=8",)}, "did you mean 'block'"),
+        ({"overrides": ("backbone.block=eight",)}, "expected a whole number"),
+        ({"overrides": ("snipets.stride=8",)}, "did you mean 'snippets'"),
+        ({"overrides": ("stride",)}, "expected SECTION.NAME=VALUE"),
+        ({"flow": "dis-slow"}, "none of ultrafast, fast, medium"),
+        ({"flow": "farneback"}, "none of tvl1, dis"),
+        ({"backbone": "i3"}, "did you mean 'i3d'"),
+        ({"snippets": SnippetSettings(stream="flow")}, "hog3d sees rgb only"),
+        ({"weights": RANDOM}, "no weights"),
+        ({"backbone": "i3d"}, "--weights auto fetches"),
+    ],
+)
+def test_what_is_wrong_is_named_with_a_mend(request_: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        ExtractionRequest(**request_).resolved()
+
+
+@pytest.mark.parametrize(("text", "rate"), [("25", 25.0), ("29.97", 29.97), ("own", "own"), (None, None)])
+def test_a_rate_is_a_number_or_the_videos_own(text: str | None, rate: object) -> None:
+    assert read_rate(text) == rate
+
+
+@pytest.mark.parametrize("fps", [0.0, -1.0, 1001.0, float("nan")])
+def test_a_rate_that_is_none_is_refused(fps: float) -> None:
+    with pytest.raises(UsageError, match="above 0 and at most 1000"):
+        ExtractionSettings.of(fps=fps)
+    with pytest.raises(UsageError, match="--images-fps"):
+        ExtractionSettings.of(images_fps=fps)
+    with pytest.raises(UsageError, match="expected frames a second"):
+        read_rate("fast")
+
+
+def test_a_backbone_prefers_the_rate_of_its_checkpoint_unless_told_otherwise() -> None:
+    assert ExtractionSettings.of("i3d", weights=RANDOM).fps == 25.0
+    assert ExtractionSettings.of("i3d", weights=RANDOM, fps="own").fps is None
+
+
+def test_images_lie_at_the_rate_that_is_given_unless_they_have_one_of_their_own() -> None:
+    given = SnippetSettings(fps=12.0)
+    assert ExtractionRequest(snippets=given).resolved().images_fps == 12.0
+    assert ExtractionRequest(snippets=given).resolved(images_fps=24.0).images_fps == 24.0
+    # A preset's rate is one to resample to; it tells nothing about images.
+    assert ExtractionRequest(preset="afsd-thumos14", weights=RANDOM).resolved().images_fps is None
+
+
+def test_all_that_changes_features_changes_the_record() -> None:
+    made = [
+        ExtractionSettings.of(),
+        ExtractionSettings.of(stride=8),
+        ExtractionSettings.of(fps=10.0),
+        ExtractionSettings.of(fps=10.0, images_fps=20.0),
+        ExtractionSettings.of("i3d", weights=RANDOM),
+        ExtractionSettings.of("i3d", weights=RANDOM, precision="bf16"),
+        ExtractionSettings.of("i3d", weights=RANDOM, stream="flow"),
+        ExtractionSettings.of("i3d", weights=RANDOM, stream="both"),
+        ExtractionSettings.of("i3d", weights=RANDOM, stream="flow", flow=FlowSettings("dis")),
+    ]
+    assert len({settings.record() for settings in made}) == len(made)
+
+
+def test_the_record_of_the_default_is_that_of_the_first_version() -> None:
+    assert ExtractionSettings.of(stride=8).record() == (
+        '{"backbone":"hog3d","config":{"block":4,"compensate":true,"grids":[1,3],"half_orientation":true,'
+        '"short_side":96,"temporal_cells":3,"threshold":0.5},"dtype":"float32","fps":null,"offset":0,"stride":8,'
+        '"window":16}'
+    )
+
+
+def test_every_preset_is_documented() -> None:
+    page = (PROJECT / "man" / "man1" / "taltool-extract.1").read_text(encoding="utf-8").replace("\\-", "-")
+    assert [name for name in preset_names() if name not in page] == []

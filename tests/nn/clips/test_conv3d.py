@@ -1,0 +1,82 @@
+"""Convolutions and pooling in three dimensions give what their plain definitions give."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taltool.nn.clips.conv3d import Conv3d, SameConv3d, SameMaxPool3d, same_padding
+
+
+@pytest.mark.parametrize(
+    ("size", "width", "stride", "zeros"),
+    [
+        (224, 7, 2, (2, 3)),
+        (112, 3, 2, (0, 1)),
+        (57, 3, 2, (1, 1)),
+        (7, 3, 1, (1, 1)),
+        (4, 2, 2, (0, 0)),
+        (5, 1, 2, (0, 0)),
+    ],
+)
+def test_same_padding_is_that_of_tensorflow(size: int, width: int, stride: int, zeros: tuple[int, int]) -> None:
+    assert same_padding(size, width, stride) == zeros
+
+
+@given(st.tuples(*[st.integers(1, 9)] * 3), st.tuples(*[st.integers(1, 4)] * 3), st.tuples(*[st.integers(1, 3)] * 3))
+@settings(deadline=None)
+def test_pooling_is_the_largest_value_of_every_padded_window(
+    size: tuple[int, int, int], width: tuple[int, int, int], stride: tuple[int, int, int]
+) -> None:
+    volume = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(1))
+    sides = [same_padding(*each) for each in zip(size, width, stride, strict=True)]
+    padded = np.pad(volume.numpy(), [(0, 0), (0, 0), *sides])
+    pooled = SameMaxPool3d(width, stride)(volume).numpy()
+    assert pooled.shape[2:] == tuple(-(-n // s) for n, s in zip(size, stride, strict=True))
+    for cell in np.ndindex(pooled.shape[2:]):
+        t, h, w = (slice(i * s, i * s + k) for i, s, k in zip(cell, stride, width, strict=True))
+        np.testing.assert_array_equal(pooled[(..., *cell)], padded[..., t, h, w].max((2, 3, 4)))
+
+
+def test_pooling_leaves_its_input_as_it_is() -> None:
+    volume = torch.rand(1, 2, 3, 4, 5)
+    before = volume.clone()
+    SameMaxPool3d((3, 3, 3), (1, 1, 1))(volume)
+    assert torch.equal(volume, before)
+
+
+def test_pooling_keeps_the_layout_of_memory() -> None:
+    volume = torch.rand(1, 8, 4, 6, 6).to(memory_format=torch.channels_last_3d)
+    assert SameMaxPool3d((3, 3, 3), (2, 2, 2))(volume).is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@pytest.mark.parametrize("width", [1, 3])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_fast_convolution_is_the_plain_one(width: int, stride: int) -> None:
+    torch.manual_seed(0)
+    convolution = Conv3d(6, 5, width, stride, padding=width // 2)
+    volume = torch.rand(1, 6, 4, 9, 9).to(memory_format=torch.channels_last_3d)
+    expected = F.conv3d(volume.double(), convolution.weight.double(), convolution.bias.double(), stride, width // 2)
+    with torch.inference_mode():
+        found = convolution(volume)
+    np.testing.assert_allclose(found, expected.detach(), atol=1e-5)
+    assert found.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+def test_the_convolution_can_be_trained() -> None:
+    convolution = Conv3d(2, 3, 3, padding=1)
+    convolution(torch.rand(1, 2, 4, 5, 5)).sum().backward()
+    assert convolution.weight.grad is not None
+
+
+@pytest.mark.parametrize("size", [(16, 20, 21), (15, 14, 13)])
+def test_a_strided_convolution_has_its_extra_zero_at_the_end(size: tuple[int, int, int]) -> None:
+    torch.manual_seed(0)
+    convolution = SameConv3d(2, 3, (7, 7, 7), (2, 2, 2))
+    volume = torch.rand(1, 2, *size)
+    zeros = [zero for n in reversed(size) for zero in ((2, 3) if n % 2 == 0 else (3, 3))]
+    expected = F.conv3d(F.pad(volume, zeros), convolution.weight, stride=2)
+    with torch.inference_mode():
+        np.testing.assert_allclose(convolution(volume), expected.detach(), atol=1e-5)

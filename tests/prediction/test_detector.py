@@ -1,0 +1,183 @@
+"""From windows to proposals of whole videos: seconds, floors, order, batches, averages and failures."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from plugin.tiny_data import TinyData
+from torch import Tensor
+from training_runs import Listener, MakeTrainer
+
+from taltool.data.clock import FeatureClock
+from taltool.data.features import FeatureFile, FeatureWriter, VideoFeatures
+from taltool.data.records import VideoProposals
+from taltool.errors import DataError, UsageError
+from taltool.experiment.checkpoint import load_checkpoint
+from taltool.experiment.feature_source import FeatureSource
+from taltool.experiment.settings import PredictionSettings, SamplingSettings
+from taltool.models.contract import Candidates, Model, Outputs, Targets
+from taltool.prediction.detector import Detector, Member, VideoFailure, check_features, make_detector
+
+
+class Marker(Model):
+    """Reports each valid snippet above zero as the cell that it is, its value being the score."""
+
+    length_multiple = 4
+
+    def forward(self, features: Tensor, mask: Tensor) -> Outputs:
+        return {"values": features[:, 0] * mask}
+
+    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+        raise NotImplementedError
+
+    def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
+        found = []
+        for values in outputs["values"]:
+            (where,) = (values > 0).nonzero(as_tuple=True)
+            segments = torch.stack([where, where + 1], 1).float()
+            found.append(Candidates(segments, values[where], torch.zeros_like(where)))
+        return found
+
+
+def detect(
+    path: Path, values: dict[str, list[float]], sampling: SamplingSettings, batch_size: int = 3, **settings: float
+) -> dict[str, VideoProposals]:
+    """The proposals of Marker over videos whose snippets lie 2 s apart and are 4 s long."""
+    with FeatureWriter(str(path)) as writer:
+        for video_id, column in values.items():
+            clock = FeatureClock(fps=1, stride=2, window=4, duration=2.0 * len(column) + 2)
+            writer.write(VideoFeatures(video_id, np.array(column, np.float32)[:, None], clock, {}))
+    with FeatureFile(str(path)) as file:
+        member = Member(Marker(None, 1, 1, sampling.length), FeatureSource(file, sampling))
+        detector = Detector([member], ["it"], PredictionSettings(**{"min_score": 0.0} | settings))  # type: ignore[arg-type]
+        found = list(detector.predict(list(values), batch_size))
+    assert [each.video_id for each in found] == list(values)
+    assert all(isinstance(each, VideoProposals) for each in found)
+    return {each.video_id: each for each in found}  # type: ignore[misc]
+
+
+VALUES = {"a": [0, 0.5, 0, 0, 0, 0, 0.25, 0, 0.75], "b": [0.5], "c": [0, 0, 0, 0]}
+
+
+@pytest.mark.parametrize("resize", ["window", "pad"])
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
+def test_segments_are_the_seconds_of_their_snippets_whatever_window_saw_them(
+    tmp_path: Path, resize: str, batch_size: int
+) -> None:
+    sampling = SamplingSettings(resize=resize, length=4, test_stride=4)  # type: ignore[arg-type]
+    found = detect(tmp_path / "f.h5", VALUES, sampling, batch_size)
+    # Snippet i has its centre at 2 i + 2 s, and its cell reaches 1 s to either side. Windows begin at 0, 4 and 5.
+    once = [(0.5, [3, 5]), (0.25, [13, 15]), (0.75, [17, 19])]
+    expected = {s: tuple(seg) for s, seg in once}
+    pairs = list(zip(found["a"].scores.tolist(), map(tuple, found["a"].segments.tolist()), strict=True))
+    assert set(pairs) == set(expected.items())
+    assert len(pairs) == (4 if resize == "window" else 3)  # snippet 6 lies in two windows
+    assert found["b"].segments.tolist() == [[1, 3]]
+    assert len(found["c"]) == 0
+    assert found["a"].duration == 20
+
+
+def test_segments_are_clipped_to_the_video(tmp_path: Path) -> None:
+    path = tmp_path / "f.h5"
+    with FeatureWriter(str(path)) as writer:
+        clock = FeatureClock(fps=1, stride=4, window=2, duration=5)
+        writer.write(VideoFeatures("v", np.ones((2, 1), np.float32), clock, {}))
+    with FeatureFile(str(path)) as file:
+        member = Member(Marker(None, 1, 1, 4), FeatureSource(file, SamplingSettings(length=4)))
+        (found,) = Detector([member], ["it"], PredictionSettings()).predict(["v"], 1)
+    assert isinstance(found, VideoProposals)
+    assert found.segments.tolist() == [[0, 3], [3, 5]]  # cells of 4 s around 1 s and 5 s
+
+
+def test_floor_and_top_k_leave_the_best(tmp_path: Path) -> None:
+    sampling = SamplingSettings(resize="pad")
+    column = {"v": [0.5, 0.125, 0.25, 0.75]}
+    assert detect(tmp_path / "a.h5", column, sampling, min_score=0.25)["v"].scores.tolist() == [0.5, 0.75]
+    assert detect(tmp_path / "b.h5", column, sampling, top_k=3)["v"].scores.tolist() == [0.75, 0.5, 0.25]
+    assert len(detect(tmp_path / "c.h5", column, sampling, top_k=0)["v"]) == 4
+
+
+def test_a_rescaled_video_comes_back_in_its_own_seconds(tmp_path: Path) -> None:
+    found = detect(tmp_path / "f.h5", {"v": [0, 0, 1, 1]}, SamplingSettings(resize="rescale", length=2))["v"]
+    # Cell 1 of two is snippets 2 and 3: from the beginning of cell 2 (5 s) to the end of cell 3 (9 s).
+    assert found.segments.tolist() == [[5, 9]]
+
+
+def test_a_broken_video_fails_alone_and_is_named(tmp_path: Path, trainer: MakeTrainer, tiny: TinyData) -> None:
+    trainer("epochs=1").run()
+    broken = shutil.copy(tiny.features, tmp_path / "broken.h5")
+    with h5py.File(broken, "r+") as file:
+        file["v01"][19, 2] = np.inf  # in its second window, after the first was seen
+    checkpoint = load_checkpoint(str(tmp_path / "tiny.safetensors"))
+    with FeatureFile(str(broken)) as file:
+        detector = make_detector([checkpoint], file, PredictionSettings(), "cpu", 0)
+        for batch_size in (1, 2, 64):
+            found = list(detector.predict(file.ids, batch_size))
+            assert [each.video_id for each in found] == file.ids
+            failed = [each for each in found if isinstance(each, VideoFailure)]
+            assert [each.video_id for each in failed] == ["v01"]
+            assert "snippet 19, channel 2 is inf" in failed[0].reason
+
+
+def test_batches_change_scores_by_rounding_only(tmp_path: Path, trainer: MakeTrainer, tiny: TinyData) -> None:
+    trainer("epochs=1").run()
+    checkpoint = load_checkpoint(str(tmp_path / "tiny.safetensors"))
+    with FeatureFile(str(tiny.features)) as file:
+        detector = make_detector([checkpoint], file, PredictionSettings(min_score=0.0), "cpu", 1 << 20)
+        one, many = (list(detector.predict(file.ids, size)) for size in (1, 16))
+    for first, second in zip(one, many, strict=True):
+        assert isinstance(first, VideoProposals)
+        assert isinstance(second, VideoProposals)
+        assert first.scores == pytest.approx(second.scores, abs=1e-6)
+        assert first.segments == pytest.approx(second.segments, abs=1e-5)
+
+
+def test_two_networks_are_averaged_before_decoding(tmp_path: Path, trainer: MakeTrainer, tiny: TinyData) -> None:
+    checkpoints = []
+    for seed in (1, 2):
+        path = str(tmp_path / f"{seed}.safetensors")
+        trainer("epochs=1", seed=seed, output=path).run()
+        checkpoints.append(load_checkpoint(path))
+    with FeatureFile(str(tiny.features)) as file:
+        detector = make_detector(checkpoints, file, PredictionSettings(min_score=0.0), "cpu", 0)
+        (found,) = detector.predict(["v00"], 64)
+        features = torch.from_numpy(file.read("v00", 0, 16)).T[None]
+    mask = torch.ones(1, 16, dtype=torch.bool)
+    outputs = [checkpoint.model(features, mask) for checkpoint in checkpoints]
+    logits = (outputs[0]["logits"] + outputs[1]["logits"]) / 2
+    assert isinstance(found, VideoProposals)
+    assert found.scores[:32] == pytest.approx(logits.sigmoid().flatten().double().detach().numpy(), abs=1e-6)
+
+
+@pytest.mark.parametrize("change", ["test_stride=4", "length=12"])
+def test_networks_on_different_grids_are_not_averaged(
+    tmp_path: Path, trainer: MakeTrainer, tiny: TinyData, change: str
+) -> None:
+    checkpoints = []
+    for name, overrides in (("a", ()), ("b", (change,))):
+        path = str(tmp_path / f"{name}.safetensors")
+        trainer("epochs=1", *overrides, output=path).run()
+        checkpoints.append(load_checkpoint(path))
+    with FeatureFile(str(tiny.features)) as file, pytest.raises(UsageError, match="cannot be averaged"):
+        make_detector(checkpoints, file, PredictionSettings(), "cpu", 0)
+
+
+def test_features_of_another_pace_are_warned_of(tmp_path: Path, trainer: MakeTrainer, tiny: TinyData) -> None:
+    trainer("epochs=1").run()
+    checkpoint = load_checkpoint(str(tmp_path / "tiny.safetensors"))
+    slower = replace(checkpoint, header=replace(checkpoint.header, clock={"seconds_per_snippet": 2.0}))
+    with FeatureFile(str(tiny.features)) as file:
+        detector = make_detector([checkpoint], file, PredictionSettings(), "cpu", 0)
+        for subject, expected in ((checkpoint, []), (slower, ["snippets are 0.5 s apart"])):
+            listener = Listener()
+            check_features([subject], detector, file.ids, listener)
+            assert [part in heard for part, heard in zip(expected, listener.heard, strict=True)] == [True] * len(
+                expected
+            )
+        narrow = replace(checkpoint, header=replace(checkpoint.header, channels=3))
+        with pytest.raises(DataError, match=r"video 'v00' has 6 channels, .*tiny\.safetensors was trained on 3"):
+            check_features([narrow], detector, file.ids, Listener())

@@ -1,0 +1,71 @@
+"""Several folds and seeds: what is measured, how it is averaged, and what is refused."""
+
+import json
+import statistics
+from pathlib import Path
+
+import pytest
+from plugin.tiny_data import TinyData
+
+from taltool.data.annotations import read_ground_truth
+from taltool.data.features import FeatureFile
+from taltool.errors import DataError, UsageError
+from taltool.reporting import SILENT
+from taltool.training.cross_validation import Summary, read_folds, repeat
+from taltool.training.setup import Choice, Request
+
+
+def repeated(tiny: TinyData, folder: Path, folds: Path | None = None, seeds: int = 1, **wishes: object) -> Summary:
+    request = Request(model="tiny", overrides=("epochs=1",), output=str(folder), with_provenance=False, **wishes)  # type: ignore[arg-type]
+    truths = read_folds(str(folds), str(tiny.truth)) if folds else {None: read_ground_truth(str(tiny.truth))}
+    with FeatureFile(str(tiny.features)) as file:
+        return repeat(request, Choice.of(request), file, truths, seeds, bool(wishes.get("resume")), SILENT)
+
+
+def write_folds(path: Path) -> Path:
+    ids = [f"v{number:02}" for number in range(12)]
+    parts = {f"f{k}": {"training": [i for i in ids if int(i[1:]) % 2 != k], "validation": ids[k::2]} for k in range(2)}
+    path.write_text(json.dumps(parts))
+    return path
+
+
+def test_folds_weigh_the_same_and_seeds_are_averaged_within_them(tiny: TinyData, tmp_path: Path) -> None:
+    summary = repeated(tiny, tmp_path / "runs", write_folds(tmp_path / "splits.json"), seeds=2)
+    assert [(run.fold, run.seed) for run in summary.runs] == [("f0", 0), ("f0", 1), ("f1", 0), ("f1", 1)]
+    reached = [run.average_mAP for run in summary.runs]
+    means = [(reached[0] + reached[1]) / 2, (reached[2] + reached[3]) / 2]
+    assert summary.mean == pytest.approx(sum(means) / 2)
+    assert summary.spread == pytest.approx(statistics.stdev(means))
+    assert [(run.videos, run.instances) for run in summary.runs] == [(6, 12)] * 4
+    written = json.loads((tmp_path / "runs" / "summary.json").read_text())
+    assert written["mean"] == summary.mean
+    assert (tmp_path / "runs" / "f1-seed1" / "tiny.safetensors").exists()
+
+
+def test_a_class_that_only_the_test_videos_have_counts_as_not_found(tiny: TinyData, tmp_path: Path) -> None:
+    plain = repeated(tiny, tmp_path / "plain")
+    truth = json.loads(tiny.truth.read_text())
+    truth["database"]["v03"]["annotations"].append({"segment": [4.0, 6.0], "label": "swim"})
+    tiny.truth.write_text(json.dumps(truth))
+    found = repeated(tiny, tmp_path / "more")
+    assert found.runs[0].instances == plain.runs[0].instances + 1
+    assert found.mean == pytest.approx(plain.mean * 2 / 3)
+
+
+def test_measuring_on_videos_that_are_trained_on_is_refused(tiny: TinyData, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="9 of its videos are trained on"):
+        repeated(tiny, tmp_path / "runs", test_subset="training")
+
+
+def test_measuring_on_the_videos_that_choose_the_epoch_is_refused(tiny: TinyData, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="3 of its videos"):
+        repeated(tiny, tmp_path / "runs", validation_subset="validation")
+
+
+def test_a_file_of_folds_that_holds_no_splits_is_refused(tiny: TinyData, tmp_path: Path) -> None:
+    wrong = tmp_path / "splits.json"
+    wrong.write_text("[1]")
+    with pytest.raises(DataError, match="expected splits"):
+        read_folds(str(wrong), str(tiny.truth))
+    with pytest.raises(DataError, match="no such file"):
+        read_folds(str(tmp_path / "absent.json"), str(tiny.truth))

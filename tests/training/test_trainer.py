@@ -1,0 +1,167 @@
+"""The training loop: it learns, chooses, stops on NaN, and continues bit for bit wherever it was killed."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from training_runs import Listener, MakeTrainer, killed_after
+
+from taltool.data.checkpoint_header import read_checkpoint_header
+from taltool.errors import DataError, UsageError
+from taltool.experiment.checkpoint import model_weights
+from taltool.reporting import SILENT
+from taltool.training.setup import start
+
+ALL_RANDOM = (
+    "two_phases=true", "ema_decay=0.9", "jitter=3.0", "feature_dropout=0.1", "feature_noise=0.1", "schedule=cosine",
+    "warmup_epochs=1.5", "normalize=channel", "batch_size=5", "accumulation=2",
+)  # fmt: skip
+
+
+def journal(path: Path) -> list[dict[str, object]]:
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    return [{k: v for k, v in record.items() if k != "samples_per_second"} for record in records]
+
+
+def test_training_lowers_the_loss(trainer: MakeTrainer, tmp_path: Path) -> None:
+    trainer("epochs=6").run()
+    losses = [sum(record["losses"].values()) for record in journal(tmp_path / "tiny.metrics.jsonl")]  # type: ignore[attr-defined]
+    assert len(losses) == 6
+    assert losses[-1] < 0.6 * losses[0]
+
+
+@pytest.mark.parametrize("updates", [0, 1, 4, 5, 6, 13])
+def test_a_killed_run_resumes_to_the_same_bytes(trainer: MakeTrainer, tmp_path: Path, updates: int) -> None:
+    trainer(*ALL_RANDOM, output=str(tmp_path / "whole.safetensors")).run()
+    torch.manual_seed(99)
+    wishes = {"output": str(tmp_path / "cut.safetensors"), "save_seconds": 0.0}
+    killed_after(trainer(*ALL_RANDOM, **wishes), updates)
+    torch.manual_seed(98)
+    start(trainer(*ALL_RANDOM, **wishes), True, SILENT)
+    assert (tmp_path / "cut.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+    assert journal(tmp_path / "cut.metrics.jsonl") == journal(tmp_path / "whole.metrics.jsonl")
+
+
+def test_a_run_killed_twice_inside_an_epoch_resumes_to_the_same_bytes(trainer: MakeTrainer, tmp_path: Path) -> None:
+    trainer(*ALL_RANDOM, output=str(tmp_path / "whole.safetensors")).run()
+    wishes = {"output": str(tmp_path / "cut.safetensors"), "save_seconds": 0.0}
+    for _ in range(2):
+        run = trainer(*ALL_RANDOM, **wishes)
+        if run.plan.state_path.exists():
+            run.restore()
+        killed_after(run, 4)
+    start(trainer(*ALL_RANDOM, **wishes), True, SILENT)
+    assert (tmp_path / "cut.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(trainer: MakeTrainer, tmp_path: Path) -> None:
+    contents = []
+    for name, seed in [("a", 1), ("b", 1), ("c", 2)]:
+        path = tmp_path / f"{name}.safetensors"
+        trainer(*ALL_RANDOM, output=str(path), seed=seed).run()
+        contents.append(path.read_bytes())
+    assert contents[0] == contents[1]
+    assert contents[0] != contents[2]
+
+
+def test_features_from_disk_give_the_same_bytes_as_features_in_memory(trainer: MakeTrainer, tmp_path: Path) -> None:
+    trainer(*ALL_RANDOM, output=str(tmp_path / "memory.safetensors")).run()
+    trainer(*ALL_RANDOM, output=str(tmp_path / "disk.safetensors"), cache_bytes=0).run()
+    assert (tmp_path / "memory.safetensors").read_bytes() == (tmp_path / "disk.safetensors").read_bytes()
+
+
+def test_resuming_a_finished_run_changes_nothing(trainer: MakeTrainer, tmp_path: Path) -> None:
+    start(trainer(), False, SILENT)
+    before = (tmp_path / "tiny.safetensors").read_bytes(), (tmp_path / "tiny.metrics.jsonl").read_bytes()
+    start(trainer(), True, SILENT)
+    after = (tmp_path / "tiny.safetensors").read_bytes(), (tmp_path / "tiny.metrics.jsonl").read_bytes()
+    assert before == after
+    assert not (tmp_path / "tiny.resume.pt").exists()
+
+
+def test_a_state_of_other_settings_is_refused(trainer: MakeTrainer) -> None:
+    killed_after(trainer(save_seconds=0.0), 3)
+    with pytest.raises(UsageError, match="other settings"):
+        start(trainer("learning_rate=0.5"), True, SILENT)
+
+
+def test_a_killed_run_leaves_no_half_written_files(trainer: MakeTrainer, tmp_path: Path) -> None:
+    (tmp_path / ".tiny.safetensors.abc.tmp").write_bytes(b"half")
+    (tmp_path / ".tiny.resume.pt.abc.tmp").write_bytes(b"half")
+    start(trainer("epochs=1"), False, SILENT)
+    assert not list(tmp_path.glob(".tiny*"))
+
+
+def test_a_loss_that_is_not_finite_names_batch_term_and_videos_and_keeps_the_last_epoch(
+    trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    steps = trainer().loader.steps_per_epoch
+    broken = trainer(f"broken_batch={steps + 2}", "select=last")
+    with pytest.raises(DataError) as caught:
+        broken.run()
+    message = str(caught.value)
+    assert "epoch 2, batch 2" in message
+    assert "'location' is nan" in message
+    assert "videos: v" in message
+    assert "keeps epoch 1" in message
+    assert read_checkpoint_header(str(tmp_path / "tiny.safetensors")).training["chosen_epoch"] == 1
+
+
+def test_the_epoch_of_lowest_validation_loss_becomes_the_checkpoint(trainer: MakeTrainer, tmp_path: Path) -> None:
+    # A step factor of 0 freezes nothing; a rising rate ruins the last epochs, so the best one is not the last.
+    run = trainer("epochs=6", "schedule=step", "step_epochs=2", "step_factor=30.0")
+    run.run()
+    found = [record["validation"]["loss"] for record in journal(tmp_path / "tiny.metrics.jsonl")]  # type: ignore[index]
+    training = read_checkpoint_header(str(tmp_path / "tiny.safetensors")).training
+    assert training["chosen_epoch"] == found.index(min(found)) + 1 < 6
+    assert training["score"] == -min(found)
+
+
+def test_selection_by_map_measures_the_held_out_videos(trainer: MakeTrainer, tmp_path: Path) -> None:
+    trainer("epochs=6", "select=map", "validate_every=3").run()
+    records = journal(tmp_path / "tiny.metrics.jsonl")
+    assert [("validation" in record) for record in records] == [False, False, True, False, False, True]
+    best = max(record["validation"]["mAP"] for record in records if "validation" in record)  # type: ignore[index]
+    assert read_checkpoint_header(str(tmp_path / "tiny.safetensors")).training["score"] == best > 0.2
+
+
+def test_averaged_weights_are_what_is_saved(trainer: MakeTrainer, tmp_path: Path) -> None:
+    run = trainer("ema_decay=0.9", "select=last", "epochs=2")
+    run.run()
+    assert run.updater.averaged is not None
+    saved = model_weights(tmp_path / "tiny.safetensors")
+    assert all(torch.equal(saved[k], v) for k, v in run.updater.averaged.network.state_dict().items())
+    assert not torch.equal(saved["body.weight"], run.model.state_dict()["body.weight"])
+
+
+def test_training_takes_the_warm_up_and_the_phases_it_is_told(trainer: MakeTrainer, tmp_path: Path) -> None:
+    run = trainer("two_phases=true", "warmup_epochs=1.0", "epochs=1", "learning_rate=0.5")
+    run.run()
+    (record,) = journal(tmp_path / "tiny.metrics.jsonl")
+    assert set(record["losses"]) == {"class.class", "location.location"}  # type: ignore[call-overload]
+    assert record["learning_rate"] == 0.5
+
+
+def test_bfloat16_trains_float32_weights(trainer: MakeTrainer, tmp_path: Path) -> None:
+    trainer("precision=bfloat16", "epochs=6").run()
+    losses = [sum(record["losses"].values()) for record in journal(tmp_path / "tiny.metrics.jsonl")]  # type: ignore[attr-defined]
+    assert losses[-1] < 0.6 * losses[0]
+    assert model_weights(tmp_path / "tiny.safetensors")["body.weight"].dtype == torch.float32
+
+
+def test_starting_anew_over_an_unfinished_run_is_told(trainer: MakeTrainer) -> None:
+    killed_after(trainer(save_seconds=0.0), 3)
+    listener = Listener()
+    start(trainer(), False, listener)
+    assert any("starting anew" in message for message in listener.heard)
+
+
+def test_progress_tells_losses_by_name_rate_speed_and_the_last_validation(trainer: MakeTrainer) -> None:
+    listener = Listener()
+    trainer("epochs=2", "select=map", reporter=listener).run()
+    first, last = listener.told[1], listener.told[-1]  # told[0] is where a resumed run stands
+    assert set(first) == {"epoch", "loss", "lr", "samples/s", "class", "location"}
+    assert set(last) == set(first) | {"validation_loss", "validation_mAP"}
+    assert last["epoch"] == 2
+    assert last["loss"] == pytest.approx(last["class"] + last["location"])

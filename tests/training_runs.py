@@ -1,0 +1,89 @@
+"""What tests of runs share: a model from another package, a data set that it learns in a second, making a run of them,
+killing it, and hearing what it says."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plugin.tiny_data import TinyData, write_tiny_data
+from project import PROJECT
+
+from taltool.data.annotations import read_ground_truth
+from taltool.data.features import FeatureFile
+from taltool.models import MODELS
+from taltool.reporting import SILENT, Reporter, Task
+from taltool.training.setup import Choice, Request, make_trainer, read_data
+from taltool.training.trainer import Trainer
+
+MakeTrainer = Callable[..., Trainer]
+
+PLUGIN = PROJECT / "tests" / "plugin"
+
+
+class Listener(Reporter):
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.told: list[dict[str, Any]] = []
+
+    def note(self, message: str) -> None:
+        self.heard.append(message)
+
+    def warn(self, message: str) -> None:
+        self.heard.append(message)
+
+    @contextmanager
+    def track(self, what: str, total: float | None = None, unit: str = "videos") -> Iterator[Task]:
+        yield self
+
+    def advance(self, amount: float = 1, **status: object) -> None:
+        self.told.append(status)
+
+
+class Killed(BaseException):
+    """What kill -9 is to the trainer: nothing below catches it, and nothing is written on its way out."""
+
+
+def killed_after(trainer: Trainer, updates: int) -> None:
+    """Let a run of trainer die right after so many updates."""
+    whole_update, done = trainer._update, 0
+
+    def update(*arguments: object) -> object:
+        nonlocal done
+        if done == updates:
+            raise Killed
+        done += 1
+        return whole_update(*arguments)  # type: ignore[arg-type]
+
+    trainer._update = update  # type: ignore[method-assign, assignment]
+    with pytest.raises(Killed):
+        trainer.run()
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyData:
+    """Twelve videos of two classes (features.h5 and gt.json), and the model `tiny` of another package installed."""
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    from tiny_model import TinyModel
+
+    monkeypatch.setitem(MODELS._entries, "tiny", TinyModel)
+    return write_tiny_data(tmp_path)
+
+
+@pytest.fixture
+def trainer(tiny: TinyData, tmp_path: Path, request: pytest.FixtureRequest) -> MakeTrainer:
+    """Make a run of the tiny model over the tiny data; keywords are those of Request."""
+
+    def make(*overrides: str, reporter: Reporter = SILENT, split: str | None = None, **wishes: object) -> Trainer:
+        wishes = {"model": "tiny", "output": str(tmp_path / "tiny.safetensors"), "with_provenance": False} | wishes
+        wanted = Request(overrides=overrides, **wishes)  # type: ignore[arg-type]
+        choice = Choice.of(wanted)
+        file = FeatureFile(str(tiny.features)).__enter__()
+        request.addfinalizer(lambda: file.__exit__(None, None, None))
+        data = read_data(wanted, file, read_ground_truth(str(tiny.truth), split), reporter)
+        return make_trainer(wanted, choice, data, choice.experiment(wanted.preset, data.facts), reporter)
+
+    return make
