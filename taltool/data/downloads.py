@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from taltool.data.locks import NO_LOCKS, lock
+from taltool.data.files import NO_LOCKS, lock
 from taltool.errors import DataError
 from taltool.reporting import SILENT, Reporter
 

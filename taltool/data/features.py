@@ -15,8 +15,7 @@ import orjson
 from numpy.typing import NDArray
 
 from taltool.data.clock import FeatureClock
-from taltool.data.files import STANDARD, replacing
-from taltool.data.locks import NO_LOCKS
+from taltool.data.files import NO_LOCKS, STANDARD, replacing
 from taltool.data.provenance import Chain
 from taltool.errors import DataError, UsageError
 

@@ -1,6 +1,7 @@
 """Opening what the user names and writing so that a killed run leaves nothing half-written."""
 
 import contextlib
+import errno
 import gzip
 import hashlib
 import io
@@ -16,6 +17,8 @@ from taltool.errors import DataError, UsageError
 
 STANDARD = "-"
 _GZIP_MAGIC = b"\x1f\x8b"
+# What file systems answer that know no locks.
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP)
 
 
 class HashingReader:
@@ -153,3 +156,21 @@ def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def lock(handle: int, wait: bool) -> None:
+        """Lock the open file `handle`; raises BlockingIOError where another process has it and `wait` is not set."""
+        try:
+            msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        except PermissionError as error:
+            raise BlockingIOError(error.errno, error.strerror) from error
+
+else:
+    import fcntl
+
+    def lock(handle: int, wait: bool) -> None:
+        """Lock the open file `handle`; raises BlockingIOError where another process has it and `wait` is not set."""
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
 
-from taltool.data.annotations import read_ground_truth
+from taltool.data.annotations import read_ground_truth, read_id_list
 from taltool.data.arrays import Contents, Detections, Scope, flatten, scope
 from taltool.data.datasets import ANY_DATASET
 from taltool.data.files import STANDARD
-from taltool.data.lists import read_id_list
 from taltool.data.proposals import ProposalReader
 from taltool.data.records import GroundTruth
 from taltool.data.thresholds import Thresholds, parse_thresholds

@@ -12,7 +12,7 @@ from taltool.data.records import GroundTruth, VideoAnnotations, VideoProposals
 from taltool.data.training_log import read_journal
 from taltool.errors import DataError, UsageError
 from taltool.evaluation.evaluate import Inputs, Request, read_inputs
-from taltool.ops.diagnosis_curves import RECALLS, mean_precision_curve
+from taltool.ops.diagnosis import RECALLS, mean_precision_curve
 from taltool.ops.metrics import match, mean_average_precision
 from taltool.ops.plots_curves import Line
 from taltool.ops.recall import average_recall, first_hits

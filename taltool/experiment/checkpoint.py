@@ -20,16 +20,12 @@ from taltool.errors import DataError, UsageError
 from taltool.experiment.configuration import from_plain
 from taltool.experiment.feature_source import ChannelStatistics
 from taltool.experiment.settings import Experiment
-from taltool.experiment.tensors import read_weights
+from taltool.experiment.tensors import SAFETENSORS, read_tensors, read_weights
 from taltool.models import MODELS
 from taltool.models.contract import Model
 
 SUFFIX = ".safetensors"
-
-
 FOLDERS_VARIABLE = "TALTOOL_MODELS"
-
-
 _MEAN, _DEVIATION = "taltool.channel_mean", "taltool.channel_deviation"
 
 
@@ -110,3 +106,18 @@ def remove_leftovers(path: Path) -> None:
     """Delete the half-written files that a killed run left beside `path`."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         leftover.unlink(missing_ok=True)
+
+
+def adopt(model: Model, path: str) -> None:
+    """Load the weights in `path` into `model`; names that the model knows of other code are translated.
+
+    Raises DataError where the file cannot be read, or holds the weights of another network.
+    """
+    tensors = model_weights(path) if Path(path).suffix == SAFETENSORS else read_tensors(path)
+    try:
+        model.load_state_dict(model.adopted(tensors))
+    except RuntimeError as error:
+        raise DataError(
+            f"--init {path}: these weights are of another network; the settings of the model, the channels and the "
+            f"number of classes must be those they were trained with: {error}"
+        ) from error

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from taltool.data.locks import NO_LOCKS, lock
+from taltool.data.files import NO_LOCKS, lock
 from taltool.errors import DataError, UsageError
 from taltool.reporting import Reporter
 

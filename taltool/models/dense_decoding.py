@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from taltool.models.contract import Candidates, Outputs
-from taltool.nn.grid import PyramidGrid
+from taltool.nn.packed_pyramid import PyramidGrid
 
 
 def located(outputs: Outputs, grid: PyramidGrid) -> Outputs:

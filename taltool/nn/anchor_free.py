@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from taltool.nn.conv import ConvStack, NormKind, SameConv1d
+from taltool.nn.conv import ConvBlock, ConvStack, NormKind, SameConv1d
+from taltool.nn.packed_pyramid import Axis, level_masks
 
 # exp(10) frames are 37 minutes at 10 frames/s; beyond it exp overflows in half precision.
 MAX_LOG_DISTANCE = 10.0
@@ -42,3 +43,38 @@ class AnchorFreeHeads(nn.Module):
     def distances(self, location: Tensor, level: Tensor) -> Tensor:
         """exp(scale_l * x) (B, 2, P), positive; see `scaled`."""
         return self.scaled(location, level).clamp(max=MAX_LOG_DISTANCE).exp()
+
+
+class StridedPyramid(nn.Module):
+    """A projection of snippet features, then one convolution of width 3 and stride 2 for each further level.
+
+    AFSD on features, AMNet and ActionFormer's kind have this shape. projection_width is the kernel of level 0.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        levels: int,
+        *,
+        projection_width: int = 1,
+        norm: NormKind = "gn",
+        groups: int = 32,
+    ) -> None:
+        super().__init__()
+        self.projection = ConvBlock(channels, width, projection_width, norm=norm, groups=groups)
+        self.reductions = nn.ModuleList(
+            ConvBlock(width, width, 3, stride=2, norm=norm, groups=groups) for _ in range(levels - 1)
+        )
+
+    def project(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Level 0 alone, (B, width, T), of features (B, channels, T) with mask (B, T) bool."""
+        return self.projection(features, Axis.single(mask))
+
+    def forward(self, features: Tensor, mask: Tensor) -> list[Tensor]:
+        """All levels (B, width, T / 2^l), zero in padding; 2^(levels - 1) must divide T."""
+        levels = [self.project(features, mask)]
+        masks = level_masks(mask, len(self.reductions) + 1)
+        for reduction, reduced_mask in zip(self.reductions, masks[1:], strict=True):
+            levels.append(reduction(levels[-1], Axis.single(reduced_mask)))
+        return levels

@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taltool.nn.channel_norm import ChannelNorm
-from taltool.nn.norm import MaskedGroupNorm
+from taltool.nn.norm import ChannelNorm, MaskedGroupNorm
 from taltool.nn.packed_pyramid import Axis
 
 NormKind = Literal["gn", "ln", "none"]

@@ -80,3 +80,68 @@ def boundary_labels(targets: PaddedTargets, length: int, width_div: float = 10.0
     positions = torch.arange(length, device=widths.device)[:, None, None, None]
     near = (positions >= first) & (positions <= last) & targets.present[..., None]  # (length, B, M, 2)
     return near.any(2).permute(1, 2, 0).float()
+
+
+class CellTargets(NamedTuple):
+    """owner (B, T) int64: the instance that each cell belongs to, -1 for background; inside (B, M, T) bool: all the
+    cells of each instance, whoever owns them."""
+
+    owner: Tensor
+    inside: Tensor
+
+    @property
+    def is_action(self) -> Tensor:
+        """Which cells (B, T) belong to an instance."""
+        return self.owner >= 0
+
+    def of_owner(self, values: Tensor) -> Tensor:
+        """The values (B, M, ...) of instances at the cells they own: (B, T, ...); meaningless at background."""
+        index = self.owner.clamp(min=0).view(*self.owner.shape, *[1] * (values.ndim - 2))
+        return values.gather(1, index.expand(-1, -1, *values.shape[2:]))
+
+
+def cell_centres(length: int, device: torch.device) -> Tensor:
+    """0.5, 1.5, ... (length,)."""
+    return torch.arange(length, device=device) + 0.5
+
+
+def cells_of(targets: PaddedTargets, length: int) -> CellTargets:
+    """The cells of the instances on a grid of `length` snippets; absent (padded) instances hold none."""
+    starts, ends = targets.segments[..., None].unbind(2)  # (B, M, 1)
+    centres = cell_centres(length, starts.device)
+    middle = ((starts + ends) / 2).floor().clamp(0, length - 1)
+    inside = (centres >= starts) & (centres < ends)
+    inside |= ~inside.any(-1, keepdim=True) & (centres.floor() == middle)
+    inside &= targets.present[..., None]
+    lengths = torch.where(inside, ends - starts, torch.inf)
+    owner = torch.where(inside.any(1), lengths.argmin(1), -1)
+    return CellTargets(owner, inside)
+
+
+def cell_overlaps(starts: Tensor, ends: Tensor, present: Tensor, length: int) -> Tensor:
+    """How much of each cell lies in the region that covers it most: (B, T) in [0, 1] (the papers' IoA, IoR).
+
+    starts, ends (B, M) of regions, present (B, M) bool.
+    """
+    cells = torch.arange(length, device=starts.device)
+    overlap = torch.minimum(ends[..., None], cells + 1.0) - torch.maximum(starts[..., None], cells.to(starts.dtype))
+    return (overlap.clamp(0, 1) * present[..., None]).amax(1)
+
+
+def region_labels(targets: PaddedTargets, length: int, half_width: float) -> Tensor:
+    """Overlaps (B, 3, T) of each cell with an instance, with the region around a start, and around an end.
+
+    A region reaches half_width snippets to both sides of its boundary.
+    """
+    starts, ends = targets.segments.unbind(-1)
+    regions = [(starts, ends), *((edge - half_width, edge + half_width) for edge in (starts, ends))]
+    return torch.stack([cell_overlaps(*region, targets.present, length) for region in regions], dim=1)
+
+
+def best_tiou(targets: PaddedTargets, starts: Tensor, ends: Tensor) -> Tensor:
+    """The highest tIoU (B, N) of proposals starts, ends (N,) with an instance of each sample; 0 where it has none."""
+    own_starts, own_ends = targets.segments[..., None].unbind(2)  # (B, M, 1)
+    overlap = (torch.minimum(ends, own_ends) - torch.maximum(starts, own_starts)).clamp(min=0)
+    union = (ends - starts) + (own_ends - own_starts) - overlap
+    tiou = torch.where(union > 0, overlap / union.clamp(min=1e-9), 0) * targets.present[..., None]
+    return tiou.amax(1)

@@ -23,6 +23,8 @@ OUTCOMES = ("true positive", "double detection", "wrong label", "localization", 
 LOWEST_TIOU = 0.1
 # Where several instances overlap a detection equally: judge it by one of its own class, or by the first in the file.
 Ties = Literal["own-class", "file"]
+# The recalls at which precision is read.
+RECALLS = np.linspace(0.0, 1.0, 101)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,3 +162,26 @@ def normalised_precision(hits: Booleans, false: Booleans, positives: int, normal
     scaled = np.cumsum(hits, axis=1) / positives * normaliser
     total = scaled + np.cumsum(false, axis=1)
     return np.divide(scaled, total, out=np.zeros_like(scaled), where=total > 0), 1 / positives
+
+
+def mean_precision_curve(matches: Matches) -> Floats:
+    """Interpolated precision (101,) at RECALLS, mean over classes with instances and over thresholds.
+
+    Interpolated: the best precision at that recall or more; 0 at recalls that a class does not reach.
+    """
+    per_class = instances_per_class(matches)
+    curves = [
+        _precision_at(hits, per_class[label])
+        for label in np.flatnonzero(per_class)
+        for hits in matches.hits[:, matches.edges[label] : matches.edges[label + 1]]
+    ]
+    return np.mean(curves, axis=0) if curves else np.zeros(len(RECALLS))
+
+
+def _precision_at(hits: np.ndarray, positives: int) -> Floats:
+    """Interpolated precision (101,) of one class at one threshold; hits (n,) are in ranked order."""
+    where = np.flatnonzero(hits)
+    found = np.arange(1, len(where) + 1)
+    best = np.maximum.accumulate((found / (where + 1))[::-1])[::-1]
+    needed = np.searchsorted(found, RECALLS * positives - 1e-9, side="left")
+    return np.append(best, 0.0)[needed]

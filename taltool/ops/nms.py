@@ -11,8 +11,7 @@ import numpy as np
 
 from taltool.data.records import Floats, Integers
 from taltool.errors import DataError
-from taltool.ops.nms_greedy import Block, greedy
-from taltool.ops.nms_rows import blocks, chains, ordered
+from taltool.ops.nms_greedy import Block, blocks, chains, greedy, ordered
 from taltool.ops.nms_settings import Method, Suppression
 
 

@@ -12,7 +12,7 @@ from taltool.data.records import Floats, Integers, Labels, VideoProposals
 from taltool.errors import DataError, UsageError
 from taltool.ops.choices import Combination, Vote
 from taltool.ops.labelling import best_classes, best_votes, combined, voted_shares
-from taltool.postprocessing.streaming import write_stream
+from taltool.postprocessing.suppress import write_stream
 from taltool.reporting import Reporter
 
 

@@ -1,13 +1,16 @@
 """Suppression of a stream of proposals, a batch of videos at a time."""
 
 import itertools
+import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 
+from taltool.data.proposals import ProposalReader, ProposalWriter
+from taltool.data.provenance import Chain, InputFile, step
 from taltool.data.records import Labels, VideoProposals
 from taltool.errors import DataError
 from taltool.ops.nms import Candidates, suppress_batch
@@ -17,6 +20,7 @@ from taltool.reporting import SILENT, Reporter
 
 # Candidates that are treated together: enough for NumPy's calls to pay, few enough for a flat and small memory.
 BATCH_SIZE = 1 << 16
+Change = Callable[[Iterable[VideoProposals]], Iterator[VideoProposals]]
 
 
 def suppressed(
@@ -113,3 +117,37 @@ def _check(videos: list[VideoProposals], settings: Suppression) -> None:
                 f"video '{video.video_id}': score {float(video.scores.min())!r} is negative, and "
                 f"{settings.method.value} would raise it; use --method hard, or scores from 0 on"
             )
+
+
+def suppress_file(
+    source: str, target: str, settings: Suppression, jobs: int, with_provenance: bool, reporter: Reporter
+) -> None:
+    """Suppress the proposals of `source` into `target`, a batch of videos in memory at a time; 0 jobs: one per core."""
+    workers = jobs or os.cpu_count() or 1
+    with ProposalReader(source) as reader:
+        chain = [*reader.provenance, step([InputFile.named(source)])] if with_provenance else None
+        changed = suppressed(reader, settings, workers)
+        write_stream(changed, reader, target, reader.classes, chain, "nms", reporter)
+
+
+def write_stream(
+    videos: Iterator[VideoProposals],
+    reader: ProposalReader,
+    target: str,
+    classes: list[str] | None,
+    chain: Chain | None,
+    name: str,
+    reporter: Reporter,
+) -> None:
+    """Write `videos`, which come from `reader`, and tell the progress. Adds the file's name to data errors."""
+    with (
+        ProposalWriter(target, classes, chain, reader.num_videos) as writer,
+        reporter.track(name, reader.num_videos) as task,
+    ):
+        try:
+            for video in videos:
+                writer.write(video)
+                task.advance()
+        except DataError as error:
+            message = str(error)
+            raise error if message.startswith(reader.file) else DataError(f"{reader.file}: {message}") from error

@@ -9,9 +9,8 @@ from taltool.data.provenance import Chain, InputFile, step
 from taltool.data.records import GroundTruth
 from taltool.errors import DataError, PartialFailure, UsageError
 from taltool.experiment.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
-from taltool.experiment.dataset import listed
+from taltool.experiment.dataset import chosen_videos, listed, sharded
 from taltool.experiment.device import checked_device
-from taltool.experiment.video_selection import chosen_videos, sharded
 from taltool.prediction.detector import Detector, VideoFailure, check_features, make_detector
 from taltool.prediction.oracle import Oracle, check_answers, make_oracle
 from taltool.reporting import Reporter

@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import torch
@@ -139,3 +141,42 @@ def _leave_unless_first(store: dist.Store, status: int) -> None:
         is_first = False  # The store went with the process that held it.
     if not is_first:
         raise SystemExit(status)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one process passes through the network at once.
+
+    places are those of its samples in the epoch's order; weight is its share of the batch's samples. A process without
+    a sample of its own takes the last one of the part with weight 0, because it has to take part in what the processes
+    do together.
+    """
+
+    places: range
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Division:
+    """`parts` one after the other, each over `processes`, of which this is number `rank` from 0."""
+
+    parts: int = 1
+    processes: int = 1
+    rank: int = 0
+
+    def pieces(self, batch: range) -> list[Piece]:
+        """This process's pieces of the places of a batch: one for each part that holds a sample, in order."""
+        parts = [part for part in _divided(batch, self.parts) if part]
+        return [self._piece(part, len(batch)) for part in parts]
+
+    def _piece(self, part: range, batch_size: int) -> Piece:
+        own = _divided(part, self.processes)[self.rank]
+        if not own:
+            return Piece(part[-1:], 0.0)
+        return Piece(own, len(own) / batch_size)
+
+
+def _divided(places: range, count: int) -> list[range]:
+    """`count` consecutive ranges whose lengths differ by one at most."""
+    bounds = [len(places) * number // count for number in range(count + 1)]
+    return [places[first:last] for first, last in pairwise(bounds)]

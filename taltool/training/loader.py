@@ -11,7 +11,7 @@ from taltool.experiment.dataset import LabelledVideo
 from taltool.experiment.feature_source import FeatureSource
 from taltool.experiment.windows import Sample
 from taltool.models.contract import Batch
-from taltool.training.division import Division
+from taltool.training.distributed import Division
 from taltool.training.loader_workers import Workers, prefetched
 
 

@@ -19,19 +19,17 @@ from taltool.data.records import GroundTruth
 from taltool.data.statistics import DataFacts
 from taltool.errors import DataError, UsageError
 from taltool.experiment import dataset
-from taltool.experiment.checkpoint import remove_leftovers
+from taltool.experiment.checkpoint import adopt, remove_leftovers
 from taltool.experiment.configuration import Layer, build, override_layer, preset_layer, read_config, to_plain
 from taltool.experiment.dataset import LabelledVideo
 from taltool.experiment.feature_source import DEFAULT_CACHE_BYTES, ChannelStatistics, FeatureSource
-from taltool.experiment.pretrained import adopt
 from taltool.experiment.settings import Experiment
 from taltool.models import MODELS
 from taltool.models.contract import Model
 from taltool.reporting import Reporter
-from taltool.training.distributed import Processes
-from taltool.training.division import Division
+from taltool.training.distributed import Division, Processes
 from taltool.training.loader import TrainingLoader
-from taltool.training.tensorboard import Board, demand_tensorboard
+from taltool.training.log_writer import Board, demand_tensorboard
 from taltool.training.trainer import DEFAULT_SAVE_SECONDS, Plan, Trainer
 from taltool.training.validation import Validation
 

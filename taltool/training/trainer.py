@@ -24,8 +24,7 @@ from taltool.experiment.settings import Experiment
 from taltool.models.contract import Batch, Model
 from taltool.reporting import Reporter, Task
 from taltool.training import failures
-from taltool.training.distributed import Processes
-from taltool.training.division import Piece
+from taltool.training.distributed import Piece, Processes
 from taltool.training.loader import TrainingLoader
 from taltool.training.log_writer import Journal
 from taltool.training.optim import learning_rate

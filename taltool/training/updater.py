@@ -6,9 +6,9 @@ pass twice, the first time to count what losses are divided by: the positives of
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,16 +18,15 @@ from taltool.experiment.device import compile_quietly
 from taltool.experiment.settings import TrainingSettings
 from taltool.models.contract import Batch, Model
 from taltool.nn.batch_statistics import sharing
-from taltool.training.distributed import Processes
-from taltool.training.division import Piece
+from taltool.training.distributed import Piece, Processes
 from taltool.training.optim import AveragedWeights, make_optimizer, set_learning_rate
-from taltool.training.shared_batch import CountedPiece, SharedPiece, copied
 
 _AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # A loss scale below this can no longer keep the gradient finite.
 _LEAST_SCALE = 1.0
 # Between the seeds of the processes, for what networks draw themselves (dropout).
 _SEEDS_APART = 1_000_003
+Drawn = TypeVar("Drawn")
 
 
 class NotFinite(Exception):
@@ -211,3 +210,54 @@ class Updater:
 
     def _random_states(self) -> tuple[Tensor, Tensor | None]:
         return torch.get_rng_state(), torch.cuda.get_rng_state(self._device) if self._is_on_gpu else None
+
+
+class SharedPiece:
+    """A piece whose batch is spread over processes, over parts, or both.
+
+    generator is the stream of numbers that the processes share. totals are what was counted over the whole batch, in
+    the order of asking, where that is known already; else the batch has one part, and the processes are asked.
+    """
+
+    def __init__(
+        self, piece: Piece, processes: Processes, generator: torch.Generator, totals: Sequence[Tensor] | None = None
+    ) -> None:
+        self.share, self._processes, self._generator = piece.weight, processes, generator
+        self._totals = iter(totals) if totals is not None else None
+
+    def total(self, count: Tensor) -> Tensor:
+        """See `SharedBatch`."""
+        return next(self._totals) if self._totals else self._processes.total(self._own(count))
+
+    def in_order(self, draw: Callable[[torch.Generator | None], Drawn]) -> Drawn:
+        """See `SharedBatch`; one that only stands by draws from a copy of the stream."""
+        if self._processes.count == 1:
+            return draw(None)
+        if self.share:
+            return self._processes.in_turn(self._generator, draw)
+        spare = copied(self._generator)
+        self._processes.in_turn(self._generator, lambda _: None)
+        return draw(spare)
+
+    def _own(self, count: Tensor) -> Tensor:
+        return count if self.share else torch.zeros_like(count)
+
+
+class CountedPiece(SharedPiece):
+    """A piece that passes through the network only so that its losses say what they count."""
+
+    def __init__(self, piece: Piece, processes: Processes, generator: torch.Generator) -> None:
+        super().__init__(piece, processes, generator)
+        self.counts: list[Tensor] = []
+
+    def total(self, count: Tensor) -> Tensor:
+        """Keep the count; the loss that is divided by it is of no use."""
+        self.counts.append(self._own(count))
+        return count
+
+
+def copied(generator: torch.Generator) -> torch.Generator:
+    """Another generator that will draw the same."""
+    other = torch.Generator()
+    other.set_state(generator.get_state())
+    return other

@@ -24,7 +24,7 @@ from taltool.data.clock import FeatureClock
 from taltool.data.features import FeatureFile, FeatureWriter, VideoFeatures
 from taltool.models.contract import Batch
 from taltool.reporting import SILENT
-from taltool.training.division import Piece
+from taltool.training.distributed import Piece
 from taltool.training.setup import Choice, Request, make_trainer, read_data
 from taltool.training.trainer import Trainer
 

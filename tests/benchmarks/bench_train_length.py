@@ -18,8 +18,7 @@ import torch
 from taltool.experiment.settings import TrainingSettings
 from taltool.models import MODELS
 from taltool.models.contract import Batch, Targets
-from taltool.training.distributed import Processes
-from taltool.training.division import Piece
+from taltool.training.distributed import Piece, Processes
 from taltool.training.updater import Updater
 from taltool.training.validation import moved_batch
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from taltool.data.annotations import read_id_list
 from taltool.data.arrays import Amount, Detections, Scope, flatten, scope
 from taltool.data.datasets import dataset_facts
-from taltool.data.lists import read_id_list
 from taltool.data.records import GroundTruth, Labels, VideoAnnotations, VideoProposals
 from taltool.errors import DataError, UsageError
 

@@ -9,7 +9,7 @@ import pytest
 
 from taltool.data.clock import FeatureClock
 from taltool.data.features import ClockFacts, FeatureFile, FeatureWriter, VideoFeatures
-from taltool.data.locks import lock
+from taltool.data.files import lock
 from taltool.errors import DataError, UsageError
 
 CLOCK = FeatureClock(fps=25.0, stride=4.0, window=16.0, offset=2.0, duration=9.5)

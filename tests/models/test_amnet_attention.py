@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from taltool.errors import UsageError
-from taltool.models.amnet.multihead import MultiHeadAttention, windowed_attention
+from taltool.models.amnet.network import MultiHeadAttention, windowed_attention
 from taltool.nn.attention import split_heads
 
 

@@ -13,8 +13,7 @@ from taltool.experiment.settings import Experiment, TrainingSettings
 from taltool.models import MODELS
 from taltool.models.contract import Batch, Model, Targets
 from taltool.nn.batch_statistics import sharing
-from taltool.training.distributed import Processes
-from taltool.training.division import Piece
+from taltool.training.distributed import Piece, Processes
 from taltool.training.updater import Updater
 
 CHANNELS, CLASSES = 12, 3

@@ -5,9 +5,9 @@ import copy
 import pytest
 import torch
 from mgnet_heads_twin import PlainHeads
-from torch import Tensor
+from torch import Tensor, nn
 
-from taltool.models.mgnet.heads import BoundaryHead, CompletenessHead
+from taltool.models.mgnet.heads import BoundaryHead, CompletenessHead, in_blocks, relu_dropout_
 from taltool.nn.proposal_sampling import ProposalGrid
 
 SAMPLES, CHANNELS = 2, 3
@@ -68,3 +68,84 @@ def test_the_gradient_is_that_of_what_dropout_kept(monkeypatch: pytest.MonkeyPat
     given = inputs(3)
     assert not torch.equal(drawn(*given), logits(completeness, boundary, given))
     assert torch.autograd.gradcheck(drawn, [each.requires_grad_() for each in given])
+
+
+@pytest.mark.parametrize("size", [1, 4, 5, 100])
+def test_blocks_give_what_all_rows_at_once_give(size: int) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2)).double()
+    rows = torch.randn(10, 3, dtype=torch.float64, requires_grad=True)
+    wanted = (rows, *network.parameters())
+    whole, blocks = network(rows), in_blocks(network, rows, size)
+    torch.testing.assert_close(blocks, whole, rtol=0, atol=1e-12)
+    gradients = zip(*(torch.autograd.grad(each.sin().sum(), wanted) for each in (whole, blocks)), strict=True)
+    for own, plain in gradients:
+        torch.testing.assert_close(own, plain, rtol=0, atol=1e-12)
+
+
+def test_a_block_is_computed_again_for_its_gradient() -> None:
+    sizes: list[int] = []
+
+    def squared(rows: Tensor) -> Tensor:
+        sizes.append(len(rows))
+        return rows * rows
+
+    found = in_blocks(squared, torch.ones(10, 1, requires_grad=True), 4)
+    assert sizes == [4, 4, 2]
+    found.sum().backward()
+    assert sorted(sizes) == [2, 2, 4, 4, 4, 4]
+
+
+def test_the_gradient_drops_what_was_dropped() -> None:
+    torch.manual_seed(0)
+    rows = torch.ones(100, 8, requires_grad=True)
+    kept = in_blocks(lambda block: relu_dropout_(block * block, 0.5), rows, 30)
+    kept.sum().backward()
+    assert rows.grad is not None
+    assert torch.equal(rows.grad > 0, kept > 0)
+    assert 0.3 < (kept == 0).float().mean() < 0.7
+    assert not torch.equal(kept[:30], kept[30:60])
+
+
+def test_no_rows_give_no_rows() -> None:
+    assert in_blocks(nn.Linear(3, 2), torch.zeros(0, 3), 4).shape == (0, 2)
+
+
+def test_without_a_rate_it_is_relu() -> None:
+    values = torch.tensor([-2.0, 0.0, 3.0], requires_grad=True)
+    kept = relu_dropout_(values * 1, 0.0)
+    kept.backward(torch.tensor([5.0, 7.0, 11.0]))
+    assert kept.tolist() == [0, 0, 3]
+    assert values.grad.tolist() == [0, 0, 11]
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.3, 0.9])
+def test_the_share_that_is_dropped_is_the_rate(rate: float) -> None:
+    torch.manual_seed(0)
+    kept = relu_dropout_(torch.ones(1001, 777), rate)
+    assert (kept == 0).float().mean() == pytest.approx(rate, abs=3e-3)
+    assert kept.mean() == pytest.approx(1.0, abs=3e-2)
+    assert kept.max() == pytest.approx(1 / (1 - rate))
+
+
+def test_neighbours_are_dropped_independently() -> None:
+    torch.manual_seed(0)
+    dropped = (relu_dropout_(torch.ones(400_000), 0.5) == 0).float()
+    for step in (1, 2, 3, 4, 8):
+        assert (dropped[step:] * dropped[:-step]).mean() == pytest.approx(0.25, abs=5e-3)
+
+
+def test_the_gradient_flows_where_a_positive_value_was_kept() -> None:
+    torch.manual_seed(0)
+    values = torch.randn(64, 8, dtype=torch.float64, requires_grad=True)
+    kept = relu_dropout_(values * 1, 0.3)
+    kept.sum().backward()
+    torch.testing.assert_close(values.grad, (kept > 0).double() / 0.7)
+
+
+def test_a_seed_fixes_what_is_dropped() -> None:
+    drawn = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        drawn.append(relu_dropout_(torch.ones(33), 0.5))
+    assert torch.equal(*drawn)

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from taltool.nn.anchor_free import StridedPyramid
 from taltool.nn.conv import ConvBlock, ConvStack, SameConv1d, repeated_conv
 from taltool.nn.norm import MaskedGroupNorm
 from taltool.nn.packed_pyramid import Axis
-from taltool.nn.pyramid import StridedPyramid
 
 
 def counting_convolution(stride: int) -> SameConv1d:

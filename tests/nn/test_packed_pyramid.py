@@ -3,8 +3,7 @@
 import torch
 
 from taltool.nn.conv import ConvStack
-from taltool.nn.grid import PyramidGrid
-from taltool.nn.packed_pyramid import Axis, LevelLayout, level_masks, padded_to_multiple
+from taltool.nn.packed_pyramid import Axis, LevelLayout, PyramidGrid, level_masks, padded_to_multiple
 
 
 def test_packed_levels_come_back_unchanged() -> None:

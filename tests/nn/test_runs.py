@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taltool.nn.runs import Runs, run_maxima, run_means, runs, spans
+from taltool.nn.runs import Runs, likely_boundaries, run_maxima, run_means, runs, spans
 
 ROW = torch.tensor([[0.05, 0.3, 0.75, 0.9, 0.6, 0.85, 0.2, 0.55, 0.1, 0.0]])
 ROWS_OF_BITS = st.integers(1, 9).flatmap(
@@ -71,3 +71,9 @@ def test_runs_equal_a_loop_over_snippets(rows: list[list[bool]]) -> None:
 def test_spans_reach_from_first_to_last(rows: list[list[bool]]) -> None:
     expected = [(n, row.index(True), len(row) - row[::-1].index(True)) for n, row in enumerate(rows) if any(row)]
     assert listed(spans(torch.tensor(rows))) == expected
+
+
+def test_likely_boundaries_are_peaks_high_scores_and_the_ends() -> None:
+    scores = torch.tensor([[0.1, 0.3, 0.2, 0.2, 0.9, 0.6, 0.1, 0.05]])
+    mask = torch.arange(8)[None] < 7
+    assert likely_boundaries(scores, mask).int().tolist() == [[1, 1, 0, 0, 1, 1, 1, 0]]

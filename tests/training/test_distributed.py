@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from taltool.errors import UsageError
-from taltool.training.distributed import Processes, joined
+from taltool.training.distributed import Division, Processes, joined
 
 LAUNCHED = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
 
@@ -45,3 +47,36 @@ def test_numbers_are_drawn_by_one_process_after_the_other(monkeypatch: pytest.Mo
     drawn = Processes(1, 2).in_turn(generator, lambda g: torch.rand(3, generator=g))
     assert torch.equal(drawn, expected[2:])
     assert sorted(states) == [0, 1]
+
+
+counts = st.integers(1, 7)
+
+
+def test_a_batch_of_five_over_two_processes() -> None:
+    first, second = (Division(processes=2, rank=rank).pieces(range(10, 15)) for rank in (0, 1))
+    assert [(list(p.places), p.weight) for p in first] == [([10, 11], 0.4)]
+    assert [(list(p.places), p.weight) for p in second] == [([12, 13, 14], 0.6)]
+
+
+def test_a_batch_of_six_in_two_parts_over_two_processes() -> None:
+    pieces = Division(parts=2, processes=2, rank=1).pieces(range(6))
+    assert [list(p.places) for p in pieces] == [[1, 2], [4, 5]]
+    assert [p.weight for p in pieces] == [1 / 3, 1 / 3]
+
+
+def test_a_process_without_a_sample_takes_one_that_does_not_count() -> None:
+    (idle,) = Division(processes=2, rank=0).pieces(range(4, 5))
+    (busy,) = Division(processes=2, rank=1).pieces(range(4, 5))
+    assert (list(idle.places), idle.weight) == ([4], 0.0)
+    assert (list(busy.places), busy.weight) == ([4], 1.0)
+
+
+@given(first=st.integers(0, 9), size=st.integers(1, 20), parts=counts, processes=counts)
+def test_every_sample_is_computed_once_and_in_order(first: int, size: int, parts: int, processes: int) -> None:
+    batch = range(first, first + size)
+    divided = [Division(parts, processes, rank).pieces(batch) for rank in range(processes)]
+    assert len({len(pieces) for pieces in divided}) == 1  # the processes take the same number of turns
+    turns = list(zip(*divided, strict=True))
+    assert [place for turn in turns for piece in turn if piece.weight for place in piece.places] == list(batch)
+    assert abs(sum(piece.weight for turn in turns for piece in turn) - 1) < 1e-9
+    assert all(piece.weight == 0 or abs(piece.weight - len(piece.places) / size) < 1e-9 for t in turns for piece in t)

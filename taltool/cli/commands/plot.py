@@ -207,7 +207,7 @@ def _write_page(
     from taltool.cli.figures import video_addresses
     from taltool.data.files import open_output
     from taltool.evaluation.figures import timelines
-    from taltool.ops.timeline_html import timeline_page
+    from taltool.ops.timeline import timeline_page
 
     addresses = video_addresses(path, video_files, videos)
     wanted = videos or list(addresses)

@@ -24,12 +24,10 @@ from taltool.models.afsd.pretrained import from_opentad
 from taltool.models.afsd.splice import plan_splice
 from taltool.models.contract import Batch, Candidates, Model, Outputs, Settings, Targets
 from taltool.models.dense_decoding import located, one_candidate_per_class
-from taltool.nn.anchor_free import AnchorFreeHeads
+from taltool.nn.anchor_free import AnchorFreeHeads, StridedPyramid
 from taltool.nn.batch_statistics import batch_count, in_batch_order
 from taltool.nn.conv import SameConv1d
-from taltool.nn.grid import PyramidGrid
-from taltool.nn.packed_pyramid import Axis, padded_to_multiple
-from taltool.nn.pyramid import StridedPyramid
+from taltool.nn.packed_pyramid import Axis, PyramidGrid, padded_to_multiple
 from taltool.nn.targets import PaddedTargets, padded_targets
 
 # What several networks say of one sample is averaged; everything else describes the grid and is the same for all.

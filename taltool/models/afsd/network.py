@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from taltool.models.afsd.pooling import BoundaryPool, PoolKind, boundary_regions
 from taltool.nn.conv import ConvBlock, ConvStack, NormKind, SameConv1d
-from taltool.nn.grid import PyramidGrid
-from taltool.nn.packed_pyramid import Axis
+from taltool.nn.packed_pyramid import Axis, PyramidGrid
 
 RefineKind = Literal["all", "naive", "self", "frame", "none"]
 RegionKind = Literal["inside", "outside", "symmetric"]

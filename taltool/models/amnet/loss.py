@@ -10,9 +10,8 @@ from taltool.models.amnet.config import AMNetConfig, TripletPool
 from taltool.models.amnet.network import ActionMaskingEncoder
 from taltool.models.contract import Outputs
 from taltool.nn.batch_statistics import batch_count
-from taltool.nn.cells import cells_of
 from taltool.nn.losses import EPSILON, distance_tiou, normalised_sum, sigmoid_focal_loss, tiou_loss, triplet_margin_loss
-from taltool.nn.targets import Assignment, PaddedTargets, assign_shortest, level_bounds
+from taltool.nn.targets import Assignment, PaddedTargets, assign_shortest, cells_of, level_bounds
 
 
 class Gathered(NamedTuple):

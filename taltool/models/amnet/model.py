@@ -22,9 +22,8 @@ from taltool.models.amnet.network import ActionMaskingEncoder, DetectionHeads, G
 from taltool.models.amnet.presets import PRESETS, fitted
 from taltool.models.contract import Batch, Candidates, Model, Outputs, Settings, Targets
 from taltool.models.dense_decoding import located, one_candidate_per_class
-from taltool.nn.grid import PyramidGrid
-from taltool.nn.packed_pyramid import level_masks, padded_to_multiple
-from taltool.nn.pyramid import StridedPyramid
+from taltool.nn.anchor_free import StridedPyramid
+from taltool.nn.packed_pyramid import PyramidGrid, level_masks, padded_to_multiple
 from taltool.nn.targets import padded_targets
 
 

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taltool.models.amnet.multihead import MultiHeadAttention
+from taltool.errors import UsageError
 from taltool.nn.anchor_free import AnchorFreeHeads
+from taltool.nn.attention import attendable, split_heads
 from taltool.nn.conv import ConvStack, SameConv1d
 from taltool.nn.embedding import sine_table
 from taltool.nn.packed_pyramid import Axis
@@ -17,6 +18,8 @@ from taltool.nn.packed_pyramid import Axis
 GroupKind = Literal["full", "self", "cross", "none"]
 # Foreground probability that a fresh focal classifier says (Lin et al., section 4.1).
 PRIOR = 0.01
+# Queries of a window are treated in blocks of at least this many, for the sake of the matrix products.
+LEAST_BLOCK = 16
 
 
 class ActionMaskingEncoder(nn.Module):
@@ -158,3 +161,54 @@ class DetectionHeads(nn.Module):
             raw = self.matching_head(self.matching_tower(packed, axis)).float()
             outputs["matching"] = raw * self.matching_scales[axis.level]
         return outputs
+
+
+class MultiHeadAttention(nn.Module):
+    """softmax(Q K^T / sqrt(C / heads)) V of each head, concatenated and projected (Vaswani et al., Eq. 1 and 5).
+
+    window: a query sees the keys at most window // 2 away (self-attention only); 0 = all keys.
+    """
+
+    def __init__(self, channels: int, heads: int, *, window: int = 0, dropout: float = 0.0) -> None:
+        super().__init__()
+        if channels % heads:
+            raise UsageError(f"width {channels} must be divisible by heads = {heads}")
+        self.heads, self.reach, self.dropout = heads, window // 2 if window else None, dropout
+        self.query, self.key, self.value, self.project = (nn.Linear(channels, channels) for _ in range(4))
+        for layer in (self.query, self.key, self.value, self.project):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, queries: Tensor, context: Tensor, mask: Tensor) -> Tensor:
+        """What queries (B, T, C) find in context (B, S, C), of which mask (B, S) bool is valid: (B, T, C).
+
+        In a sample without a valid snippet the result has no meaning, but is finite.
+        """
+        found = (self.query(queries), self.key(context), self.value(context))
+        q, k, v = (split_heads(each, self.heads) for each in found)
+        dropout = self.dropout if self.training else 0.0
+        if self.reach is None:
+            allowed = attendable(mask)[:, None, None, :]
+            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed, dropout_p=dropout)
+        else:
+            mixed = windowed_attention(q, k, v, mask, self.reach, dropout)
+        return self.project(mixed.transpose(1, 2).flatten(2))
+
+
+def windowed_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, reach: int, dropout: float = 0.0) -> Tensor:
+    """Attention (B, H, T, D) in which query i sees the valid keys i - reach ... i + reach, and itself always.
+
+    q, k, v (B, H, T, D), mask (B, T) bool. A block of queries sees itself and both neighbours, so that work and memory
+    grow with T * reach.
+    """
+    length, size = q.shape[2], max(reach, LEAST_BLOCK)
+    missing = -length % size
+    own = F.pad(q, (0, 0, 0, missing)).unflatten(2, (-1, size))  # (B, H, N, W, D)
+    around = [F.pad(each, (0, 0, size, missing + size)).unfold(2, 3 * size, size) for each in (k, v)]
+    keys, values = (each.transpose(3, 4).transpose(1, 2).flatten(0, 1) for each in around)  # (B * N, H, 3W, D)
+    valid = F.pad(mask, (size, missing + size)).unfold(1, 3 * size, size).flatten(0, 1)  # (B * N, 3W)
+    offset = torch.arange(3 * size, device=q.device) - size - torch.arange(size, device=q.device)[:, None]
+    allowed = (offset.abs() <= reach) & valid[:, None] | (offset == 0)
+    queries = own.transpose(1, 2).flatten(0, 1)
+    mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=allowed[:, None], dropout_p=dropout)
+    return mixed.unflatten(0, (len(q), -1)).transpose(1, 2).flatten(2, 3)[:, :, :length]

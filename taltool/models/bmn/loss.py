@@ -6,9 +6,8 @@ from torch import Tensor
 from taltool.models.bmn.config import BMNConfig
 from taltool.models.contract import Outputs
 from taltool.nn.batch_statistics import batch_count, in_batch_order
-from taltool.nn.dense_labels import best_tiou, region_labels
-from taltool.nn.masks import balanced_bce
-from taltool.nn.targets import PaddedTargets
+from taltool.nn.losses import balanced_bce
+from taltool.nn.targets import PaddedTargets, best_tiou, region_labels
 
 # Kinds of proposals by tIoU for the regression, and what classification calls an action.
 HIGH, LOW, ACTION = 0.7, 0.3, 0.9

@@ -28,7 +28,7 @@ from taltool.models.bmn.loss import proposal_terms
 from taltool.models.bmn.network import BoundaryHead, Convolutions, FrontEmbedding, ProposalHead, ProposalMap
 from taltool.models.bmn.presets import PRESETS, fitted
 from taltool.models.contract import Candidates, Model, Outputs, Settings, Targets
-from taltool.nn.boundaries import likely_boundaries
+from taltool.nn.runs import likely_boundaries
 from taltool.nn.targets import padded_targets
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from taltool.models.contract import Outputs
 from taltool.models.gsmt.config import GSMTConfig
 from taltool.nn.batch_statistics import batch_count
-from taltool.nn.masks import balanced_bce, boundary_overlap, dice_loss, length_normalised_distance
+from taltool.nn.losses import balanced_bce, boundary_overlap, dice_loss, length_normalised_distance
 
 NO_OVERLAP = 1e-6
 BCE_WEIGHT, BCE_DICE_WEIGHT = 0.4, 0.6

@@ -32,9 +32,8 @@ from taltool.models.gsmt.config import GSMTConfig
 from taltool.models.gsmt.decode import decoded
 from taltool.models.gsmt.loss import class_terms, mask_terms
 from taltool.models.gsmt.presets import PRESETS, fitted
-from taltool.nn.cells import cells_of
 from taltool.nn.embedding import DilatedEmbedding, MultiStageEmbedding, PositionalEncoding, TransformerEmbedding
-from taltool.nn.targets import padded_targets
+from taltool.nn.targets import cells_of, padded_targets
 
 # Widths of the code's mask head, and which of its hidden layers a ReLU follows.
 TAGS_WIDTHS, TAGS_ACTIVE = (1024, 512, 256), (True, False, True)

@@ -5,8 +5,8 @@ from torch import Tensor
 
 from taltool.models.contract import Candidates, Outputs
 from taltool.models.mgnet.config import MGNetConfig
-from taltool.nn.boundaries import likely_boundaries
 from taltool.nn.proposal_sampling import upper_triangle
+from taltool.nn.runs import likely_boundaries
 
 
 def averaged(cells: Tensor, index: Tensor, counted: Tensor, length: int) -> Tensor:

@@ -1,15 +1,18 @@
 """The two dense heads of MGNet: how complete each proposal is, and how sure its start and end are (section 3.5)."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from taltool.models.mgnet.blocks import in_blocks
-from taltool.models.mgnet.relu_dropout import relu_dropout_
 from taltool.nn.proposal_sampling import POINTS, ProposalGrid, sum_of_points
 
 # A block of 256 channels takes 1 MiB; twice or half as many took as long.
 CELLS_PER_BLOCK = 1024
+_BITS = 16
 
 
 def glorot_linear(inputs: int, outputs: int) -> nn.Linear:
@@ -73,3 +76,49 @@ class BoundaryHead(nn.Module):
         logits = in_blocks(self.rest, cells.flatten(0, 1), CELLS_PER_BLOCK).view(*cells.shape[:2], 2)
         start, end = logits.transpose(0, 1).unbind(-1)
         return start, end
+
+
+def in_blocks(function: Callable[[Tensor], Tensor], rows: Tensor, size: int) -> Tensor:
+    """function(rows) for rows (N, ...), `size` rows at a time.
+
+    function must treat every row by itself. Of the blocks only the inputs and outputs are kept; for the gradient each
+    is computed once more, with the same random numbers.
+    """
+    parts = [checkpoint(function, block, use_reentrant=False) for block in rows.split(size)]
+    return torch.cat(parts)
+
+
+def drawn(shape: torch.Size, rate: float, device: torch.device) -> Tensor:
+    """A bool tensor of that shape that is False with probability `rate`, to a precision of 2^-16."""
+    size = shape.numel()
+    words = torch.empty(-(-size * _BITS // 64), dtype=torch.int64, device=device).random_(
+        torch.iinfo(torch.int64).min, None
+    )
+    numbers = words.view(torch.int16)[:size].view(shape)
+    return numbers >= round(rate * 2**_BITS) - 2 ** (_BITS - 1)
+
+
+class _ReluDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, rate: float) -> Tensor:
+        kept = values > 0
+        if rate > 0:
+            kept &= drawn(values.shape, rate, values.device)
+        ctx.save_for_backward(kept)
+        ctx.scale = 1 / (1 - rate)
+        ctx.mark_dirty(values)
+        return values.mul_(kept).mul_(ctx.scale)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (kept,) = ctx.saved_tensors
+        return (gradients[0] * kept).mul_(ctx.scale), None
+
+
+def relu_dropout_(values: Tensor, rate: float) -> Tensor:
+    """max(values, 0) / (1 - rate) where a draw of probability 1 - rate keeps it, else 0; rate in [0, 1), 0 is ReLU.
+
+    In place: `values` must be the result of an operation whose gradient does not need it, such as a linear layer, and
+    no view (the gradient of a changed view is copied).
+    """
+    return _ReluDropout.apply(values, rate)

@@ -9,10 +9,9 @@ from torch import Tensor
 from taltool.models.contract import Outputs
 from taltool.models.mgnet.config import MGNetConfig
 from taltool.nn.batch_statistics import batch_count, in_batch_order
-from taltool.nn.dense_labels import best_tiou, region_labels
-from taltool.nn.masks import balanced_bce
+from taltool.nn.losses import balanced_bce
 from taltool.nn.proposal_sampling import upper_triangle
-from taltool.nn.targets import PaddedTargets
+from taltool.nn.targets import PaddedTargets, best_tiou, region_labels
 
 # DBG's kinds of cells, by tIoU, and how many of the lower kinds are drawn for each cell of the highest.
 HIGH, LOW = 0.6, 0.2

@@ -23,12 +23,10 @@ from taltool.models.tsa_tal.decode import decoded
 from taltool.models.tsa_tal.network import Detection, DetectionHeads, TemporalPyramidPooling, TemporalSelfAttention
 from taltool.models.tsa_tal.presets import PRESETS, fitted
 from taltool.nn.batch_statistics import batch_count
-from taltool.nn.cells import cell_centres, cells_of
 from taltool.nn.conv import ConvBlock
-from taltool.nn.losses import softmax_focal_loss, tiou_loss
-from taltool.nn.masks import balanced_bce
+from taltool.nn.losses import balanced_bce, softmax_focal_loss, tiou_loss
 from taltool.nn.packed_pyramid import Axis
-from taltool.nn.targets import PaddedTargets, padded_targets
+from taltool.nn.targets import PaddedTargets, cell_centres, cells_of, padded_targets
 
 STAGES = ("coarse", "refined", "final")
 
@@ -135,7 +133,7 @@ class SnippetTargets:
 
     @classmethod
     def of(cls, targets: PaddedTargets, valid: Tensor) -> "SnippetTargets":
-        """Each snippet belongs to the shortest instance that holds its cell (see `taltool.nn.cells`)."""
+        """Each snippet belongs to the shortest instance that holds its cell (see `taltool.nn.targets`)."""
         cells = cells_of(targets, valid.shape[1])
         labels = (cells.of_owner(targets.labels) + 1) * cells.is_action * (valid > 0)
         starts, ends = cells.of_owner(targets.segments).unbind(-1)

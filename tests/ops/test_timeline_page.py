@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from taltool.ops.timeline import Row, Timeline
-from taltool.ops.timeline_html import timeline_page
+from taltool.ops.timeline import Row, Timeline, timeline_page
 
 
 def timeline(video_id: str = "v one/2", labels: tuple[str, str] = ("run", "jump")) -> Timeline:

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from taltool.nn.channel_norm import ChannelNorm
 from taltool.nn.conv import ConvStack
+from taltool.nn.norm import ChannelNorm
 from taltool.nn.packed_pyramid import Axis
 
 MASK = torch.arange(6) < torch.tensor([[6], [4]])

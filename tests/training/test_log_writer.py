@@ -8,8 +8,8 @@ from training_runs import MakeTrainer, killed_after
 
 from taltool.errors import UsageError
 from taltool.reporting import SILENT
+from taltool.training.log_writer import Board, scalars
 from taltool.training.setup import start
-from taltool.training.tensorboard import Board, scalars
 
 RECORD = {"epoch": 3, "iteration": 9, "best_epoch": 2, "losses": {"class": 0.5}, "learning_rate": 0.1}
 
