@@ -14,7 +14,7 @@ from taltool.data.annotations import read_ground_truth
 from taltool.data.features import FeatureFile
 from taltool.models import MODELS
 from taltool.reporting import SILENT, Reporter, Task
-from taltool.training.setup import Choice, Request, make_trainer, read_data
+from taltool.training.setup import ResolvedModel, TrainRequest, make_trainer, read_data
 from taltool.training.trainer import Trainer
 
 MakeTrainer = Callable[..., Trainer]
@@ -79,11 +79,11 @@ def trainer(tiny: TinyData, tmp_path: Path, request: pytest.FixtureRequest) -> M
 
     def make(*overrides: str, reporter: Reporter = SILENT, split: str | None = None, **wishes: object) -> Trainer:
         wishes = {"model": "tiny", "output": str(tmp_path / "tiny.safetensors"), "with_provenance": False} | wishes
-        wanted = Request(overrides=overrides, **wishes)  # type: ignore[arg-type]
-        choice = Choice.of(wanted)
+        wanted = TrainRequest(overrides=overrides, **wishes)  # type: ignore[arg-type]
+        choice = ResolvedModel.of(wanted)
         file = FeatureFile(str(tiny.features)).__enter__()
         request.addfinalizer(lambda: file.__exit__(None, None, None))
         data = read_data(wanted, file, read_ground_truth(str(tiny.truth), split), reporter)
-        return make_trainer(wanted, choice, data, choice.experiment(wanted.preset, data.facts), reporter)
+        return make_trainer(wanted, choice, data, choice.experiment(wanted.preset, data.statistics), reporter)
 
     return make

@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from taltool.backbones.contract import Backbone, Computing, Features, Stream
+from taltool.backbones.contract import Backbone, Computing, Stream
+from taltool.data.records import FeatureArray
 from taltool.errors import DataError, UsageError
 from taltool.nn.clips.fold_norm import fold_norms
 from taltool.nn.clips.overlapping import OverlappingClips
 from taltool.video.frames import FrameFormat, Picture
-from taltool.video.snippet_windows import Windows
+from taltool.video.snippet_windows import SnippetWindows
 
 _TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # Names that an error lists of each kind.
@@ -160,23 +161,23 @@ class NetworkBackbone(Backbone):
         """The middle square."""
         return self._cropped(picture)
 
-    def encode_snippets(self, snippets: NDArray[np.uint8]) -> Features:
+    def encode_snippets(self, snippets: NDArray[np.uint8]) -> FeatureArray:
         """Features (B, C) of B snippets (B, T, H, W, 3 or 2), whose height and width are at least the crop."""
         return self.features(self._volume(snippets)).cpu().numpy()
 
-    def together(self, windows: Windows) -> int:
+    def together(self, windows: SnippetWindows) -> int:
         """A few, on processors, where the first convolution has steps in common."""
         network = self._sharing
         return _TOGETHER if network is not None and network.shares(windows.window, windows.stride) else 1
 
-    def encode_run(self, pictures: NDArray[np.uint8], windows: Windows) -> Features:
+    def encode_run(self, pictures: NDArray[np.uint8], windows: SnippetWindows) -> FeatureArray:
         """Features (n, C) of n consecutive snippets; see the contract."""
         network = self._sharing
         if network is None:
             return super().encode_run(pictures, windows)
         frames = self._volume(pictures[None]).to(_TYPES[self._computing.precision])
         with torch.inference_mode():
-            rows = [row.float() for row in network.each(frames, windows.window, windows.stride)]
+            rows = [row.float() for row in network.forward_clips(frames, windows.window, windows.stride)]
         return torch.cat(rows).numpy()
 
     @property

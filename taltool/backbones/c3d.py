@@ -30,7 +30,7 @@ from taltool.data.files import read_bytes
 from taltool.errors import DataError, UsageError
 from taltool.nn.clips.conv3d import Conv3d
 from taltool.video.frames import FrameFormat
-from taltool.video.snippet_windows import Windows
+from taltool.video.snippet_windows import SnippetWindows
 
 _ADDRESS = "https://download.openmmlab.com/mmaction/recognition/c3d"
 _LAYERS = ("fc6", "fc7", "logits")
@@ -109,7 +109,7 @@ class C3D(NetworkBackbone):
         name = name.removeprefix("backbone.").replace(".conv.", ".").replace("cls_head.fc_cls.", "fc8.")
         return re.sub(r"^conv([12])a\.", r"conv\1.", name)
 
-    def check(self, windows: Windows) -> None:
+    def check(self, windows: SnippetWindows) -> None:
         """Windows of 16 frames: its linear layers have that size."""
         if windows.window != _FRAMES:
             raise UsageError(f"--window {windows.window}: c3d takes {_FRAMES} frames")

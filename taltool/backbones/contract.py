@@ -37,11 +37,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taltool.data.downloads import Published
+from taltool.data.records import FeatureArray
 from taltool.errors import UsageError
 from taltool.video.frames import FrameFormat, Picture
-from taltool.video.snippet_windows import Windows
+from taltool.video.snippet_windows import SnippetWindows
 
-Features = NDArray[np.float32]
 Stream = Literal["rgb", "flow"]
 
 
@@ -118,7 +118,7 @@ class Backbone(ABC):
     def prepare(self, computing: Computing) -> None:  # noqa: B027 (nothing to do is the usual case without torch)
         """Get ready to encode in this way; called once, after `load`."""
 
-    def check(self, windows: Windows) -> None:  # noqa: B027 (most take any window)
+    def check(self, windows: SnippetWindows) -> None:  # noqa: B027 (most take any window)
         """Raise UsageError where it cannot take snippets of this length."""
 
     def seen(self, picture: Picture) -> Picture:
@@ -126,8 +126,8 @@ class Backbone(ABC):
         return picture
 
     def encode(
-        self, pictures: Iterable[Picture], windows: Windows, threads: Executor | None = None
-    ) -> Iterator[Features]:
+        self, pictures: Iterable[Picture], windows: SnippetWindows, threads: Executor | None = None
+    ) -> Iterator[FeatureArray]:
         """Yield features (n, C) of the next n snippets of a video, until its end.
 
         threads: where parts of the work may be done side by side.
@@ -137,14 +137,14 @@ class Backbone(ABC):
         while batch := list(islice(snippets, self.batch)):
             yield self.encode_snippets(np.stack(batch))
 
-    def together(self, windows: Windows) -> int:
+    def together(self, windows: SnippetWindows) -> int:
         """How many consecutive snippets `encode_run` should get at once to share work; 1 where they share none."""
         return 1
 
-    def encode_run(self, pictures: NDArray[np.uint8], windows: Windows) -> Features:
+    def encode_run(self, pictures: NDArray[np.uint8], windows: SnippetWindows) -> FeatureArray:
         """Features (n, C) of n consecutive snippets of a video, whose pictures are (window + (n - 1) stride, ...)."""
         return np.concatenate([self.encode_snippets(snippet[None]) for snippet in windows.of_run(pictures)])
 
-    def encode_snippets(self, snippets: NDArray[np.uint8]) -> Features:
+    def encode_snippets(self, snippets: NDArray[np.uint8]) -> FeatureArray:
         """Features (B, C) of B snippets (B, window, H, W[, 3 or 2])."""
         raise NotImplementedError(f"{type(self).__name__} defines neither encode nor encode_snippets")

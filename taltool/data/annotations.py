@@ -7,11 +7,11 @@ import numpy as np
 import orjson
 
 from taltool.data.files import read_bytes
-from taltool.data.records import Floats, GroundTruth, Labels, VideoAnnotations
+from taltool.data.records import Floats, GroundTruth, LabelVocabulary, VideoAnnotations
 from taltool.errors import DataError, UsageError
 
 # Numbers that DETAD's ground truth carries for each instance.
-JUDGED = ("context-size", "context-distance", "agreement")
+ANNOTATOR_ATTRIBUTES = ("context-size", "context-distance", "agreement")
 
 
 def read_ground_truth(path: str, split: str | None = None) -> GroundTruth:
@@ -38,12 +38,12 @@ def parse_ground_truth(document: Any, path: str, sha256: str = "") -> GroundTrut
     if not isinstance(document, dict) or not isinstance(document.get("database"), dict):
         hint = " (these are proposals)" if isinstance(document, dict) and "results" in document else ""
         raise DataError(f'{path}: expected a ground truth (a JSON object with "database"){hint}')
-    names = Labels()
+    names = LabelVocabulary()
     videos = {key: _video(path, key, entry, names) for key, entry in document["database"].items()}
     return GroundTruth(videos, names, path, sha256)
 
 
-def _video(path: str, video_id: str, entry: Any, names: Labels) -> VideoAnnotations:
+def _video(path: str, video_id: str, entry: Any, names: LabelVocabulary) -> VideoAnnotations:
     where = f"{path}: video '{video_id}'"
     if not isinstance(entry, dict):
         raise DataError(f"{where}: expected an object, found {type(entry).__name__}")
@@ -59,11 +59,15 @@ def _video(path: str, video_id: str, entry: Any, names: Labels) -> VideoAnnotati
     for number, annotation in enumerate(annotations):
         segments[number] = _segment(annotation, f"{where}: annotation {number + 1}")
     labels = names.numbered([annotation["label"] for annotation in annotations])
-    judged = {name: _judged(annotations, name) for name in JUDGED if any(name in each for each in annotations)}
-    return VideoAnnotations(video_id, float(duration), subset, segments, labels, judged)
+    annotator_attributes = {
+        name: _annotator_attribute(annotations, name)
+        for name in ANNOTATOR_ATTRIBUTES
+        if any(name in each for each in annotations)
+    }
+    return VideoAnnotations(video_id, float(duration), subset, segments, labels, annotator_attributes)
 
 
-def _judged(annotations: list[dict[str, Any]], name: str) -> Floats:
+def _annotator_attribute(annotations: list[dict[str, Any]], name: str) -> Floats:
     values = [annotation.get(name) for annotation in annotations]
     return np.array([value if isinstance(value, int | float) else np.nan for value in values], np.float64)
 

@@ -9,14 +9,20 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from taltool.data.records import Floats, GroundTruth, Integers, Labels, VideoAnnotations, VideoProposals
+from taltool.data.records import (
+    Booleans,
+    Floats,
+    GroundTruth,
+    Integers,
+    LabelVocabulary,
+    VideoAnnotations,
+    VideoProposals,
+)
 from taltool.errors import DataError
 from taltool.registry import did_you_mean
 
 UNKNOWN_LABEL = -1
-Booleans = NDArray[np.bool_]
 Array = TypeVar("Array", Floats, Integers)
 
 
@@ -192,12 +198,12 @@ def flatten(proposals: Iterable[VideoProposals], within: Scope) -> tuple[Detecti
     return detections, contents
 
 
-def _under_one_numbering(videos: list[VideoProposals]) -> tuple[Labels, list[Integers]]:
+def _under_one_numbering(videos: list[VideoProposals]) -> tuple[LabelVocabulary, list[Integers]]:
     """Names for all videos and each video's label numbers into them, -1 where there is no label.
 
     Videos of one file share their names already; those of several sources are renumbered.
     """
-    names = Labels(videos[0].names.names if videos else ())
+    names = LabelVocabulary(videos[0].names.names if videos else ())
     maps: dict[int, Integers] = {}
     labels = []
     for video in videos:
@@ -231,7 +237,9 @@ def _left_out_videos(read: list[VideoProposals], within: Scope) -> dict[str, Amo
     return {reason: Amount(len(counts), sum(counts)) for reason, counts in reasons.items()}
 
 
-def _class_numbers(labels: Integers, names: Labels, within: Scope) -> tuple[Integers, Booleans, dict[str, int]]:
+def _class_numbers(
+    labels: Integers, names: LabelVocabulary, within: Scope
+) -> tuple[Integers, Booleans, dict[str, int]]:
     """Class numbers (N,), which detections are of classes not chosen (N,), and the unknown labels' counts."""
     nobody = np.zeros(len(labels), bool)
     if within.agnostic and not within.other_classes:

@@ -10,10 +10,10 @@ import numpy as np
 from taltool.data.annotations import parse_ground_truth
 from taltool.data.checkpoint_header import KEY, CheckpointHeader, read_tensor_table
 from taltool.data.files import STANDARD, read_bytes
-from taltool.data.formats.contract import Annotations, Facts, Features, Proposals
+from taltool.data.formats.contract import Annotations, Features, FormatOptions, Proposals
 from taltool.data.formats.sniffing import beginning, json_key, open_content
 from taltool.data.records import Floats, VideoProposals
-from taltool.data.summaries import kind_of, read_journal
+from taltool.data.summaries import kind_of, read_epochs
 from taltool.errors import DataError
 
 Warn = Callable[[str], None]
@@ -31,10 +31,10 @@ def check_whole(path: str, warn: Warn, score: float | None = None) -> str:
     if kind == "checkpoint":
         return _checkpoint(path, warn)
     if kind == "metrics":
-        return f"metrics, {len(read_journal(path))} epochs"
+        return f"metrics, {len(read_epochs(path))} epochs"
     if path != STANDARD and json_key(beginning(path))[0] in ("results", "database"):
         _refuse_repeated_keys(path)
-    with open_content(path, facts=Facts(score=score)) as content:
+    with open_content(path, options=FormatOptions(score=score)) as content:
         if isinstance(content, Proposals):
             return _proposals(path, content, warn)
         return _annotations(path, content, warn) if isinstance(content, Annotations) else _features(path, content, warn)

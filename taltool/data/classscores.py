@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 
 from taltool.data.files import read_bytes
-from taltool.data.records import Floats, Labels
+from taltool.data.records import Floats, LabelVocabulary
 from taltool.errors import DataError
 
 # THUMOS14's 20 detection classes among the 101 of its classification task, which are numbered from 1.
@@ -137,7 +137,7 @@ def _parsed(path: str, content: bytes) -> tuple[list[str], Floats, dict[str, int
         if table.shape[1] != len(names):
             raise DataError(f"{path}: {table.shape[1]} scores a video for {len(names)} class names")
         return [str(name) for name in names], table, row_of
-    labels = Labels()
+    labels = LabelVocabulary()
     pairs = [_named(path, video_id, scores, labels) for video_id, scores in videos.items()]
     rows = np.zeros((len(pairs), len(labels)))
     for row, (numbers, scores) in enumerate(pairs):
@@ -157,7 +157,7 @@ def _table(path: str, rows: list[Any]) -> Floats:
         raise DataError(f"{path}: expected rows of equally many numbers") from None
 
 
-def _named(path: str, video_id: str, scores: Any, labels: Labels) -> tuple[list[int], list[float]]:
+def _named(path: str, video_id: str, scores: Any, labels: LabelVocabulary) -> tuple[list[int], list[float]]:
     """Class numbers and scores of one video whose scores come with names."""
     try:
         if isinstance(scores, dict) and isinstance(scores.get("class"), str):

@@ -10,7 +10,7 @@ import orjson
 from numpy.typing import NDArray
 
 from taltool.data.features import FeatureFile, FeatureWriter
-from taltool.data.formats.contract import Annotations, Content, Facts, Features, Proposals
+from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Proposals
 from taltool.data.formats.jsonl import gathered_classes
 from taltool.data.formats.sniffing import for_output, format_named, open_content
 from taltool.data.provenance import Chain, Step
@@ -33,7 +33,7 @@ class Conversion:
     output: str
     source: str | None = None
     target: str | None = None
-    facts: Facts = field(default_factory=Facts)
+    options: FormatOptions = field(default_factory=FormatOptions)
     step: Step | None = None
     refer: bool = False
     relabel: Mapping[str, str] = field(default_factory=dict)
@@ -46,8 +46,8 @@ def convert(wanted: Conversion, reporter: Reporter = SILENT) -> None:
     together.
     """
     with contextlib.ExitStack() as files:
-        contents = [files.enter_context(open_content(path, wanted.source, wanted.facts)) for path in wanted.paths]
-        content = joined(contents, wanted.paths)
+        contents = [files.enter_context(open_content(path, wanted.source, wanted.options)) for path in wanted.paths]
+        content = concatenate(contents, wanted.paths)
         if wanted.relabel:
             content = relabelled(content, wanted.relabel)
         name = wanted.target or for_output(wanted.output, content.kind)
@@ -60,7 +60,7 @@ def convert(wanted: Conversion, reporter: Reporter = SILENT) -> None:
             _refer(content, name, wanted)
             return
         with _tracked(content, reporter):
-            lost = target.write(content, wanted.output, wanted.facts)
+            lost = target.write(content, wanted.output, wanted.options)
     for note in content.notes:
         reporter.warn(f"{', '.join(wanted.paths)}: left out {note}")
     if lost:
@@ -71,7 +71,7 @@ def _refer(content: Content, target: str, wanted: Conversion) -> None:
     """Write a feature file that refers to the videos of the inputs, which are feature files too."""
     if not isinstance(content, Features) or target != "hdf5":
         raise UsageError("--link joins feature files (HDF5) into one that refers to them; leave it out to copy")
-    if wanted.facts.clock:
+    if wanted.options.clock:
         raise UsageError("--link leaves videos as they are, so --fps, --stride, --window, --offset need a copy")
     with contextlib.ExitStack() as files:
         chain = content.provenance
@@ -106,7 +106,7 @@ class _Counted:
         return values
 
 
-def joined(contents: Sequence[Content], paths: Sequence[str]) -> Content:
+def concatenate(contents: Sequence[Content], paths: Sequence[str]) -> Content:
     """One content of all; raises DataError where two hold the same video, kinds mix, or features differ in settings."""
     if len(contents) == 1:
         return contents[0]

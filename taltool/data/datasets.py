@@ -8,7 +8,7 @@ from taltool.registry import did_you_mean
 
 
 @dataclass(frozen=True)
-class DatasetFacts:
+class DatasetSpec:
     """How a data set is used.
 
     training and evaluation are names of its subsets; tious are the thresholds of its average mAP, recall_tious those
@@ -29,7 +29,7 @@ class DatasetFacts:
 _ROWS = (
     # The untrimmed `validation` videos train, as the data set's own training clips are trimmed. Papers since about
     # 2019 follow the ActivityNet rules; the challenge's own kit is --protocol thumos14.
-    DatasetFacts(
+    DatasetSpec(
         "thumos14",
         training="validation",
         evaluation="testing",
@@ -38,7 +38,7 @@ _ROWS = (
     ),
     # The labels of their testing subsets are withheld. The older release has the same rules for half of the classes.
     *(
-        DatasetFacts(
+        DatasetSpec(
             name,
             training="training",
             evaluation="validation",
@@ -52,10 +52,10 @@ _ROWS = (
 DATASETS = {row.name: row for row in _ROWS}
 
 # For data that no row describes.
-ANY_DATASET = DatasetFacts("", training="training", evaluation="validation", tious="0.3:0.7:0.1")
+ANY_DATASET = DatasetSpec("", training="training", evaluation="validation", tious="0.3:0.7:0.1")
 
 
-def dataset_facts(name: str | None) -> DatasetFacts:
+def dataset_spec(name: str | None) -> DatasetSpec:
     """The row of the data set `name`; None or "auto" gives the facts of data that nobody described.
 
     Raises UsageError, listing the rows, for an unknown name.

@@ -25,7 +25,7 @@ _CLOCK_FACTS = ("fps", "stride", "window", "offset", "duration")
 
 
 @dataclass(frozen=True)
-class ClockFacts:
+class ClockOptions:
     """What the user says about the clock of a foreign file; it wins over the file's own attributes."""
 
     fps: float | None = None
@@ -47,9 +47,9 @@ class FeatureFile:
     """
 
     def __init__(
-        self, path: str, facts: ClockFacts | None = None, durations: Mapping[str, float] | None = None
+        self, path: str, facts: ClockOptions | None = None, durations: Mapping[str, float] | None = None
     ) -> None:
-        self.path, self.facts, self.durations = path, facts or ClockFacts(), durations or {}
+        self.path, self.facts, self.durations = path, facts or ClockOptions(), durations or {}
 
     def __enter__(self) -> Self:
         if self.path == STANDARD:

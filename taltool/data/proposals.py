@@ -16,7 +16,7 @@ import orjson
 
 from taltool.data.files import HashingReader, open_input, open_output
 from taltool.data.provenance import Chain
-from taltool.data.records import Floats, Integers, Labels, VideoProposals
+from taltool.data.records import Floats, Integers, LabelVocabulary, VideoProposals
 from taltool.errors import DataError
 
 VERSION = 1
@@ -34,7 +34,7 @@ class ProposalReader:
 
     def __init__(self, path: str, default_score: float | None = None, drop_invalid: bool = False) -> None:
         self.file, self.default_score, self.drop_invalid = path, default_score, drop_invalid
-        self.labels = Labels()
+        self.labels = LabelVocabulary()
         self.provenance: Chain = []
         self.num_videos: int | None = None
         self.classes: list[str] | None = None
@@ -98,7 +98,7 @@ class ProposalReader:
         if not isinstance(provenance, list) or not all(isinstance(each, dict) for each in provenance):
             raise DataError(f"{where}: provenance must be a list of steps")
         self.classes, self.provenance = classes, provenance
-        self.labels = Labels(classes or ())
+        self.labels = LabelVocabulary(classes or ())
 
     def _whole_stream(self) -> Iterator[VideoProposals]:
         count = 0

@@ -10,9 +10,11 @@ from taltool.errors import DataError
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+FeatureArray = NDArray[np.float32]
 
 
-class Labels:
+class LabelVocabulary:
     """The label names of one stream or file, numbered in order of first appearance.
 
     Records carry numbers; a stream without a header learns its names as it goes, so the list may grow.
@@ -67,7 +69,7 @@ class VideoProposals:
     segments: Floats
     scores: Floats
     labels: Integers | None = None
-    names: Labels = field(default_factory=Labels)
+    names: LabelVocabulary = field(default_factory=LabelVocabulary)
     duration: float | None = None
 
     def __len__(self) -> int:
@@ -101,7 +103,7 @@ class VideoAnnotations:
     subset: str | None
     segments: Floats
     labels: Integers
-    judged: dict[str, Floats] = field(default_factory=dict)
+    annotator_attributes: dict[str, Floats] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -112,7 +114,7 @@ class GroundTruth:
     """Annotated videos by id, in file order. `file` and `sha256` say which file, for every printed number."""
 
     videos: dict[str, VideoAnnotations]
-    names: Labels
+    names: LabelVocabulary
     file: str = "-"
     sha256: str = ""
 

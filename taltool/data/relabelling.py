@@ -8,7 +8,7 @@ import numpy as np
 
 from taltool.data.formats.contract import Annotations, Content, Features, Proposals
 from taltool.data.formats.tables import read_table
-from taltool.data.records import Labels, VideoProposals
+from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
 
 
@@ -68,7 +68,7 @@ def _proposals(content: Proposals, names: Mapping[str, str]) -> Proposals:
 
 
 def _renaming(content: Proposals, changed: Proposals, names: Mapping[str, str]) -> Iterator[VideoProposals]:
-    new_names, dropped = Labels(changed.classes or ()), 0
+    new_names, dropped = LabelVocabulary(changed.classes or ()), 0
     for video in content.videos:
         if video.labels is None and not len(video):
             yield video

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class DataFacts:
+class DatasetStatistics:
     """Sizes of a training set. Lengths are in snippets of the feature file, not seconds.
 
     video_lengths and instance_lengths are sorted ascending; instance lengths may be fractional.

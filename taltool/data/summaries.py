@@ -10,7 +10,7 @@ import orjson
 
 from taltool.data.checkpoint_header import KEY, CheckpointHeader, read_tensor_table
 from taltool.data.files import open_input
-from taltool.data.formats.contract import Annotations, Content, Facts, Features, Opening, Proposals
+from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Opening, Proposals
 from taltool.data.formats.sniffing import beginning, open_content
 from taltool.errors import DataError
 
@@ -24,7 +24,7 @@ def kind_of(path: str) -> str:
     start = beginning(path)
     if _is_safetensors(start):
         return "checkpoint"
-    return "metrics" if _is_journal(start) else "content"
+    return "metrics" if _is_training_log(start) else "content"
 
 
 def _is_safetensors(start: Opening) -> bool:
@@ -33,7 +33,7 @@ def _is_safetensors(start: Opening) -> bool:
     return start.head[8:9] == b"{" and 2 <= length < 1 << 32
 
 
-def _is_journal(start: Opening) -> bool:
+def _is_training_log(start: Opening) -> bool:
     try:
         first = orjson.loads(start.first_line())
     except orjson.JSONDecodeError:
@@ -51,7 +51,7 @@ def summarize(path: str, score: float | None = None) -> Summary:
         return {"file": path, **_checkpoint(path)}
     if kind == "metrics":
         return {"file": path, **_metrics(path)}
-    with open_content(path, facts=Facts(score=score)) as content:
+    with open_content(path, options=FormatOptions(score=score)) as content:
         return {"file": path, "kind": content.kind, **_content(content)}
 
 
@@ -175,7 +175,7 @@ def _checkpoint(path: str) -> Summary:
     return found | facts | {"provenance": header.provenance or []}
 
 
-def read_journal(path: str) -> list[dict[str, Any]]:
+def read_epochs(path: str) -> list[dict[str, Any]]:
     """The lines of a training's measurements; raises DataError, naming the line, for one that is not whole."""
     rows = []
     with open_input(path) as stream:
@@ -188,7 +188,7 @@ def read_journal(path: str) -> list[dict[str, Any]]:
 
 
 def _metrics(path: str) -> Summary:
-    rows = read_journal(path)
+    rows = read_epochs(path)
     last = rows[-1]
     validations = [row["validation"] for row in rows if isinstance(row.get("validation"), dict)]
     found: Summary = {"kind": "metrics", "rows": len(rows), "last": last}

@@ -16,14 +16,14 @@ _BOOKKEEPING = frozenset((*_COUNTERS, "best_epoch"))
 
 
 @dataclass(frozen=True, eq=False)
-class Journal:
+class TrainingLog:
     """counter is the name of x ("epoch", or "line"); quantities: dotted name -> x (N,) and values (N,)."""
 
     counter: str
     quantities: dict[str, tuple[Floats, Floats]]
 
 
-def read_journal(path: str) -> Journal:
+def read_training_log(path: str) -> TrainingLog:
     """Read NAME.metrics.jsonl, or any JSON Lines of numbers.
 
     Only finite or not finite numbers count: texts, flags and lists are passed over. Raises DataError, with the line,
@@ -43,7 +43,7 @@ def read_journal(path: str) -> Journal:
                 y.append(value)
     if not columns:
         raise DataError(f"{path}: no measurements; expected a JSON object with numbers on each line")
-    return Journal(counter, {name: (np.array(x, float), np.array(y, float)) for name, (x, y) in columns.items()})
+    return TrainingLog(counter, {name: (np.array(x, float), np.array(y, float)) for name, (x, y) in columns.items()})
 
 
 def _record(line: bytes, where: str) -> dict[str, float]:

@@ -6,23 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from taltool.data.arrays import Contents, Scope
-from taltool.data.records import GroundTruth
+from taltool.data.records import Floats, GroundTruth
 from taltool.errors import UsageError
-from taltool.evaluation.evaluate import DetectionFile, Exclusion, Request, read_inputs
+from taltool.evaluation.evaluate import DetectionFile, EvaluationRequest, Exclusion, read_inputs
 from taltool.ops.diagnosis import FalsePositives, Ties, false_positives
 from taltool.ops.diagnosis_instances import (
-    JUDGED,
+    ANNOTATOR_BINS,
     Bins,
     Group,
+    bins_at,
     characteristics,
-    fitted,
+    fit_bins,
     group_analysis,
     missed_instances,
     overall_map_n,
-    parted_at,
 )
 from taltool.ops.metrics import mean_average_precision
-from taltool.ops.segments import Floats
 from taltool.registry import did_you_mean
 from taltool.reporting import SILENT, Reporter
 
@@ -49,7 +48,7 @@ class FileDiagnosis:
 class Diagnosis:
     """Everything that a report says. subset is None where the ground truth has no subsets."""
 
-    request: Request
+    request: EvaluationRequest
     ties: Ties
     subset: str | None
     truth_file: str
@@ -60,7 +59,10 @@ class Diagnosis:
 
 
 def diagnose_files(
-    request: Request, cuts: Mapping[str, tuple[float, ...]], ties: Ties = "own-class", reporter: Reporter = SILENT
+    request: EvaluationRequest,
+    cuts: Mapping[str, tuple[float, ...]],
+    ties: Ties = "own-class",
+    reporter: Reporter = SILENT,
 ) -> Diagnosis:
     """Diagnose every file of predictions by DETAD's analyses.
 
@@ -71,7 +73,7 @@ def diagnose_files(
     values = instance_values(inputs.truth, inputs.scope)
     unknown = [name for name in cuts if name not in values]
     if unknown:
-        known = [name for name in values if name not in JUDGED]
+        known = [name for name in values if name not in ANNOTATOR_BINS]
         hint = did_you_mean(unknown[0], known)
         raise UsageError(f"--groups {unknown[0]}: no such characteristic{hint} (there are: {', '.join(known)})")
     bins = {name: _bins(name, each, cuts.get(name)) for name, each in values.items()}
@@ -89,9 +91,12 @@ def instance_values(truth: GroundTruth, within: Scope) -> dict[str, Floats]:
     found = characteristics(within.truth.segments, within.truth.videos, durations)
     chosen = set(within.class_names)
     counts = np.array([name in chosen for name in truth.names])
-    for name in JUDGED:
-        if any(name in video.judged for video in videos):
-            parts = [video.judged.get(name, np.full(len(video), np.nan))[counts[video.labels]] for video in videos]
+    for name in ANNOTATOR_BINS:
+        if any(name in video.annotator_attributes for video in videos):
+            parts = [
+                video.annotator_attributes.get(name, np.full(len(video), np.nan))[counts[video.labels]]
+                for video in videos
+            ]
             values = np.concatenate(parts)
             if not np.isnan(values).all():
                 found[name] = values
@@ -99,13 +104,18 @@ def instance_values(truth: GroundTruth, within: Scope) -> dict[str, Floats]:
 
 
 def _bins(name: str, values: Floats, cuts: tuple[float, ...] | None) -> Bins:
-    if name in JUDGED:
-        return JUDGED[name]
-    return fitted(values) if cuts is None else parted_at(cuts)
+    if name in ANNOTATOR_BINS:
+        return ANNOTATOR_BINS[name]
+    return fit_bins(values) if cuts is None else bins_at(cuts)
 
 
 def _diagnose(
-    file: DetectionFile, within: Scope, request: Request, values: dict[str, Floats], bins: dict[str, Bins], ties: Ties
+    file: DetectionFile,
+    within: Scope,
+    request: EvaluationRequest,
+    values: dict[str, Floats],
+    bins: dict[str, Bins],
+    ties: Ties,
 ) -> FileDiagnosis:
     if not file.contents.labelled and len(file.detections):
         raise UsageError(f"{file.file}: no labels, so no diagnosis; give them some with taltool label")

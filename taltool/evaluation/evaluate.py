@@ -10,20 +10,19 @@ from taltool.data.arrays import Contents, Detections, Scope, flatten, scope
 from taltool.data.datasets import ANY_DATASET
 from taltool.data.files import STANDARD
 from taltool.data.proposals import ProposalReader
-from taltool.data.records import GroundTruth
+from taltool.data.records import Floats, GroundTruth
 from taltool.data.thresholds import Thresholds, parse_thresholds
 from taltool.errors import DataError, UsageError
 from taltool.ops.bootstrap import Comparison, Interval, compare, interval, resample, resampled_weights
 from taltool.ops.protocols import PROTOCOLS, Protocol
-from taltool.ops.scorecard import Question, Scorecard
-from taltool.ops.segments import Floats
+from taltool.ops.scorecard import MetricSelection, Scorecard
 from taltool.reporting import SILENT, Reporter
 
 Metric = Literal["map", "ar", "both"]
 
 
 @dataclass(frozen=True)
-class Request:
+class EvaluationRequest:
     """What to evaluate and how; the fields are the options of `taltool evaluate`.
 
     metric None asks for mAP where the detections have labels, else for recall. bootstrap is the number of resamples.
@@ -82,8 +81,8 @@ class PairComparison:
 class Evaluation:
     """Everything that a report says. subset is None where the ground truth has no subsets; question as answered."""
 
-    request: Request
-    question: Question
+    request: EvaluationRequest
+    question: MetricSelection
     subset: str | None
     truth_file: str
     truth_sha256: str
@@ -113,7 +112,7 @@ class Inputs:
     files: list[DetectionFile]
 
 
-def evaluate_files(request: Request, reporter: Reporter = SILENT) -> Evaluation:
+def evaluate_files(request: EvaluationRequest, reporter: Reporter = SILENT) -> Evaluation:
     """Answer `request` for every file of predictions.
 
     What was left out or looks wrong is told to `reporter` as a warning. Raises UsageError and DataError.
@@ -137,7 +136,7 @@ def evaluate_files(request: Request, reporter: Reporter = SILENT) -> Evaluation:
     )
 
 
-def read_inputs(request: Request, reporter: Reporter = SILENT) -> Inputs:
+def read_inputs(request: EvaluationRequest, reporter: Reporter = SILENT) -> Inputs:
     """Read the ground truth once, then every file of predictions.
 
     What was left out or looks wrong is told to `reporter` as a warning. Raises UsageError and DataError.
@@ -148,13 +147,13 @@ def read_inputs(request: Request, reporter: Reporter = SILENT) -> Inputs:
     return Inputs(truth, within, exclusion, [_read(path, within, reporter) for path in request.predictions])
 
 
-def _check_standard_input(request: Request) -> None:
+def _check_standard_input(request: EvaluationRequest) -> None:
     if [request.ground_truth, *request.predictions].count(STANDARD) > 1:
         raise UsageError("standard input (-) can be read only once; name the other files")
 
 
 def _scope(
-    truth: GroundTruth, request: Request, protocol: Protocol, reporter: Reporter
+    truth: GroundTruth, request: EvaluationRequest, protocol: Protocol, reporter: Reporter
 ) -> tuple[Scope, Exclusion | None]:
     excluded, exclusion = _exclusion(truth, request, reporter)
     within = scope(
@@ -172,7 +171,9 @@ def _scope(
     return within, exclusion
 
 
-def _exclusion(truth: GroundTruth, request: Request, reporter: Reporter) -> tuple[list[str], Exclusion | None]:
+def _exclusion(
+    truth: GroundTruth, request: EvaluationRequest, reporter: Reporter
+) -> tuple[list[str], Exclusion | None]:
     if request.exclude is None:
         return [], None
     excluded, sha256 = read_id_list(request.exclude)
@@ -225,7 +226,7 @@ def remarks(contents: Contents) -> Iterable[str]:
         yield f"never matched: {contents.zero_length} detections of zero length"
 
 
-def _question(request: Request, protocol: Protocol, files: list[DetectionFile]) -> Question:
+def _question(request: EvaluationRequest, protocol: Protocol, files: list[DetectionFile]) -> MetricSelection:
     """What to ask about all files alike. Raises UsageError where labels are needed and missing."""
     unlabelled = [file.file for file in files if not file.contents.labelled and len(file.detections)]
     metric = request.metric
@@ -233,7 +234,7 @@ def _question(request: Request, protocol: Protocol, files: list[DetectionFile]) 
         metric = "ar" if len(unlabelled) == len(files) and not request.agnostic else "map"
     if metric != "ar" and unlabelled and not request.agnostic:
         raise UsageError(f"{unlabelled[0]}: no labels, so no mAP; ask for --metric ar, or for --agnostic")
-    return Question(
+    return MetricSelection(
         protocol,
         request.tious,
         request.recall_tious,
@@ -244,7 +245,7 @@ def _question(request: Request, protocol: Protocol, files: list[DetectionFile]) 
     )
 
 
-def _resamples(cards: list[Scorecard], request: Request, within: Scope) -> list[dict[str, Floats]]:
+def _resamples(cards: list[Scorecard], request: EvaluationRequest, within: Scope) -> list[dict[str, Floats]]:
     if not request.bootstrap:
         return [{} for _ in cards]
     weights = resampled_weights(len(within.video_ids), request.bootstrap, request.seed)

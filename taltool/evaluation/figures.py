@@ -8,15 +8,14 @@ import numpy as np
 from taltool.data.annotations import read_ground_truth
 from taltool.data.formats.sniffing import beginning, json_key
 from taltool.data.proposals import ProposalReader
-from taltool.data.records import GroundTruth, VideoAnnotations, VideoProposals
-from taltool.data.training_log import read_journal
+from taltool.data.records import Floats, GroundTruth, VideoAnnotations, VideoProposals
+from taltool.data.training_log import read_training_log
 from taltool.errors import DataError, UsageError
-from taltool.evaluation.evaluate import Inputs, Request, read_inputs
+from taltool.evaluation.evaluate import EvaluationRequest, Inputs, read_inputs
 from taltool.ops.diagnosis import RECALLS, mean_precision_curve
 from taltool.ops.metrics import match, mean_average_precision
 from taltool.ops.plots_curves import Line
 from taltool.ops.recall import average_recall, first_hits
-from taltool.ops.segments import Floats
 from taltool.ops.timeline import Timeline, prediction_row, top, truth_row
 from taltool.registry import did_you_mean
 from taltool.reporting import SILENT, Reporter
@@ -28,7 +27,7 @@ class Sorted:
 
     truth: str | None
     predictions: tuple[str, ...]
-    journals: tuple[str, ...]
+    logs: tuple[str, ...]
 
 
 def sort_files(paths: Sequence[str]) -> Sorted:
@@ -62,7 +61,11 @@ def _kind(path: str) -> str:
 
 
 def timelines(
-    request: Request, names: Sequence[str], video_ids: Sequence[str], most_videos: int | None, best: int | None
+    request: EvaluationRequest,
+    names: Sequence[str],
+    video_ids: Sequence[str],
+    most_videos: int | None,
+    best: int | None,
 ) -> list[Timeline]:
     """The timelines of the chosen videos, or of the first `most_videos` that have instances and predictions.
 
@@ -102,7 +105,7 @@ def _timeline(
     return Timeline(video.video_id, video.duration, [annotated, *(top(row, count) for row in rows)])
 
 
-def recall_lines(request: Request, names: Sequence[str], reporter: Reporter = SILENT) -> list[Line]:
+def recall_lines(request: EvaluationRequest, names: Sequence[str], reporter: Reporter = SILENT) -> list[Line]:
     """AR against the average number of proposals, a line per file."""
     inputs = read_inputs(request, reporter)
     lines = []
@@ -113,7 +116,7 @@ def recall_lines(request: Request, names: Sequence[str], reporter: Reporter = SI
     return lines
 
 
-def precision_lines(request: Request, names: Sequence[str], reporter: Reporter = SILENT) -> list[Line]:
+def precision_lines(request: EvaluationRequest, names: Sequence[str], reporter: Reporter = SILENT) -> list[Line]:
     """Interpolated precision against recall, mean over classes and thresholds, a line per file."""
     inputs = _labelled(request, reporter)
     tious = request.tious.values
@@ -122,7 +125,7 @@ def precision_lines(request: Request, names: Sequence[str], reporter: Reporter =
 
 
 def class_precisions(
-    request: Request, names: Sequence[str], reporter: Reporter = SILENT
+    request: EvaluationRequest, names: Sequence[str], reporter: Reporter = SILENT
 ) -> tuple[list[str], dict[str, Floats]]:
     """The classes (K,), and for each file its AP (K,) averaged over thresholds."""
     inputs = _labelled(request, reporter)
@@ -131,7 +134,7 @@ def class_precisions(
     return inputs.scope.class_names, dict(zip(names, values, strict=True))
 
 
-def _labelled(request: Request, reporter: Reporter) -> Inputs:
+def _labelled(request: EvaluationRequest, reporter: Reporter) -> Inputs:
     inputs = read_inputs(request, reporter)
     for file in inputs.files:
         if not file.contents.labelled and len(file.detections):
@@ -141,8 +144,8 @@ def _labelled(request: Request, reporter: Reporter) -> Inputs:
 
 def training_runs(paths: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Line]]:
     """For each run and measured quantity its line; the line's name is that of the x axis."""
-    journals = [read_journal(path) for path in paths]
+    logs = [read_training_log(path) for path in paths]
     return {
         name: {quantity: Line(journal.counter, *points) for quantity, points in journal.quantities.items()}
-        for name, journal in zip(names, journals, strict=True)
+        for name, journal in zip(names, logs, strict=True)
     }

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from taltool.data.records import Floats, Integers
-from taltool.experiment.feature_source import FeatureSource, Matrix
-from taltool.experiment.windows import Sample, moved
+from taltool.data.records import FeatureArray, Floats, Integers
+from taltool.experiment.feature_source import FeatureSource
+from taltool.experiment.windows import Sample, move_sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,22 +14,22 @@ class Example:
     """What a network sees of a sample: values (T, C); the instances on its grid, segments (M, 2) and labels (M,)."""
 
     video_id: str
-    values: Matrix
+    values: FeatureArray
     segments: Floats
     labels: Integers
 
 
-def shifted(sample: Sample, segments: Floats, source: FeatureSource, rng: np.random.Generator) -> Sample:
+def shift_sample(sample: Sample, segments: Floats, source: FeatureSource, rng: np.random.Generator) -> Sample:
     """The sample with its window shifted (jitter), or cropped at random (pad); segments (M, 2) are in seconds."""
     settings, length = source.settings, source.length(sample.video_id)
     clock = source.clock(sample.video_id)
     if settings.resize == "window" and settings.jitter:
         shift = round(rng.uniform(-settings.jitter, settings.jitter))
         first = min(max(sample.first + shift, 0), length - sample.count)
-        return moved(sample, first, sample.count, clock)
+        return move_sample(sample, first, sample.count, clock)
     if settings.resize == "pad" and length > settings.length:
         first = _crop_start(clock.grid(segments), length, settings.length, rng)
-        return moved(sample, first, settings.length, clock)
+        return move_sample(sample, first, settings.length, clock)
     return sample
 
 
@@ -42,13 +42,13 @@ def _crop_start(grid: Floats, length: int, wanted: int, rng: np.random.Generator
     return int(np.clip(centre - rng.uniform(0, wanted), 0, last))
 
 
-def share(alpha: float, rng: np.random.Generator) -> float:
+def draw_share(alpha: float, rng: np.random.Generator) -> float:
     """How much of a mixture is the sample itself: Beta(alpha, alpha), folded to at least one half."""
     drawn = float(rng.beta(alpha, alpha))
     return max(drawn, 1 - drawn)
 
 
-def mixed(own: Example, other: Example, weight: float) -> Example:
+def mix_examples(own: Example, other: Example, weight: float) -> Example:
     """Mixup (Zhang and others, ICLR 2018, section 2) of features: weight * own + (1 - weight) * other.
 
     Segments keep their places, and those of both count in full, as boxes do where images are mixed for detection
@@ -63,7 +63,7 @@ def mixed(own: Example, other: Example, weight: float) -> Example:
     return Example(own.video_id, values, segments, np.concatenate([own.labels, other.labels]))
 
 
-def augmented(example: Example, source: FeatureSource, rng: np.random.Generator) -> Example:
+def augment(example: Example, source: FeatureSource, rng: np.random.Generator) -> Example:
     """The example with the noise and the dropout of channels and of snippets that the settings ask for."""
     settings, values = source.settings, example.values
     if settings.feature_noise:

@@ -17,21 +17,21 @@ from taltool.experiment.settings import SamplingSettings
 from taltool.experiment.windows import Sample, is_useful, on_grid, whole_samples
 from taltool.models.contract import Batch, Targets
 
-Instances = tuple[Floats, Integers]
+SegmentsAndLabels = tuple[Floats, Integers]
 
 
-NO_INSTANCES: Instances = (np.empty((0, 2)), np.empty(0, np.int64))
+NO_INSTANCES: SegmentsAndLabels = (np.empty((0, 2)), np.empty(0, np.int64))
 
 
-def collated(
-    source: FeatureSource, samples: Sequence[Sample], instances: Sequence[Instances], length_multiple: int
+def read_batch(
+    source: FeatureSource, samples: Sequence[Sample], instances: Sequence[SegmentsAndLabels], length_multiple: int
 ) -> Batch:
     """The batch of `samples` with their `instances` (seconds)."""
-    examples = [example(source, sample, own) for sample, own in zip(samples, instances, strict=True)]
-    return stacked(examples, source.settings, length_multiple)
+    examples = [read_example(source, sample, own) for sample, own in zip(samples, instances, strict=True)]
+    return collate(examples, source.settings, length_multiple)
 
 
-def example(source: FeatureSource, sample: Sample, instances: Instances) -> Example:
+def read_example(source: FeatureSource, sample: Sample, instances: SegmentsAndLabels) -> Example:
     """What a sample shows: its features, and those of the `instances` (seconds) that belong to it."""
     seconds, labels = instances
     clipped, belongs, _ = on_grid(sample, seconds, source.settings.min_ioa)
@@ -39,7 +39,7 @@ def example(source: FeatureSource, sample: Sample, instances: Instances) -> Exam
     return Example(sample.video_id, values, clipped[belongs], labels[belongs])
 
 
-def stacked(examples: Sequence[Example], settings: SamplingSettings, length_multiple: int) -> Batch:
+def collate(examples: Sequence[Example], settings: SamplingSettings, length_multiple: int) -> Batch:
     """The batch of these examples, zero where they are shorter than it."""
     longest = max(len(each.values) for each in examples)
     length = settings.length if settings.resize == "window" else longest

@@ -108,14 +108,14 @@ def remove_leftovers(path: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def adopt(model: Model, path: str) -> None:
+def load_pretrained(model: Model, path: str) -> None:
     """Load the weights in `path` into `model`; names that the model knows of other code are translated.
 
     Raises DataError where the file cannot be read, or holds the weights of another network.
     """
     tensors = model_weights(path) if Path(path).suffix == SAFETENSORS else read_tensors(path)
     try:
-        model.load_state_dict(model.adopted(tensors))
+        model.load_state_dict(model.convert_state_dict(tensors))
     except RuntimeError as error:
         raise DataError(
             f"--init {path}: these weights are of another network; the settings of the model, the channels and the "

@@ -18,10 +18,10 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from taltool.errors import DataError, UsageError
 from taltool.experiment.settings import Experiment, PredictionSettings, SamplingSettings, TrainingSettings
+from taltool.models.contract import SettingsBySection
 from taltool.ops.nms_settings import Suppression
 from taltool.registry import did_you_mean
 
-Settings = dict[str, dict[str, Any]]
 NAME_KEY = "name"
 
 
@@ -30,7 +30,7 @@ class Layer:
     """Differences, and who says so (for error messages)."""
 
     source: str
-    values: Settings
+    values: SettingsBySection
 
 
 def sections(model_config: type) -> dict[str, type]:
@@ -51,7 +51,7 @@ def build(model_name: str, model_config: type, layers: Iterable[Layer]) -> Exper
 
 def merged(kinds: dict[str, type], layers: Iterable[Layer]) -> dict[str, Any]:
     """The settings of each section, of the dataclass that `kinds` names for it, as the layers make them."""
-    values: Settings = {name: {} for name in kinds}
+    values: SettingsBySection = {name: {} for name in kinds}
     named: dict[str, str] = {}
     for layer in layers:
         for section, differences in layer.values.items():
@@ -61,7 +61,7 @@ def merged(kinds: dict[str, type], layers: Iterable[Layer]) -> dict[str, Any]:
     return {name: _made(kind, values[name], f"{named.get(name, 'defaults')}: {name}") for name, kind in kinds.items()}
 
 
-def preset_layer(name: str, presets: dict[str, Settings], model_name: str) -> Layer:
+def preset_layer(name: str, presets: dict[str, SettingsBySection], model_name: str) -> Layer:
     """The differences that a model's preset makes; raises UsageError for a name it does not have."""
     if name not in presets:
         known = ", ".join([*presets, "auto"])

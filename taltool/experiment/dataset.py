@@ -14,7 +14,7 @@ from taltool.data.annotations import read_split
 from taltool.data.clock import FeatureClock
 from taltool.data.features import FeatureFile
 from taltool.data.records import Floats, GroundTruth, Integers, VideoAnnotations
-from taltool.data.statistics import DataFacts
+from taltool.data.statistics import DatasetStatistics
 from taltool.errors import DataError, UsageError
 from taltool.experiment.settings import SamplingSettings
 from taltool.experiment.windows import visible_span
@@ -33,7 +33,7 @@ class LabelledVideo:
     labels: Integers
 
 
-def listed(names: Sequence[str]) -> str:
+def list_some(names: Sequence[str]) -> str:
     """The first few names, and how many more there are."""
     rest = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
@@ -53,10 +53,10 @@ def videos_with_features(truth: GroundTruth, file: FeatureFile, skip_missing: bo
         mend = "use --skip-missing to go on without them" if found else "do the two files belong together?"
         raise DataError(
             f"{file.path} has features of {found} of the {len(truth.videos)} videos wanted from {truth.file}; "
-            f"missing: {listed(missing)}; {mend}"
+            f"missing: {list_some(missing)}; {mend}"
         )
     if missing:
-        reporter.warn(f"{len(missing)} of {len(truth.videos)} videos have no features, skipped: {listed(missing)}")
+        reporter.warn(f"{len(missing)} of {len(truth.videos)} videos have no features, skipped: {list_some(missing)}")
     return truth.only(there)
 
 
@@ -70,7 +70,7 @@ def check_channels(file: FeatureFile, video_ids: Iterable[str]) -> int:
     return common
 
 
-def usable(truth: GroundTruth, file: FeatureFile, reporter: Reporter) -> dict[str, tuple[Floats, Integers]]:
+def usable_instances(truth: GroundTruth, file: FeatureFile, reporter: Reporter) -> dict[str, tuple[Floats, Integers]]:
     """Per video, the segments (M, 2) seconds that its features cover, clipped to them, and the label numbers of truth.
 
     Instances of zero length and those wholly outside the features are dropped, others clipped; both are counted aloud.
@@ -109,16 +109,16 @@ def class_names(truth: GroundTruth, instances: dict[str, tuple[Floats, Integers]
         raise DataError(f"{truth.file}: no usable instance in {len(truth.videos)} training videos; nothing to learn")
     useless = sorted(names[label] for label in mentioned - used)
     if useless:
-        reporter.warn(f"no usable training instance of {listed(useless)}; the model will not know such classes")
+        reporter.warn(f"no usable training instance of {list_some(useless)}; the model will not know such classes")
     elsewhere = sorted(name for label, name in enumerate(names) if label not in mentioned)
     if elsewhere:
         reporter.warn(
-            f"only other subsets of {truth.file} have {listed(elsewhere)}; the model will not know such classes"
+            f"only other subsets of {truth.file} have {list_some(elsewhere)}; the model will not know such classes"
         )
     return sorted(names[label] for label in used)
 
 
-def labelled(
+def label_videos(
     truth: GroundTruth,
     instances: dict[str, tuple[Floats, Integers]],
     classes: Sequence[str],
@@ -137,24 +137,26 @@ def labelled(
     if unknown:
         reporter.warn(
             f"{unknown.total()} instances of classes without training instances, left out of {purpose}: "
-            f"{listed(sorted(unknown))}"
+            f"{list_some(sorted(unknown))}"
         )
     return videos
 
 
-def facts(file: FeatureFile, videos: Sequence[LabelledVideo], num_classes: int, channels: int) -> DataFacts:
+def dataset_statistics(
+    file: FeatureFile, videos: Sequence[LabelledVideo], num_classes: int, channels: int
+) -> DatasetStatistics:
     """The sizes by which a model fits its settings, in snippets of the feature file."""
     clocks = {video.video_id: file.clock(video.video_id) for video in videos}
     lengths = [file.shape(video.video_id)[0] for video in videos]
     spans = [np.diff(clocks[v.video_id].grid(v.segments), axis=1).ravel() for v in videos]
     per_snippet = float(np.median([clock.seconds_per_snippet for clock in clocks.values()]))
     instance_lengths = np.sort(np.concatenate(spans))
-    return DataFacts(
+    return DatasetStatistics(
         len(videos), num_classes, channels, per_snippet, tuple(sorted(lengths)), tuple(instance_lengths.tolist())
     )
 
 
-def by_coverage(
+def select_by_coverage(
     videos: Sequence[LabelledVideo], file: FeatureFile, sampling: SamplingSettings, reporter: Reporter
 ) -> list[LabelledVideo]:
     """The videos of an epoch: without those of a coverage of at least `drop_coverage`, and those below
@@ -179,7 +181,7 @@ def mean_coverage(video: LabelledVideo, duration: float) -> float | None:
     return float(np.diff(video.segments, axis=1).mean() / duration) if len(video.segments) else None
 
 
-def held_out(
+def hold_out(
     videos: Sequence[LabelledVideo], share: float, seed: int
 ) -> tuple[list[LabelledVideo], list[LabelledVideo]]:
     """Split by video into those to train on and about `share` (one at least) to choose the epoch by.
@@ -218,10 +220,10 @@ def chosen_videos(
     if missing and not skip_missing:
         raise DataError(
             f"{file.path} has features of {len(wanted & there)} of the {len(wanted)} videos wanted; "
-            f"missing: {listed(missing)}; use --skip-missing to go on without them"
+            f"missing: {list_some(missing)}; use --skip-missing to go on without them"
         )
     if missing:
-        reporter.warn(f"{len(missing)} of {len(wanted)} videos have no features, skipped: {listed(missing)}")
+        reporter.warn(f"{len(missing)} of {len(wanted)} videos have no features, skipped: {list_some(missing)}")
     return [video_id for video_id in file.ids if video_id in wanted]
 
 

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from taltool.data.clock import FeatureClock
 from taltool.data.features import FeatureFile
-from taltool.data.records import Integers
+from taltool.data.records import FeatureArray, Integers
 from taltool.errors import UsageError
 from taltool.experiment.settings import SamplingSettings
 from taltool.experiment.windows import rescaled
 
-Matrix = NDArray[np.float32]
 GIBIBYTE = 1 << 30
 DEFAULT_CACHE_BYTES = 2 * GIBIBYTE
 
@@ -24,10 +22,10 @@ DEFAULT_CACHE_BYTES = 2 * GIBIBYTE
 class ChannelStatistics:
     """Mean and standard deviation (C,) of every channel over the snippets of some videos."""
 
-    mean: Matrix
-    deviation: Matrix
+    mean: FeatureArray
+    deviation: FeatureArray
 
-    def normalized(self, values: Matrix) -> Matrix:
+    def normalized(self, values: FeatureArray) -> FeatureArray:
         """values (T, C) with mean 0 and deviation 1; a constant channel becomes 0."""
         return (values - self.mean) / self.deviation
 
@@ -76,7 +74,7 @@ class FeatureSource:
         self.file, self.settings, self.statistics = file, settings, statistics
         self.channels = chosen_channels(file, settings.streams)
         self._size = self._room = cache_bytes
-        self._cache: dict[str, Matrix] = {}
+        self._cache: dict[str, FeatureArray] = {}
         # Attributes of HDF5 are slow to read, and every sample asks for its clock.
         self._clocks: dict[str, FeatureClock] = {}
 
@@ -88,7 +86,7 @@ class FeatureSource:
         return other
 
     @property
-    def deviation(self) -> Matrix | float:
+    def deviation(self) -> FeatureArray | float:
         """Standard deviation of the prepared channels, (C,) or one number for all."""
         return self.statistics.deviation if self.statistics and self.settings.normalize == "none" else 1.0
 
@@ -113,7 +111,7 @@ class FeatureSource:
             self._clocks[video_id] = clock
         return self._clocks[video_id]
 
-    def read(self, video_id: str, first: int, count: int) -> Matrix:
+    def read(self, video_id: str, first: int, count: int) -> FeatureArray:
         """Snippets [first, first + count) of a prepared sequence, (count, C). Not to be written to."""
         if video_id not in self._cache:
             size = self.length(video_id) * self.width(video_id) * 4
@@ -131,7 +129,7 @@ class FeatureSource:
         wanted = sum(self.length(v) * self.width(v) * 4 for v in video_ids if v not in self._cache)
         return wanted <= self._room
 
-    def _prepared(self, video_id: str, first: int, last: int | None) -> Matrix:
+    def _prepared(self, video_id: str, first: int, last: int | None) -> FeatureArray:
         values: Any = self.file.read(video_id, first, last, self.channels)
         if self.statistics is not None and self.settings.normalize == "channel":
             values = self.statistics.normalized(values)

@@ -49,7 +49,7 @@ def whole_samples(
     return [Sample(video_id, first, count, clock.cropped(first)) for first in starts]
 
 
-def moved(sample: Sample, first: int, count: int, clock: FeatureClock) -> Sample:
+def move_sample(sample: Sample, first: int, count: int, clock: FeatureClock) -> Sample:
     """The same video seen from `first`, `count` snippets long; `clock` is that of the whole sequence."""
     return Sample(sample.video_id, first, count, clock.cropped(first))
 

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taltool.backbones.contract import Backbone, Features
+from taltool.backbones.contract import Backbone
+from taltool.data.records import FeatureArray
 from taltool.errors import UsageError
 from taltool.video.flow import Flow, FlowSettings, fields
 from taltool.video.frames import FrameFormat, Picture
-from taltool.video.snippet_windows import Windows
+from taltool.video.snippet_windows import SnippetWindows
 
 # What a snippet sees of one moment: a picture per stream.
 Row = tuple[Picture, ...]
@@ -35,7 +36,7 @@ class Encoder:
     take no such snippets.
     """
 
-    def __init__(self, backbones: Sequence[Backbone], flow: FlowSettings, windows: Windows, batch: int) -> None:
+    def __init__(self, backbones: Sequence[Backbone], flow: FlowSettings, windows: SnippetWindows, batch: int) -> None:
         self.backbones, self._windows = list(backbones), windows
         for backbone in backbones:
             backbone.check(windows)
@@ -93,7 +94,7 @@ class Encoder:
             return chosen
         return fields(chosen, self._flow, threads, self._windows.holds)
 
-    def encode(self, spans: Sequence[Span]) -> Features:
+    def encode(self, spans: Sequence[Span]) -> FeatureArray:
         """Features (len(spans), C) of at most `batch` snippets, whose pictures are of one size; in runs, of neighbours.
 
         Raises UsageError where the device has too little memory for them.
@@ -108,21 +109,21 @@ class Encoder:
                 f"the device has too little memory for {self.batch} snippets at once: use a smaller --batch"
             ) from error
 
-    def _encode_run(self, spans: Sequence[Span]) -> list[Features]:
-        pictures = zip(*self._windows.joined(spans), strict=True)
+    def _encode_run(self, spans: Sequence[Span]) -> list[FeatureArray]:
+        pictures = zip(*self._windows.merge_overlaps(spans), strict=True)
         return [
             backbone.encode_run(np.stack(of_stream), self._windows)
             for backbone, of_stream in zip(self.backbones, pictures, strict=True)
         ]
 
-    def _encode_batch(self, spans: Sequence[Span]) -> list[Features]:
+    def _encode_batch(self, spans: Sequence[Span]) -> list[FeatureArray]:
         filled = [*spans, *[spans[-1]] * (self.batch - len(spans))]
         return [
             backbone.encode_snippets(_stacked(filled, number))[: len(spans)]
             for number, backbone in enumerate(self.backbones)
         ]
 
-    def encode_video(self, pictures: Iterable[Row], threads: Executor) -> Features:
+    def encode_video(self, pictures: Iterable[Row], threads: Executor) -> FeatureArray:
         """Features (T, C) of all snippets of a video, by a backbone that shares work between them."""
         [backbone] = self.backbones
         return np.concatenate(list(backbone.encode((picture for (picture,) in pictures), self._windows, threads)))

@@ -13,18 +13,18 @@ from taltool.data.features import VideoFeatures
 from taltool.data.provenance import Step
 from taltool.errors import DataError, PartialFailure, UsageError
 from taltool.extraction.encoder import Encoder
-from taltool.extraction.feature_file import Assembly, refuse_other, sources_in
-from taltool.extraction.lock import held
-from taltool.extraction.pipeline import Effort, Finished, extracted
-from taltool.extraction.resources import Running
-from taltool.extraction.resume import Spool
+from taltool.extraction.feature_file import FeatureFileBuilder, refuse_other, sources_in
+from taltool.extraction.lock import exclusive_lock
+from taltool.extraction.pipeline import Concurrency, Finished, extract_features
+from taltool.extraction.resources import Resources
+from taltool.extraction.resume import PartialResults
 from taltool.extraction.settings import ExtractionSettings
-from taltool.extraction.weights import make
-from taltool.extraction.worker_pool import each
+from taltool.extraction.weights import make_backbone
+from taltool.extraction.worker_pool import imap_unordered
 from taltool.reporting import SILENT, Reporter
 from taltool.video.sources import VideoSource
 
-__all__ = ["ExtractionSettings", "Running", "extract", "extract_video"]
+__all__ = ["ExtractionSettings", "Resources", "extract", "extract_video"]
 
 # Videos whose snippets may share a batch, where networks run in batches.
 _MOST_TOGETHER = 32
@@ -37,7 +37,7 @@ def encoder(settings: ExtractionSettings, computing: Computing, batch: int = 0) 
     kind = BACKBONES.load(settings.backbone)
     weights = settings.weights or (None,) * len(settings.streams)
     backbones = [
-        make(kind, settings.config, stream, chosen, computing)
+        make_backbone(kind, settings.config, stream, chosen, computing)
         for stream, chosen in zip(settings.streams, weights, strict=True)
     ]
     preferred = 0 if computing.device.startswith("cpu") else max(backbone.batch for backbone in backbones)
@@ -52,12 +52,14 @@ def _channels(settings: ExtractionSettings) -> dict[str, tuple[int, int]]:
     return Encoder(unprepared, settings.flow, settings.windows, batch=1).streams
 
 
-def extract_video(source: VideoSource, settings: ExtractionSettings, running: Running = Running()) -> VideoFeatures:
+def extract_video(
+    source: VideoSource, settings: ExtractionSettings, resources: Resources = Resources()
+) -> VideoFeatures:
     """The features of one video, with its clock; the attribute `problem` tells what of it could not be decoded.
 
     Raises DataError where it cannot be read, and where it changes while it is read.
     """
-    finished = _Work(settings, running, running.effort(1)).alone(source)
+    finished = _Work(settings, resources, resources.concurrency(1)).alone(source)
     if finished.features is None:
         raise DataError(finished.error or "was not read")
     return finished.features
@@ -77,13 +79,13 @@ class _Work:
     """What one of the processes does with some videos; picklable."""
 
     settings: ExtractionSettings
-    running: Running
-    effort: Effort
+    resources: Resources
+    concurrency: Concurrency
     output: str = ""
 
     def __call__(self, sources: Sequence[VideoSource], number: int) -> list[Outcome]:
-        spool = Spool(self.output, self.settings.record())
-        return [_saved(finished, spool) for finished in self.finished(sources, number)]
+        partial_results = PartialResults(self.output, self.settings.record())
+        return [_saved(finished, partial_results) for finished in self.finished(sources, number)]
 
     def alone(self, source: VideoSource) -> Finished:
         """What becomes of one video, on the first device."""
@@ -91,16 +93,16 @@ class _Work:
 
     def finished(self, sources: Sequence[VideoSource], number: int) -> Iterator[Finished]:
         """Yield what becomes of each video in the process of this number (from 0)."""
-        device = self.running.devices[number % len(self.running.devices)]
-        computing = Computing(device, self.settings.precision, self.running.compile)
-        made = encoder(self.settings, computing, self.running.batch)
-        return extracted(sources, self.settings, made, self.effort)
+        device = self.resources.devices[number % len(self.resources.devices)]
+        computing = Computing(device, self.settings.precision, self.resources.compile)
+        made = encoder(self.settings, computing, self.resources.batch)
+        return extract_features(sources, self.settings, made, self.concurrency)
 
 
-def _saved(finished: Finished, spool: Spool) -> Outcome:
+def _saved(finished: Finished, partial_results: PartialResults) -> Outcome:
     if finished.features is None:
         return Outcome(finished.source, error=finished.error)
-    spool.save(finished.features)
+    partial_results.save(finished.features)
     return Outcome(finished.source, problem=finished.features.attributes.get("problem"))
 
 
@@ -108,7 +110,7 @@ def extract(
     sources: Iterable[VideoSource],
     output: str,
     settings: ExtractionSettings,
-    running: Running = Running(),
+    resources: Resources = Resources(),
     provenance: Step | None = None,
     reporter: Reporter = SILENT,
 ) -> None:
@@ -121,18 +123,18 @@ def extract(
     sources = list(sources)
     _refuse_unrated(sources, settings)
     streams = _channels(settings)
-    if running.engine == "local":
-        for device in running.devices:
-            Computing(device, settings.precision, running.compile)  # Refuses what cannot be computed.
+    if resources.engine == "local":
+        for device in resources.devices:
+            Computing(device, settings.precision, resources.compile)  # Refuses what cannot be computed.
     refuse_other(output, settings)
-    with held(Spool.folder_of(output), output, reporter):
+    with exclusive_lock(PartialResults.folder_of(output), output, reporter):
         refuse_other(output, settings)
-        earlier, spool = sources_in(output), Spool(output, settings.record())
-        todo = [source for source in sources if not _is_done(source, earlier, spool)]
+        earlier, partial_results = sources_in(output), PartialResults(output, settings.record())
+        todo = [source for source in sources if not _is_done(source, earlier, partial_results)]
         if len(todo) < len(sources):
             reporter.note(f"{len(sources) - len(todo)} of {len(sources)} videos are done already")
-        failed = _told(_outcomes(todo, settings, output, running), len(todo), reporter)
-        finished = Assembly(output, spool, settings, streams, provenance).complete(earlier)
+        failed = _told(_outcomes(todo, settings, output, resources), len(todo), reporter)
+        finished = FeatureFileBuilder(output, partial_results, settings, streams, provenance).complete(earlier)
     reporter.note(f"{output}: {finished} videos" if finished else f"{output} is not written: no video could be read")
     if failed:
         names = ", ".join(outcome.source.video_id for outcome in failed)
@@ -149,29 +151,31 @@ def _refuse_unrated(sources: Sequence[VideoSource], settings: ExtractionSettings
 
 
 def _outcomes(
-    todo: list[VideoSource], settings: ExtractionSettings, output: str, running: Running
+    todo: list[VideoSource], settings: ExtractionSettings, output: str, resources: Resources
 ) -> Iterator[Outcome]:
     """Extract videos into the spool; yield what became of each."""
-    if running.engine != "local":
-        yield from _on_cluster(todo, settings, output, running)
+    if resources.engine != "local":
+        yield from _on_cluster(todo, settings, output, resources)
         return
-    processes = running.processes(len(todo))
-    size = min(_MOST_TOGETHER, len(todo) // (processes * _CHUNKS_PER_PROCESS)) if running.batches else 1
+    processes = resources.processes(len(todo))
+    size = min(_MOST_TOGETHER, len(todo) // (processes * _CHUNKS_PER_PROCESS)) if resources.batches else 1
     pieces = [todo[first : first + max(1, size)] for first in range(0, len(todo), max(1, size))]
-    yield from each(_Work(settings, running, running.effort(processes), output), pieces, processes, _died)
+    yield from imap_unordered(
+        _Work(settings, resources, resources.concurrency(processes), output), pieces, processes, _died
+    )
 
 
 def _on_cluster(
-    todo: list[VideoSource], settings: ExtractionSettings, output: str, running: Running
+    todo: list[VideoSource], settings: ExtractionSettings, output: str, resources: Resources
 ) -> Iterator[Outcome]:
     from taltool.extraction.ray_cluster import Cluster
 
-    spool = Spool(output, settings.record())
+    partial_results = PartialResults(output, settings.record())
     # A task is given one processor.
-    work = _Work(settings, running, Effort(patience=running.patience))
-    with Cluster(running.engine.partition(":")[2]) as cluster:
-        for source, finished in cluster.each(work.alone, todo, running.batches):
-            yield _died(source) if finished is None else _saved(finished, spool)
+    work = _Work(settings, resources, Concurrency(patience=resources.patience))
+    with Cluster(resources.engine.partition(":")[2]) as cluster:
+        for source, finished in cluster.imap_unordered(work.alone, todo, resources.batches):
+            yield _died(source) if finished is None else _saved(finished, partial_results)
 
 
 def _told(outcomes: Iterable[Outcome], total: int, reporter: Reporter) -> list[Outcome]:
@@ -193,12 +197,12 @@ def _died(source: VideoSource) -> Outcome:
     return Outcome(source, error="the process that read it died (out of memory, or a fault in a decoder)")
 
 
-def _is_done(source: VideoSource, earlier: Mapping[str, Mapping[str, Any]], spool: Spool) -> bool:
+def _is_done(source: VideoSource, earlier: Mapping[str, Mapping[str, Any]], partial_results: PartialResults) -> bool:
     try:
-        facts = source.facts()
+        identity = source.identity()
     except DataError:
         return False
-    if earlier.get(source.video_id) == facts:
+    if earlier.get(source.video_id) == identity:
         return True
-    waiting = spool.source(source.video_id)
-    return waiting is not None and orjson.loads(waiting) == facts
+    waiting = partial_results.source(source.video_id)
+    return waiting is not None and orjson.loads(waiting) == identity

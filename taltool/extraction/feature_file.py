@@ -12,7 +12,7 @@ import orjson
 from taltool.data.features import FeatureFile, FeatureWriter, VideoFeatures, unlike
 from taltool.data.provenance import Step
 from taltool.errors import DataError, UsageError
-from taltool.extraction.resume import Spool
+from taltool.extraction.resume import PartialResults
 from taltool.extraction.settings import ExtractionSettings
 
 # What a dataset says beside its clock.
@@ -43,14 +43,14 @@ def sources_in(output: str) -> dict[str, dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Assembly:
+class FeatureFileBuilder:
     """The feature file `output`, made of what it holds and what waits in the spool.
 
     streams: the channels of each stream; provenance: the step that is added to its chain, None to write none.
     """
 
     output: str
-    spool: Spool
+    partial_results: PartialResults
     settings: ExtractionSettings
     streams: Mapping[str, tuple[int, int]]
     provenance: Step | None = None
@@ -60,20 +60,20 @@ class Assembly:
 
         Raises DataError, saying that nothing is lost, where it cannot be written.
         """
-        new = set(self.spool.ids())
+        new = set(self.partial_results.ids())
         if new:
             # Written inside the spool, so that a killed run leaves nothing else behind.
-            whole = self.spool.folder / "whole.h5"
+            whole = self.partial_results.folder / "whole.h5"
             try:
                 self._write(whole, new, bool(earlier))
             except OSError as error:
                 reason = os.strerror(error.errno) if error.errno else str(error)
                 raise DataError(
-                    f"{self.output}: cannot be written: {reason}; finished videos wait in {self.spool.folder}: make "
-                    "room and run the command again"
+                    f"{self.output}: cannot be written: {reason}; finished videos wait in "
+                    f"{self.partial_results.folder}: make room and run the command again"
                 ) from error
             whole.replace(self.output)
-        self.spool.remove()
+        self.partial_results.remove()
         return len(new.union(earlier))
 
     def _write(self, whole: Path, new: set[str], is_extended: bool) -> None:
@@ -88,11 +88,11 @@ class Assembly:
                 writer.write(replace(video, attributes=dict(sorted(video.attributes.items()))))
 
     def _waiting(self, video_id: str) -> VideoFeatures:
-        video = self.spool.load(video_id)
+        video = self.partial_results.load(video_id)
         if video is None:
             raise DataError(
-                f"{self.spool.folder}: the features of video '{video_id}' were damaged or removed there: run the "
-                "command again, which makes them anew"
+                f"{self.partial_results.folder}: the features of video '{video_id}' were damaged or removed there: run "
+                "the command again, which makes them anew"
             )
         return video
 

@@ -14,7 +14,7 @@ _LOCK = "lock"
 
 
 @contextmanager
-def held(folder: Path, what: str, reporter: Reporter) -> Iterator[None]:
+def exclusive_lock(folder: Path, what: str, reporter: Reporter) -> Iterator[None]:
     """Hold the lock of `folder` (made if need be) while the block runs; the block may remove the folder.
 
     Raises UsageError, naming who holds it, where another process does, DataError where nothing can be written. `what`

@@ -14,12 +14,12 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from taltool.backbones.contract import Features
 from taltool.data.clock import FeatureClock
 from taltool.data.features import VideoFeatures
+from taltool.data.records import FeatureArray
 from taltool.errors import DataError
 from taltool.extraction.encoder import Encoder, Row, Span, single_threaded
-from taltool.extraction.read_ahead import ahead
+from taltool.extraction.read_ahead import read_ahead
 from taltool.extraction.settings import ExtractionSettings
 from taltool.video.frames import FrameSequence
 from taltool.video.sources import VideoSource
@@ -31,7 +31,7 @@ _BATCHES_AHEAD = 2
 
 
 @dataclass(frozen=True)
-class Effort:
+class Concurrency:
     """How hard one process works; no result depends on it.
 
     threads encode, flow_threads compute flow; readers is the number of videos that are read at once; patience (seconds)
@@ -58,14 +58,14 @@ class Reading:
 
     def __init__(self, source: VideoSource, settings: ExtractionSettings, encoder: Encoder, patience: float) -> None:
         self.source, self._settings, self._encoder, self._patience = source, settings, encoder, patience
-        self.facts = source.facts()
+        self.identity = source.identity()
         self._frames: FrameSequence | None = None
-        self.rows: dict[int, Features] = {}
+        self.rows: dict[int, FeatureArray] = {}
         self.snippets = 0
 
     def pictures(self) -> Iterator[Row]:
         """The pictures of every moment, decoded in a thread of their own."""
-        return ahead(self._decoded(), _PICTURES_AHEAD, self._patience)
+        return read_ahead(self._decoded(), _PICTURES_AHEAD, self._patience)
 
     def _decoded(self) -> Iterator[Row]:
         formats, settings = self._encoder.formats, self._settings
@@ -78,11 +78,11 @@ class Reading:
             yield span
             self.snippets += 1
 
-    def joined(self) -> Features:
+    def concatenated(self) -> FeatureArray:
         """The rows of all snippets in order (T, C)."""
         return np.stack([self.rows[number] for number in range(self.snippets)])
 
-    def finished(self, values: Features) -> VideoFeatures:
+    def finished(self, values: FeatureArray) -> VideoFeatures:
         """The features with their clock; the attribute `problem` tells what could not be decoded.
 
         Raises DataError where the video changed meanwhile, or the numbers do not fit their type.
@@ -90,12 +90,12 @@ class Reading:
         settings, frames = self._settings, self._frames
         if frames is None:
             raise DataError("was not read")
-        if self.source.facts() != self.facts:
+        if self.source.identity() != self.identity:
             raise DataError("it changed while it was read")
         windows, rate = settings.windows, frames.timeline.fps
         offset = frames.timeline.first * rate + windows.offset
         clock = FeatureClock(rate, float(windows.stride), float(windows.window), offset, frames.duration)
-        attributes = {"num_frames": frames.count, "source": orjson.dumps(self.facts).decode()}
+        attributes = {"num_frames": frames.count, "source": orjson.dumps(self.identity).decode()}
         problem = frames.losses.summary()
         stored = _stored(values, settings.dtype)
         return VideoFeatures(
@@ -103,7 +103,7 @@ class Reading:
         )
 
 
-def _stored(values: Features, dtype: str) -> NDArray[np.floating]:
+def _stored(values: FeatureArray, dtype: str) -> NDArray[np.floating]:
     with np.errstate(over="ignore"):
         stored = values.astype(dtype)
     if not np.isfinite(stored).all():
@@ -119,7 +119,7 @@ class _Batches:
     threads: Executor
     most: int
     waiting: dict[Hashable, list[tuple[Reading, int, Span]]] = field(default_factory=lambda: defaultdict(list))
-    running: deque[tuple[Future[Features], list[tuple[Reading, int]]]] = field(default_factory=deque)
+    running: deque[tuple[Future[FeatureArray], list[tuple[Reading, int]]]] = field(default_factory=deque)
 
     def add(self, reading: Reading, span: Span) -> None:
         """Take a snippet; may wait until an earlier batch is done."""
@@ -158,18 +158,18 @@ class _Batches:
             self.collect()
 
 
-def extracted(
-    sources: Iterable[VideoSource], settings: ExtractionSettings, encoder: Encoder, effort: Effort
+def extract_features(
+    sources: Iterable[VideoSource], settings: ExtractionSettings, encoder: Encoder, concurrency: Concurrency
 ) -> Iterator[Finished]:
     """Yield what becomes of every video, as soon as it is known."""
     with single_threaded(), ExitStack() as close:
-        threads = close.enter_context(_threads(effort.threads))
+        threads = close.enter_context(_threads(concurrency.threads))
         if not encoder.takes_snippets:
-            yield from (_by_video(source, settings, encoder, threads, effort.patience) for source in sources)
+            yield from (_by_video(source, settings, encoder, threads, concurrency.patience) for source in sources)
             return
-        flow_threads = close.enter_context(_threads(effort.flow_threads))
-        batches = _Batches(encoder, threads, effort.threads * _BATCHES_AHEAD)
-        yield from _by_snippet(sources, settings, batches, flow_threads, effort)
+        flow_threads = close.enter_context(_threads(concurrency.flow_threads))
+        batches = _Batches(encoder, threads, concurrency.threads * _BATCHES_AHEAD)
+        yield from _by_snippet(sources, settings, batches, flow_threads, concurrency)
 
 
 @contextmanager
@@ -194,15 +194,19 @@ def _by_video(
 
 
 def _by_snippet(
-    sources: Iterable[VideoSource], settings: ExtractionSettings, batches: _Batches, flow: Executor, effort: Effort
+    sources: Iterable[VideoSource],
+    settings: ExtractionSettings,
+    batches: _Batches,
+    flow: Executor,
+    concurrency: Concurrency,
 ) -> Iterator[Finished]:
     remaining = iter(sources)
     active: deque[tuple[Reading, Iterator[Span]]] = deque()
     ended: list[Reading] = []
     while True:
-        while len(active) < effort.readers and (source := next(remaining, None)) is not None:
+        while len(active) < concurrency.readers and (source := next(remaining, None)) is not None:
             try:
-                reading = Reading(source, settings, batches.encoder, effort.patience)
+                reading = Reading(source, settings, batches.encoder, concurrency.patience)
             except DataError as error:
                 yield Finished(source, error=str(error))
             else:
@@ -232,6 +236,6 @@ def _complete(ended: list[Reading]) -> Iterator[Finished]:
     for reading in [each for each in ended if len(each.rows) == each.snippets]:
         ended.remove(reading)
         try:
-            yield Finished(reading.source, reading.finished(reading.joined()))
+            yield Finished(reading.source, reading.finished(reading.concatenated()))
         except (DataError, OSError) as error:
             yield Finished(reading.source, error=str(error))

@@ -60,7 +60,7 @@ class Cluster:
         if self._ours:
             self._ray.shutdown()
 
-    def each(
+    def imap_unordered(
         self, work: Callable[[Item], Result], items: Sequence[Item], on_gpus: bool = False
     ) -> Iterator[tuple[Item, Result | None]]:
         """Yield every item with work(item), in the order in which they are done; None where its process kept dying.

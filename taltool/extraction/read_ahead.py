@@ -17,7 +17,7 @@ _GLANCE = 0.2
 _GROUPS = 4
 
 
-def ahead(items: Iterable[Item], size: int, patience: float) -> Iterator[Item]:
+def read_ahead(items: Iterable[Item], size: int, patience: float) -> Iterator[Item]:
     """Yield the items, of which a thread keeps up to `size` ready; what it raises is raised here.
 
     Raises DataError where nothing comes for `patience` seconds (0 = wait forever): the thread is then left to itself,

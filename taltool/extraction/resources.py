@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from taltool.errors import UsageError
-from taltool.extraction.pipeline import Effort
+from taltool.extraction.pipeline import Concurrency
 from taltool.extraction.worker_pool import available_cores
 from taltool.registry import did_you_mean
 
@@ -12,7 +12,7 @@ ENGINES = ("local", "ray")
 
 
 @dataclass(frozen=True)
-class Running:
+class Resources:
     """Where and how hard to work; results depend on device, batch and compile in their last digits, on nothing else.
 
     jobs: processor cores to use, 0 = all (where devices are not processors: processes, 0 = one per device); devices:
@@ -28,7 +28,7 @@ class Running:
     batch: int = 0
 
     @classmethod
-    def on(cls, device: str, engine: str, **further: Any) -> "Running":
+    def on(cls, device: str, engine: str, **further: Any) -> "Resources":
         """What the words of `--device` and `--engine` ask for; further ones are fields of this class.
 
         Raises UsageError.
@@ -51,12 +51,12 @@ class Running:
         wanted = self.jobs or (len(self.devices) if self.batches else available_cores())
         return max(1, min(wanted, videos))
 
-    def effort(self, processes: int) -> Effort:
+    def concurrency(self, processes: int) -> Concurrency:
         """What each of so many processes on this machine does at once."""
         cores = available_cores() if self.batches or not self.jobs else self.jobs
         share = max(1, cores // processes)
         # Of two threads one gathers pictures while the other waits for its GPU.
-        return Effort(2 if self.batches else share, share, share if self.batches else 1, self.patience)
+        return Concurrency(2 if self.batches else share, share, share if self.batches else 1, self.patience)
 
 
 def _devices(name: str) -> list[str]:

@@ -23,7 +23,7 @@ from taltool.errors import DataError
 _SUFFIX = ".video"
 
 
-class Spool:
+class PartialResults:
     """The finished videos of one extraction into `output`; settings is a text that says how they were made.
 
     Raises DataError where the folder cannot be made, or holds videos that were made with other settings.

@@ -12,11 +12,11 @@ from taltool.backbones import BACKBONES
 from taltool.backbones.contract import Backbone, Stream
 from taltool.errors import UsageError
 from taltool.experiment.configuration import Layer, merged, override, read_config
-from taltool.extraction.weights import Weights, choose
+from taltool.extraction.weights import Weights, resolve_weights
 from taltool.registry import did_you_mean
 from taltool.reporting import SILENT, Reporter
 from taltool.video.flow import FlowSettings
-from taltool.video.snippet_windows import Windows
+from taltool.video.snippet_windows import SnippetWindows
 
 OWN_RATE: Literal["own"] = "own"
 _FASTEST = 1000
@@ -56,7 +56,7 @@ class ExtractionSettings:
 
     backbone: str
     config: Any
-    windows: Windows
+    windows: SnippetWindows
     fps: float | None = None
     dtype: Literal["float32", "float16"] = "float32"
     streams: tuple[Stream, ...] = ("rgb",)
@@ -92,10 +92,10 @@ class ExtractionSettings:
         wanted = SnippetSettings(stream, window, stride, offset, fps)
         kind: type[Backbone] = BACKBONES.load(name)
         parts = (wanted, config or kind.Config(), flow or FlowSettings(), weights)
-        return cls.made(name, *parts, dtype=dtype, **further)
+        return cls.from_parts(name, *parts, dtype=dtype, **further)
 
     @classmethod
-    def made(
+    def from_parts(
         cls,
         name: str,
         snippets: SnippetSettings,
@@ -117,11 +117,11 @@ class ExtractionSettings:
         return cls(
             name,
             config,
-            Windows(window, stride, snippets.offset),
+            SnippetWindows(window, stride, snippets.offset),
             None if fps == OWN_RATE else float(fps) if fps is not None else None,
             streams=streams,
             flow=flow,
-            weights=tuple(choose(kind, streams, weights, reporter, config).values()),
+            weights=tuple(resolve_weights(kind, streams, weights, reporter, config).values()),
             **further,
         )
 
@@ -192,8 +192,8 @@ class ExtractionRequest:
         parts = merged(kinds, layers)
         if further.get("images_fps") is None and isinstance(self.snippets.fps, float):
             further["images_fps"] = self.snippets.fps
-        made = (parts["snippets"], parts["backbone"], parts["flow"], self.weights, reporter)
-        return ExtractionSettings.made(name, *made, **further)
+        from_parts = (parts["snippets"], parts["backbone"], parts["flow"], self.weights, reporter)
+        return ExtractionSettings.from_parts(name, *from_parts, **further)
 
     def _options(self) -> Iterable[Layer]:
         plain = SnippetSettings()

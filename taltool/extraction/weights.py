@@ -28,7 +28,7 @@ class Weights:
     identity: str
 
 
-def choose(
+def resolve_weights(
     kind: type[Backbone],
     streams: Sequence[Stream],
     words: Sequence[str] = (),
@@ -93,7 +93,9 @@ def _weights(kind: type[Backbone], stream: Stream, word: str, reporter: Reporter
         raise DataError(f"--weights {word}: {error.strerror or error}") from error
 
 
-def make(kind: type[Backbone], config: Any, stream: Stream, weights: Weights | None, computing: Computing) -> Backbone:
+def make_backbone(
+    kind: type[Backbone], config: Any, stream: Stream, weights: Weights | None, computing: Computing
+) -> Backbone:
     """A backbone that is ready to encode; weights None is for backbones without.
 
     Raises DataError where the file is no checkpoint of this network.

@@ -1,4 +1,4 @@
-"""Running independent pieces of work in processes, so that one that dies takes only itself along."""
+"""Resources independent pieces of work in processes, so that one that dies takes only itself along."""
 
 import multiprocessing
 import os
@@ -25,7 +25,7 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def each(
+def imap_unordered(
     work: Callable[[Sequence[Item], int], Iterable[Result]],
     pieces: Sequence[Sequence[Item]],
     jobs: int,

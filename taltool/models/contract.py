@@ -24,10 +24,10 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from taltool.data.statistics import DataFacts
+from taltool.data.statistics import DatasetStatistics
 
 Outputs = dict[str, Tensor]
-Settings = dict[str, dict[str, Any]]
+SettingsBySection = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Model(nn.Module, ABC):
     """
 
     Config: ClassVar[type]
-    presets: ClassVar[dict[str, Settings]] = {}
+    presets: ClassVar[dict[str, SettingsBySection]] = {}
     is_class_agnostic: ClassVar[bool] = False
     # The updates of one training iteration, in order; each has its own optimizer over `phase_parameters`.
     phases: tuple[str, ...] = ("all",)
@@ -125,7 +125,7 @@ class Model(nn.Module, ABC):
         raise NotImplementedError(f"{type(self).__name__} names no oracles")
 
     @classmethod
-    def adopted(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def convert_state_dict(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The state of this model from a state of its authors' code, known by its names; any other as it is.
 
         Raises DataError, naming the tensor, for a state of that code that does not belong to this model.
@@ -133,6 +133,6 @@ class Model(nn.Module, ABC):
         return dict(state)
 
     @classmethod
-    def fit(cls, facts: DataFacts) -> Settings:
+    def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
         """The settings for somebody's own data (`--preset auto`), as differences from the defaults."""
         return {}

@@ -7,7 +7,7 @@ from taltool.models.contract import Candidates, Outputs
 from taltool.nn.packed_pyramid import PyramidGrid
 
 
-def located(outputs: Outputs, grid: PyramidGrid) -> Outputs:
+def flatten_levels(outputs: Outputs, grid: PyramidGrid) -> Outputs:
     """Packed outputs (B, K, P) at the N locations as (B, N, K) float32, with what describes the locations.
 
     That is centres (N,) in snippets, level (N,), valid (B, N) and the mask (B, T) of snippets.

@@ -2,8 +2,8 @@
 
 A term that is a mean over samples needs nothing: whoever trains weighs the processes by their samples. A term that is
 divided by something counted over the batch (its positive locations, say) needs the count over the whole batch; and what
-a loss draws for each sample should be drawn as one process would, sample after sample. Outside of `sharing`, and so in
-one process, the functions here see the batch that is there.
+a loss draws for each sample should be drawn as one process would, sample after sample. Outside of `shared_batch`, and
+so in one process, the functions here see the batch that is there.
 
 The surroundings are a context variable and no argument, because the terms that ask lie deep inside of the models.
 """
@@ -27,10 +27,10 @@ class SharedBatch(Protocol):
 
     share: float
 
-    def total(self, count: Tensor) -> Tensor:
+    def sum_over_batch(self, count: Tensor) -> Tensor:
         """The sum of `count` over the processes; every process has to ask."""
 
-    def in_order(self, draw: Callable[[torch.Generator | None], Drawn]) -> Drawn:
+    def draw_in_order(self, draw: Callable[[torch.Generator | None], Drawn]) -> Drawn:
         """draw(generator), after the processes with earlier samples have drawn from the same stream of numbers."""
 
 
@@ -38,7 +38,7 @@ _SHARED: ContextVar[SharedBatch | None] = ContextVar("shared_batch", default=Non
 
 
 @contextmanager
-def sharing(batch: SharedBatch | None) -> Iterator[None]:
+def shared_batch(batch: SharedBatch | None) -> Iterator[None]:
     """Compute losses as those of a part of `batch`."""
     token = _SHARED.set(batch)
     try:
@@ -56,14 +56,14 @@ def batch_count(count: Tensor) -> Tensor:
     shared = _SHARED.get()
     if shared is None:
         return count.clamp(min=1)
-    total = shared.total(count).clamp(min=1)
-    return total * shared.share if shared.share else total
+    sum_over_batch = shared.sum_over_batch(count).clamp(min=1)
+    return sum_over_batch * shared.share if shared.share else sum_over_batch
 
 
-def in_batch_order(draw: Callable[[torch.Generator | None], Drawn]) -> Drawn:
+def draw_in_batch_order(draw: Callable[[torch.Generator | None], Drawn]) -> Drawn:
     """What `draw` draws for the samples that are here, from a generator (None: torch's global one).
 
     The samples of a shared batch take the same numbers as they do in one process, if nothing else draws.
     """
     shared = _SHARED.get()
-    return draw(None) if shared is None else shared.in_order(draw)
+    return draw(None) if shared is None else shared.draw_in_order(draw)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from taltool.ops.segments import Floats
+from taltool.data.records import Floats
 
 Measure = Callable[[Floats], dict[str, Floats]]
 

@@ -13,9 +13,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from taltool.ops.matching import Booleans, Integers, overlapping_pairs
+from taltool.data.records import Booleans, Floats, Integers
+from taltool.ops.matching import overlapping_pairs
 from taltool.ops.metrics import Matches
-from taltool.ops.segments import Floats
 
 TRUE_POSITIVE, DOUBLE_DETECTION, WRONG_LABEL, LOCALIZATION, CONFUSION, BACKGROUND = range(6)
 OUTCOMES = ("true positive", "double detection", "wrong label", "localization", "confusion", "background")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from taltool.data.records import Booleans, Floats, Integers
 from taltool.ops.diagnosis import average_map_n, instances_per_class, normalised_precision
-from taltool.ops.matching import Booleans, Integers
 from taltool.ops.metrics import Matches
-from taltool.ops.segments import Floats, lengths, ratio
+from taltool.ops.segments import lengths, ratio
 
 # Detections after the point where precision_N falls to this do not find anything (DETAD's false-negative analysis).
 USELESS_PRECISION = 0.05
@@ -32,26 +32,26 @@ class Bins:
 
 _OPEN = float("inf")
 # What annotators judge has steps of its own (DETAD, section 5).
-JUDGED = {
+ANNOTATOR_BINS = {
     "context-size": Bins(tuple(range(-1, 7)), tuple("0123456")),
     "context-distance": Bins(tuple(range(-1, 4)), ("Inf", "N", "M", "F")),
     "agreement": Bins((0, 0.2, 0.4, 0.6, 0.8, 1), ("XW", "W", "M", "H", "XH")),
 }
 
 
-def parted_at(cuts: Sequence[float]) -> Bins:
+def bins_at(cuts: Sequence[float]) -> Bins:
     """The groups between ascending `cuts`, named XS to XL where they are five or fewer, else by number."""
     count = len(cuts) + 1
     names = _SIZES.get(count) or tuple(str(number) for number in range(1, count + 1))
     return Bins((0.0, *cuts, _OPEN), names)
 
 
-def fitted(values: Floats) -> Bins:
+def fit_bins(values: Floats) -> Bins:
     """Groups of about a fifth of the values (M,) each; fewer where many values are equal."""
     if not len(values):
-        return parted_at(())
+        return bins_at(())
     cuts = np.unique(np.quantile(values, (0.2, 0.4, 0.6, 0.8), method="inverted_cdf"))
-    return parted_at(cuts[cuts < values.max()].tolist())
+    return bins_at(cuts[cuts < values.max()].tolist())
 
 
 def characteristics(segments: Floats, videos: Integers, durations: Floats) -> dict[str, Floats]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from taltool.data.records import Floats, Integers
 from taltool.ops.choices import FusionMethod
-from taltool.ops.nms import Candidates, suppress_batch
+from taltool.ops.nms import ProposalBatch, suppress_batch
 from taltool.ops.nms_settings import Method, Suppression
 from taltool.ops.nms_voting import grouped_pairs
 from taltool.ops.segments import paired_tiou
@@ -101,7 +101,7 @@ def _pooled(values: list[float], counts: list[int]) -> list[float]:
     return [mean for mean, _, length in pools for _ in range(length)]
 
 
-def fuse_batch(candidates: Candidates, sources: Integers, settings: Fusion) -> Candidates:
+def fuse_batch(candidates: ProposalBatch, sources: Integers, settings: Fusion) -> ProposalBatch:
     """The fused proposals of all videos, by video and best first.
 
     candidates hold the proposals of all sources, those of a video side by side; sources (N,) says whose each is.
@@ -119,7 +119,7 @@ def fuse_batch(candidates: Candidates, sources: Integers, settings: Fusion) -> C
     return replace(weighted.take(kept), scores=lowered)
 
 
-def _merged(candidates: Candidates, sources: Integers, settings: Fusion) -> Candidates:
+def _merged(candidates: ProposalBatch, sources: Integers, settings: Fusion) -> ProposalBatch:
     """Weighted boundary fusion.
 
     Winners are picked by hard NMS at `tiou`; every other proposal belongs to the best winner of its class that it
@@ -143,7 +143,7 @@ def _merged(candidates: Candidates, sources: Integers, settings: Fusion) -> Cand
     return fused.take(fused.ranking(fused.videos))
 
 
-def _members(candidates: Candidates, winners: Integers, tiou: float) -> tuple[Integers, Integers]:
+def _members(candidates: ProposalBatch, winners: Integers, tiou: float) -> tuple[Integers, Integers]:
     """Pairs (proposal, number of its winner): every winner is its own, every other proposal has at most one."""
     number, proposal = grouped_pairs(candidates.groups(by_class=True), winners)
     overlap = paired_tiou(candidates.segments[winners][number], candidates.segments[proposal])

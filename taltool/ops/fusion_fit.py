@@ -1,4 +1,4 @@
-"""Weights and calibrations of a fusion, fitted to a ground truth by average mAP."""
+"""Weights and calibrations of a fusion, fit_bins to a ground truth by average mAP."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from taltool.data.records import Floats, Integers
 from taltool.ops.choices import FusionMethod
 from taltool.ops.fusion import Calibration, Fusion, Source, by_precision, by_rank, fuse_batch
 from taltool.ops.metrics import match, mean_average_precision
-from taltool.ops.nms import Candidates
+from taltool.ops.nms import ProposalBatch
 
 # Factors tried on each weight in turn, coarse first; the fit is the best of what was tried, never worse than equal
 # weights. AP moves in steps, so a search by slopes would have none to follow.
@@ -36,7 +36,7 @@ class FitData:
         """The average mAP of the fused detections."""
         found = self.detections
         durations = np.full(int(found.videos.max(initial=0)) + 1, np.nan)
-        candidates = Candidates(found.segments, found.scores, found.videos, found.labels, durations)
+        candidates = ProposalBatch(found.segments, found.scores, found.videos, found.labels, durations)
         fused = fuse_batch(candidates, self.sources, settings)
         classes = np.empty(0, np.int64) if fused.classes is None else fused.classes
         detections = Detections(fused.videos, classes, fused.segments, fused.scores)

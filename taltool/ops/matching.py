@@ -12,12 +12,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-from taltool.ops.segments import Floats, paired_tiou
-
-Integers = NDArray[np.int64]
-Booleans = NDArray[np.bool_]
+from taltool.data.records import Booleans, Floats, Integers
+from taltool.ops.segments import paired_tiou
 
 # Pairs whose tIoU is computed together: bounds the memory at about 60 MB.
 _PAIRS_AT_ONCE = 1_000_000

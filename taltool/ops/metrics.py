@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from taltool.data.arrays import Detections, Instances
-from taltool.ops.matching import Booleans, Integers, kit_order, overlapping_pairs, serial_match
+from taltool.data.records import Booleans, Floats, Integers
+from taltool.ops.matching import kit_order, overlapping_pairs, serial_match
 from taltool.ops.protocols import ACTIVITYNET, Protocol
-from taltool.ops.segments import Floats
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from taltool.ops.nms_settings import Method, Suppression
 
 
 @dataclass(frozen=True)
-class Candidates:
+class ProposalBatch:
     """Candidates of V videos, those of a video side by side.
 
     segments (N, 2) seconds; scores (N,); videos (N,) ascending numbers below V; classes (N,) numbers whose order is
@@ -29,12 +29,12 @@ class Candidates:
     classes: Integers | None
     durations: Floats
 
-    def take(self, which: Integers) -> "Candidates":
+    def take(self, which: Integers) -> "ProposalBatch":
         """The candidates at `which`, in that order."""
         if len(which) == len(self.scores) and np.array_equal(which, np.arange(len(which))):
             return self
         classes = None if self.classes is None else self.classes[which]
-        return Candidates(self.segments[which], self.scores[which], self.videos[which], classes, self.durations)
+        return ProposalBatch(self.segments[which], self.scores[which], self.videos[which], classes, self.durations)
 
     def groups(self, by_class: bool) -> Integers:
         """Numbers (N,) of the video, or of video and class, of each candidate."""
@@ -67,10 +67,10 @@ def suppress(
     """
     durations = np.array([np.nan if duration is None else duration])
     videos = np.zeros(len(scores), np.int64)
-    return suppress_batch(Candidates(segments, scores, videos, classes, durations), settings)
+    return suppress_batch(ProposalBatch(segments, scores, videos, classes, durations), settings)
 
 
-def suppress_batch(candidates: Candidates, settings: Suppression) -> tuple[Integers, Floats]:
+def suppress_batch(candidates: ProposalBatch, settings: Suppression) -> tuple[Integers, Floats]:
     """The kept candidates of all videos: positions (K,), by video and best first, and their new scores (K,).
 
     Raises DataError where soft-width lacks a duration or a soft method meets a negative score.
@@ -84,12 +84,12 @@ def suppress_batch(candidates: Candidates, settings: Suppression) -> tuple[Integ
     kept = entered[order[kept]]
     survivors = candidates.take(kept)
     ranking = _best(
-        Candidates(survivors.segments, scores, survivors.videos, survivors.classes, survivors.durations), settings
+        ProposalBatch(survivors.segments, scores, survivors.videos, survivors.classes, survivors.durations), settings
     )
     return kept[ranking], scores[ranking]
 
 
-def _check(candidates: Candidates, settings: Suppression) -> None:
+def _check(candidates: ProposalBatch, settings: Suppression) -> None:
     if settings.method is Method.soft_width and np.isnan(candidates.durations[candidates.videos]).any():
         raise DataError(
             "soft-width measures lengths in parts of the video, but a video has no duration; "
@@ -100,7 +100,7 @@ def _check(candidates: Candidates, settings: Suppression) -> None:
         raise DataError(f"score {worst} is negative, and a soft method would raise it; use --method hard")
 
 
-def _entering(candidates: Candidates, settings: Suppression) -> Integers:
+def _entering(candidates: ProposalBatch, settings: Suppression) -> Integers:
     """Positions, ascending, of what is left of the candidates by dedup, pre-top-k and the least score."""
     chosen = np.arange(len(candidates.scores))
     if settings.dedup:
@@ -115,7 +115,7 @@ def _entering(candidates: Candidates, settings: Suppression) -> Integers:
     return chosen[candidates.scores[chosen] >= settings.floor]
 
 
-def _best(candidates: Candidates, settings: Suppression) -> Integers:
+def _best(candidates: ProposalBatch, settings: Suppression) -> Integers:
     """Positions, by video and in the total order, of what the limits per class and per video leave."""
     chosen = np.arange(len(candidates.scores))
     if settings.top_k_per_class is not None:
@@ -137,7 +137,7 @@ def _places(groups: Integers) -> Integers:
 class _Run:
     """One suppression under way: sorted candidates, their chains, and what was picked so far."""
 
-    def __init__(self, candidates: Candidates, groups: Integers, settings: Suppression) -> None:
+    def __init__(self, candidates: ProposalBatch, groups: Integers, settings: Suppression) -> None:
         self.candidates, self.settings = candidates, settings
         self.first = chains(candidates.segments, groups)
         self.size = np.diff(self.first, append=len(groups))

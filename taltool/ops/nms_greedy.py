@@ -27,7 +27,6 @@ _UNDERFLOW_SIGMA = 1 / 700
 _WINDOW_FROM = 4096
 # From this step on the block is squeezed at every multiple, before it at the powers of two.
 _SQUEEZE_EVERY = 16
-Mask = NDArray[np.bool_]
 RaiseFloors = Callable[[Floats, Integers], Floats]
 # Candidates in one block: its arrays about fill a second-level cache, also when rows have been squeezed out of it.
 # Measured: 8,000 is a third slower (more calls), 60,000 no faster.

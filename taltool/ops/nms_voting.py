@@ -3,14 +3,14 @@
 import numpy as np
 
 from taltool.data.records import Floats, Integers
-from taltool.ops.nms import Candidates
+from taltool.ops.nms import ProposalBatch
 from taltool.ops.segments import paired_tiou
 
 # Pairs that are looked at in one go: about 40 MB of intermediate results.
 _PAIRS = 1 << 20
 
 
-def vote(candidates: Candidates, kept: Integers, tiou: float, agnostic: bool) -> Floats:
+def vote(candidates: ProposalBatch, kept: Integers, tiou: float, agnostic: bool) -> Floats:
     """The segments (K, 2) of the `kept` candidates after voting.
 
     Every candidate of the same video (and class, unless agnostic) whose tIoU o with the kept one is at least `tiou`
@@ -38,7 +38,7 @@ def grouped_pairs(groups: Integers, chosen: Integers) -> tuple[Integers, Integer
     return number, order[within + first[number]]
 
 
-def _average(candidates: Candidates, kept: Integers, winner: Integers, voter: Integers, tiou: float) -> Floats:
+def _average(candidates: ProposalBatch, kept: Integers, winner: Integers, voter: Integers, tiou: float) -> Floats:
     overlap = paired_tiou(candidates.segments[kept][winner], candidates.segments[voter])
     near = overlap >= tiou
     winner, voter = winner[near], voter[near]

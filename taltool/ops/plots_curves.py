@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from taltool.data.records import Floats
 from taltool.ops.plots import FAINT, GRID, INK, Axes, Figure, colour, legend_above, line_style, new_figure, shortened
-from taltool.ops.segments import Floats
 
 _ROWS_PER_COLUMN = 50
 _MARKERS = "os^Dv*"

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from taltool.data.arrays import Detections, Instances
-from taltool.ops.matching import Integers, kit_order, overlapping_pairs
-from taltool.ops.segments import Floats
+from taltool.data.records import Floats, Integers
+from taltool.ops.matching import kit_order, overlapping_pairs
 
 
 @dataclass(frozen=True, eq=False)

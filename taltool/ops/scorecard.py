@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from taltool.data.arrays import Detections, Scope
+from taltool.data.records import Floats
 from taltool.data.thresholds import Thresholds
 from taltool.ops.metrics import average_precisions, class_means, match
 from taltool.ops.protocols import Protocol
 from taltool.ops.recall import area_under_curve, average_recall, first_hits, fixed_recall, multiple_recall
-from taltool.ops.segments import Floats
 
 # Curve points that are printed; the largest average number is printed as well.
 _PRINTED_NUMBERS = (1, 5, 10, 50, 100)
@@ -18,7 +18,7 @@ _BLOCK_ELEMENTS = 4_000_000
 
 
 @dataclass(frozen=True)
-class Question:
+class MetricSelection:
     """What is asked about every file.
 
     tious serve mAP and R@kx, recall_tious AR@AN, AUC and recall at fixed k; max_average is the largest AN; multiples
@@ -48,7 +48,7 @@ class Question:
 class Scorecard:
     """Matches one file's detections once; `metrics` then answers for any weights."""
 
-    def __init__(self, scope: Scope, detections: Detections, question: Question) -> None:
+    def __init__(self, scope: Scope, detections: Detections, question: MetricSelection) -> None:
         self.scope, self.question = scope, question
         self.num_strangers = max(0, int(detections.videos.max(initial=-1)) + 1 - len(scope.video_ids))
         self.num_detections = len(detections)

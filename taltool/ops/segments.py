@@ -5,9 +5,8 @@ a quotient with an empty denominator is 0 instead of NaN (the official kits diff
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from taltool.data.records import Floats
 
 
 def lengths(segments: Floats) -> Floats:

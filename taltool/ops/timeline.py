@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from taltool.data.records import VideoAnnotations, VideoProposals
-from taltool.ops.matching import Integers
-from taltool.ops.segments import Floats, tiou
+from taltool.data.records import Floats, Integers, VideoAnnotations, VideoProposals
+from taltool.ops.segments import tiou
 
 # Okabe and Ito's colours without black, and an indigo: told apart by colour-blind readers, in this order.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#332288")

@@ -14,12 +14,12 @@ from taltool.data.arrays import Detections, flatten, scope
 from taltool.data.files import STANDARD, open_output, read_bytes
 from taltool.data.proposals import ProposalReader, ProposalWriter
 from taltool.data.provenance import InputFile, step
-from taltool.data.records import Integers, Labels, VideoProposals
+from taltool.data.records import Integers, LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
 from taltool.ops.choices import FusionMethod
 from taltool.ops.fusion import Calibration, Fusion, Source, by_rank, fuse_batch
 from taltool.ops.fusion_fit import FitData, fit
-from taltool.ops.nms import Candidates
+from taltool.ops.nms import ProposalBatch
 from taltool.postprocessing.suppress import BATCH_SIZE
 from taltool.reporting import Reporter
 
@@ -69,9 +69,9 @@ def fuse_files(request: FuseRequest, reporter: Reporter) -> None:
         writer = stack.enter_context(ProposalWriter(request.output, _classes(readers), chain))
         promised = [reader.num_videos for reader in readers if reader.num_videos is not None]
         task = stack.enter_context(reporter.track("fuse", max(promised, default=None)))
-        names = Labels(writer.classes or ())
+        names = LabelVocabulary(writer.classes or ())
         missing = [0] * len(readers)
-        for fused in fuse_videos(_counted(in_step(readers), missing), names, settings):
+        for fused in fuse_videos(_counted(align_streams(readers), missing), names, settings):
             writer.write(fused.take(np.arange(len(fused))[: request.top_k]))
             task.advance()
     for path, count in zip(request.paths, missing, strict=True):
@@ -79,7 +79,7 @@ def fuse_files(request: FuseRequest, reporter: Reporter) -> None:
             reporter.warn(f"{path} lacks {count} of the videos that other files have; they are fused without it")
 
 
-def in_step(readers: Sequence[Iterable[VideoProposals]]) -> Iterator[list[VideoProposals | None]]:
+def align_streams(readers: Sequence[Iterable[VideoProposals]]) -> Iterator[list[VideoProposals | None]]:
     """For each video its proposals from each reader, None where a reader lacks it; first come, first out.
 
     A video is held back until every reader has delivered it or has ended.
@@ -96,7 +96,7 @@ def in_step(readers: Sequence[Iterable[VideoProposals]]) -> Iterator[list[VideoP
 
 
 def fuse_videos(
-    videos: Iterable[Sequence[VideoProposals | None]], names: Labels, settings: Fusion
+    videos: Iterable[Sequence[VideoProposals | None]], names: LabelVocabulary, settings: Fusion
 ) -> Iterator[VideoProposals]:
     """Fuse videos, each given as its proposals from every source; a batch of them is in memory at a time.
 
@@ -127,7 +127,7 @@ def _is_unlabelled(parts: Sequence[VideoProposals | None]) -> bool:
 
 
 def _fused(
-    batch: list[list[tuple[int, VideoProposals]]], names: Labels | None, settings: Fusion
+    batch: list[list[tuple[int, VideoProposals]]], names: LabelVocabulary | None, settings: Fusion
 ) -> Iterator[VideoProposals]:
     """Fuse the (source, proposals) of each video; names are None where proposals have no labels."""
     if not batch:
@@ -135,8 +135,8 @@ def _fused(
     parts = [part for video in batch for _, part in video]
     durations = [next((part.duration for _, part in video if part.duration is not None), None) for video in batch]
     labels = None if names is None else np.concatenate([_renumbered(part, names) for part in parts])
-    ranks = Labels().alphabetical_ranks() if names is None else names.alphabetical_ranks()
-    candidates = Candidates(
+    ranks = LabelVocabulary().alphabetical_ranks() if names is None else names.alphabetical_ranks()
+    candidates = ProposalBatch(
         np.concatenate([part.segments for part in parts]),
         np.concatenate([part.scores for part in parts]),
         np.repeat(np.arange(len(batch)), [sum(len(part) for _, part in video) for video in batch]),
@@ -150,13 +150,13 @@ def _fused(
     for number, (video, duration) in enumerate(zip(batch, durations, strict=True)):
         own = slice(edges[number], edges[number + 1])
         own_classes = None if classes is None else classes[own]
-        shared = Labels() if names is None else names
+        shared = LabelVocabulary() if names is None else names
         yield VideoProposals(
             video[0][1].video_id, fused.segments[own], fused.scores[own], own_classes, shared, duration
         )
 
 
-def _renumbered(part: VideoProposals, names: Labels) -> Integers:
+def _renumbered(part: VideoProposals, names: LabelVocabulary) -> Integers:
     return np.empty(0, np.int64) if part.labels is None else names.numbered(part.names.names)[part.labels]
 
 

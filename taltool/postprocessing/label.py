@@ -8,7 +8,7 @@ import numpy as np
 from taltool.data.classscores import ClassScores, read_class_scores
 from taltool.data.proposals import ProposalReader
 from taltool.data.provenance import InputFile, step
-from taltool.data.records import Floats, Integers, Labels, VideoProposals
+from taltool.data.records import Floats, Integers, LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
 from taltool.ops.choices import Combination, Vote
 from taltool.ops.labelling import best_classes, best_votes, combined, voted_shares
@@ -38,7 +38,7 @@ class FromClassifier:
     """Every proposal of a video gets the video's class scores."""
 
     def __init__(self, scores: ClassScores) -> None:
-        self.scores, self.names, self.file = scores, Labels(scores.names), scores.file
+        self.scores, self.names, self.file = scores, LabelVocabulary(scores.names), scores.file
 
     def shares(self, video: VideoProposals) -> Floats | None:
         """Class scores (N, K) of the proposals, None where the file lacks the video."""
@@ -93,7 +93,7 @@ def label_file(request: LabelRequest, reporter: Reporter) -> None:
 
 
 class _Labeller:
-    """Labels videos and counts what could not be labelled."""
+    """LabelVocabulary videos and counts what could not be labelled."""
 
     def __init__(self, request: LabelRequest, source: FromClassifier | FromDetections) -> None:
         self.request, self.source = request, source

@@ -11,9 +11,9 @@ import numpy as np
 
 from taltool.data.proposals import ProposalReader, ProposalWriter
 from taltool.data.provenance import Chain, InputFile, step
-from taltool.data.records import Labels, VideoProposals
+from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.errors import DataError
-from taltool.ops.nms import Candidates, suppress_batch
+from taltool.ops.nms import ProposalBatch, suppress_batch
 from taltool.ops.nms_settings import Method, Suppression
 from taltool.ops.nms_voting import vote
 from taltool.reporting import SILENT, Reporter
@@ -23,7 +23,7 @@ BATCH_SIZE = 1 << 16
 Change = Callable[[Iterable[VideoProposals]], Iterator[VideoProposals]]
 
 
-def suppressed(
+def suppress_stream(
     videos: Iterable[VideoProposals], settings: Suppression, jobs: int = 1, reporter: Reporter = SILENT
 ) -> Iterator[VideoProposals]:
     """What suppression leaves of each video, in the order of the input, best first.
@@ -59,12 +59,12 @@ def _batches(videos: Iterable[VideoProposals]) -> Iterator[list[VideoProposals]]
         yield batch
 
 
-def _agreeing(batch: list[VideoProposals]) -> tuple[list[VideoProposals], Labels]:
+def _agreeing(batch: list[VideoProposals]) -> tuple[list[VideoProposals], LabelVocabulary]:
     """The batch with a copy of its label names: reading on in another thread may add new ones."""
-    return batch, Labels(batch[0].names)
+    return batch, LabelVocabulary(batch[0].names)
 
 
-def _suppress(batch: tuple[list[VideoProposals], Labels], settings: Suppression) -> list[VideoProposals]:
+def _suppress(batch: tuple[list[VideoProposals], LabelVocabulary], settings: Suppression) -> list[VideoProposals]:
     videos, names = batch
     groups = itertools.groupby(range(len(videos)), key=lambda number: videos[number].labels is None)
     result: list[VideoProposals] = []
@@ -73,7 +73,9 @@ def _suppress(batch: tuple[list[VideoProposals], Labels], settings: Suppression)
     return result
 
 
-def _suppress_alike(videos: list[VideoProposals], names: Labels | None, settings: Suppression) -> list[VideoProposals]:
+def _suppress_alike(
+    videos: list[VideoProposals], names: LabelVocabulary | None, settings: Suppression
+) -> list[VideoProposals]:
     """Suppress videos all of which have labels (numbers into `names`), or none of which has."""
     candidates = _candidates(videos, names)
     _check(videos, settings)
@@ -91,12 +93,12 @@ def _suppress_alike(videos: list[VideoProposals], names: Labels | None, settings
     return result
 
 
-def _candidates(videos: list[VideoProposals], names: Labels | None) -> Candidates:
+def _candidates(videos: list[VideoProposals], names: LabelVocabulary | None) -> ProposalBatch:
     classes = None
     if names is not None:
         ranks = names.alphabetical_ranks()
         classes = ranks[np.concatenate([video.labels for video in videos if video.labels is not None])]
-    return Candidates(
+    return ProposalBatch(
         np.concatenate([video.segments for video in videos]),
         np.concatenate([video.scores for video in videos]),
         np.repeat(np.arange(len(videos)), [len(video) for video in videos]),
@@ -126,7 +128,7 @@ def suppress_file(
     workers = jobs or os.cpu_count() or 1
     with ProposalReader(source) as reader:
         chain = [*reader.provenance, step([InputFile.named(source)])] if with_provenance else None
-        changed = suppressed(reader, settings, workers)
+        changed = suppress_stream(reader, settings, workers)
         write_stream(changed, reader, target, reader.classes, chain, "nms", reporter)
 
 

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from taltool.data.features import FeatureFile
-from taltool.data.records import Labels, VideoProposals
+from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
-from taltool.experiment.batches import NO_INSTANCES, collated
+from taltool.experiment.batches import NO_INSTANCES, read_batch
 from taltool.experiment.checkpoint import Checkpoint
 from taltool.experiment.feature_source import FeatureSource
 from taltool.experiment.settings import PredictionSettings
@@ -66,7 +66,7 @@ class Detector:
         device: str = "cpu",
         oracle: Oracle | None = None,
     ) -> None:
-        self.members, self.names, self.settings, self.device = members, Labels(classes), settings, device
+        self.members, self.names, self.settings, self.device = members, LabelVocabulary(classes), settings, device
         self.first, self.oracle = members[0], oracle
 
     def predict(self, video_ids: Iterable[str], batch_size: int) -> Iterator[VideoProposals | VideoFailure]:
@@ -105,7 +105,7 @@ class Detector:
 
     def _batch(self, member: Member, sample: Sample) -> Batch:
         known = NO_INSTANCES if self.oracle is None else self.oracle.instances[sample.video_id]
-        return collated(member.source, [sample], [known], member.model.length_multiple)
+        return read_batch(member.source, [sample], [known], member.model.length_multiple)
 
     def _candidates(self, batches: Sequence[list[Batch]]) -> list[Candidates]:
         """The candidates of each sample; batches[i][k] is sample i as member k sees it."""
@@ -139,7 +139,7 @@ class Detector:
         numbered = [part[2] for part in video.parts if part[2] is not None]
         labels = np.concatenate(numbered) if numbered else None
         duration = self.first.source.clock(video.video_id).duration
-        names = self.names if labels is not None else Labels()
+        names = self.names if labels is not None else LabelVocabulary()
         ordered = np.sort(segments, axis=1)  # a network may give a segment of negative length; it becomes its mirror
         proposals = VideoProposals(video.video_id, ordered, scores, labels, names, duration)
         if self.settings.top_k and len(proposals) > self.settings.top_k:

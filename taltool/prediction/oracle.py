@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from taltool.data.features import FeatureFile
 from taltool.data.records import GroundTruth
 from taltool.errors import DataError, UsageError
-from taltool.experiment.batches import Instances
-from taltool.experiment.dataset import labelled, listed, usable
+from taltool.experiment.batches import SegmentsAndLabels
+from taltool.experiment.dataset import label_videos, list_some, usable_instances
 from taltool.models.contract import Model, Outputs, Targets
 from taltool.registry import did_you_mean
 from taltool.reporting import Reporter
@@ -19,7 +19,7 @@ class Oracle:
     seconds, and labels (M,) by the network's numbers."""
 
     answers: tuple[str, ...]
-    instances: Mapping[str, Instances]
+    instances: Mapping[str, SegmentsAndLabels]
 
     def outputs(self, model: Model, outputs: Outputs, targets: Sequence[Targets]) -> Outputs:
         """The outputs of B samples corrected by the targets of each."""
@@ -48,10 +48,10 @@ def make_oracle(
     unknown = [video_id for video_id in video_ids if video_id not in truth.videos]
     if unknown:
         raise DataError(
-            f"{truth.file} does not have {len(unknown)} of the {len(video_ids)} videos: {listed(unknown)}; --oracle "
+            f"{truth.file} does not have {len(unknown)} of the {len(video_ids)} videos: {list_some(unknown)}; --oracle "
             "needs the truth of each; choose by --subset"
         )
     known = truth.only(video_ids)
-    videos = labelled(known, usable(known, file, reporter), classes, reporter, "the oracle")
+    videos = label_videos(known, usable_instances(known, file, reporter), classes, reporter, "the oracle")
     reporter.warn(f"--oracle: {', '.join(answers)} from {truth.file}, not from the network")
     return Oracle(tuple(answers), {video.video_id: (video.segments, video.labels) for video in videos})

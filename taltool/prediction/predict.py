@@ -9,7 +9,7 @@ from taltool.data.provenance import Chain, InputFile, step
 from taltool.data.records import GroundTruth
 from taltool.errors import DataError, PartialFailure, UsageError
 from taltool.experiment.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
-from taltool.experiment.dataset import chosen_videos, listed, sharded
+from taltool.experiment.dataset import chosen_videos, list_some, sharded
 from taltool.experiment.device import checked_device
 from taltool.prediction.detector import Detector, VideoFailure, check_features, make_detector
 from taltool.prediction.oracle import Oracle, check_answers, make_oracle
@@ -63,7 +63,7 @@ def write_predictions(
     if failed and len(failed) == len(video_ids):
         raise DataError(f"no video could be predicted; the first: {failed[0].reason}")
     if failed:
-        names = listed([failure.video_id for failure in failed])
+        names = list_some([failure.video_id for failure in failed])
         raise PartialFailure(f"{len(failed)} of {len(video_ids)} videos failed: {names}; the others are written")
 
 

@@ -21,7 +21,7 @@ from taltool.experiment import dataset
 from taltool.experiment.checkpoint import load_checkpoint
 from taltool.experiment.feature_source import FeatureSource
 from taltool.reporting import Reporter
-from taltool.training.setup import Choice, Data, Request, make_trainer, read_data, start
+from taltool.training.setup import ResolvedModel, TrainingData, TrainRequest, make_trainer, read_data, start
 from taltool.training.validation import Validation
 
 SUMMARY = "summary.json"
@@ -69,14 +69,14 @@ def read_folds(path: str, ground_truth: str) -> dict[str | None, GroundTruth]:
     return {name: read_ground_truth(ground_truth, f"{path}:{name}") for name in splits}
 
 
-def one_fold(truth: GroundTruth) -> dict[str | None, GroundTruth]:
+def single_fold(truth: GroundTruth) -> dict[str | None, GroundTruth]:
     """The folds of a run over several seeds alone: one without a name."""
     return {None: truth}
 
 
-def repeat(
-    request: Request,
-    choice: Choice,
+def cross_validate(
+    request: TrainRequest,
+    choice: ResolvedModel,
     file: FeatureFile,
     folds: Mapping[str | None, GroundTruth],
     seeds: int,
@@ -95,7 +95,7 @@ def repeat(
             place = folder / "-".join(filter(None, [name, f"seed{seed}"]))
             if request.processes.is_first:
                 place.mkdir(parents=True, exist_ok=True)
-            request.processes.told(None)
+            request.processes.broadcast(None)
             own = replace(request, seed=seed, output=str(place / f"{choice.name}.safetensors"))
             reporter.note(f"run {place}")
             result, tious = _run(own, choice, file, name, truth, resume, reporter)
@@ -109,8 +109,8 @@ def repeat(
 
 
 def _run(
-    request: Request,
-    choice: Choice,
+    request: TrainRequest,
+    choice: ResolvedModel,
     file: FeatureFile,
     fold: str | None,
     truth: GroundTruth,
@@ -119,18 +119,18 @@ def _run(
 ) -> tuple[Result, tuple[float, ...]]:
     data = read_data(request, file, truth, reporter)
     test = _test_truth(request, data, reporter)
-    experiment = choice.experiment(request.preset, data.facts)
+    experiment = choice.experiment(request.preset, data.statistics)
     board = (
         None if request.tensorboard is None else str(Path(request.tensorboard, Path(str(request.output)).parent.name))
     )
     start(make_trainer(request, choice, data, experiment, reporter), resume, reporter, board)
-    request.processes.told(None)  # The first one has written the checkpoint.
+    request.processes.broadcast(None)  # The first one has written the checkpoint.
     checkpoint = load_checkpoint(str(request.output), request.device)
-    instances = dataset.usable(test, file, reporter)
+    instances = dataset.usable_instances(test, file, reporter)
     # What the network cannot know counts all the same.
     labels = {int(label) for _, found in instances.values() for label in found}
     classes = [*data.classes, *sorted({test.names.names[label] for label in labels} - set(data.classes))]
-    videos = dataset.labelled(test, instances, classes, reporter)
+    videos = dataset.label_videos(test, instances, classes, reporter)
     source = FeatureSource(file, checkpoint.experiment.sampling, checkpoint.statistics, request.cache_bytes)
     multiple = checkpoint.model.length_multiple
     measure = Validation(source, videos, classes, experiment, multiple, request.device, request.processes)
@@ -140,11 +140,11 @@ def _run(
     return Result(fold, request.seed, epoch, len(videos), count, reached), experiment.training.select_tious
 
 
-def _test_subset(request: Request) -> str:
+def _test_subset(request: TrainRequest) -> str:
     return request.test_subset or DATASETS.get(request.preset, ANY_DATASET).evaluation
 
 
-def _test_truth(request: Request, data: Data, reporter: Reporter) -> GroundTruth:
+def _test_truth(request: TrainRequest, data: TrainingData, reporter: Reporter) -> GroundTruth:
     """The test videos; raises UsageError where the training, or the choice of the epoch, sees some of them."""
     test = data.truth.subset(_test_subset(request))
     seen = {video.video_id for video in data.videos}
@@ -154,7 +154,7 @@ def _test_truth(request: Request, data: Data, reporter: Reporter) -> GroundTruth
     if shared:
         raise UsageError(
             f"--test-subset {_test_subset(request)}: {len(shared)} of its videos are trained on or choose the epoch: "
-            f"{dataset.listed(shared)}"
+            f"{dataset.list_some(shared)}"
         )
     return dataset.videos_with_features(test, data.file, request.skip_missing, reporter)
 

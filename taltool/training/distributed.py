@@ -31,48 +31,48 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 _LOST = ("connection closed by peer", "connection reset", "broken pipe", "connection refused", "gloo", "nccl")
 
 
-class Processes:
+class ProcessGroup:
     """This process, number `rank` from 0, and the others of `count`; by default it is alone."""
 
-    def __init__(self, rank: int = 0, count: int = 1) -> None:
-        self.rank, self.count = rank, count
+    def __init__(self, rank: int = 0, world_size: int = 1) -> None:
+        self.rank, self.world_size = rank, world_size
 
     @property
     def is_first(self) -> bool:
         """Whether this is the process that writes and reports."""
         return self.rank == 0
 
-    def total(self, values: Tensor) -> Tensor:
+    def all_reduce_sum(self, values: Tensor) -> Tensor:
         """The sum of `values` over the processes."""
-        if self.count == 1:
+        if self.world_size == 1:
             return values
         values = values.clone()
         dist.all_reduce(values)
         return values
 
-    def gathered(self, item: Item) -> list[Item]:
+    def all_gather(self, item: Item) -> list[Item]:
         """What every process has, in their order."""
-        if self.count == 1:
+        if self.world_size == 1:
             return [item]
-        items: list[Any] = [None] * self.count
+        items: list[Any] = [None] * self.world_size
         dist.all_gather_object(items, item)
         return items
 
-    def told(self, item: Item, source: int = 0) -> Item:
+    def broadcast(self, item: Item, source: int = 0) -> Item:
         """What the process `source` has."""
-        if self.count == 1:
+        if self.world_size == 1:
             return item
         held = [item]
         dist.broadcast_object_list(held, source)
         return held[0]
 
-    def in_turn(self, generator: torch.Generator, draw: Callable[[torch.Generator], Item]) -> Item:
+    def sequential_rng(self, generator: torch.Generator, draw: Callable[[torch.Generator], Item]) -> Item:
         """draw(generator), one process after the other, each going on where the one before it has stopped.
 
         generator ends in the same state everywhere.
         """
         drawn: list[Item] = []
-        for rank in range(self.count):
+        for rank in range(self.world_size):
             if rank == self.rank:
                 drawn.append(draw(generator))
             state = generator.get_state()
@@ -82,20 +82,20 @@ class Processes:
 
 
 @contextmanager
-def joined(device: str, environment: Mapping[str, str] = os.environ) -> Iterator[tuple[Processes, str]]:
+def init_distributed(device: str, environment: Mapping[str, str] = os.environ) -> Iterator[tuple[ProcessGroup, str]]:
     """Meet the other processes that a launcher started, for a `with` block; yields them and the device of this one.
 
     Of several processes that fail for the same reason one raises its error, the others leave with its exit status.
     """
     if int(environment.get("WORLD_SIZE", "1")) < 2 or not all(name in environment for name in _ENVIRONMENT):
-        yield Processes(), device
+        yield ProcessGroup(), device
         return
     device = _own_device(device, int(environment["LOCAL_RANK"]))
     store, rank, count = next(iter(dist.rendezvous("env://")))
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo", None, None, count, rank, store
     )
-    processes = Processes(rank, count)
+    processes = ProcessGroup(rank, count)
     threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
     try:
         yield processes, device
@@ -144,7 +144,7 @@ def _leave_unless_first(store: dist.Store, status: int) -> None:
 
 
 @dataclass(frozen=True)
-class Piece:
+class MicroBatch:
     """What one process passes through the network at once.
 
     places are those of its samples in the epoch's order; weight is its share of the batch's samples. A process without
@@ -157,23 +157,23 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Division:
+class BatchPartition:
     """`parts` one after the other, each over `processes`, of which this is number `rank` from 0."""
 
     parts: int = 1
     processes: int = 1
     rank: int = 0
 
-    def pieces(self, batch: range) -> list[Piece]:
+    def micro_batches(self, batch: range) -> list[MicroBatch]:
         """This process's pieces of the places of a batch: one for each part that holds a sample, in order."""
         parts = [part for part in _divided(batch, self.parts) if part]
-        return [self._piece(part, len(batch)) for part in parts]
+        return [self._micro_batch(part, len(batch)) for part in parts]
 
-    def _piece(self, part: range, batch_size: int) -> Piece:
+    def _micro_batch(self, part: range, batch_size: int) -> MicroBatch:
         own = _divided(part, self.processes)[self.rank]
         if not own:
-            return Piece(part[-1:], 0.0)
-        return Piece(own, len(own) / batch_size)
+            return MicroBatch(part[-1:], 0.0)
+        return MicroBatch(own, len(own) / batch_size)
 
 
 def _divided(places: range, count: int) -> list[range]:

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from taltool.data.records import Integers
-from taltool.experiment.augmentation import Example, augmented, mixed, share, shifted
-from taltool.experiment.batches import Instances, example, labelled_samples, stacked
+from taltool.experiment.augmentation import Example, augment, draw_share, mix_examples, shift_sample
+from taltool.experiment.batches import SegmentsAndLabels, collate, labelled_samples, read_example
 from taltool.experiment.dataset import LabelledVideo
 from taltool.experiment.feature_source import FeatureSource
 from taltool.experiment.windows import Sample
 from taltool.models.contract import Batch
-from taltool.training.distributed import Division
-from taltool.training.loader_workers import Workers, prefetched
+from taltool.training.distributed import BatchPartition
+from taltool.training.loader_workers import Workers, prefetch
 
 
 class BatchMaker:
@@ -22,7 +22,7 @@ class BatchMaker:
         self,
         source: FeatureSource,
         samples: Sequence[Sample],
-        instances: dict[str, Instances],
+        instances: dict[str, SegmentsAndLabels],
         length_multiple: int,
         seed: int,
     ) -> None:
@@ -36,7 +36,7 @@ class BatchMaker:
             self._order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.samples))
         order, settings = self._order[1], self.source.settings
         examples = [self._example(int(order[place]), epoch, place) for place in places]
-        return stacked(examples, settings, self.length_multiple)
+        return collate(examples, settings, self.length_multiple)
 
     def _example(self, number: int, epoch: int, place: int) -> Example:
         settings, sample = self.source.settings, self.samples[number]
@@ -47,14 +47,16 @@ class BatchMaker:
         if settings.mixup and len(self.samples) > 1:
             # Any other sample, not one of the batch: what is learnt must not depend on how batches are divided.
             other = (number + int(rng.integers(1, len(self.samples)))) % len(self.samples)
-            found = mixed(found, self._shown(self._shifted(self.samples[other], rng)), share(settings.mixup, rng))
-        return augmented(found, self.source, rng)
+            found = mix_examples(
+                found, self._shown(self._shifted(self.samples[other], rng)), draw_share(settings.mixup, rng)
+            )
+        return augment(found, self.source, rng)
 
     def _shifted(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        return shifted(sample, self.instances[sample.video_id][0], self.source, rng)
+        return shift_sample(sample, self.instances[sample.video_id][0], self.source, rng)
 
     def _shown(self, sample: Sample) -> Example:
-        return example(self.source, sample, self.instances[sample.video_id])
+        return read_example(self.source, sample, self.instances[sample.video_id])
 
 
 class TrainingLoader:
@@ -71,10 +73,10 @@ class TrainingLoader:
         batch_size: int,
         length_multiple: int,
         seed: int,
-        division: Division = Division(),
+        partition: BatchPartition = BatchPartition(),
         workers: int = 0,
     ) -> None:
-        self.source, self.batch_size, self.division, self.workers = source, batch_size, division, workers
+        self.source, self.batch_size, self.partition, self.workers = source, batch_size, partition, workers
         instances = {video.video_id: (video.segments, video.labels) for video in videos}
         self.samples = labelled_samples(source, videos, source.settings.train_stride)
         self.maker = BatchMaker(source, self.samples, instances, length_multiple, seed)
@@ -92,12 +94,16 @@ class TrainingLoader:
     def batches(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
         """The pieces of the batches of `epoch`, from `first_step` on, in order."""
         steps = range(first_step, self.steps_per_epoch)
-        places = [(epoch, piece.places) for step in steps for piece in self.division.pieces(self.places(step))]
+        places = [
+            (epoch, micro_batch.places)
+            for step in steps
+            for micro_batch in self.partition.micro_batches(self.places(step))
+        ]
         if self.workers:
             self._running = self._running or self._started()
             return self._running.batches(places)
         made = (self.maker.make(*place) for place in places)
-        return made if self.source.fits_memory(self.maker.instances) else prefetched(made)
+        return made if self.source.fits_memory(self.maker.instances) else prefetch(made)
 
     def close(self) -> None:
         """End the workers, if there are any."""

@@ -35,7 +35,7 @@ _LOST = (
 )
 
 
-def prefetched(items: Iterator[T]) -> Iterator[T]:
+def prefetch(items: Iterator[T]) -> Iterator[T]:
     """The same items, the next one being made in a thread while the last one is used."""
     with ThreadPoolExecutor(1) as pool:
         absent = object()
@@ -52,7 +52,7 @@ class Workers:
     """
 
     def __init__(self, make: MakeBatch, file: FeatureFile, count: int) -> None:
-        with _interrupts_held():
+        with _interrupts_blocked():
             self._workers = [_Worker() for _ in range(count)]
         for worker in self._workers:  # They have begun to load what they need side by side.
             worker.ask((make, file))
@@ -161,7 +161,7 @@ def _unpacked(features: Tensor, mask: Any, segments: list[Any], labels: list[Any
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
+def _interrupts_blocked() -> Iterator[None]:
     """Hold Ctrl-C back for a `with` block: processes that start in it never feel it, their parent ends them."""
     if sys.platform == "win32":  # Knows no masks of signals.
         yield

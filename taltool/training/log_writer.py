@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 
-class Journal:
+class TrainingLogWriter:
     """Appends records to a file of JSON Lines; used as a `with` block. A new run empties the file first."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.size = path, 0
-        self.board: Board | None = None  # Where the same records become curves.
+        self.board: TensorBoardWriter | None = None  # Where the same records become curves.
 
     def truncate(self, size: int) -> None:
         """Continue after the first `size` bytes of the file: what came later will be written again."""
@@ -61,7 +61,7 @@ def _numbers(record: dict[str, Any], prefix: str) -> Iterator[tuple[str, float]]
             yield prefix + name, float(value)
 
 
-def demand_tensorboard() -> type["SummaryWriter"]:
+def require_tensorboard() -> type["SummaryWriter"]:
     """TensorBoard's writer; raises UsageError where it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
@@ -70,14 +70,14 @@ def demand_tensorboard() -> type["SummaryWriter"]:
     return SummaryWriter
 
 
-class Board:
+class TensorBoardWriter:
     """Writes records of the journal to a folder of TensorBoard; raises UsageError where that is not installed.
 
     What a resumed run repeats replaces what was written of the same epochs.
     """
 
     def __init__(self, folder: str | Path, first_epoch: int = 0) -> None:
-        self._writer = demand_tensorboard()(str(folder), purge_step=first_epoch + 1)
+        self._writer = require_tensorboard()(str(folder), purge_step=first_epoch + 1)
 
     def write(self, record: dict[str, Any]) -> None:
         """Add the numbers of an epoch to their curves, at once visible to readers."""

@@ -16,10 +16,10 @@ from taltool.data.downloads import digest
 from taltool.data.features import FeatureFile
 from taltool.data.provenance import InputFile, step
 from taltool.data.records import GroundTruth
-from taltool.data.statistics import DataFacts
+from taltool.data.statistics import DatasetStatistics
 from taltool.errors import DataError, UsageError
 from taltool.experiment import dataset
-from taltool.experiment.checkpoint import adopt, remove_leftovers
+from taltool.experiment.checkpoint import load_pretrained, remove_leftovers
 from taltool.experiment.configuration import Layer, build, override_layer, preset_layer, read_config, to_plain
 from taltool.experiment.dataset import LabelledVideo
 from taltool.experiment.feature_source import DEFAULT_CACHE_BYTES, ChannelStatistics, FeatureSource
@@ -27,9 +27,9 @@ from taltool.experiment.settings import Experiment
 from taltool.models import MODELS
 from taltool.models.contract import Model
 from taltool.reporting import Reporter
-from taltool.training.distributed import Division, Processes
+from taltool.training.distributed import BatchPartition, ProcessGroup
 from taltool.training.loader import TrainingLoader
-from taltool.training.log_writer import Board, demand_tensorboard
+from taltool.training.log_writer import TensorBoardWriter, require_tensorboard
 from taltool.training.trainer import DEFAULT_SAVE_SECONDS, Plan, Trainer
 from taltool.training.validation import Validation
 
@@ -39,7 +39,7 @@ _ANEW, _STATE, _FINISHED = "anew", "state", "finished"
 
 
 @dataclass(frozen=True)
-class Request:
+class TrainRequest:
     """What a user asks of `train`. model None means: as `config` says. subset None means: as the preset says."""
 
     model: str | None = None
@@ -57,7 +57,7 @@ class Request:
     # Processes that make the batches of each process of the training; 0: a thread does.
     workers: int = 0
     save_seconds: float = DEFAULT_SAVE_SECONDS
-    processes: Processes = field(default_factory=Processes)
+    processes: ProcessGroup = field(default_factory=ProcessGroup)
     is_compiled: bool = False
     is_deterministic: bool = False
     # Where several folds or seeds are run: the subset to measure on; None means: as the preset says.
@@ -68,7 +68,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ResolvedModel:
     """The model that a request names, its class, and the layers of settings over the preset."""
 
     name: str
@@ -76,7 +76,7 @@ class Choice:
     later_layers: list[Layer] = field(default_factory=list)
 
     @classmethod
-    def of(cls, request: Request) -> "Choice":
+    def of(cls, request: TrainRequest) -> "ResolvedModel":
         """Resolve the names of a request; raises UsageError where they are unknown or contradict each other."""
         named, layers = read_config(request.config) if request.config else (None, [])
         layers = [layers] if isinstance(layers, Layer) else []
@@ -88,46 +88,46 @@ class Choice:
         model_class = MODELS.load(name)
         return cls(name, model_class, [*layers, *(override_layer(s, model_class.Config) for s in request.overrides)])
 
-    def experiment(self, preset: str, facts: DataFacts | None) -> Experiment:
+    def experiment(self, preset: str, statistics: DatasetStatistics | None) -> Experiment:
         """The settings: defaults, then the preset (fitted to the data where it is auto), then file and `--set`."""
         if preset != AUTO:
             first = preset_layer(preset, self.model_class.presets, self.name)
-        elif facts is None:
+        elif statistics is None:
             raise UsageError("--preset auto fits the settings to the data: name FEATURES and GT, or another --preset")
         else:
-            first = Layer(f"{self.name}, fitted to the data", self.model_class.fit(facts))
+            first = Layer(f"{self.name}, fitted to the data", self.model_class.auto_settings(statistics))
         return build(self.name, self.model_class.Config, [first, *self.later_layers])
 
 
 @dataclass(frozen=True, eq=False)
-class Data:
-    """The labelled videos of a run, before the network sees them."""
+class TrainingData:
+    """The label_videos videos of a run, before the network sees them."""
 
     file: FeatureFile
     truth: GroundTruth
     classes: list[str]
     videos: list[LabelledVideo]
-    facts: DataFacts
+    statistics: DatasetStatistics
     channels: int
 
 
-def read_data(request: Request, file: FeatureFile, truth: GroundTruth, reporter: Reporter) -> Data:
+def read_data(request: TrainRequest, file: FeatureFile, truth: GroundTruth, reporter: Reporter) -> TrainingData:
     """The training videos of a request with their usable instances; raises DataError for what cannot be used."""
     chosen = truth.subset(request.subset or DATASETS.get(request.preset, ANY_DATASET).training)
     chosen = dataset.videos_with_features(chosen, file, request.skip_missing, reporter)
     strangers = len(set(file.ids) - set(truth.videos))
     if strangers:
         reporter.note(f"{strangers} videos of {file.path} are not in {truth.file}; not used")
-    instances = dataset.usable(chosen, file, reporter)
+    instances = dataset.usable_instances(chosen, file, reporter)
     classes = dataset.class_names(chosen, instances, reporter)
-    videos = dataset.labelled(chosen, instances, classes, reporter)
+    videos = dataset.label_videos(chosen, instances, classes, reporter)
     channels = dataset.check_channels(file, [video.video_id for video in videos])
-    facts = dataset.facts(file, videos, len(classes), channels)
-    return Data(file, truth, classes, videos, facts, channels)
+    statistics = dataset.dataset_statistics(file, videos, len(classes), channels)
+    return TrainingData(file, truth, classes, videos, statistics, channels)
 
 
 def split_data(
-    request: Request, data: Data, experiment: Experiment, reporter: Reporter
+    request: TrainRequest, data: TrainingData, experiment: Experiment, reporter: Reporter
 ) -> tuple[list[LabelledVideo], list[LabelledVideo]]:
     """The videos to train on, and those to choose the epoch by: a named subset, or some held out of the training."""
     training = experiment.training
@@ -139,11 +139,11 @@ def split_data(
             raise UsageError(
                 f"--validation-subset: {len(shared)} of its videos are trained on: {sorted(shared)[0]}, ..."
             )
-        instances = dataset.usable(chosen, data.file, reporter)
-        return data.videos, dataset.labelled(chosen, instances, data.classes, reporter)
+        instances = dataset.usable_instances(chosen, data.file, reporter)
+        return data.videos, dataset.label_videos(chosen, instances, data.classes, reporter)
     if training.select == "last":
         return data.videos, []
-    train, held_out = dataset.held_out(data.videos, training.holdout, request.seed)
+    train, held_out = dataset.hold_out(data.videos, training.holdout, request.seed)
     if not held_out:
         reporter.warn(
             f"no video can be held out of {len(data.videos)} (training.holdout = {training.holdout}) without losing a "
@@ -152,18 +152,20 @@ def split_data(
     return train, held_out
 
 
-def make_trainer(request: Request, choice: Choice, data: Data, experiment: Experiment, reporter: Reporter) -> Trainer:
+def make_trainer(
+    request: TrainRequest, choice: ResolvedModel, data: TrainingData, experiment: Experiment, reporter: Reporter
+) -> Trainer:
     """A run, ready to start from its beginning."""
     train, held_out = split_data(request, data, experiment, reporter)
-    source, statistics = _source(request, data, experiment, train)
+    source, channel_statistics = _source(request, data, experiment, train)
     channels, length = source.width(train[0].video_id), experiment.sampling.length
     model = _model(request, choice, data, experiment, channels)
-    shown = dataset.by_coverage(train, data.file, experiment.sampling, reporter)
+    shown = dataset.select_by_coverage(train, data.file, experiment.sampling, reporter)
     loader = _loader(request, experiment, source, shown, model.length_multiple)
     _check_samples(loader, shown, data.classes, experiment, reporter)
     validation = _validation(request, data, experiment, source, held_out, model.length_multiple)
     header = _header(request, data, experiment, channels, length)
-    kept = statistics if experiment.sampling.normalize == "channel" else None
+    kept = channel_statistics if experiment.sampling.normalize == "channel" else None
     ids = [[video.video_id for video in part] for part in (train, held_out)]
     reporter.note(
         f"{choice.name}: {sum(p.numel() for p in model.parameters()):,} parameters, {len(data.classes)} classes, "
@@ -174,7 +176,7 @@ def make_trainer(request: Request, choice: Choice, data: Data, experiment: Exper
 
 
 def _source(
-    request: Request, data: Data, experiment: Experiment, train: Sequence[LabelledVideo]
+    request: TrainRequest, data: TrainingData, experiment: Experiment, train: Sequence[LabelledVideo]
 ) -> tuple[FeatureSource, ChannelStatistics | None]:
     """The features as networks get them, and the statistics of the training videos' channels, where they are needed."""
     sampling, room = experiment.sampling, request.cache_bytes // (1 + request.workers)
@@ -182,38 +184,41 @@ def _source(
     if sampling.normalize != "channel" and not sampling.feature_noise:
         return source, None
     measured = (video.video_id for video in train)
-    statistics = ChannelStatistics.measure(data.file, measured, source.channels)
-    return FeatureSource(data.file, sampling, statistics, room), statistics
+    channel_statistics = ChannelStatistics.measure(data.file, measured, source.channels)
+    return FeatureSource(data.file, sampling, channel_statistics, room), channel_statistics
 
 
-def _model(request: Request, choice: Choice, data: Data, experiment: Experiment, channels: int) -> Model:
+def _model(
+    request: TrainRequest, choice: ResolvedModel, data: TrainingData, experiment: Experiment, channels: int
+) -> Model:
     """The network with the weights that it begins with."""
     torch.manual_seed(request.seed)
     model = choice.model_class(experiment.model, channels, len(data.classes), experiment.sampling.length)
     if request.init is not None:
-        adopt(model, request.init)
+        load_pretrained(model, request.init)
     elif not experiment.training.epochs:
         raise UsageError("training.epochs = 0 keeps the weights that the network begins with: name them by --init")
     return model
 
 
 def _loader(
-    request: Request, experiment: Experiment, source: FeatureSource, shown: Sequence[LabelledVideo], multiple: int
+    request: TrainRequest, experiment: Experiment, source: FeatureSource, shown: Sequence[LabelledVideo], multiple: int
 ) -> TrainingLoader:
     """The batches of the videos to train on, of which every process has a part."""
     training, processes = experiment.training, request.processes
-    if training.batch_size < processes.count:
+    if training.batch_size < processes.world_size:
         raise UsageError(
             f"training.batch_size = {training.batch_size} is that of one update over all processes, and there are "
-            f"{processes.count}: --set training.batch_size={processes.count} or more, or start fewer processes"
+            f"{processes.world_size}: --set training.batch_size={processes.world_size} or more, or start fewer "
+            "processes"
         )
-    division = Division(training.accumulation, processes.count, processes.rank)
-    return TrainingLoader(source, shown, training.batch_size, multiple, request.seed, division, request.workers)
+    partition = BatchPartition(training.accumulation, processes.world_size, processes.rank)
+    return TrainingLoader(source, shown, training.batch_size, multiple, request.seed, partition, request.workers)
 
 
 def _validation(
-    request: Request,
-    data: Data,
+    request: TrainRequest,
+    data: TrainingData,
     experiment: Experiment,
     source: FeatureSource,
     held_out: Sequence[LabelledVideo],
@@ -235,15 +240,15 @@ def start(trainer: Trainer, resume: bool, reporter: Reporter, board_folder: str 
     """
     plan = trainer.plan
     if board_folder is not None:
-        demand_tensorboard()  # Before anything of an earlier run is removed.
-    beginning = plan.processes.told(_beginning(plan, resume, reporter) if plan.processes.is_first else "")
+        require_tensorboard()  # Before anything of an earlier run is removed.
+    beginning = plan.processes.broadcast(_beginning(plan, resume, reporter) if plan.processes.is_first else "")
     if beginning == _FINISHED:
         return
     if beginning == _STATE:
         trainer.restore()
         reporter.note(f"continuing at epoch {trainer.progress.epoch + 1}, batch {trainer.progress.step + 1}")
     if board_folder is not None and plan.processes.is_first:
-        trainer.journal.board = Board(board_folder, trainer.progress.epoch)
+        trainer.journal.board = TensorBoardWriter(board_folder, trainer.progress.epoch)
     trainer.run()
     reporter.note(f"wrote {plan.output} (epoch {trainer.progress.best_epoch} of {trainer.settings.epochs})")
 
@@ -290,15 +295,17 @@ def _check_samples(
     if unseen:
         reporter.warn(
             f"{len(unseen)} training videos have no window of {sampling.length} snippets that holds a whole instance, "
-            f"not trained on: {dataset.listed(unseen)}; raise sampling.length"
+            f"not trained on: {dataset.list_some(unseen)}; raise sampling.length"
         )
     taught = {int(label) for video in videos if video.video_id in seen for label in video.labels}
     untaught = [name for number, name in enumerate(classes) if number not in taught]
     if untaught:
-        reporter.warn(f"no training sample shows {dataset.listed(untaught)}")
+        reporter.warn(f"no training sample shows {dataset.list_some(untaught)}")
 
 
-def _header(request: Request, data: Data, experiment: Experiment, channels: int, length: int) -> CheckpointHeader:
+def _header(
+    request: TrainRequest, data: TrainingData, experiment: Experiment, channels: int, length: int
+) -> CheckpointHeader:
     clocks = [data.file.clock(video.video_id) for video in data.videos]
     clock = {
         name: float(np.median([getattr(each, name) for each in clocks]))
@@ -316,7 +323,7 @@ def _header(request: Request, data: Data, experiment: Experiment, channels: int,
     )
 
 
-def _fingerprint(header: CheckpointHeader, file: FeatureFile, ids: list[list[str]], request: Request) -> str:
+def _fingerprint(header: CheckpointHeader, file: FeatureFile, ids: list[list[str]], request: TrainRequest) -> str:
     """A hash of all that decides the weights: settings, seed, first weights, and the videos with their sizes."""
     sizes = [[(video_id, *file.shape(video_id)) for video_id in part] for part in ids]
     # Parts change what is learnt by rounding only: a run that met the end of the memory may continue in smaller ones.
@@ -328,9 +335,9 @@ def _fingerprint(header: CheckpointHeader, file: FeatureFile, ids: list[list[str
 
 
 def _plan(
-    request: Request,
+    request: TrainRequest,
     header: CheckpointHeader,
-    statistics: ChannelStatistics | None,
+    channel_statistics: ChannelStatistics | None,
     experiment: Experiment,
     fingerprint: str,
 ) -> Plan:
@@ -341,7 +348,7 @@ def _plan(
     return Plan(
         experiment,
         header,
-        statistics,
+        channel_statistics,
         output,
         stem.with_name(f"{stem.name}.resume.pt"),
         stem.with_name(f"{stem.name}.metrics.jsonl"),

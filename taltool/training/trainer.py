@@ -24,18 +24,18 @@ from taltool.experiment.settings import Experiment
 from taltool.models.contract import Batch, Model
 from taltool.reporting import Reporter, Task
 from taltool.training import failures
-from taltool.training.distributed import Piece, Processes
+from taltool.training.distributed import MicroBatch, ProcessGroup
 from taltool.training.loader import TrainingLoader
-from taltool.training.log_writer import Journal
+from taltool.training.log_writer import TrainingLogWriter
 from taltool.training.optim import learning_rate
 from taltool.training.updater import NotFinite, Updater
-from taltool.training.validation import Validation, moved_batch
+from taltool.training.validation import Validation, batch_to_device
 
 DEFAULT_SAVE_SECONDS = 60.0
 # At the end of an epoch the state is saved if that costs less than this share of the time since the last save.
 _SAVE_SHARE = 0.05
 
-Work = Sequence[tuple[Batch, Piece]]
+MicroBatches = Sequence[tuple[Batch, MicroBatch]]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Plan:
     seed: int
     device: str = "cpu"
     save_seconds: float = DEFAULT_SAVE_SECONDS
-    processes: Processes = field(default_factory=Processes)
+    processes: ProcessGroup = field(default_factory=ProcessGroup)
     is_compiled: bool = False
     is_deterministic: bool = False
 
@@ -87,7 +87,7 @@ class Trainer:
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
         self.measured: dict[str, float] = {}  # By the last validation.
-        self.journal = Journal(plan.journal_path)
+        self.journal = TrainingLogWriter(plan.journal_path)
         self._saved_at, self._save_cost = time.monotonic(), 0.0
 
     def run(self) -> None:
@@ -114,18 +114,24 @@ class Trainer:
             speed = samples / max(time.monotonic() - started, 1e-9)
             status = {"epoch": epoch + 1, "loss": sum(losses.values())} | self.measured
             task.advance(1, **(status | {"lr": rate, "samples/s": speed} | losses))
-            if self.processes.told(time.monotonic() - self._saved_at >= self.plan.save_seconds):
+            if self.processes.broadcast(time.monotonic() - self._saved_at >= self.plan.save_seconds):
                 self._save()
         self._end_epoch(epoch, samples / max(time.monotonic() - started, 1e-9))
 
-    def _work(self, epoch: int) -> Iterator[tuple[int, Work]]:
+    def _work(self, epoch: int) -> Iterator[tuple[int, MicroBatches]]:
         """The steps still to do, each with this process's pieces of its batch."""
         first = self.progress.step
-        batches = (moved_batch(batch, self.plan.device) for batch in self.loader.batches(epoch, first))
+        batches = (batch_to_device(batch, self.plan.device) for batch in self.loader.batches(epoch, first))
         for step in range(first, self.loader.steps_per_epoch):
-            yield step, [(next(batches), piece) for piece in self.loader.division.pieces(self.loader.places(step))]
+            yield (
+                step,
+                [
+                    (next(batches), micro_batch)
+                    for micro_batch in self.loader.partition.micro_batches(self.loader.places(step))
+                ],
+            )
 
-    def _update(self, work: Work, epoch: int, step: int) -> tuple[float, dict[str, float]]:
+    def _update(self, work: MicroBatches, epoch: int, step: int) -> tuple[float, dict[str, float]]:
         """One iteration. Returns the learning rate and the losses of the batch."""
         iteration = epoch * self.loader.steps_per_epoch + step
         rate = learning_rate(self.settings, iteration, self.loader.steps_per_epoch)
@@ -171,7 +177,7 @@ class Trainer:
         if self.processes.is_first:
             self.journal.write(record | {"best_epoch": progress.best_epoch, "samples_per_second": round(speed, 2)})
         progress.epoch, progress.step, progress.sums = epoch + 1, 0, {}
-        if self.processes.told(is_last or self._save_cost <= _SAVE_SHARE * (time.monotonic() - self._saved_at)):
+        if self.processes.broadcast(is_last or self._save_cost <= _SAVE_SHARE * (time.monotonic() - self._saved_at)):
             self._save()
 
     def _validate(self, validation: Validation, network: Model) -> dict[str, Any]:
@@ -213,7 +219,7 @@ class Trainer:
 
     def restore(self) -> None:
         """Continue from the saved state. Raises UsageError where that is of another run."""
-        state = self.processes.told(load_state(self.plan.state_path) if self.processes.is_first else {})
+        state = self.processes.broadcast(load_state(self.plan.state_path) if self.processes.is_first else {})
         if state["fingerprint"] != self.plan.fingerprint:
             raise UsageError(
                 f"{self.plan.state_path} is of a run with other settings, data or seed; "
@@ -221,10 +227,10 @@ class Trainer:
             )
         self.progress = Progress(**state["progress"])
         self.updater.restore(state)
-        if len(state["random"]) != self.processes.count:
+        if len(state["random"]) != self.processes.world_size:
             self.reporter.warn(
                 f"{self.plan.state_path}: saved by {len(state['random'])} processes, continued by "
-                f"{self.processes.count}; what the network draws by itself (dropout) will be other numbers"
+                f"{self.processes.world_size}; what the network draws by itself (dropout) will be other numbers"
             )
         if self.progress.best_epoch and self.processes.is_first:
             self.best = model_weights(self.plan.output)
@@ -246,7 +252,7 @@ class Trainer:
             "select": self.settings.select,
             "score": progress.best_score if math.isfinite(progress.best_score) else None,
             "finished": is_finished,
-            "processes": self.processes.count,
+            "processes": self.processes.world_size,
             "compiled": self.plan.is_compiled,
             "deterministic": self.plan.is_deterministic,
             "fingerprint": self.plan.fingerprint,

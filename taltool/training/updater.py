@@ -17,8 +17,8 @@ from torch.nn.parallel import DistributedDataParallel
 from taltool.experiment.device import compile_quietly
 from taltool.experiment.settings import TrainingSettings
 from taltool.models.contract import Batch, Model
-from taltool.nn.batch_statistics import sharing
-from taltool.training.distributed import Piece, Processes
+from taltool.nn.batch_statistics import shared_batch
+from taltool.training.distributed import MicroBatch, ProcessGroup
 from taltool.training.optim import AveragedWeights, make_optimizer, set_learning_rate
 
 _AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -55,7 +55,7 @@ class Updater:
     """A network with its optimizers, its averaged weights and all else that an update changes."""
 
     def __init__(
-        self, model: Model, settings: TrainingSettings, processes: Processes, device: str, is_compiled: bool = False
+        self, model: Model, settings: TrainingSettings, processes: ProcessGroup, device: str, is_compiled: bool = False
     ) -> None:
         self.model, self.settings, self.processes = model, settings, processes
         self._device, self._is_on_gpu = device, device.startswith("cuda")
@@ -71,7 +71,7 @@ class Updater:
         self.generator = torch.Generator()
         self.generator.set_state(torch.get_rng_state())
         self._wrapped: nn.Module = self.objective
-        if processes.count > 1:
+        if processes.world_size > 1:
             torch.manual_seed(torch.initial_seed() + processes.rank * _SEEDS_APART)
             # Phases, and batches without instances, leave weights unused.
             self._wrapped = DistributedDataParallel(self.objective, find_unused_parameters=True)
@@ -81,7 +81,7 @@ class Updater:
         """The weights to measure and to keep: the averaged ones where there are any."""
         return self.averaged.network if self.averaged else self.model
 
-    def update(self, work: Sequence[tuple[Batch, Piece]], iteration: int, rate: float) -> dict[str, float]:
+    def update(self, work: Sequence[tuple[Batch, MicroBatch]], iteration: int, rate: float) -> dict[str, float]:
         """An update of every phase by the pieces of a batch. Returns the losses of the whole batch.
 
         Raises NotFinite, in every process, before weights change by a loss or gradient that is not.
@@ -100,33 +100,35 @@ class Updater:
             self.averaged.update(iteration)
         return values
 
-    def _losses(self, phase: str, work: Sequence[tuple[Batch, Piece]]) -> dict[str, float]:
+    def _losses(self, phase: str, work: Sequence[tuple[Batch, MicroBatch]]) -> dict[str, float]:
         """Sum the gradients of the pieces; return the losses of the whole batch."""
         totals = self._counted(phase, work) if len(work) > 1 else None
         found: list[list[float]] = []
-        for number, (batch, piece) in enumerate(work, start=1):
+        for number, (batch, micro_batch) in enumerate(work, start=1):
             is_last = number == len(work)
             with nullcontext() if is_last else self._buffers_kept():
-                losses = self._backward(phase, batch, piece, totals, is_last=is_last)
+                losses = self._backward(phase, batch, micro_batch, totals, is_last=is_last)
             found.append(torch.stack([loss.detach().float() for loss in losses.values()]).tolist())
-        weighed = [[value * piece.weight for value in own] for own, (_, piece) in zip(found, work, strict=True)]
+        weighed = [
+            [value * micro_batch.weight for value in own] for own, (_, micro_batch) in zip(found, work, strict=True)
+        ]
         sums = [sum(column) for column in zip(*weighed, strict=True)]
-        if self.processes.count > 1:
-            sums = self.processes.total(torch.tensor(sums, dtype=torch.float64)).tolist()
+        if self.processes.world_size > 1:
+            sums = self.processes.all_reduce_sum(torch.tensor(sums, dtype=torch.float64)).tolist()
         if not all(map(math.isfinite, sums)):
             self._raise_not_finite(list(losses), found, work)
         return dict(zip(losses, sums, strict=True))
 
-    def _counted(self, phase: str, work: Sequence[tuple[Batch, Piece]]) -> list[Tensor]:
+    def _counted(self, phase: str, work: Sequence[tuple[Batch, MicroBatch]]) -> list[Tensor]:
         """What the losses count over all parts and processes, in the order of asking; nothing is learnt or drawn."""
         stream, found = copied(self.generator), []
         with torch.no_grad(), torch.random.fork_rng([self._device] if self._is_on_gpu else []):
-            for batch, piece in work:
-                counted = CountedPiece(piece, self.processes, stream)
-                with self._buffers_kept(), sharing(counted):
+            for batch, micro_batch in work:
+                counted = CountingMicroBatch(micro_batch, self.processes, stream)
+                with self._buffers_kept(), shared_batch(counted):
                     self.objective(batch, phase)
                 found.append(counted.counts)
-        return [self.processes.total(torch.stack(counts).sum(0)) for counts in zip(*found, strict=True)]
+        return [self.processes.all_reduce_sum(torch.stack(counts).sum(0)) for counts in zip(*found, strict=True)]
 
     @contextmanager
     def _buffers_kept(self) -> Iterator[None]:
@@ -138,17 +140,17 @@ class Updater:
             torch._foreach_copy_(buffers, before)
 
     def _backward(
-        self, phase: str, batch: Batch, piece: Piece, totals: Sequence[Tensor] | None, *, is_last: bool
+        self, phase: str, batch: Batch, micro_batch: MicroBatch, totals: Sequence[Tensor] | None, *, is_last: bool
     ) -> dict[str, Tensor]:
         """Add the gradient of a piece's share of the loss; the processes exchange theirs behind the last one."""
-        wrapped, count = self._wrapped, self.processes.count
+        wrapped, count = self._wrapped, self.processes.world_size
         alone = isinstance(wrapped, DistributedDataParallel) and not is_last
         is_shared = count > 1 or totals is not None
-        shared = SharedPiece(piece, self.processes, self.generator, totals) if is_shared else None
-        with wrapped.no_sync() if alone else nullcontext(), sharing(shared):  # type: ignore[operator]
+        shared = SharedMicroBatch(micro_batch, self.processes, self.generator, totals) if is_shared else None
+        with wrapped.no_sync() if alone else nullcontext(), shared_batch(shared):  # type: ignore[operator]
             losses: dict[str, Tensor] = wrapped(batch, phase)
             # The processes' gradients are averaged, not summed.
-            loss = torch.stack([loss.float() for loss in losses.values()]).sum() * (piece.weight * count)
+            loss = torch.stack([loss.float() for loss in losses.values()]).sum() * (micro_batch.weight * count)
             self.scaler.scale(loss).backward()
         return losses
 
@@ -157,14 +159,14 @@ class Updater:
         limit = self.settings.clip_norm or math.inf
         return float(nn.utils.clip_grad_norm_(self.parameters[phase], limit, foreach=True))
 
-    def _check_gradient(self, norm: float, work: Sequence[tuple[Batch, Piece]]) -> None:
+    def _check_gradient(self, norm: float, work: Sequence[tuple[Batch, MicroBatch]]) -> None:
         is_scaled = self.scaler.is_enabled() and self.scaler.get_scale() >= _LEAST_SCALE
         if not math.isfinite(norm) and not is_scaled:  # Else the scaler leaves the step out and lowers the scale.
-            videos = self.processes.gathered([video_id for batch, _ in work for video_id in batch.video_ids])
+            videos = self.processes.all_gather([video_id for batch, _ in work for video_id in batch.video_ids])
             raise NotFinite("gradient", norm, [video_id for own in videos for video_id in own])
 
     def _raise_not_finite(
-        self, names: Sequence[str], found: Sequence[Sequence[float]], work: Sequence[tuple[Batch, Piece]]
+        self, names: Sequence[str], found: Sequence[Sequence[float]], work: Sequence[tuple[Batch, MicroBatch]]
     ) -> None:
         """Tell every process the first loss term that is not finite, wherever it is."""
         own = [
@@ -173,19 +175,19 @@ class Updater:
             for name, value in zip(names, values, strict=True)
             if not math.isfinite(value)
         ]
-        first, *_ = (each for bad in self.processes.gathered(own) for each in bad)
+        first, *_ = (each for bad in self.processes.all_gather(own) for each in bad)
         raise NotFinite(*first)
 
     def state(self) -> dict[str, Any]:
         """All that `restore` needs; the processes have to ask together."""
-        stream = torch.get_rng_state() if self.processes.count == 1 else self.generator.get_state()
+        stream = torch.get_rng_state() if self.processes.world_size == 1 else self.generator.get_state()
         return {
             "model": self.model.state_dict(),
             "averaged": self.averaged.network.state_dict() if self.averaged else None,
             "optimizers": {phase: optimizer.state_dict() for phase, optimizer in self.optimizers.items()},
             "scaler": self.scaler.state_dict(),
             "stream": stream,
-            "random": self.processes.gathered(self._random_states()),
+            "random": self.processes.all_gather(self._random_states()),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -205,14 +207,14 @@ class Updater:
             if gpu is not None and self._is_on_gpu:
                 torch.cuda.set_rng_state(gpu, self._device)
         self.generator.set_state(state["stream"])
-        if self.processes.count == 1:
+        if self.processes.world_size == 1:
             torch.set_rng_state(state["stream"])
 
     def _random_states(self) -> tuple[Tensor, Tensor | None]:
         return torch.get_rng_state(), torch.cuda.get_rng_state(self._device) if self._is_on_gpu else None
 
 
-class SharedPiece:
+class SharedMicroBatch:
     """A piece whose batch is spread over processes, over parts, or both.
 
     generator is the stream of numbers that the processes share. totals are what was counted over the whole batch, in
@@ -220,37 +222,41 @@ class SharedPiece:
     """
 
     def __init__(
-        self, piece: Piece, processes: Processes, generator: torch.Generator, totals: Sequence[Tensor] | None = None
+        self,
+        micro_batch: MicroBatch,
+        processes: ProcessGroup,
+        generator: torch.Generator,
+        totals: Sequence[Tensor] | None = None,
     ) -> None:
-        self.share, self._processes, self._generator = piece.weight, processes, generator
+        self.share, self._processes, self._generator = micro_batch.weight, processes, generator
         self._totals = iter(totals) if totals is not None else None
 
-    def total(self, count: Tensor) -> Tensor:
+    def sum_over_batch(self, count: Tensor) -> Tensor:
         """See `SharedBatch`."""
-        return next(self._totals) if self._totals else self._processes.total(self._own(count))
+        return next(self._totals) if self._totals else self._processes.all_reduce_sum(self._own(count))
 
-    def in_order(self, draw: Callable[[torch.Generator | None], Drawn]) -> Drawn:
+    def draw_in_order(self, draw: Callable[[torch.Generator | None], Drawn]) -> Drawn:
         """See `SharedBatch`; one that only stands by draws from a copy of the stream."""
-        if self._processes.count == 1:
+        if self._processes.world_size == 1:
             return draw(None)
         if self.share:
-            return self._processes.in_turn(self._generator, draw)
+            return self._processes.sequential_rng(self._generator, draw)
         spare = copied(self._generator)
-        self._processes.in_turn(self._generator, lambda _: None)
+        self._processes.sequential_rng(self._generator, lambda _: None)
         return draw(spare)
 
     def _own(self, count: Tensor) -> Tensor:
         return count if self.share else torch.zeros_like(count)
 
 
-class CountedPiece(SharedPiece):
-    """A piece that passes through the network only so that its losses say what they count."""
+class CountingMicroBatch(SharedMicroBatch):
+    """A micro_batch that passes through the network only so that its losses say what they count."""
 
-    def __init__(self, piece: Piece, processes: Processes, generator: torch.Generator) -> None:
-        super().__init__(piece, processes, generator)
+    def __init__(self, micro_batch: MicroBatch, processes: ProcessGroup, generator: torch.Generator) -> None:
+        super().__init__(micro_batch, processes, generator)
         self.counts: list[Tensor] = []
 
-    def total(self, count: Tensor) -> Tensor:
+    def sum_over_batch(self, count: Tensor) -> Tensor:
         """Keep the count; the loss that is divided by it is of no use."""
         self.counts.append(self._own(count))
         return count

@@ -12,7 +12,7 @@ import torch
 from taltool.data.arrays import Detections, Instances
 from taltool.data.records import VideoProposals
 from taltool.errors import DataError
-from taltool.experiment.batches import collated, labelled_samples
+from taltool.experiment.batches import labelled_samples, read_batch
 from taltool.experiment.dataset import LabelledVideo
 from taltool.experiment.feature_source import FeatureSource
 from taltool.experiment.settings import Experiment
@@ -20,13 +20,13 @@ from taltool.models.contract import Batch, Model, Targets
 from taltool.ops.metrics import mean_average_precision
 from taltool.ops.nms import suppress
 from taltool.prediction.detector import Detector, Member, VideoFailure
-from taltool.training.distributed import Processes
+from taltool.training.distributed import ProcessGroup
 
 # Windows of which detection takes at least so many at once.
 _WINDOWS = 8
 
 
-def moved_batch(batch: Batch, device: str) -> Batch:
+def batch_to_device(batch: Batch, device: str) -> Batch:
     """The same batch on another device."""
     if device == "cpu":
         return batch
@@ -49,9 +49,9 @@ class Validation:
         experiment: Experiment,
         length_multiple: int,
         device: str,
-        processes: Processes | None = None,
+        processes: ProcessGroup | None = None,
     ) -> None:
-        self.processes = processes or Processes()
+        self.processes = processes or ProcessGroup()
         self.source, self.videos, self.classes = source, videos, classes
         self.experiment, self.length_multiple, self.device = experiment, length_multiple, device
         self.samples = labelled_samples(source, videos, source.settings.test_stride)
@@ -70,7 +70,7 @@ class Validation:
     def losses(self, model: Model) -> dict[str, float]:
         """The mean of every loss term over the held-out windows that hold instances; empty if there are none."""
         sums: dict[str, float] = {}
-        for own in self.processes.gathered(self._summed_losses(model)):
+        for own in self.processes.all_gather(self._summed_losses(model)):
             for name, value in own.items():
                 sums[name] = sums.get(name, 0.0) + value
         return {name: value / len(self.samples) for name, value in sums.items()}
@@ -81,10 +81,10 @@ class Validation:
         sums: dict[str, float] = {}
         size, processes = self.at_a_time, self.processes
         with torch.inference_mode():
-            for first in range(processes.rank * size, len(self.samples), processes.count * size):
+            for first in range(processes.rank * size, len(self.samples), processes.world_size * size):
                 samples = self.samples[first : first + size]
                 own = [instances[sample.video_id] for sample in samples]
-                batch = moved_batch(collated(self.source, samples, own, self.length_multiple), self.device)
+                batch = batch_to_device(read_batch(self.source, samples, own, self.length_multiple), self.device)
                 for name, value in model.loss(model(batch.features, batch.mask), batch.targets).items():
                     sums[name] = sums.get(name, 0.0) + float(value) * len(samples)
         return sums
@@ -93,7 +93,7 @@ class Validation:
         """mAP over the thresholds of `select_tious`, after suppression by the `nms` settings (activitynet protocol)."""
         number = {video.video_id: index for index, video in enumerate(self.videos)}
         kept = [
-            (number[found.video_id], found) for own in self.processes.gathered(self._detected(model)) for found in own
+            (number[found.video_id], found) for own in self.processes.all_gather(self._detected(model)) for found in own
         ]
         kept.sort(key=itemgetter(0))
         result = mean_average_precision(
@@ -106,7 +106,7 @@ class Validation:
     def _detected(self, model: Model) -> list[VideoProposals]:
         """What is left, after suppression, in this process's videos."""
         detector = Detector([Member(model, self.source)], self.classes, self.experiment.prediction, self.device)
-        own = [video.video_id for video in self.videos][self.processes.rank :: self.processes.count]
+        own = [video.video_id for video in self.videos][self.processes.rank :: self.processes.world_size]
         kept: list[VideoProposals] = []
         for found in detector.predict(own, self.at_a_time_for_map):
             if isinstance(found, VideoFailure):

@@ -153,7 +153,7 @@ def _described(packets: _Packets, container: Any, stream: Any) -> PacketScan:
     return PacketScan(times, unit, declared, end, zero, float(stream.sample_aspect_ratio or 1), cut)
 
 
-def decoded(path: str, known: PacketScan, losses: Losses) -> Iterator[tuple[float, Any]]:
+def decode_frames(path: str, known: PacketScan, losses: Losses) -> Iterator[tuple[float, Any]]:
     """Yield (seconds after the video's zero, frame) in the order of display, times never decreasing.
 
     A packet that cannot be decoded is entered in `losses` and skipped, as players do; so is a broken rest of the file.

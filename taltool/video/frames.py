@@ -16,7 +16,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from taltool.errors import DataError
-from taltool.video.decode import Losses, PacketScan, decoded, scan
+from taltool.video.decode import Losses, PacketScan, decode_frames, scan
 from taltool.video.images import decoded_images, scan_images
 from taltool.video.timing import Timeline, timeline
 
@@ -103,7 +103,7 @@ class FrameSequence:
     def _decoded(self) -> Iterator[tuple[float, Any]]:
         if self._images_fps is not None and Path(self.path).is_dir():
             return decoded_images(self.path, self._images_fps, self.losses)
-        return decoded(self.path, self._scan, self.losses)
+        return decode_frames(self.path, self._scan, self.losses)
 
     def _shown(self) -> Iterator[tuple[Any, int]]:
         """Yield every frame that is shown, and in how many slots of the timeline."""

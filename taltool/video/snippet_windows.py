@@ -15,7 +15,7 @@ Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
-class Windows:
+class SnippetWindows:
     """Snippet i is frames [offset + i * stride, offset + i * stride + window).
 
     Only windows that lie wholly in the video are cut, so at most stride - 1 frames at its end are in none. A video
@@ -56,7 +56,7 @@ class Windows:
         if not emitted:
             yield [*recent, *[recent[-1]] * (self.window - number)]
 
-    def joined(self, spans: Sequence[list[Row]]) -> list[Row]:
+    def merge_overlaps(self, spans: Sequence[list[Row]]) -> list[Row]:
         """The rows of consecutive overlapping snippets, each row once."""
         first, *others = spans
         return [*first, *(row for span in others for row in span[-self.stride :])]

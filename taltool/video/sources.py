@@ -35,7 +35,7 @@ class VideoSource:
         """Whether its frames are images in a folder."""
         return Path(self.path).is_dir()
 
-    def facts(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
         """Name, size and modification time (of a folder of frames their number, sum and latest): by these a changed
         file is known.
 
@@ -45,7 +45,7 @@ class VideoSource:
             (self.video_id + self.path).encode()
             found = Path(self.path).stat()
             if stat.S_ISDIR(found.st_mode):
-                return {"name": Path(self.path).name, **_facts_of_frames(Path(self.path))}
+                return {"name": Path(self.path).name, **_identity_of_frames(Path(self.path))}
         except UnicodeEncodeError as error:
             raise DataError("its name is not valid UTF-8: rename it") from error
         except OSError as error:
@@ -55,7 +55,7 @@ class VideoSource:
         return {"name": Path(self.path).name, "size": found.st_size, "mtime": found.st_mtime}
 
 
-def _facts_of_frames(folder: Path) -> dict[str, Any]:
+def _identity_of_frames(folder: Path) -> dict[str, Any]:
     states = [path.stat() for path in image_files(folder)]
     size, mtime = sum(each.st_size for each in states), max((each.st_mtime for each in states), default=0.0)
     return {"frames": len(states), "size": size, "mtime": mtime}

@@ -10,14 +10,14 @@ from small_backbones import made, pictures
 from taltool.backbones import BACKBONES
 from taltool.backbones.contract import Backbone, Stream
 from taltool.errors import UsageError
-from taltool.video.snippet_windows import Windows
+from taltool.video.snippet_windows import SnippetWindows
 
 NAMES = BACKBONES.names()
 STREAMS = [(name, stream) for name in NAMES for stream in BACKBONES.load(name).inputs]
 
 
 def encoded(backbone: Backbone, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return np.concatenate(list(backbone.encode(frames, Windows(backbone.window, backbone.stride))))
+    return np.concatenate(list(backbone.encode(frames, SnippetWindows(backbone.window, backbone.stride))))
 
 
 @pytest.mark.parametrize(("name", "stream"), STREAMS)
@@ -60,7 +60,7 @@ def test_settings_are_frozen_and_have_defaults(name: str) -> None:
 def test_the_window_that_it_prefers_is_one_that_it_takes(name: str) -> None:
     kind: type[Backbone] = BACKBONES.load(name)
     for stream in kind.inputs:
-        kind(kind.Config(), stream).check(Windows(kind.window, kind.stride))
+        kind(kind.Config(), stream).check(SnippetWindows(kind.window, kind.stride))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from taltool.backbones.hog3d import HOG3D, HOG3DConfig, icosahedron, mean_gradients, quantised
 from taltool.errors import UsageError
-from taltool.video.snippet_windows import Windows
+from taltool.video.snippet_windows import SnippetWindows
 
 Frames = NDArray[np.uint8]
-WINDOWS = Windows(16, 4)
+WINDOWS = SnippetWindows(16, 4)
 BACKGROUND = np.random.default_rng(1).random((96, 128))
 
 
@@ -25,7 +25,7 @@ def scene(x_speed: float, y_speed: float, length: int = 32, seed: int = 0) -> Fr
     return (frames * 200 + 20).astype(np.uint8)
 
 
-def features(frames: Frames, windows: Windows = WINDOWS, **changes: object) -> NDArray[np.float32]:
+def features(frames: Frames, windows: SnippetWindows = WINDOWS, **changes: object) -> NDArray[np.float32]:
     return np.concatenate(list(HOG3D(HOG3DConfig(**changes)).encode(frames, windows)))  # type: ignore[arg-type]
 
 
@@ -43,7 +43,7 @@ def test_a_snippet_depends_on_its_own_frames_only() -> None:
     frames = scene(1, 0, length=64)
     rows = features(frames)
     # The frame before the window takes part in the first temporal gradient.
-    alone = features(frames[19:36], Windows(16, 4, offset=1))
+    alone = features(frames[19:36], SnippetWindows(16, 4, offset=1))
     np.testing.assert_allclose(rows[5], alone[0], atol=1e-5)
 
 
@@ -121,4 +121,4 @@ def test_settings_that_do_not_fit_are_refused() -> None:
     with pytest.raises(UsageError, match="do not fit"):
         HOG3DConfig(short_side=8, grids=(3,))
     with pytest.raises(UsageError, match="at least 3 frames"):
-        features(scene(0, 0), Windows(2, 1))
+        features(scene(0, 0), SnippetWindows(2, 1))

@@ -13,7 +13,7 @@ from taltool.backbones import BACKBONES
 from taltool.backbones._network import NetworkBackbone, reproducible
 from taltool.backbones.contract import Computing
 from taltool.errors import DataError, UsageError
-from taltool.video.snippet_windows import Windows
+from taltool.video.snippet_windows import SnippetWindows
 
 NAMES = [name for name in BACKBONES.names() if issubclass(BACKBONES.load(name), NetworkBackbone)]
 
@@ -230,9 +230,9 @@ def test_pixels_are_normalised_as_the_checkpoint_was_trained(name: str) -> None:
 @pytest.mark.parametrize(("name", "least"), [("i3d", 8), ("i3d-r50", 8), ("c3d", 16)])
 def test_windows_that_are_too_short_are_refused(name: str, least: int) -> None:
     backbone = network(name)
-    backbone.check(Windows(least, 4))
+    backbone.check(SnippetWindows(least, 4))
     with pytest.raises(UsageError, match=f"--window {least - 1}: {name}"):
-        backbone.check(Windows(least - 1, 4))
+        backbone.check(SnippetWindows(least - 1, 4))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -252,7 +252,7 @@ def test_logits_are_as_many_as_there_are_classes() -> None:
 def test_neighbours_encoded_together_get_the_features_that_each_gets_alone(name: str, stride: int) -> None:
     backbone = made(name)
     backbone.prepare(Computing())
-    windows = Windows(16, stride)
+    windows = SnippetWindows(16, stride)
     shown = pictures(backbone, windows.window + 3 * stride)
     together = backbone.encode_run(shown, windows)
     alone = [backbone.encode_snippets(shown[None, first : first + 16]) for first in range(0, 4 * stride, stride)]
@@ -263,4 +263,4 @@ def test_neighbours_encoded_together_get_the_features_that_each_gets_alone(name:
     ("name", "stride", "shares"), [("i3d", 4, True), ("i3d", 5, False), ("i3d-r50", 8, True), ("c3d", 1, False)]
 )
 def test_a_network_asks_for_neighbours_only_where_they_share_work(name: str, stride: int, shares: bool) -> None:
-    assert (made(name).together(Windows(16, stride)) > 1) is shares
+    assert (made(name).together(SnippetWindows(16, stride)) > 1) is shares

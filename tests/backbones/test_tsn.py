@@ -7,7 +7,7 @@ from small_backbones import SIDE, made, pictures
 
 from taltool.backbones.tsn import TSN, segment_starts
 from taltool.errors import UsageError
-from taltool.video.snippet_windows import Windows
+from taltool.video.snippet_windows import SnippetWindows
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,6 @@ def test_a_flow_stack_holds_x_and_y_of_each_field_in_turn() -> None:
 
 
 def test_a_window_shorter_than_a_flow_stack_is_refused() -> None:
-    made("tsn", "rgb").check(Windows(1, 1))
+    made("tsn", "rgb").check(SnippetWindows(1, 1))
     with pytest.raises(UsageError, match="--window 4: tsn needs at least 5 frames"):
-        made("tsn", "flow").check(Windows(4, 1))
+        made("tsn", "flow").check(SnippetWindows(4, 1))

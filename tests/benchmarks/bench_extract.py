@@ -25,11 +25,11 @@ import numpy as np
 from taltool.backbones.contract import Computing
 from taltool.backbones.hog3d import HOG3D, HOG3DConfig
 from taltool.extraction.encoder import single_threaded
-from taltool.extraction.extract import ExtractionSettings, Running, encoder, extract, extract_video
+from taltool.extraction.extract import ExtractionSettings, Resources, encoder, extract, extract_video
 from taltool.extraction.worker_pool import available_cores
 from taltool.video.flow import Flow, FlowSettings
 from taltool.video.frames import FrameFormat, FrameSequence
-from taltool.video.snippet_windows import Windows
+from taltool.video.snippet_windows import SnippetWindows
 from taltool.video.sources import VideoSource
 
 FRAMES, FRAMES_FOR_NETWORKS = 3000, 108
@@ -79,7 +79,7 @@ def decode_to_arrays(path: str) -> None:
 def each_snippet_for_itself(pictures: list[Any]) -> None:
     """hog3d without sharing: every window's gradients anew."""
     backbone = HOG3D(HOG3DConfig())
-    alone = Windows(backbone.window, backbone.window)
+    alone = SnippetWindows(backbone.window, backbone.window)
     for first in range(0, len(pictures) - backbone.window + 1, backbone.stride):
         list(backbone.encode(pictures[first : first + backbone.window], alone))
 
@@ -91,7 +91,7 @@ def main(path: str) -> None:
     pictures = list(FrameSequence(path, gray))
     backbone = HOG3D(HOG3DConfig())
     backbone.prepare(Computing())
-    windows = Windows(backbone.window, backbone.stride)
+    windows = SnippetWindows(backbone.window, backbone.stride)
     lines = {
         "decode alone": lambda: decode_alone(path),
         "decode to RGB arrays": lambda: decode_to_arrays(path),
@@ -152,7 +152,7 @@ def decoded(path: str, settings: ExtractionSettings, formats: tuple[FrameFormat,
 def whole(path: str, settings: ExtractionSettings, output: Path, jobs: int) -> None:
     """The extraction into a new file."""
     output.unlink(missing_ok=True)
-    extract([VideoSource("v", path)], str(output), settings, Running(jobs))
+    extract([VideoSource("v", path)], str(output), settings, Resources(jobs))
 
 
 def flows(path: str) -> None:

@@ -87,7 +87,7 @@ def neighbours_way(state: dict[str, Tensor], computing: Computing, frames: Tenso
 
     def way() -> Tensor:
         with torch.inference_mode():
-            return torch.cat([row.float() for row in network.each(volume, _FRAMES, _STRIDE)])
+            return torch.cat([row.float() for row in network.forward_clips(volume, _FRAMES, _STRIDE)])
 
     return way
 

@@ -26,7 +26,7 @@ import orjson
 
 from taltool.data.annotations import read_ground_truth
 from taltool.data.records import Floats, Integers
-from taltool.ops.nms import Candidates, suppress_batch
+from taltool.ops.nms import ProposalBatch, suppress_batch
 from taltool.ops.nms_settings import Method, Suppression
 from taltool.ops.segments import tiou
 
@@ -57,7 +57,7 @@ def real(path: Path, subset: str) -> Iterator[tuple[Floats, Integers, float]]:
 
 def jittered(
     truth: list[tuple[Floats, Integers, float]], count: int, uniform_classes: int | None, seed: int = 0
-) -> list[Candidates]:
+) -> list[ProposalBatch]:
     """`count` candidates of each video, in batches; labels of the annotation, or any of `uniform_classes`."""
     rng = np.random.default_rng(seed)
     batches, videos = [], max(1, BATCH // count)
@@ -72,11 +72,11 @@ def jittered(
         numbers = np.repeat(np.arange(len(parts)), count)
         durations = np.array([duration for _, _, duration in truth[first : first + videos]])
         scores = rng.uniform(0, 1, len(numbers))
-        batches.append(Candidates(np.concatenate(parts), scores, numbers, np.concatenate(labels), durations))
+        batches.append(ProposalBatch(np.concatenate(parts), scores, numbers, np.concatenate(labels), durations))
     return batches
 
 
-def plain(candidates: Candidates, settings: Suppression) -> int:
+def plain(candidates: ProposalBatch, settings: Suppression) -> int:
     """Suppress by a loop over videos, classes and picks; the number kept."""
     kept = 0
     groups = candidates.groups(by_class=not settings.agnostic)
@@ -108,7 +108,7 @@ def plain(candidates: Candidates, settings: Suppression) -> int:
     return kept
 
 
-def fast(batches: list[Candidates], settings: Suppression) -> float:
+def fast(batches: list[ProposalBatch], settings: Suppression) -> float:
     """Seconds that suppression of all batches takes."""
     began = time.perf_counter()
     for batch in batches:
@@ -116,7 +116,7 @@ def fast(batches: list[Candidates], settings: Suppression) -> float:
     return time.perf_counter() - began
 
 
-def compare(title: str, batches: list[Candidates], settings: Suppression) -> None:
+def compare(title: str, batches: list[ProposalBatch], settings: Suppression) -> None:
     """Print one line: seconds, and how many times faster than the plain loop."""
     took = fast(batches, settings)
     sample = batches[len(batches) // 2]
@@ -132,7 +132,7 @@ def growth() -> None:
     """Print the time per candidate for disjoint candidates of one video: it may grow like log N."""
     for count in (10_000, 100_000, 1_000_000):
         start = np.random.default_rng(0).permutation(count).astype(float)
-        one = Candidates(
+        one = ProposalBatch(
             np.column_stack([start, start + 0.5]),
             np.random.default_rng(1).uniform(size=count),
             np.zeros(count, np.int64),
@@ -144,7 +144,7 @@ def growth() -> None:
         print(f"{count:9,d} disjoint candidates: {took:.4f} s, {per * 1e9:.1f} ns / (N log N)")
 
 
-def anywhere(videos: int, count: int, seed: int = 0) -> list[Candidates]:
+def anywhere(videos: int, count: int, seed: int = 0) -> list[ProposalBatch]:
     """`count` candidates of each video with both boundaries anywhere: few scores ever fall to nothing."""
     rng = np.random.default_rng(seed)
     batches, together = [], max(1, BATCH // count)
@@ -153,7 +153,7 @@ def anywhere(videos: int, count: int, seed: int = 0) -> list[Candidates]:
         segments = np.sort(rng.uniform(0, 120, (size * count, 2)), axis=1)
         numbers = np.repeat(np.arange(size), count)
         scores = rng.uniform(0, 1, len(numbers))
-        batches.append(Candidates(segments, scores, numbers, np.zeros(len(numbers), np.int64), np.full(size, 120.0)))
+        batches.append(ProposalBatch(segments, scores, numbers, np.zeros(len(numbers), np.int64), np.full(size, 120.0)))
     return batches
 
 
@@ -193,7 +193,7 @@ def resources_of(*words: object) -> tuple[float, int]:
     return float(seconds), int(memory)
 
 
-def write_lines(batch: Candidates, name: str, file: BinaryIO) -> None:
+def write_lines(batch: ProposalBatch, name: str, file: BinaryIO) -> None:
     """Append the videos of a batch to a stream without header."""
     for number in range(len(batch.durations)):
         own = batch.videos == number

@@ -24,8 +24,8 @@ from taltool.data.clock import FeatureClock
 from taltool.data.features import FeatureFile, FeatureWriter, VideoFeatures
 from taltool.models.contract import Batch
 from taltool.reporting import SILENT
-from taltool.training.distributed import Piece
-from taltool.training.setup import Choice, Request, make_trainer, read_data
+from taltool.training.distributed import MicroBatch
+from taltool.training.setup import ResolvedModel, TrainRequest, make_trainer, read_data
 from taltool.training.trainer import Trainer
 
 CHANNELS, LONGEST, STEPS, ROUNDS = 2048, 12000, 12, 3
@@ -55,8 +55,10 @@ def write_data(folder: Path, num_videos: int) -> None:
 def make(folder: Path, file: FeatureFile, *overrides: str, model: str = "afsd", workers: int = 0) -> Trainer:
     """A run of a model as on THUMOS14."""
     output = str(folder / "x.safetensors")
-    request = Request(model, "thumos14", None, overrides, "training", output=output, cache_bytes=0, workers=workers)
-    choice = Choice.of(request)
+    request = TrainRequest(
+        model, "thumos14", None, overrides, "training", output=output, cache_bytes=0, workers=workers
+    )
+    choice = ResolvedModel.of(request)
     data = read_data(request, file, read_ground_truth(str(folder / "gt.json")), SILENT)
     return make_trainer(request, choice, data, choice.experiment(request.preset, None), SILENT)
 
@@ -84,7 +86,7 @@ def plain_loop(trainer: Trainer, batches: list[Batch]) -> None:
 def engine_loop(trainer: Trainer, batches: Iterator[Batch]) -> None:
     """The same updates as the engine makes them."""
     for step, batch in zip(range(STEPS), batches, strict=False):
-        trainer._update([(batch, Piece(range(1)))], 0, step)
+        trainer._update([(batch, MicroBatch(range(1)))], 0, step)
 
 
 def report(folder: Path, file: FeatureFile, batch_size: int) -> None:
@@ -107,7 +109,7 @@ def report_saving(folder: Path, file: FeatureFile) -> None:
     """What saving the state costs."""
     trainer = make(folder, file)
     (batch,) = (batch for batch, _ in zip(trainer.loader.batches(0), range(1), strict=False))
-    trainer._update([(batch, Piece(range(1)))], 0, 0)
+    trainer._update([(batch, MicroBatch(range(1)))], 0, 0)
     trainer.best = trainer.model.state_dict()
     with trainer.journal:
         costs = [seconds(trainer._save) for _ in range(3)]
@@ -120,13 +122,13 @@ def report_waiting(folder: Path, file: FeatureFile, model: str, workers: int, st
     trainer = make(folder, file, "training.batch_size=1", model=model, workers=workers)
     loader, waited = trainer.loader, 0.0
     batches = loader.batches(1)
-    trainer._update([(next(batches), Piece(range(1)))], 0, 0)
+    trainer._update([(next(batches), MicroBatch(range(1)))], 0, 0)
     started = time.perf_counter()
     for step in range(1, steps + 1):
         asked = time.perf_counter()
         batch = next(batches)
         waited += time.perf_counter() - asked
-        trainer._update([(batch, Piece(range(1)))], 0, step)
+        trainer._update([(batch, MicroBatch(range(1)))], 0, step)
     whole = time.perf_counter() - started
     making = seconds(lambda: [loader.maker.make(2, loader.places(step)) for step in range(steps)])
     loader.close()

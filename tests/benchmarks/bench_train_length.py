@@ -18,9 +18,9 @@ import torch
 from taltool.experiment.settings import TrainingSettings
 from taltool.models import MODELS
 from taltool.models.contract import Batch, Targets
-from taltool.training.distributed import Piece, Processes
+from taltool.training.distributed import MicroBatch, ProcessGroup
 from taltool.training.updater import Updater
-from taltool.training.validation import moved_batch
+from taltool.training.validation import batch_to_device
 
 CHANNELS, CLASSES, STEPS = 2048, 20, 3
 LENGTHS = (256, 512, 1024, 2048, 4096, 8192)
@@ -47,12 +47,12 @@ def peak(device: str) -> float:
 def measured(name: str, length: int, device: str, precision: str) -> dict[str, float]:
     """Best time of a step in seconds, and memory in MiB."""
     torch.manual_seed(0)
-    batch = moved_batch(batch_of(length), device)
+    batch = batch_to_device(batch_of(length), device)
     before = peak(device)
     model_class = MODELS.load(name)
     model = model_class(model_class.Config(), CHANNELS, CLASSES, length).to(device).train()
     settings = TrainingSettings(precision=precision)  # type: ignore[arg-type]
-    updater, work = Updater(model, settings, Processes(), device), [(batch, Piece(range(1)))]
+    updater, work = Updater(model, settings, ProcessGroup(), device), [(batch, MicroBatch(range(1)))]
     seconds = []
     for step in range(STEPS):
         started = time.perf_counter()

@@ -5,8 +5,8 @@ import pytest
 
 from taltool.data.annotations import read_id_list
 from taltool.data.arrays import Amount, Detections, Scope, flatten, scope
-from taltool.data.datasets import dataset_facts
-from taltool.data.records import GroundTruth, Labels, VideoAnnotations, VideoProposals
+from taltool.data.datasets import dataset_spec
+from taltool.data.records import GroundTruth, LabelVocabulary, VideoAnnotations, VideoProposals
 from taltool.errors import DataError, UsageError
 
 ANNOTATIONS = {
@@ -20,7 +20,7 @@ ANNOTATIONS = {
 @pytest.fixture
 def truth() -> GroundTruth:
     """Three validation videos and one of another subset."""
-    names = Labels()
+    names = LabelVocabulary()
     videos = {
         key: VideoAnnotations(
             key, 100.0, subset, np.array([row[1:] for row in rows], float), names.numbered([row[0] for row in rows])
@@ -31,7 +31,7 @@ def truth() -> GroundTruth:
 
 
 def video(video_id: str, *labels: str | None) -> VideoProposals:
-    names = Labels()
+    names = LabelVocabulary()
     numbers = None if None in labels else names.numbered(list(labels))  # type: ignore[arg-type]
     segments = np.array([[n, n + 1] for n in range(len(labels))], float)
     return VideoProposals(video_id, segments, np.linspace(1, 0, len(labels)), numbers, names)
@@ -155,8 +155,8 @@ def test_empty_id_list_is_an_error(tmp_path) -> None:  # type: ignore[no-untyped
 
 
 def test_data_sets_know_their_subsets() -> None:
-    assert dataset_facts("thumos14").evaluation == "testing"
-    assert dataset_facts("activitynet13").evaluation == "validation"
-    assert dataset_facts(None).evaluation == "validation"
+    assert dataset_spec("thumos14").evaluation == "testing"
+    assert dataset_spec("activitynet13").evaluation == "validation"
+    assert dataset_spec(None).evaluation == "validation"
     with pytest.raises(UsageError, match="did you mean 'thumos14'"):
-        dataset_facts("thumos")
+        dataset_spec("thumos")

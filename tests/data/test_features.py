@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from taltool.data.clock import FeatureClock
-from taltool.data.features import ClockFacts, FeatureFile, FeatureWriter, VideoFeatures
+from taltool.data.features import ClockOptions, FeatureFile, FeatureWriter, VideoFeatures
 from taltool.data.files import lock
 from taltool.errors import DataError, UsageError
 
@@ -45,14 +45,14 @@ def test_foreign_file_without_clock_asks_for_it(tmp_path: Path) -> None:
 
 
 def test_given_facts_make_the_clock_of_a_foreign_file(tmp_path: Path) -> None:
-    with FeatureFile(foreign_file(tmp_path), ClockFacts(fps=10, stride=4, window=16)) as file:
+    with FeatureFile(foreign_file(tmp_path), ClockOptions(fps=10, stride=4, window=16)) as file:
         # Four snippets of 16 frames every 4: 28 frames, at 10 frames/s 2.8 seconds.
         assert file.clock("v") == FeatureClock(10, 4, 16, 0, 2.8)
 
 
 def test_half_a_clock_names_the_missing_half(tmp_path: Path) -> None:
     with (
-        FeatureFile(foreign_file(tmp_path), ClockFacts(fps=10)) as file,
+        FeatureFile(foreign_file(tmp_path), ClockOptions(fps=10)) as file,
         pytest.raises(DataError, match="give --stride, --window"),
     ):
         file.clock("v")
@@ -64,7 +64,7 @@ def test_durations_alone_divide_the_video_evenly(tmp_path: Path) -> None:
 
 
 def test_given_facts_win_over_the_attributes(tmp_path: Path) -> None:
-    with FeatureFile(own_file(tmp_path, "v"), ClockFacts(fps=50)) as file:
+    with FeatureFile(own_file(tmp_path, "v"), ClockOptions(fps=50)) as file:
         assert file.clock("v").fps == 50
 
 

@@ -11,15 +11,15 @@ import pytest
 from taltool.data.clock import FeatureClock
 from taltool.data.conversion import Conversion, convert
 from taltool.data.formats import FORMATS
-from taltool.data.formats.contract import Annotations, Content, Facts, Features, Proposals
+from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Proposals
 from taltool.data.formats.sniffing import for_output, format_named, open_content, sniff
 from taltool.data.proposals import encode
-from taltool.data.records import Labels, VideoProposals
+from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
 
 CLOCK = FeatureClock(fps=30.0, stride=4.0, window=16.0, offset=2.0, duration=2.0)
 # What layouts without clocks, durations and class names have to be told.
-FACTS = Facts(
+FACTS = FormatOptions(
     clock={"fps": 30.0, "stride": 4.0, "window": 16.0, "offset": 2.0},
     durations={"v_1": 9.5, "naïve v": 4.0, "dir/v": 2.0},
     classes={"Dive": 4, "High jump": 0},
@@ -28,7 +28,7 @@ PAIRS = [(name, kind) for name in FORMATS.names() for kind in FORMATS.load(name)
 
 
 def some_proposals() -> Proposals:
-    names = Labels(["High jump", "Dive"])
+    names = LabelVocabulary(["High jump", "Dive"])
     first = VideoProposals(
         "v_1", np.array([[0.1, 1 / 3], [2, 5.5]]), np.array([0.9, 1e-7]), np.array([1, 0]), names, 9.5
     )
@@ -83,7 +83,7 @@ def test_what_a_format_writes_it_recognises_and_reads(name: str, kind: str, plac
     format_named(name).write(sample(kind), str(place), FACTS)
     # A ground truth with numbers beside the names is an ordinary one.
     assert sniff(str(place)) == ("activitynet" if (name, kind) == ("actionformer", "annotations") else name)
-    facts = Facts(durations=FACTS.durations | {"v_2": 4.0}, clock=FACTS.clock, classes=FACTS.classes)
+    facts = FormatOptions(durations=FACTS.durations | {"v_2": 4.0}, clock=FACTS.clock, classes=FACTS.classes)
     with open_content(str(place), name, facts) as content:
         assert content.kind == kind
         assert essence(content) == essence(sample(kind))
@@ -93,7 +93,7 @@ def test_what_a_format_writes_it_recognises_and_reads(name: str, kind: str, plac
 def test_second_writing_is_equal_byte_for_byte(name: str, kind: str, tmp_path: Path) -> None:
     if name == "hdf5":
         pytest.skip("HDF5 files hold times of their own")
-    facts = Facts(durations=FACTS.durations | {"v_2": 4.0}, clock=FACTS.clock, classes=FACTS.classes)
+    facts = FormatOptions(durations=FACTS.durations | {"v_2": 4.0}, clock=FACTS.clock, classes=FACTS.classes)
     format_named(name).write(sample(kind), str(tmp_path / "a"), facts)
     with open_content(str(tmp_path / "a"), name, facts) as content:
         format_named(name).write(content, str(tmp_path / "b"), facts)
@@ -167,7 +167,7 @@ def test_ground_truth_keeps_keys_that_nobody_here_knows(tmp_path: Path) -> None:
 def test_thumos_folder_takes_class_and_subset_from_the_file_names(tmp_path: Path) -> None:
     (tmp_path / "Dive_test.txt").write_text("video_test_1  1.0 2.5\n\nvideo_test_1 4 5\n")
     (tmp_path / "Ambiguous_test.txt").write_text("video_test_1 0 1\n")
-    with open_content(str(tmp_path), facts=Facts(durations={"video_test_1": 6.0})) as content:
+    with open_content(str(tmp_path), options=FormatOptions(durations={"video_test_1": 6.0})) as content:
         assert isinstance(content, Annotations)
         (entry,) = content.database.values()
     assert (entry["subset"], entry["duration"]) == ("testing", 6.0)
@@ -219,7 +219,7 @@ def test_numbers_of_classes_need_names(tmp_path: Path) -> None:
     place.write_text('{"database": {"v": [{"segment": [1, 2], "label_id": 7, "scores": 0.5}]}}')
     with pytest.raises(DataError, match="name them with --classes"), open_content(str(place)):
         pass
-    with pytest.raises(DataError, match="label_id 7 has no name"), open_content(str(place), facts=FACTS):
+    with pytest.raises(DataError, match="label_id 7 has no name"), open_content(str(place), options=FACTS):
         pass
 
 
@@ -233,7 +233,7 @@ def test_numbers_of_classes_need_names(tmp_path: Path) -> None:
 )
 def test_array_of_another_kind_is_refused(values: Any, complaint: str, tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", values)
-    with open_content(str(tmp_path), facts=FACTS) as content, pytest.raises(DataError, match=complaint):
+    with open_content(str(tmp_path), options=FACTS) as content, pytest.raises(DataError, match=complaint):
         content.values("v")  # type: ignore[union-attr]
 
 
@@ -328,7 +328,11 @@ def test_only_features_as_they_are_can_be_referred_to(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--link joins feature files"):
         convert(Conversion([str(tmp_path / "a.jsonl")], str(tmp_path / "b.jsonl"), refer=True))
     with pytest.raises(UsageError, match="need a copy"):
-        convert(Conversion(shards(tmp_path), str(tmp_path / "all.h5"), facts=Facts(clock={"fps": 3.0}), refer=True))
+        convert(
+            Conversion(
+                shards(tmp_path), str(tmp_path / "all.h5"), options=FormatOptions(clock={"fps": 3.0}), refer=True
+            )
+        )
 
 
 def test_video_in_two_files_is_refused(tmp_path: Path) -> None:

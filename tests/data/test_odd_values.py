@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from taltool.data.checking import check_whole
-from taltool.data.formats.contract import Annotations, Facts, Proposals
+from taltool.data.formats.contract import Annotations, FormatOptions, Proposals
 from taltool.data.formats.sniffing import open_content
 from taltool.data.proposals import encode
 from taltool.data.summaries import summarize
@@ -59,7 +59,7 @@ def replaced(lines: list[Any], path: tuple[Any, ...], odd: Any) -> list[Any]:
 
 def consume(path: str) -> None:
     """Read all that the file holds."""
-    with open_content(path, facts=Facts(classes={"a": 0})) as content:
+    with open_content(path, options=FormatOptions(classes={"a": 0})) as content:
         if isinstance(content, Proposals):
             for video in content.videos:
                 encode(video)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taltool.data.proposals import ProposalReader, ProposalWriter, encode
-from taltool.data.records import Labels, VideoProposals
+from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.errors import DataError
 
 HEADER = (
@@ -151,7 +151,7 @@ def test_writer_leaves_nothing_behind_when_it_fails(tmp_path: Path) -> None:
 
 def test_encode_is_in_the_total_order() -> None:
     video = VideoProposals(
-        "v", np.array([[5.0, 6], [1, 2], [1, 2]]), np.array([0.5, 0.5, 0.9]), np.array([0, 1, 0]), Labels("ab")
+        "v", np.array([[5.0, 6], [1, 2], [1, 2]]), np.array([0.5, 0.5, 0.9]), np.array([0, 1, 0]), LabelVocabulary("ab")
     )
     assert [(p["score"], p["segment"][0], p["label"]) for p in encode(video)] == [
         (0.9, 1, "a"),
@@ -175,7 +175,7 @@ def test_writing_and_reading_gives_the_same_bits(
     tmp_path_factory: pytest.TempPathFactory, videos: dict[str, list[tuple[float, float, float, str]]], name: str
 ) -> None:
     path = str(tmp_path_factory.mktemp("round") / name)
-    labels = Labels()
+    labels = LabelVocabulary()
     with ProposalWriter(path, provenance=[{"tool": "t"}]) as writer:
         for video_id, rows in videos.items():
             segments = np.array([sorted(row[:2]) for row in rows], np.float64).reshape(-1, 2)

@@ -1,11 +1,11 @@
-"""Labels, the total order of proposals, and subsets of ground truth."""
+"""LabelVocabulary, the total order of proposals, and subsets of ground truth."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taltool.data.records import GroundTruth, Labels, VideoAnnotations, VideoProposals
+from taltool.data.records import GroundTruth, LabelVocabulary, VideoAnnotations, VideoProposals
 from taltool.errors import DataError
 
 NAMES = st.lists(st.text(max_size=4), min_size=1, max_size=12)
@@ -20,8 +20,8 @@ ROWS = st.lists(
 )
 
 
-def proposals(rows: list[tuple[float, float, float, str]], names: Labels | None = None) -> VideoProposals:
-    names = names if names is not None else Labels()
+def proposals(rows: list[tuple[float, float, float, str]], names: LabelVocabulary | None = None) -> VideoProposals:
+    names = names if names is not None else LabelVocabulary()
     labels = names.numbered([row[3] for row in rows])
     segments = np.array([row[:2] for row in rows], np.float64).reshape(-1, 2)
     return VideoProposals("v", segments, np.array([row[2] for row in rows], np.float64), labels, names)
@@ -40,20 +40,20 @@ def rows_of(video: VideoProposals) -> list[tuple[float, float, float, str]]:
 
 @given(NAMES)
 def test_labels_are_numbered_by_first_appearance(names: list[str]) -> None:
-    labels = Labels(names)
+    labels = LabelVocabulary(names)
     assert labels.names == sorted(set(names), key=names.index)
     assert [labels.names[number] for number in labels.numbered(names)] == names
 
 
 @given(NAMES)
 def test_alphabetical_ranks_sort_the_names(names: list[str]) -> None:
-    labels = Labels(names)
+    labels = LabelVocabulary(names)
     ranks = labels.alphabetical_ranks()
     assert [name for _, name in sorted(zip(ranks, labels.names, strict=True))] == sorted(set(names))
 
 
 def test_labels_grow_with_new_names() -> None:
-    labels = Labels(["a"])
+    labels = LabelVocabulary(["a"])
     assert labels.numbered(["b", "a", "c"]).tolist() == [1, 0, 2]
     assert "c" in labels
 
@@ -69,7 +69,7 @@ def test_order_of_arrival_does_not_matter(rows: list[tuple[float, float, float, 
     shuffled = list(rows)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     # The names arrive in another order too; labels compare by name, not by number.
-    assert rows_of(proposals(shuffled).ranked()) == rows_of(proposals(rows, Labels(["c", "b"])).ranked())
+    assert rows_of(proposals(shuffled).ranked()) == rows_of(proposals(rows, LabelVocabulary(["c", "b"])).ranked())
 
 
 def test_take_keeps_segments_scores_and_labels_together() -> None:
@@ -79,7 +79,9 @@ def test_take_keeps_segments_scores_and_labels_together() -> None:
 
 def truth(**subsets: str | None) -> GroundTruth:
     empty, none = np.empty((0, 2)), np.empty(0, np.int64)
-    return GroundTruth({k: VideoAnnotations(k, 1.0, s, empty, none) for k, s in subsets.items()}, Labels(), "gt.json")
+    return GroundTruth(
+        {k: VideoAnnotations(k, 1.0, s, empty, none) for k, s in subsets.items()}, LabelVocabulary(), "gt.json"
+    )
 
 
 def test_subset_picks_several_in_file_order() -> None:

@@ -8,7 +8,7 @@ import pytest
 from project import Run
 
 from taltool.data.formats.contract import Annotations, Proposals
-from taltool.data.records import Labels, VideoProposals
+from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.data.relabelling import read_relabelling, relabelled
 from taltool.errors import DataError
 
@@ -63,7 +63,7 @@ def test_other_labels_go_and_with_them_videos_that_have_no_others() -> None:
 
 
 def detections(names: list[str]) -> VideoProposals:
-    known = Labels(["Billiards", "Diving", "CliffDiving"])
+    known = LabelVocabulary(["Billiards", "Diving", "CliffDiving"])
     segments = np.array([[n, n + 1.0] for n in range(len(names))])
     return VideoProposals("v", segments, np.linspace(0.9, 0.5, len(names)), known.numbered(names), known)
 

@@ -52,7 +52,7 @@ def test_instances_are_clipped_to_the_features_and_dropped_outside_both_aloud(tm
     truth = truth_of(tmp_path, {"t1": [inside, early, late, gone, empty, before]})
     listener = Listener()
     with FeatureFile(features_of(tmp_path, {"t1": 3})) as file:
-        segments, labels = dataset.usable(truth, file, listener)["t1"]
+        segments, labels = dataset.usable_instances(truth, file, listener)["t1"]
     assert segments.tolist() == [[3.0, 5.0], [1.0, 5.0], [15.0, 18.5]]
     assert [truth.names.names[label] for label in labels] == ["a", "a", "b"]
     assert any(
@@ -99,7 +99,7 @@ def test_classes_without_a_training_instance_are_told_and_not_learnt(tmp_path: P
     truth = whole.subset("training")
     listener = Listener()
     with FeatureFile(features_of(tmp_path, {"t1": 3, "v1": 3})) as file:
-        instances = dataset.usable(truth, file, SILENT)
+        instances = dataset.usable_instances(truth, file, SILENT)
     assert dataset.class_names(truth, instances, listener) == ["a", "b"]
     assert any("no usable training instance of lost" in message for message in listener.heard)
     assert any("have strange" in message for message in listener.heard)
@@ -108,7 +108,7 @@ def test_classes_without_a_training_instance_are_told_and_not_learnt(tmp_path: P
 def test_a_training_without_any_usable_instance_is_an_error(tmp_path: Path) -> None:
     truth = truth_of(tmp_path, {"t1": [(20, 25, "a")]})
     with FeatureFile(features_of(tmp_path, {"t1": 3})) as file:
-        instances = dataset.usable(truth, file, SILENT)
+        instances = dataset.usable_instances(truth, file, SILENT)
     with pytest.raises(DataError, match="nothing to learn"):
         dataset.class_names(truth, instances, SILENT)
 
@@ -117,7 +117,7 @@ def test_labels_are_numbered_by_the_classes_and_unknown_ones_left_out_aloud(tmp_
     truth = truth_of(tmp_path, {"v1": [(3, 5, "z"), (6, 7, "strange"), (8, 9, "a")]})
     listener = Listener()
     with FeatureFile(features_of(tmp_path, {"v1": 3})) as file:
-        (video,) = dataset.labelled(truth, dataset.usable(truth, file, SILENT), ["a", "z"], listener)
+        (video,) = dataset.label_videos(truth, dataset.usable_instances(truth, file, SILENT), ["a", "z"], listener)
     assert video.labels.tolist() == [1, 0]
     assert video.segments.tolist() == [[3, 5], [8, 9]]
     assert "1 instances of classes without training instances" in listener.heard[0]
@@ -127,8 +127,8 @@ def test_facts_are_in_snippets(tmp_path: Path) -> None:
     data: TinyData = write_tiny_data(tmp_path, 3)
     truth = read_ground_truth(str(data.truth))
     with FeatureFile(str(data.features)) as file:
-        videos = dataset.labelled(truth, dataset.usable(truth, file, SILENT), ["jump", "run"], SILENT)
-        facts = dataset.facts(file, videos, 2, 6)
+        videos = dataset.label_videos(truth, dataset.usable_instances(truth, file, SILENT), ["jump", "run"], SILENT)
+        facts = dataset.dataset_statistics(file, videos, 2, 6)
         lengths = sorted(file.shape(video_id)[0] for video_id in file.ids)
     assert facts.video_lengths == tuple(lengths)
     assert facts.instance_lengths == pytest.approx((5, 5, 5, 6, 6, 6))  # snippets 2..7 and the ten before last to 4
@@ -144,7 +144,7 @@ def test_coverage_decides_how_often_a_video_is_shown(tmp_path: Path) -> None:
     ]
 
     def shown(**rules: float) -> list[str]:
-        kept = dataset.by_coverage(videos, file, SamplingSettings(**rules), listener)  # type: ignore[arg-type]
+        kept = dataset.select_by_coverage(videos, file, SamplingSettings(**rules), listener)  # type: ignore[arg-type]
         return [video.video_id for video in kept]
 
     listener = Listener()
@@ -176,27 +176,27 @@ def videos_with(labels: list[list[int]]) -> list[LabelledVideo]:
 @pytest.mark.parametrize(("share", "expected"), [(0.1, 1), (0.25, 2), (0.5, 5), (0.01, 1), (0.0, 0)])
 def test_a_share_of_the_videos_is_held_out(share: float, expected: int) -> None:
     videos = videos_with([[0, 1]] * 10)
-    train, held = dataset.held_out(videos, share, seed=0)
+    train, held = dataset.hold_out(videos, share, seed=0)
     assert len(held) == expected
     assert sorted(v.video_id for v in [*train, *held]) == [v.video_id for v in videos]
 
 
 def test_the_held_out_videos_follow_from_the_seed() -> None:
     videos = videos_with([[0]] * 20)
-    drawn = [tuple(v.video_id for v in dataset.held_out(videos, 0.2, seed)[1]) for seed in (0, 0, 1, 2, 3)]
+    drawn = [tuple(v.video_id for v in dataset.hold_out(videos, 0.2, seed)[1]) for seed in (0, 0, 1, 2, 3)]
     assert drawn[0] == drawn[1]
     assert len(set(drawn)) > 1
 
 
 def test_no_class_loses_its_last_training_instance() -> None:
     for seed in range(20):
-        train, held = dataset.held_out(videos_with([[0], [0], [0], [1], [0, 2]]), 0.8, seed)
+        train, held = dataset.hold_out(videos_with([[0], [0], [0], [1], [0, 2]]), 0.8, seed)
         assert {int(label) for video in train for label in video.labels} == {0, 1, 2}
         assert sorted(video.video_id for video in held) == ["v0", "v1", "v2"]
 
 
 def test_one_video_is_never_held_out() -> None:
-    train, held = dataset.held_out(videos_with([[0]]), 0.5, seed=0)
+    train, held = dataset.hold_out(videos_with([[0]]), 0.5, seed=0)
     assert (len(train), held) == (1, [])
 
 

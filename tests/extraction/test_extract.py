@@ -17,9 +17,9 @@ from short_videos import SETTINGS, Mean, sources, use, write_video
 from taltool.data.features import FeatureFile
 from taltool.data.provenance import step
 from taltool.errors import DataError, PartialFailure, UsageError
-from taltool.extraction.extract import ExtractionSettings, Running, extract, extract_video
-from taltool.extraction.resume import Spool
-from taltool.extraction.worker_pool import each
+from taltool.extraction.extract import ExtractionSettings, Resources, extract, extract_video
+from taltool.extraction.resume import PartialResults
+from taltool.extraction.worker_pool import imap_unordered
 from taltool.reporting import Reporter
 from taltool.video.sources import VideoSource
 
@@ -94,7 +94,7 @@ def test_the_file_says_all_about_its_features(videos: Path, tmp_path: Path) -> N
 
 def test_the_same_bytes_come_out_of_one_process_and_of_two(videos: Path, tmp_path: Path) -> None:
     for jobs in (1, 2):
-        extract(sources(videos), str(tmp_path / f"{jobs}.h5"), SETTINGS, Running(jobs))
+        extract(sources(videos), str(tmp_path / f"{jobs}.h5"), SETTINGS, Resources(jobs))
     assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()
 
 
@@ -114,7 +114,7 @@ def test_what_is_done_is_not_done_again(videos: Path, tmp_path: Path, monkeypatc
     output = str(tmp_path / "f.h5")
     extract(sources(videos), output, SETTINGS)
     before = (tmp_path / "f.h5").stat().st_mtime_ns
-    monkeypatch.setattr("taltool.extraction.extract.extracted", None)
+    monkeypatch.setattr("taltool.extraction.extract.extract_features", None)
     extract(sources(videos), output, SETTINGS)
     assert (tmp_path / "f.h5").stat().st_mtime_ns == before
 
@@ -130,10 +130,10 @@ def test_a_video_that_changed_is_done_again(tmp_path: Path) -> None:
 
 def test_a_damaged_file_in_the_spool_is_not_taken_for_a_video(videos: Path, tmp_path: Path) -> None:
     extract(sources(videos), str(tmp_path / "whole.h5"), SETTINGS)
-    spool = Spool(str(tmp_path / "f.h5"), SETTINGS.record())
+    partial_results = PartialResults(str(tmp_path / "f.h5"), SETTINGS.record())
     for source in sources(videos)[:2]:
-        spool.save(extract_video(source, SETTINGS))
-    first, second = sorted(spool.folder.glob("*.video"))
+        partial_results.save(extract_video(source, SETTINGS))
+    first, second = sorted(partial_results.folder.glob("*.video"))
     first.write_bytes(first.read_bytes()[:-100])
     second.write_bytes(b"")
     extract(sources(videos), str(tmp_path / "f.h5"), SETTINGS)
@@ -142,9 +142,9 @@ def test_a_damaged_file_in_the_spool_is_not_taken_for_a_video(videos: Path, tmp_
 
 def test_numbers_that_were_damaged_in_the_spool_are_made_anew(videos: Path, tmp_path: Path) -> None:
     extract(sources(videos), str(tmp_path / "whole.h5"), SETTINGS)
-    spool = Spool(str(tmp_path / "f.h5"), SETTINGS.record())
-    spool.save(extract_video(sources(videos)[0], SETTINGS))
-    [path] = spool.folder.glob("*.video")
+    partial_results = PartialResults(str(tmp_path / "f.h5"), SETTINGS.record())
+    partial_results.save(extract_video(sources(videos)[0], SETTINGS))
+    [path] = partial_results.folder.glob("*.video")
     content = bytearray(path.read_bytes())
     content[1000] ^= 1
     path.write_bytes(content)
@@ -156,7 +156,7 @@ def test_numbers_that_were_damaged_in_the_spool_are_made_anew(videos: Path, tmp_
 
 def test_other_settings_than_before_are_refused(videos: Path, tmp_path: Path) -> None:
     output = str(tmp_path / "f.h5")
-    Spool(output, SETTINGS.record())
+    PartialResults(output, SETTINGS.record())
     with pytest.raises(DataError, match=r"f\.h5\.partial: an unfinished extraction with other settings"):
         extract(sources(videos), output, ExtractionSettings.of(stride=2))
     extract(sources(videos), output, SETTINGS)
@@ -212,7 +212,7 @@ def test_a_full_disk_keeps_what_is_finished(videos: Path, tmp_path: Path, monkey
         with pytest.raises(DataError, match="No space left on device; finished videos wait"):
             extract(sources(videos), str(tmp_path / "f.h5"), SETTINGS)
     assert not (tmp_path / "f.h5").exists()
-    monkeypatch.setattr("taltool.extraction.extract.extracted", None)
+    monkeypatch.setattr("taltool.extraction.extract.extract_features", None)
     extract(sources(videos), str(tmp_path / "f.h5"), SETTINGS)
     assert (tmp_path / "f.h5").exists()
 
@@ -232,7 +232,7 @@ def _die_on_three(numbers: Sequence[int], process: int) -> list[str]:
 @pytest.mark.parametrize("size", [1, 2, 7])
 def test_a_process_that_dies_takes_only_its_own_item_along(size: int) -> None:
     pieces = [range(first, min(first + size, 7)) for first in range(0, 7, size)]
-    results = each(_die_on_three, pieces, 2, died=lambda number: f"{number} died")
+    results = imap_unordered(_die_on_three, pieces, 2, died=lambda number: f"{number} died")
     assert sorted(results) == ["0", "1", "2", "3 died", "4", "5", "6"]
 
 

@@ -10,15 +10,15 @@ import pytest
 from project import PROJECT
 
 from taltool.errors import DataError, UsageError
-from taltool.extraction.lock import held
+from taltool.extraction.lock import exclusive_lock
 from taltool.reporting import SILENT
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from taltool.extraction.lock import held
+from taltool.extraction.lock import exclusive_lock
 from taltool.reporting import SILENT
-with held(Path(sys.argv[1]), "f.h5", SILENT):
+with exclusive_lock(Path(sys.argv[1]), "f.h5", SILENT):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -44,7 +44,7 @@ def test_a_second_holder_is_told_who_the_first_is_until_that_is_killed(tmp_path:
 
 
 def hold(folder: Path):  # type: ignore[no-untyped-def]
-    return held(folder, "f.h5", SILENT)
+    return exclusive_lock(folder, "f.h5", SILENT)
 
 
 def test_a_lock_may_be_removed_with_its_folder_by_its_holder(tmp_path: Path) -> None:
@@ -92,5 +92,5 @@ def test_a_file_system_without_locks_is_told_of(tmp_path: Path, monkeypatch: pyt
             heard.append(message)
 
     monkeypatch.setattr(lock, "lock", none)
-    with held(tmp_path / "f", "f.h5", Listener()):
+    with exclusive_lock(tmp_path / "f", "f.h5", Listener()):
         assert "knows no locks" in heard[0]

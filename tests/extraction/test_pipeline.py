@@ -14,12 +14,12 @@ from short_videos import SETTINGS, Mean, sources, write_video
 from taltool.backbones.contract import Backbone
 from taltool.errors import DataError, UsageError
 from taltool.extraction.encoder import Encoder
-from taltool.extraction.extract import ExtractionSettings, Running
-from taltool.extraction.pipeline import Effort, Finished, extracted
+from taltool.extraction.extract import ExtractionSettings, Resources
+from taltool.extraction.pipeline import Concurrency, Finished, extract_features
 from taltool.extraction.worker_pool import available_cores
 from taltool.video.flow import FlowSettings
 from taltool.video.frames import FrameFormat
-from taltool.video.snippet_windows import Windows
+from taltool.video.snippet_windows import SnippetWindows
 from taltool.video.sources import VideoSource
 
 
@@ -58,21 +58,25 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> list[VideoSource]:
     return sources(folder)
 
 
-def run(videos: Sequence[VideoSource], backbone: Backbone, batch: int = 1, **effort: Any) -> dict[str, Finished]:
+def run(videos: Sequence[VideoSource], backbone: Backbone, batch: int = 1, **concurrency: Any) -> dict[str, Finished]:
     encoder = Encoder([backbone], FlowSettings("dis"), SETTINGS.windows, batch)
-    return {each.source.video_id: each for each in extracted(videos, SETTINGS, encoder, Effort(**effort))}
+    return {
+        each.source.video_id: each for each in extract_features(videos, SETTINGS, encoder, Concurrency(**concurrency))
+    }
 
 
 def values(finished: dict[str, Finished]) -> dict[str, list[list[float]]]:
     return {name: each.features.values.tolist() for name, each in finished.items() if each.features is not None}
 
 
-@pytest.mark.parametrize("effort", [{"threads": 3}, {"readers": 3}, {"threads": 2, "readers": 9, "flow_threads": 2}])
+@pytest.mark.parametrize(
+    "concurrency", [{"threads": 3}, {"readers": 3}, {"threads": 2, "readers": 9, "flow_threads": 2}]
+)
 @pytest.mark.parametrize("batch", [0, 1, 4, 64])
 def test_every_division_of_the_work_gives_the_same(
-    videos: list[VideoSource], batch: int, effort: dict[str, int]
+    videos: list[VideoSource], batch: int, concurrency: dict[str, int]
 ) -> None:
-    assert values(run(videos, Counting(), batch, **effort)) == values(run(videos, Counting()))
+    assert values(run(videos, Counting(), batch, **concurrency)) == values(run(videos, Counting()))
 
 
 def test_batches_cross_videos_and_all_are_of_one_size(videos: list[VideoSource]) -> None:
@@ -153,7 +157,7 @@ def test_what_nobody_waits_for_any_more_is_left_undone(videos: list[VideoSource]
     backbone = Counting()
     encoder = Encoder([backbone], FlowSettings("dis"), SETTINGS.windows, 1)
     snippets = sum(len(rows) for rows in values(run(videos, Counting())).values())
-    finished = extracted(videos, SETTINGS, encoder, Effort())
+    finished = extract_features(videos, SETTINGS, encoder, Concurrency())
     next(finished)
     finished.close()  # type: ignore[attr-defined]
     assert len(backbone.shapes) < snippets - 5
@@ -166,10 +170,10 @@ class Sharing(Mean):
         super().__init__(None)
         self.runs: list[NDArray[np.uint8]] = []
 
-    def together(self, windows: Windows) -> int:
+    def together(self, windows: SnippetWindows) -> int:
         return 3
 
-    def encode_run(self, pictures: NDArray[np.uint8], windows: Windows) -> NDArray[np.float32]:
+    def encode_run(self, pictures: NDArray[np.uint8], windows: SnippetWindows) -> NDArray[np.float32]:
         self.runs.append(pictures)
         return super().encode_run(pictures, windows)
 
@@ -179,12 +183,12 @@ class Sharing(Mean):
         return sorted((len(run) - windows.window) // windows.stride + 1 for run in self.runs)
 
 
-@pytest.mark.parametrize("effort", [{}, {"threads": 3, "readers": 4}])
+@pytest.mark.parametrize("concurrency", [{}, {"threads": 3, "readers": 4}])
 def test_neighbours_that_share_work_come_together_counted_from_the_beginning_of_each_video(
-    videos: list[VideoSource], effort: dict[str, int]
+    videos: list[VideoSource], concurrency: dict[str, int]
 ) -> None:
     backbone = Sharing()
-    found = values(run(videos, backbone, batch=0, **effort))
+    found = values(run(videos, backbone, batch=0, **concurrency))
     assert found == values(run(videos, Mean(None)))
     snippets = [len(rows) for rows in found.values()]
     lengths = sorted(min(3, count - first) for count in snippets for first in range(0, count, 3))
@@ -216,7 +220,7 @@ def test_what_waits_of_a_video_that_breaks_is_not_encoded(
 def test_a_video_is_done_as_soon_as_its_last_run_is(videos: list[VideoSource]) -> None:
     backbone = Sharing()
     encoder = Encoder([backbone], FlowSettings("dis"), SETTINGS.windows, batch=0)
-    finished = extracted([*videos, *videos, *videos], SETTINGS, encoder, Effort())
+    finished = extract_features([*videos, *videos, *videos], SETTINGS, encoder, Concurrency())
     next(finished)
     encoded = len(backbone.runs)
     assert len(list(finished)) == 14
@@ -238,7 +242,7 @@ def test_streams_stand_side_by_side_in_the_order_of_their_backbones(videos: list
     backbones = [Mean(None), Sideways(None, "flow")]
     encoder = Encoder(backbones, FlowSettings("dis", "ultrafast"), SETTINGS.windows, batch=2)
     assert encoder.streams == {"mean": (0, 1), "flow": (1, 3)}
-    both = list(extracted(videos, SETTINGS, encoder, Effort(readers=2)))
+    both = list(extract_features(videos, SETTINGS, encoder, Concurrency(readers=2)))
     alone = run(videos, Mean(None))
     for each in both:
         assert each.features is not None
@@ -254,7 +258,7 @@ def test_what_lies_between_snippets_is_not_computed_and_changes_nothing(
     def both(settings: ExtractionSettings) -> dict[str, NDArray[np.float32]]:
         backbones = [Mean(None), Sideways(None, "flow")]
         encoder = Encoder(backbones, FlowSettings("dis", "ultrafast"), settings.windows, batch)
-        done = extracted(videos, settings, encoder, Effort())
+        done = extract_features(videos, settings, encoder, Concurrency())
         return {each.source.video_id: each.features.values for each in done if each.features is not None}
 
     apart = both(ExtractionSettings.of(window=window, stride=stride, offset=offset))
@@ -286,22 +290,24 @@ def test_snippets_that_a_backbone_cannot_take_are_refused_at_once(videos: list[V
 @pytest.mark.parametrize(
     ("running", "videos", "processes"),
     [
-        (Running(jobs=3), 10, 3),
-        (Running(jobs=3), 2, 2),
-        (Running(jobs=0, devices=("cuda:0", "cuda:1")), 10, 2),
-        (Running(jobs=4, devices=("cuda:0", "cuda:1")), 10, 4),
-        (Running(jobs=5), 0, 1),
+        (Resources(jobs=3), 10, 3),
+        (Resources(jobs=3), 2, 2),
+        (Resources(jobs=0, devices=("cuda:0", "cuda:1")), 10, 2),
+        (Resources(jobs=4, devices=("cuda:0", "cuda:1")), 10, 4),
+        (Resources(jobs=5), 0, 1),
     ],
 )
-def test_as_many_processes_as_asked_for_or_as_there_are_devices(running: Running, videos: int, processes: int) -> None:
+def test_as_many_processes_as_asked_for_or_as_there_are_devices(
+    running: Resources, videos: int, processes: int
+) -> None:
     assert running.processes(videos) == processes
 
 
 def test_jobs_are_cores_that_few_videos_share() -> None:
-    assert Running(jobs=4).effort(processes=4).threads == 1
-    assert Running(jobs=4).effort(processes=1).threads == 4
-    assert Running(jobs=1).effort(processes=1).threads == 1
-    of_gpu = Running(jobs=1, devices=("cuda:0",)).effort(processes=1)
+    assert Resources(jobs=4).concurrency(processes=4).threads == 1
+    assert Resources(jobs=4).concurrency(processes=1).threads == 4
+    assert Resources(jobs=1).concurrency(processes=1).threads == 1
+    of_gpu = Resources(jobs=1, devices=("cuda:0",)).concurrency(processes=1)
     assert (of_gpu.threads, of_gpu.readers) == (2, available_cores())
 
 
@@ -317,11 +323,11 @@ def test_too_little_memory_names_the_mend(videos: list[VideoSource]) -> None:
 
 
 def test_words_of_the_command_line_choose_where_to_work() -> None:
-    assert Running.on("cpu,cpu", "local").devices == ("cpu", "cpu")
+    assert Resources.on("cpu,cpu", "local").devices == ("cpu", "cpu")
     with pytest.raises(UsageError, match="did you mean 'ray'"):
-        Running.on("cpu", "rai")
+        Resources.on("cpu", "rai")
     with pytest.raises(UsageError, match="torch cannot compute there"):
-        Running.on("nowhere", "local")
+        Resources.on("nowhere", "local")
 
 
 def test_a_device_list_is_worked_on_in_turn(tmp_path: Path) -> None:
@@ -333,6 +339,6 @@ def test_a_device_list_is_worked_on_in_turn(tmp_path: Path) -> None:
 
     small = BACKBONES.load("i3d").Config(short_side=32, crop=32)
     settings = ExtractionSettings.of("i3d", config=small, **config)  # type: ignore[arg-type]
-    extract(source, str(tmp_path / "one.h5"), settings, Running(1))
-    extract(source, str(tmp_path / "two.h5"), settings, Running(2, ("cpu", "cpu:0")))
+    extract(source, str(tmp_path / "one.h5"), settings, Resources(1))
+    extract(source, str(tmp_path / "two.h5"), settings, Resources(2, ("cpu", "cpu:0")))
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()

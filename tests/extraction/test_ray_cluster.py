@@ -13,7 +13,7 @@ from project import PROJECT
 from short_videos import SETTINGS, sources, write_video
 
 from taltool.errors import PartialFailure, UsageError
-from taltool.extraction.extract import ExtractionSettings, Running, extract
+from taltool.extraction.extract import ExtractionSettings, Resources, extract
 from taltool.reporting import Reporter
 from taltool.video.sources import VideoSource
 
@@ -66,7 +66,7 @@ class KillsANode(Reporter):
 def test_a_node_that_is_lost_half_way_changes_nothing_in_the_result(videos: Path, nodes: Any, tmp_path: Path) -> None:
     cluster, workers = nodes
     extract(sources(videos), str(tmp_path / "alone.h5"), SETTINGS)
-    running = Running(engine=f"ray:{cluster.address}")
+    running = Resources(engine=f"ray:{cluster.address}")
     listener = KillsANode(cluster, workers[0])
     begun = time.monotonic()
     extract(sources(videos), str(tmp_path / "cluster.h5"), SETTINGS, running, reporter=listener)
@@ -98,7 +98,7 @@ def test_a_command_that_is_killed_continues_on_the_cluster(videos: Path, nodes: 
 def test_a_video_that_cannot_be_read_fails_alone_on_a_cluster(videos: Path, nodes: Any, tmp_path: Path) -> None:
     cluster, _ = nodes
     some = [*sources(videos)[:3], VideoSource("gone", "/nowhere/gone.mp4")]
-    running = Running(engine=f"ray:{cluster.address}")
+    running = Resources(engine=f"ray:{cluster.address}")
     with pytest.raises(PartialFailure, match="1 of 4 videos failed: gone"):
         extract(some, str(tmp_path / "cluster.h5"), SETTINGS, running)
     extract(some[:3], str(tmp_path / "alone.h5"), SETTINGS)
@@ -109,7 +109,7 @@ def test_a_video_that_cannot_be_read_fails_alone_on_a_cluster(videos: Path, node
 def test_wrong_settings_and_an_absent_cluster_are_told(videos: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="at least 3 frames"):
         extract(
-            sources(videos), str(tmp_path / "f.h5"), ExtractionSettings.of(window=2), Running(engine="ray:1.2.3.4:5")
+            sources(videos), str(tmp_path / "f.h5"), ExtractionSettings.of(window=2), Resources(engine="ray:1.2.3.4:5")
         )
 
 
@@ -117,4 +117,4 @@ def test_without_ray_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "ray", None)
     source = VideoSource("v", str(write_video(tmp_path / "v.mp4", 20)))
     with pytest.raises(UsageError, match=r"taltool\[ray\]"):
-        extract([source], str(tmp_path / "f.h5"), SETTINGS, Running(engine="ray"))
+        extract([source], str(tmp_path / "f.h5"), SETTINGS, Resources(engine="ray"))

@@ -15,7 +15,7 @@ from taltool.backbones.tsn import TSN
 from taltool.data.downloads import Published, digest
 from taltool.errors import DataError, UsageError
 from taltool.experiment.tensors import read_tensors
-from taltool.extraction.weights import Weights, choose, make
+from taltool.extraction.weights import Weights, make, resolve_weights
 
 BOTH: tuple[Stream, ...] = ("rgb", "flow")
 CONFIG = TSN.Config(short_side=32, crop=32)
@@ -40,35 +40,35 @@ def test_weights_that_are_missing_are_asked_for_with_their_address() -> None:
     with pytest.raises(
         UsageError, match=r"needs weights: --weights auto fetches https://\S+\.pth, --weights FILE reads"
     ):
-        choose(TSN, ("rgb",))
+        resolve_weights(TSN, ("rgb",))
     with pytest.raises(UsageError, match=r"needs weights for flow: .*--weights flow=FILE"):
-        choose(TSN, BOTH, ["rgb=random"])
+        resolve_weights(TSN, BOTH, ["rgb=random"])
 
 
 def test_weights_for_a_backbone_without_are_refused() -> None:
     with pytest.raises(UsageError, match="has no weights"):
-        choose(HOG3D, ("rgb",), ["random"])
-    assert choose(HOG3D, ("rgb",)) == {}
+        resolve_weights(HOG3D, ("rgb",), ["random"])
+    assert resolve_weights(HOG3D, ("rgb",)) == {}
 
 
 def test_one_file_for_two_streams_is_refused() -> None:
     with pytest.raises(UsageError, match=r"--weights rgb=w\.pt or --weights flow=w\.pt"):
-        choose(TSN, BOTH, ["w.pt"])
+        resolve_weights(TSN, BOTH, ["w.pt"])
 
 
 def test_a_stream_that_is_not_asked_for_gets_no_weights() -> None:
     with pytest.raises(UsageError, match=r"--weights flow=w\.pt: --stream does not ask for flow"):
-        choose(TSN, ("rgb",), ["flow=w.pt"])
+        resolve_weights(TSN, ("rgb",), ["flow=w.pt"])
 
 
 def test_a_stream_that_is_named_wins_over_a_word_for_all(saved: Path) -> None:
-    chosen = choose(TSN, BOTH, [f"rgb={saved}", "random"])
+    chosen = resolve_weights(TSN, BOTH, [f"rgb={saved}", "random"])
     assert chosen == {"rgb": Weights(str(saved), digest(saved)), "flow": Weights(None, "random")}
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.pt: No such file"):
-        choose(TSN, ("rgb",), [str(tmp_path / "gone.pt")])
+        resolve_weights(TSN, ("rgb",), [str(tmp_path / "gone.pt")])
 
 
 def test_published_weights_are_fetched_into_the_cache(
@@ -76,12 +76,12 @@ def test_published_weights_are_fetched_into_the_cache(
 ) -> None:
     monkeypatch.setenv("TALTOOL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(TSN, "published", {"rgb": Published(saved.as_uri(), digest(saved)[:15])})
-    chosen = choose(TSN, ("rgb",), ["auto"])["rgb"]
+    chosen = resolve_weights(TSN, ("rgb",), ["auto"])["rgb"]
     assert Path(str(chosen.path)).parent == tmp_path / "cache"
     assert chosen.identity == digest(saved)
     assert make(TSN, CONFIG, "rgb", chosen, Computing()).streams == {"rgb": (0, 2048)}
     with pytest.raises(UsageError, match="nobody publishes weights of this backbone for flow"):
-        choose(TSN, ("flow",), ["auto"])
+        resolve_weights(TSN, ("flow",), ["auto"])
 
 
 def features(weights: Weights | None) -> np.ndarray:
@@ -111,7 +111,7 @@ def test_a_checkpoint_of_another_network_is_refused_with_its_file(tmp_path: Path
 def test_a_checkpoint_is_tried_before_any_video_is_read(tmp_path: Path) -> None:
     torch.save({"stem.0.weight": torch.zeros(3)}, tmp_path / "other.pt")
     with pytest.raises(DataError, match="not a checkpoint of this network"):
-        choose(TSN, ("rgb",), [str(tmp_path / "other.pt")], config=CONFIG)
+        resolve_weights(TSN, ("rgb",), [str(tmp_path / "other.pt")], config=CONFIG)
 
 
 class Malicious:

@@ -21,7 +21,7 @@ Golden = dict[str, np.ndarray]
 def golden(shared: Path) -> tuple[Golden, AFSD]:
     """The reference answers, and our network with the weights that they were made with."""
     model = AFSD(AFSDConfig(bcl="act"), 2048, 20, 64).eval()
-    model.load_state_dict(AFSD.adopted(drawn_weights(shared, "afsd_features_keys.json")))
+    model.load_state_dict(AFSD.convert_state_dict(drawn_weights(shared, "afsd_features_keys.json")))
     with np.load(shared / "golden/afsd_features.npz") as answers:
         return dict(answers), model
 

@@ -2,13 +2,13 @@
 
 import dataclasses
 
-from taltool.data.statistics import DataFacts
+from taltool.data.statistics import DatasetStatistics
 from taltool.models.afsd.presets import fitted
 
 # Forty cooking videos of some minutes, one snippet a second.
-KITCHEN = DataFacts(40, 17, 28, 1.0, tuple(range(212, 532, 8)), tuple(float(n) for n in range(1, 101)) * 7)
+KITCHEN = DatasetStatistics(40, 17, 28, 1.0, tuple(range(212, 532, 8)), tuple(float(n) for n in range(1, 101)) * 7)
 FILMS = dataclasses.replace(KITCHEN, video_lengths=tuple([7200] * 40))
-MANY = DataFacts(4000, 17, 2048, 1.0, (300,) * 4000, (5.0,) * 20000)
+MANY = DatasetStatistics(4000, 17, 2048, 1.0, (300,) * 4000, (5.0,) * 20000)
 
 
 def test_short_videos_are_seen_whole_and_long_ones_through_windows() -> None:

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor
 
-from taltool.data.statistics import DataFacts
+from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
 from taltool.experiment.settings import TrainingSettings
 from taltool.models.amnet.model import AMNet, AMNetConfig
@@ -374,8 +374,8 @@ def test_two_networks_are_averaged_in_what_they_say_not_in_the_grid() -> None:
 
 # Settings for anybody's data
 
-KITCHEN = DataFacts(40, 17, 28, 1.0, tuple(range(212, 532, 8)), tuple(float(n) for n in range(1, 101)) * 7)
-FILMS = DataFacts(40, 17, 28, 1.0, tuple([7200] * 40), KITCHEN.instance_lengths)
+KITCHEN = DatasetStatistics(40, 17, 28, 1.0, tuple(range(212, 532, 8)), tuple(float(n) for n in range(1, 101)) * 7)
+FILMS = DatasetStatistics(40, 17, 28, 1.0, tuple([7200] * 40), KITCHEN.instance_lengths)
 
 
 def test_the_highest_level_covers_the_long_instances() -> None:

@@ -7,30 +7,30 @@ from typing import Any
 import pytest
 import torch
 
-from taltool.data.statistics import DataFacts
+from taltool.data.statistics import DatasetStatistics
 from taltool.experiment.configuration import Layer, build, preset_layer
 from taltool.experiment.settings import Experiment, TrainingSettings
 from taltool.models import MODELS
 from taltool.models.contract import Batch, Model, Targets
-from taltool.nn.batch_statistics import sharing
+from taltool.nn.batch_statistics import shared_batch
 from taltool.training.distributed import Piece, Processes
 from taltool.training.updater import Updater
 
 CHANNELS, CLASSES = 12, 3
 # Facts of a small data set, for which every model fits itself to something quick.
-SMALL = DataFacts(6, CLASSES, CHANNELS, 1.0, (20, 24, 25, 28, 30, 32), (2.0, 3.0, 4.0, 4.5, 6.0, 9.0, 12.0))
-CLIPS = DataFacts(40, CLASSES, CHANNELS, 0.53, tuple([9] * 40), tuple([1.0] * 30 + [4.0] * 30))
-HOURS = DataFacts(3, CLASSES, 2048, 0.53, (9000, 12000, 13500), tuple(float(n) for n in range(2, 400)))
+SMALL = DatasetStatistics(6, CLASSES, CHANNELS, 1.0, (20, 24, 25, 28, 30, 32), (2.0, 3.0, 4.0, 4.5, 6.0, 9.0, 12.0))
+CLIPS = DatasetStatistics(40, CLASSES, CHANNELS, 0.53, tuple([9] * 40), tuple([1.0] * 30 + [4.0] * 30))
+HOURS = DatasetStatistics(3, CLASSES, 2048, 0.53, (9000, 12000, 13500), tuple(float(n) for n in range(2, 400)))
 pytestmark = pytest.mark.parametrize("name", MODELS.names())
 
 
-def experiment(name: str, facts: DataFacts = SMALL) -> Experiment:
+def experiment(name: str, facts: DatasetStatistics = SMALL) -> Experiment:
     """The settings that the model chooses for data with these facts."""
     model_class = MODELS.load(name)
-    return build(name, model_class.Config, [Layer("auto", model_class.fit(facts))])
+    return build(name, model_class.Config, [Layer("auto", model_class.auto_settings(facts))])
 
 
-def fitted_model(name: str, facts: DataFacts = SMALL) -> Model:
+def fitted_model(name: str, facts: DatasetStatistics = SMALL) -> Model:
     """A freshly drawn network of the size it chooses for these facts."""
     torch.manual_seed(0)
     settings = experiment(name, facts)
@@ -89,7 +89,7 @@ class Rows:
         self.counted.append(count)
         return count if self.totals is None else self.totals[len(self.counted) - 1]
 
-    def in_order(self, draw: Callable[[torch.Generator | None], Any]) -> Any:
+    def draw_in_order(self, draw: Callable[[torch.Generator | None], Any]) -> Any:
         return draw(self.generator)
 
 
@@ -105,7 +105,7 @@ def test_losses_of_the_parts_of_a_batch_add_up_to_those_of_the_batch(name: str) 
             generator, parts, found = torch.Generator().manual_seed(1), [], torch.zeros(())
             for rows in (slice(0, 1), slice(1, 3)):
                 part = Rows(len(batch.video_ids[rows]) / 3, generator, totals)
-                with sharing(part):
+                with shared_batch(part):
                     found = found + part.share * total_loss(model, rows_of(batch, rows))
                 parts.append(part.counted)
             totals = [torch.stack(list(counts)).sum(0) for counts in zip(*parts, strict=True)]
@@ -219,7 +219,7 @@ def test_a_sample_that_is_nearly_all_padding_gives_finite_losses(name: str) -> N
 
 
 @pytest.mark.parametrize("facts", [SMALL, CLIPS, HOURS], ids=["small", "clips of seconds", "videos of hours"])
-def test_auto_settings_are_valid_for_any_data(name: str, facts: DataFacts) -> None:
+def test_auto_settings_are_valid_for_any_data(name: str, facts: DatasetStatistics) -> None:
     settings = experiment(name, facts)
     assert settings.sampling.length >= 1
     assert settings.sampling.train_stride <= settings.sampling.length or settings.sampling.resize != "window"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from taltool.data.statistics import DataFacts
+from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
 from taltool.experiment.configuration import Layer, build, preset_layer
 from taltool.models.contract import Batch, Targets
@@ -177,13 +177,13 @@ def test_settings_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:
         GSMTConfig(**wrong)
 
 
-def facts(videos: list[int], instances: list[float], channels: int = 400) -> DataFacts:
-    return DataFacts(len(videos), 5, channels, 0.5, tuple(sorted(videos)), tuple(sorted(instances)))
+def facts(videos: list[int], instances: list[float], channels: int = 400) -> DatasetStatistics:
+    return DatasetStatistics(len(videos), 5, channels, 0.5, tuple(sorted(videos)), tuple(sorted(instances)))
 
 
-def cells_of_the_shortest(given: DataFacts) -> float:
+def cells_of_the_shortest(given: DatasetStatistics) -> float:
     """How many cells the 10 % shortest instances reach on the grid that the model chooses."""
-    sampling = build("gsmt", GSMTConfig, [Layer("", GSMT.fit(given))]).sampling
+    sampling = build("gsmt", GSMTConfig, [Layer("", GSMT.auto_settings(given))]).sampling
     longest = given.video_lengths[-1]
     scale = sampling.length / longest if sampling.resize == "rescale" else 1.0
     return given.instance_length(0.1) * scale
@@ -198,16 +198,16 @@ def cells_of_the_shortest(given: DataFacts) -> float:
         facts([20000], [3.0] * 30 + [400.0] * 30),
     ],
 )
-def test_auto_gives_short_instances_two_cells(given: DataFacts) -> None:
+def test_auto_gives_short_instances_two_cells(given: DatasetStatistics) -> None:
     assert cells_of_the_shortest(given) >= 2
 
 
 def test_auto_gives_long_videos_of_short_instances_windows() -> None:
-    fitted = build("gsmt", GSMTConfig, [Layer("", GSMT.fit(facts([5000, 9000], [4.0] * 90)))])
+    fitted = build("gsmt", GSMTConfig, [Layer("", GSMT.auto_settings(facts([5000, 9000], [4.0] * 90)))])
     assert fitted.sampling.resize == "window"
     assert fitted.sampling.length <= 512
 
 
 def test_auto_keeps_the_rescaled_video_where_that_suffices() -> None:
-    fitted = build("gsmt", GSMTConfig, [Layer("", GSMT.fit(facts([100] * 400, [30.0] * 400)))])
+    fitted = build("gsmt", GSMTConfig, [Layer("", GSMT.auto_settings(facts([100] * 400, [30.0] * 400)))])
     assert (fitted.sampling.resize, fitted.sampling.length) == ("rescale", 100)

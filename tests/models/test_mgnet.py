@@ -18,7 +18,7 @@ from taltool.models.mgnet.masks import binarised, dilated, mask_map
 from taltool.models.mgnet.model import MGNet, MGNetConfig
 from taltool.models.mgnet.presets import PRESETS
 from taltool.models.mgnet.pretrained import from_authors
-from taltool.nn.batch_statistics import sharing
+from taltool.nn.batch_statistics import shared_batch
 from taltool.nn.proposal_sampling import upper_triangle
 
 Golden = dict[str, np.ndarray]
@@ -51,7 +51,7 @@ def authors(shared: Path) -> dict[str, Tensor]:
 def golden(shared: Path, authors: dict[str, Tensor]) -> tuple[Golden, MGNet, Outputs]:
     """The authors' maps, our network with their weights, and what it says of the same input."""
     model = MGNet(MGNetConfig(**PRESETS["code"]["model"]), 400, 0, 100).eval()
-    model.load_state_dict(MGNet.adopted(authors))
+    model.load_state_dict(MGNet.convert_state_dict(authors))
     features = np.random.default_rng(13).standard_normal((2, 400, 100)).astype(np.float32)
     with torch.no_grad():
         outputs = model(torch.from_numpy(features), all_valid(2, 100))
@@ -217,7 +217,7 @@ class Part:
     def __init__(self, generator: torch.Generator) -> None:
         self.generator = generator
 
-    def in_order(self, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
+    def draw_in_order(self, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
         return draw(self.generator)
 
 
@@ -226,7 +226,7 @@ def test_parts_of_a_batch_draw_the_cells_of_the_whole() -> None:
     valid = torch.ones_like(targets, dtype=torch.bool)
     torch.manual_seed(5)
     whole = sampled_smooth_l1(values, targets, valid)
-    with sharing(Part(torch.Generator().manual_seed(5))):  # type: ignore[arg-type]
+    with shared_batch(Part(torch.Generator().manual_seed(5))):  # type: ignore[arg-type]
         halves = [sampled_smooth_l1(values[n : n + 2], targets[n : n + 2], valid[n : n + 2]) for n in (0, 2)]
     torch.testing.assert_close(torch.stack(halves).mean(), whole)
     assert not torch.allclose(sampled_smooth_l1(values, targets, valid), whole)

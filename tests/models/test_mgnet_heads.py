@@ -7,7 +7,7 @@ import torch
 from mgnet_heads_twin import PlainHeads
 from torch import Tensor, nn
 
-from taltool.models.mgnet.heads import BoundaryHead, CompletenessHead, in_blocks, relu_dropout_
+from taltool.models.mgnet.heads import BoundaryHead, CompletenessHead, chunked_checkpoint, relu_dropout_
 from taltool.nn.proposal_sampling import ProposalGrid
 
 SAMPLES, CHANNELS = 2, 3
@@ -76,7 +76,7 @@ def test_blocks_give_what_all_rows_at_once_give(size: int) -> None:
     network = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2)).double()
     rows = torch.randn(10, 3, dtype=torch.float64, requires_grad=True)
     wanted = (rows, *network.parameters())
-    whole, blocks = network(rows), in_blocks(network, rows, size)
+    whole, blocks = network(rows), chunked_checkpoint(network, rows, size)
     torch.testing.assert_close(blocks, whole, rtol=0, atol=1e-12)
     gradients = zip(*(torch.autograd.grad(each.sin().sum(), wanted) for each in (whole, blocks)), strict=True)
     for own, plain in gradients:
@@ -90,7 +90,7 @@ def test_a_block_is_computed_again_for_its_gradient() -> None:
         sizes.append(len(rows))
         return rows * rows
 
-    found = in_blocks(squared, torch.ones(10, 1, requires_grad=True), 4)
+    found = chunked_checkpoint(squared, torch.ones(10, 1, requires_grad=True), 4)
     assert sizes == [4, 4, 2]
     found.sum().backward()
     assert sorted(sizes) == [2, 2, 4, 4, 4, 4]
@@ -99,7 +99,7 @@ def test_a_block_is_computed_again_for_its_gradient() -> None:
 def test_the_gradient_drops_what_was_dropped() -> None:
     torch.manual_seed(0)
     rows = torch.ones(100, 8, requires_grad=True)
-    kept = in_blocks(lambda block: relu_dropout_(block * block, 0.5), rows, 30)
+    kept = chunked_checkpoint(lambda block: relu_dropout_(block * block, 0.5), rows, 30)
     kept.sum().backward()
     assert rows.grad is not None
     assert torch.equal(rows.grad > 0, kept > 0)
@@ -108,7 +108,7 @@ def test_the_gradient_drops_what_was_dropped() -> None:
 
 
 def test_no_rows_give_no_rows() -> None:
-    assert in_blocks(nn.Linear(3, 2), torch.zeros(0, 3), 4).shape == (0, 2)
+    assert chunked_checkpoint(nn.Linear(3, 2), torch.zeros(0, 3), 4).shape == (0, 2)
 
 
 def test_without_a_rate_it_is_relu() -> None:

@@ -9,7 +9,7 @@ from plugin.tiny_data import write_tiny_data
 from project import Run
 from torch import Tensor
 
-from taltool.data.statistics import DataFacts
+from taltool.data.statistics import DatasetStatistics
 from taltool.models.contract import Batch, Candidates, Targets
 from taltool.models.mgnet.model import MGNet, MGNetConfig
 from taltool.models.mgnet.presets import PRESETS, fitted
@@ -188,8 +188,8 @@ def test_mean_completeness_is_averaged_over_the_whole_square() -> None:
 
 
 def test_windows_hold_long_instances_where_memory_allows() -> None:
-    short = DataFacts(40, 17, 28, 1.0, (212, 300, 552), tuple(float(n) for n in range(1, 61)))
-    hours = DataFacts(3, 2, 2048, 0.5, (9000, 13500), tuple(float(n) for n in range(2, 400)))
+    short = DatasetStatistics(40, 17, 28, 1.0, (212, 300, 552), tuple(float(n) for n in range(1, 61)))
+    hours = DatasetStatistics(3, 2, 2048, 0.5, (9000, 13500), tuple(float(n) for n in range(2, 400)))
     assert fitted(short)["sampling"]["length"] >= 57
     assert fitted(hours)["sampling"]["length"] <= 256
 

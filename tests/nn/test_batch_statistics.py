@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from taltool.nn.batch_statistics import batch_count, in_batch_order, sharing
+from taltool.nn.batch_statistics import batch_count, draw_in_batch_order, shared_batch
 from taltool.nn.losses import normalised_sum
 
 
@@ -16,10 +16,10 @@ class Part:
     def __init__(self, share: float, others: float = 0, generator: torch.Generator | None = None) -> None:
         self.share, self.others, self.generator = share, others, generator
 
-    def total(self, count: Tensor) -> Tensor:
+    def sum_over_batch(self, count: Tensor) -> Tensor:
         return count + self.others
 
-    def in_order(self, draw: Callable[[torch.Generator | None], object]) -> object:
+    def draw_in_order(self, draw: Callable[[torch.Generator | None], object]) -> object:
         return draw(self.generator)
 
 
@@ -37,25 +37,25 @@ def test_quotients_of_parts_weighed_by_their_samples_are_the_quotient_of_the_bat
     found = 0.0
     for rows in (slice(0, 2), slice(2, 5)):
         share = len(values[rows]) / 5
-        with sharing(Part(share, float(count.sum() - count[rows].sum()))):  # type: ignore[arg-type]
+        with shared_batch(Part(share, float(count.sum() - count[rows].sum()))):  # type: ignore[arg-type]
             found += share * float(normalised_sum(values[rows], mask[rows], count[rows], per_sample=False))
     assert found == pytest.approx(float(whole))
 
 
 def test_a_process_that_stands_by_divides_by_something() -> None:
-    with sharing(Part(0.0, 4)):  # type: ignore[arg-type]
+    with shared_batch(Part(0.0, 4)):  # type: ignore[arg-type]
         assert batch_count(torch.tensor(0)) == 4
 
 
 def test_numbers_are_drawn_from_the_batch_s_own_stream() -> None:
     draw = lambda generator: torch.rand(3, generator=generator).tolist()  # noqa: E731
     torch.manual_seed(5)
-    alone = in_batch_order(draw)
-    with sharing(Part(1.0, generator=torch.Generator().manual_seed(5))):  # type: ignore[arg-type]
-        assert in_batch_order(draw) == alone
+    alone = draw_in_batch_order(draw)
+    with shared_batch(Part(1.0, generator=torch.Generator().manual_seed(5))):  # type: ignore[arg-type]
+        assert draw_in_batch_order(draw) == alone
 
 
 def test_the_batch_is_whole_again_behind_an_error() -> None:
-    with pytest.raises(KeyError), sharing(Part(0.5, 10)):  # type: ignore[arg-type]
+    with pytest.raises(KeyError), shared_batch(Part(0.5, 10)):  # type: ignore[arg-type]
         raise KeyError
     assert batch_count(torch.tensor(2)) == 2

@@ -5,12 +5,12 @@ from evaluation_twin import Detections as PlainDetections
 from evaluation_twin import Truth
 
 from taltool.data.arrays import Contents, Detections, Scope, flatten, scope
-from taltool.data.records import GroundTruth, Labels, VideoAnnotations, VideoProposals
+from taltool.data.records import GroundTruth, LabelVocabulary, VideoAnnotations, VideoProposals
 
 
 def ground_truth(truth: Truth, subsets: dict[str, str] | None = None) -> GroundTruth:
     """The record of a plain ground truth; every video lasts 100 s."""
-    names = Labels()
+    names = LabelVocabulary()
     videos = {}
     for video, annotations in truth.items():
         segments = np.array([pair for _, *pair in annotations], float).reshape(-1, 2)
@@ -21,7 +21,7 @@ def ground_truth(truth: Truth, subsets: dict[str, str] | None = None) -> GroundT
 
 def proposals(detections: PlainDetections) -> list[VideoProposals]:
     """The records of plain detections, in their order."""
-    names = Labels()
+    names = LabelVocabulary()
     return [
         VideoProposals(
             video,

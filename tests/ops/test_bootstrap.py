@@ -7,7 +7,7 @@ from evaluation_cases import drawn_case, flat
 from taltool.data.thresholds import parse_thresholds
 from taltool.ops.bootstrap import compare, interval, resample, resampled_weights
 from taltool.ops.protocols import ACTIVITYNET
-from taltool.ops.scorecard import Question, Scorecard
+from taltool.ops.scorecard import MetricSelection, Scorecard
 
 
 def test_every_resample_draws_as_many_videos_as_there_are() -> None:
@@ -42,7 +42,9 @@ def test_blocks_do_not_change_the_resampled_numbers(rows_at_once: int) -> None:
     within, found, _ = flat(truth, detections)
     thresholds = parse_thresholds("0.3,0.5")
     card = Scorecard(
-        within, found, Question(ACTIVITYNET, thresholds, thresholds, recall=True, max_average=10, multiples=(1, 5))
+        within,
+        found,
+        MetricSelection(ACTIVITYNET, thresholds, thresholds, recall=True, max_average=10, multiples=(1, 5)),
     )
     weights = resampled_weights(len(within.video_ids), 10, seed=0)
     expected = [{name: values[0] for name, values in card.metrics(row[None]).items()} for row in weights]
@@ -54,7 +56,7 @@ def test_all_ones_is_the_plain_number() -> None:
     truth, detections = drawn_case(5)
     within, found, _ = flat(truth, detections)
     thresholds = parse_thresholds("0.5")
-    card = Scorecard(within, found, Question(ACTIVITYNET, thresholds, thresholds, recall=True))
+    card = Scorecard(within, found, MetricSelection(ACTIVITYNET, thresholds, thresholds, recall=True))
     ones = card.metrics(np.ones((1, len(within.video_ids))))
     assert {name: values.tolist() for name, values in card.metrics().items()} == {
         name: values.tolist() for name, values in ones.items()

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from taltool.data.annotations import read_ground_truth
 from taltool.data.arrays import flatten, scope
-from taltool.data.datasets import dataset_facts
+from taltool.data.datasets import dataset_spec
 from taltool.data.proposals import ProposalReader
 from taltool.evaluation.diagnose import instance_values
 from taltool.ops.diagnosis_instances import (
+    bins_at,
     characteristics,
-    fitted,
+    fit_bins,
     group_analysis,
     missed_instances,
     overall_map_n,
-    parted_at,
     range_in_words,
 )
 from taltool.ops.metrics import Matches, match
@@ -40,30 +40,30 @@ def test_characteristics_by_hand() -> None:
 
 
 def test_a_value_on_a_border_belongs_below_it() -> None:
-    bins = parted_at((3, 6))
+    bins = bins_at((3, 6))
     np.testing.assert_array_equal(bins.numbers(np.array([0, 3, 3.1, 6, 1e9, np.nan])), [0, 0, 1, 1, 2, -1])
     assert bins.names == ("S", "M", "L")
 
 
 def test_many_groups_are_numbered() -> None:
-    assert parted_at((1, 2, 3, 4, 5)).names == ("1", "2", "3", "4", "5", "6")
+    assert bins_at((1, 2, 3, 4, 5)).names == ("1", "2", "3", "4", "5", "6")
 
 
 def test_fitted_groups_of_distinct_values_are_fifths() -> None:
-    bins = fitted(np.arange(1.0, 11))
+    bins = fit_bins(np.arange(1.0, 11))
     np.testing.assert_array_equal(np.bincount(bins.numbers(np.arange(1.0, 11))), [2, 2, 2, 2, 2])
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=30))
 def test_fitted_groups_part_all_values_and_none_is_empty(values: list[int]) -> None:
-    found = fitted(np.array(values, float))
+    found = fit_bins(np.array(values, float))
     counts = np.bincount(found.numbers(np.array(values, float)), minlength=len(found.names))
     assert counts.sum() == len(values)
     assert (counts > 0).all()
 
 
 def test_one_value_makes_one_group() -> None:
-    assert fitted(np.full(9, 7.0)).names == ("M",)
+    assert fit_bins(np.full(9, 7.0)).names == ("M",)
 
 
 @pytest.mark.parametrize(("false", "missed"), [(18, False), (19, True), (25, True)])
@@ -78,7 +78,7 @@ def test_detections_of_other_groups_count_neither_way() -> None:
     # The long instance is found second, after the short one; on the long ones alone it is found first.
     truth: Truth = {"a": [("run", 0, 2), ("run", 10, 40)]}
     matches = matches_of(truth, {"a": [("run", 0, 2, 0.9), ("run", 10, 40, 0.8), ("run", 60, 70, 0.7)]}, [0.5])
-    short, long = group_analysis(matches, np.array([2.0, 30]), parted_at((10,)))
+    short, long = group_analysis(matches, np.array([2.0, 30]), bins_at((10,)))
     assert (short.instances, short.missed, short.average_map_n) == (1, 0, pytest.approx(1))
     assert (long.instances, long.missed, long.average_map_n) == (1, 0, pytest.approx(1))
 
@@ -87,14 +87,14 @@ def test_false_positives_count_in_every_group() -> None:
     # One class with two instances: N = 2. On one of them alone: recall 1 after one false positive, 2 / (2 + 1).
     truth: Truth = {"a": [("run", 0, 2), ("run", 10, 40)]}
     matches = matches_of(truth, {"a": [("run", 60, 70, 0.9), ("run", 0, 2, 0.8)]}, [0.5])
-    short, long = group_analysis(matches, np.array([2.0, 30]), parted_at((10,)))
+    short, long = group_analysis(matches, np.array([2.0, 30]), bins_at((10,)))
     assert short.average_map_n == pytest.approx(2 / 3)
     assert (long.average_map_n, long.missed) == (0, 1)
 
 
 def test_an_empty_group_has_no_number() -> None:
     matches = matches_of({"a": [("run", 0, 2)]}, {"a": [("run", 0, 2, 0.9)]}, [0.5])
-    _, large = group_analysis(matches, np.array([2.0]), parted_at((10,)))
+    _, large = group_analysis(matches, np.array([2.0]), bins_at((10,)))
     assert large.instances == 0
     assert np.isnan(large.missed)
     assert np.isnan(large.average_map_n)
@@ -102,7 +102,7 @@ def test_an_empty_group_has_no_number() -> None:
 
 def test_ranges_in_words() -> None:
     matches = matches_of({"a": [("run", 0, 2)]}, {}, [0.5])
-    groups = group_analysis(matches, np.array([2.0]), parted_at((3, 6)))
+    groups = group_analysis(matches, np.array([2.0]), bins_at((3, 6)))
     assert [range_in_words(groups, n) for n in range(3)] == ["<= 3", "3-6", "> 6"]
 
 
@@ -137,9 +137,9 @@ def test_groups_of_turn_equal_detads_own(shared: Path) -> None:
         found, _ = flatten(reader, within)
     matches = match(within.truth, found, [0.5])
     assert overall_map_n(matches) == pytest.approx(0.26560959061579925, abs=1e-12)
-    values, cuts = instance_values(truth, within), dataset_facts("thumos14").groups
+    values, cuts = instance_values(truth, within), dataset_spec("thumos14").groups
     for name, expected in DETAD_TURN.items():
-        groups = {g.name: g for g in group_analysis(matches, values[name], parted_at(cuts[name]))}
+        groups = {g.name: g for g in group_analysis(matches, values[name], bins_at(cuts[name]))}
         for group, numbers in expected.items():
             ours = (groups[group].instances / len(within.truth), groups[group].missed, groups[group].average_map_n)
             np.testing.assert_allclose(ours, numbers, rtol=0, atol=1e-12, err_msg=f"{name} {group}")

@@ -9,7 +9,7 @@ from taltool.data.arrays import Detections, Instances
 from taltool.ops.choices import FusionMethod
 from taltool.ops.fusion import Calibration, Fusion, Source, by_precision, by_rank, fuse_batch
 from taltool.ops.fusion_fit import FitData, fit
-from taltool.ops.nms import Candidates
+from taltool.ops.nms import ProposalBatch
 
 EQUAL = (Source(), Source())
 
@@ -17,7 +17,7 @@ EQUAL = (Source(), Source())
 def candidates(segments, scores, classes=None):
     count = len(scores)
     classes = np.zeros(count, np.int64) if classes is None else np.array(classes)
-    return Candidates(
+    return ProposalBatch(
         np.array(segments, float), np.array(scores, float), np.zeros(count, np.int64), classes, np.array([np.nan])
     )
 

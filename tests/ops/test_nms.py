@@ -8,7 +8,7 @@ import pytest
 
 from taltool.errors import DataError, UsageError
 from taltool.ops import nms_greedy, nms_rows
-from taltool.ops.nms import Candidates, suppress, suppress_batch
+from taltool.ops.nms import ProposalBatch, suppress, suppress_batch
 from taltool.ops.nms_presets import PRESETS, preset
 from taltool.ops.nms_settings import Method, Suppression
 
@@ -46,14 +46,14 @@ def options(rng: random.Random) -> dict[str, object]:
     return {name: value for name, value in limits.items() if rng.random() < 0.35}
 
 
-def flattened(videos: list[list[twin.Candidate]]) -> Candidates:
+def flattened(videos: list[list[twin.Candidate]]) -> ProposalBatch:
     table = np.array([each for one in videos for each in one], float).reshape(-1, 4)
     numbers = np.repeat(np.arange(len(videos)), [len(one) for one in videos])
     durations = np.full(len(videos), DURATION)
-    return Candidates(table[:, :2], table[:, 2], numbers, table[:, 3].astype(np.int64), durations)
+    return ProposalBatch(table[:, :2], table[:, 2], numbers, table[:, 3].astype(np.int64), durations)
 
 
-def unflattened(candidates: Candidates, kept: np.ndarray, scores: np.ndarray) -> list[list[twin.Candidate]]:
+def unflattened(candidates: ProposalBatch, kept: np.ndarray, scores: np.ndarray) -> list[list[twin.Candidate]]:
     videos: list[list[twin.Candidate]] = [[] for _ in candidates.durations]
     for position, score in zip(kept.tolist(), scores.tolist(), strict=True):
         start, end = candidates.segments[position].tolist()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from taltool.ops import nms_voting
-from taltool.ops.nms import Candidates
+from taltool.ops.nms import ProposalBatch
 from taltool.ops.nms_voting import vote
 from taltool.ops.segments import tiou
 
@@ -12,7 +12,7 @@ from taltool.ops.segments import tiou
 def candidates(segments, scores, videos=None, classes=None):
     count = len(scores)
     videos = np.zeros(count, np.int64) if videos is None else np.array(videos)
-    return Candidates(np.array(segments, float), np.array(scores, float), videos, classes, np.full(9, np.nan))
+    return ProposalBatch(np.array(segments, float), np.array(scores, float), videos, classes, np.full(9, np.nan))
 
 
 def test_boundaries_are_means_weighted_by_score_times_tiou():

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taltool.data.records import Labels, VideoAnnotations, VideoProposals
+from taltool.data.records import LabelVocabulary, VideoAnnotations, VideoProposals
 from taltool.ops.timeline import (
     OTHER_COLOUR,
     PALETTE,
@@ -23,7 +23,7 @@ TRUTH = truth_row(VIDEO, ["run", "jump"])
 
 
 def proposals(rows: list[tuple[float, float, float, str]]) -> VideoProposals:
-    names = Labels()
+    names = LabelVocabulary()
     return VideoProposals(
         "v",
         np.array([row[:2] for row in rows]),

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taltool.data.statistics import DataFacts
-from taltool.models.contract import Batch, Candidates, Model, Outputs, Settings, Targets
+from taltool.data.statistics import DatasetStatistics
+from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class TinyModel(Model):
     """Outputs: logits (B, T, K) of each class, distances (B, T, 2) > 0 to start and end from each snippet's centre."""
 
     Config = TinyConfig
-    presets: ClassVar[dict[str, Settings]] = {
+    presets: ClassVar[dict[str, SettingsBySection]] = {
         "thumos14": {"sampling": {"length": 16}, "training": {"epochs": 2, "batch_size": 4}},
     }
     length_multiple = 4
@@ -82,9 +82,9 @@ class TinyModel(Model):
         return every
 
     @classmethod
-    def fit(cls, facts: DataFacts) -> Settings:
+    def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
         return {
-            "model": {"width": 4 * facts.num_classes},
+            "model": {"width": 4 * statistics.num_classes},
             "sampling": {"length": 16, "train_stride": 8, "test_stride": 8},
             "training": {"learning_rate": 0.03, "batch_size": 4, "epochs": 4},
         }

@@ -11,15 +11,17 @@ from taltool.data.annotations import read_ground_truth
 from taltool.data.features import FeatureFile
 from taltool.errors import DataError, UsageError
 from taltool.reporting import SILENT
-from taltool.training.cross_validation import Summary, read_folds, repeat
-from taltool.training.setup import Choice, Request
+from taltool.training.cross_validation import Summary, cross_validate, read_folds
+from taltool.training.setup import ResolvedModel, TrainRequest
 
 
 def repeated(tiny: TinyData, folder: Path, folds: Path | None = None, seeds: int = 1, **wishes: object) -> Summary:
-    request = Request(model="tiny", overrides=("epochs=1",), output=str(folder), with_provenance=False, **wishes)  # type: ignore[arg-type]
+    request = TrainRequest(model="tiny", overrides=("epochs=1",), output=str(folder), with_provenance=False, **wishes)  # type: ignore[arg-type]
     truths = read_folds(str(folds), str(tiny.truth)) if folds else {None: read_ground_truth(str(tiny.truth))}
     with FeatureFile(str(tiny.features)) as file:
-        return repeat(request, Choice.of(request), file, truths, seeds, bool(wishes.get("resume")), SILENT)
+        return cross_validate(
+            request, ResolvedModel.of(request), file, truths, seeds, bool(wishes.get("resume")), SILENT
+        )
 
 
 def write_folds(path: Path) -> Path:

@@ -6,28 +6,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taltool.errors import UsageError
-from taltool.training.distributed import Division, Processes, joined
+from taltool.training.distributed import BatchPartition, ProcessGroup, init_distributed
 
 LAUNCHED = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
 
 
 @pytest.mark.parametrize("environment", [{}, LAUNCHED | {"WORLD_SIZE": "1"}, {"WORLD_SIZE": "4"}])
 def test_a_process_that_no_launcher_started_is_alone(environment: dict[str, str]) -> None:
-    with joined("cpu", environment) as (processes, device):
-        assert (processes.rank, processes.count, processes.is_first, device) == (0, 1, True, "cpu")
-        assert processes.gathered("a") == ["a"]
-        assert processes.told("a") == "a"
-        assert processes.total(torch.tensor(3)) == 3
+    with init_distributed("cpu", environment) as (processes, device):
+        assert (processes.rank, processes.world_size, processes.is_first, device) == (0, 1, True, "cpu")
+        assert processes.all_gather("a") == ["a"]
+        assert processes.broadcast("a") == "a"
+        assert processes.all_reduce_sum(torch.tensor(3)) == 3
 
 
 def test_several_processes_cannot_share_one_named_gpu() -> None:
-    with pytest.raises(UsageError, match="--device cuda, one GPU for each"), joined("cuda:0", LAUNCHED):
+    with pytest.raises(UsageError, match="--device cuda, one GPU for each"), init_distributed("cuda:0", LAUNCHED):
         pass
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(UsageError, match="1 GPUs here for at least 2 processes"), joined("cuda", LAUNCHED):
+    with pytest.raises(UsageError, match="1 GPUs here for at least 2 processes"), init_distributed("cuda", LAUNCHED):
         pass
 
 
@@ -44,7 +44,7 @@ def test_numbers_are_drawn_by_one_process_after_the_other(monkeypatch: pytest.Mo
         states[rank] = state
 
     monkeypatch.setattr(torch.distributed, "broadcast", broadcast)
-    drawn = Processes(1, 2).in_turn(generator, lambda g: torch.rand(3, generator=g))
+    drawn = ProcessGroup(1, 2).sequential_rng(generator, lambda g: torch.rand(3, generator=g))
     assert torch.equal(drawn, expected[2:])
     assert sorted(states) == [0, 1]
 
@@ -53,20 +53,20 @@ counts = st.integers(1, 7)
 
 
 def test_a_batch_of_five_over_two_processes() -> None:
-    first, second = (Division(processes=2, rank=rank).pieces(range(10, 15)) for rank in (0, 1))
+    first, second = (BatchPartition(processes=2, rank=rank).micro_batches(range(10, 15)) for rank in (0, 1))
     assert [(list(p.places), p.weight) for p in first] == [([10, 11], 0.4)]
     assert [(list(p.places), p.weight) for p in second] == [([12, 13, 14], 0.6)]
 
 
 def test_a_batch_of_six_in_two_parts_over_two_processes() -> None:
-    pieces = Division(parts=2, processes=2, rank=1).pieces(range(6))
-    assert [list(p.places) for p in pieces] == [[1, 2], [4, 5]]
-    assert [p.weight for p in pieces] == [1 / 3, 1 / 3]
+    micro_batches = BatchPartition(parts=2, processes=2, rank=1).micro_batches(range(6))
+    assert [list(p.places) for p in micro_batches] == [[1, 2], [4, 5]]
+    assert [p.weight for p in micro_batches] == [1 / 3, 1 / 3]
 
 
 def test_a_process_without_a_sample_takes_one_that_does_not_count() -> None:
-    (idle,) = Division(processes=2, rank=0).pieces(range(4, 5))
-    (busy,) = Division(processes=2, rank=1).pieces(range(4, 5))
+    (idle,) = BatchPartition(processes=2, rank=0).micro_batches(range(4, 5))
+    (busy,) = BatchPartition(processes=2, rank=1).micro_batches(range(4, 5))
     assert (list(idle.places), idle.weight) == ([4], 0.0)
     assert (list(busy.places), busy.weight) == ([4], 1.0)
 
@@ -74,9 +74,15 @@ def test_a_process_without_a_sample_takes_one_that_does_not_count() -> None:
 @given(first=st.integers(0, 9), size=st.integers(1, 20), parts=counts, processes=counts)
 def test_every_sample_is_computed_once_and_in_order(first: int, size: int, parts: int, processes: int) -> None:
     batch = range(first, first + size)
-    divided = [Division(parts, processes, rank).pieces(batch) for rank in range(processes)]
-    assert len({len(pieces) for pieces in divided}) == 1  # the processes take the same number of turns
+    divided = [BatchPartition(parts, processes, rank).micro_batches(batch) for rank in range(processes)]
+    assert len({len(micro_batches) for micro_batches in divided}) == 1  # the processes take the same number of turns
     turns = list(zip(*divided, strict=True))
-    assert [place for turn in turns for piece in turn if piece.weight for place in piece.places] == list(batch)
-    assert abs(sum(piece.weight for turn in turns for piece in turn) - 1) < 1e-9
-    assert all(piece.weight == 0 or abs(piece.weight - len(piece.places) / size) < 1e-9 for t in turns for piece in t)
+    assert [
+        place for turn in turns for micro_batch in turn if micro_batch.weight for place in micro_batch.places
+    ] == list(batch)
+    assert abs(sum(micro_batch.weight for turn in turns for micro_batch in turn) - 1) < 1e-9
+    assert all(
+        micro_batch.weight == 0 or abs(micro_batch.weight - len(micro_batch.places) / size) < 1e-9
+        for t in turns
+        for micro_batch in t
+    )

@@ -10,14 +10,14 @@ from plugin.tiny_data import TinyData, write_tiny_data
 from taltool.data.clock import FeatureClock
 from taltool.data.features import FeatureFile, FeatureWriter, VideoFeatures
 from taltool.errors import DataError, UsageError
-from taltool.experiment.batches import collated
+from taltool.experiment.batches import read_batch
 from taltool.experiment.dataset import LabelledVideo
 from taltool.experiment.feature_source import ChannelStatistics, FeatureSource
 from taltool.experiment.settings import SamplingSettings
 from taltool.experiment.windows import whole_samples
 from taltool.models.contract import Batch
 from taltool.training.loader import TrainingLoader
-from taltool.training.loader_workers import prefetched
+from taltool.training.loader_workers import prefetch
 
 # One snippet a second, so that seconds are grid positions.
 LENGTHS = {"long": 25, "short": 6}
@@ -73,7 +73,7 @@ def test_a_window_batch_holds_the_snippets_and_the_ground_truth_of_its_windows(f
     source = FeatureSource(file, SamplingSettings(length=10))
     samples = [whole_samples("long", 25, file.clock("long"), source.settings, 10)[1]]
     samples += whole_samples("short", 6, file.clock("short"), source.settings, 10)
-    batch = collated(source, samples, [(v.segments, v.labels) for v in VIDEOS], 1)
+    batch = read_batch(source, samples, [(v.segments, v.labels) for v in VIDEOS], 1)
     assert batch.features.shape == (2, 2, 10)
     assert batch.features[0, 0].tolist() == list(range(10, 20))
     assert batch.features[1, 0].tolist() == [1] * 6 + [0] * 4
@@ -270,7 +270,7 @@ def test_an_error_in_the_reading_thread_reaches_the_trainer() -> None:
         yield 1
         raise DataError("snippet 5 is nan")
 
-    items = prefetched(broken())
+    items = prefetch(broken())
     assert next(items) == 1
     with pytest.raises(DataError, match="snippet 5"):
         next(items)

@@ -8,7 +8,7 @@ from training_runs import MakeTrainer, killed_after
 
 from taltool.errors import UsageError
 from taltool.reporting import SILENT
-from taltool.training.log_writer import Board, scalars
+from taltool.training.log_writer import TensorBoardWriter, scalars
 from taltool.training.setup import start
 
 RECORD = {"epoch": 3, "iteration": 9, "best_epoch": 2, "losses": {"class": 0.5}, "learning_rate": 0.1}
@@ -26,7 +26,7 @@ def test_every_number_but_the_counters_is_a_curve_of_its_own() -> None:
 
 def test_the_curves_can_be_read_back_by_epoch(tmp_path: Path) -> None:
     accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    board = Board(tmp_path)
+    board = TensorBoardWriter(tmp_path)
     board.write(RECORD)
     board.close()
     found = accumulators.EventAccumulator(str(tmp_path)).Reload().Scalars("losses/class")
@@ -36,7 +36,7 @@ def test_the_curves_can_be_read_back_by_epoch(tmp_path: Path) -> None:
 def test_without_tensorboard_the_line_that_installs_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(UsageError, match=r"pip install 'taltool\[tensorboard\]'"):
-        Board(tmp_path)
+        TensorBoardWriter(tmp_path)
 
 
 def test_without_tensorboard_a_run_that_did_not_end_loses_nothing(

@@ -13,7 +13,7 @@ from taltool.errors import DataError, UsageError
 from taltool.experiment.checkpoint import load_state, model_weights, save_state
 from taltool.models.contract import Batch
 from taltool.reporting import SILENT
-from taltool.training.distributed import Processes
+from taltool.training.distributed import ProcessGroup
 from taltool.training.setup import start
 from taltool.training.trainer import Trainer
 
@@ -180,7 +180,7 @@ def test_a_run_that_met_the_end_of_the_memory_continues_in_smaller_parts(trainer
 
 def test_a_batch_smaller_than_the_number_of_processes_is_refused(trainer: MakeTrainer) -> None:
     with pytest.raises(UsageError, match=r"--set training\.batch_size=3 or more"):
-        trainer("batch_size=2", processes=Processes(0, 3))
+        trainer("batch_size=2", processes=ProcessGroup(0, 3))
 
 
 @pytest.mark.slow

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taltool.errors import DataError, UsageError
-from taltool.video.snippet_windows import Windows
+from taltool.video.snippet_windows import SnippetWindows
 
 
 @given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 20), st.integers(0, 10))
 def test_snippet_i_begins_at_offset_plus_i_strides(frames: int, window: int, stride: int, offset: int) -> None:
-    windows = Windows(window, stride, offset)
+    windows = SnippetWindows(window, stride, offset)
     rows = [np.array([n]) for n in range(frames)]
     if offset >= frames:
         with pytest.raises(DataError, match="offset"):
@@ -26,12 +26,12 @@ def test_snippet_i_begins_at_offset_plus_i_strides(frames: int, window: int, str
 @pytest.mark.parametrize("wrong", [(0, 1, 0), (1, 0, 0), (1, 1, -1)])
 def test_windows_without_frames_or_progress_are_refused(wrong: tuple[int, int, int]) -> None:
     with pytest.raises(UsageError, match="must be at least"):
-        Windows(*wrong)
+        SnippetWindows(*wrong)
 
 
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 10))
 def test_a_frame_is_held_when_a_snippet_of_a_long_video_has_it(window: int, stride: int, offset: int) -> None:
-    windows = Windows(window, stride, offset)
+    windows = SnippetWindows(window, stride, offset)
     cut = {frame for snippet in windows.spans(range(100)) for frame in snippet}
     last = max(cut)
     assert {frame for frame in range(last + 1) if windows.holds(frame)} == cut

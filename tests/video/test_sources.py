@@ -113,12 +113,12 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> 
 def test_a_pipe_is_refused_before_anything_waits_for_it(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "v.mp4")
     with pytest.raises(DataError, match="pipe or a device"):
-        find([str(tmp_path)])[0][0].facts()
+        find([str(tmp_path)])[0][0].identity()
 
 
 def test_a_folder_of_images_that_gets_one_more_has_changed(tmp_path: Path) -> None:
     make(tmp_path, "v/1.jpg")
     [source], _ = find([str(tmp_path / "v")])
-    before = source.facts()
+    before = source.identity()
     make(tmp_path, "v/2.jpg")
-    assert source.facts() != before
+    assert source.identity() != before

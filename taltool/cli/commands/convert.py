@@ -151,14 +151,14 @@ def convert(
     """
     from taltool.data.conversion import Conversion
     from taltool.data.conversion import convert as run
-    from taltool.data.formats.contract import Facts
+    from taltool.data.formats.contract import FormatOptions
     from taltool.data.provenance import InputFile, step
     from taltool.data.relabelling import read_relabelling
     from taltool.data.sidecars import read_classes, read_durations
 
     paths = inputs or ["-"]
     clock = {"fps": fps, "stride": stride, "window": window, "offset": offset}
-    facts = Facts(
+    options = FormatOptions(
         score=score,
         clock={name: value for name, value in clock.items() if value is not None},
         durations=read_durations(durations) if durations else {},
@@ -168,4 +168,4 @@ def convert(
     )
     made = step(map(InputFile.named, paths)) if provenance else None
     names = read_relabelling(relabel) if relabel else {}
-    run(Conversion(paths, output, source, target, facts, made, link, names), reporter)
+    run(Conversion(paths, output, source, target, options, made, link, names), reporter)

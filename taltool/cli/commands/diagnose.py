@@ -119,25 +119,25 @@ def diagnose(
     """
     from taltool.cli.commands.evaluate import names_of
     from taltool.cli.reports.diagnose import write_report
-    from taltool.data.datasets import dataset_facts
+    from taltool.data.datasets import dataset_spec
     from taltool.data.thresholds import parse_thresholds
     from taltool.evaluation.diagnose import diagnose_files
-    from taltool.evaluation.evaluate import Request
+    from taltool.evaluation.evaluate import EvaluationRequest
     from taltool.ops.plots import format_of
 
-    facts = dataset_facts(preset)
+    spec = dataset_spec(preset)
     if output is not None:
         format_of(output)
-    request = Request(
+    request = EvaluationRequest(
         ground_truth,
         tuple(predictions or ("-",)),
-        subset=subset or facts.evaluation,
+        subset=subset or spec.evaluation,
         split=split,
-        tious=parse_thresholds(tiou or facts.diagnosis_tious),
+        tious=parse_thresholds(tiou or spec.diagnosis_tious),
         classes=names_of(classes),
         exclude=exclude,
     )
-    cuts = dict(facts.groups) | dict(map(_cuts, groups or ()))
+    cuts = dict(spec.groups) | dict(map(_cuts, groups or ()))
     diagnosis = diagnose_files(request, cuts, ties.value, reporter)
     if output is not None:
         from taltool.cli.figures import short_names, write_figure

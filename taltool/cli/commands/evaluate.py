@@ -244,20 +244,20 @@ def evaluate(
     Detections in videos of other subsets are left out; those in videos that the ground truth does not have are false
     positives. Segments of zero length never match; duplicates count; the order of a file does not matter.
     """
-    from taltool.data.datasets import dataset_facts
+    from taltool.data.datasets import dataset_spec
     from taltool.data.thresholds import parse_thresholds
-    from taltool.evaluation.evaluate import Request, evaluate_files
+    from taltool.evaluation.evaluate import EvaluationRequest, evaluate_files
 
-    facts = dataset_facts(preset)
+    spec = dataset_spec(preset)
     demands = list(map(_demand, fail_under or ()))
-    recall_tiou = ar_tiou or (tiou if metric is MetricName.ar else None) or facts.recall_tious
-    request = Request(
+    recall_tiou = ar_tiou or (tiou if metric is MetricName.ar else None) or spec.recall_tious
+    request = EvaluationRequest(
         ground_truth,
         tuple(predictions or ("-",)),
-        protocol=protocol.value if protocol else facts.protocol,
-        subset=subset or facts.evaluation,
+        protocol=protocol.value if protocol else spec.protocol,
+        subset=subset or spec.evaluation,
         split=split,
-        tious=parse_thresholds(tiou or facts.tious),
+        tious=parse_thresholds(tiou or spec.tious),
         recall_tious=parse_thresholds(recall_tiou, "--ar-tiou"),
         metric=metric.value if metric else None,
         max_average=an,

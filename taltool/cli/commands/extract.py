@@ -328,7 +328,7 @@ def extract(
     """
     from taltool.data.files import STANDARD
     from taltool.data.provenance import step
-    from taltool.extraction.extract import Running
+    from taltool.extraction.extract import Resources
     from taltool.extraction.extract import extract as run
     from taltool.extraction.settings import ExtractionRequest, SnippetSettings, read_rate
     from taltool.video.sources import Shard, find
@@ -338,7 +338,7 @@ def extract(
     part = Shard.parse(shard)
     snippets = SnippetSettings(stream.value if stream else None, window, stride, offset, read_rate(fps))
     request = ExtractionRequest(backbone, preset, snippets, flow, tuple(set_ or ()), tuple(weights or ()))
-    running = Running.on(device, engine, jobs=jobs, patience=patience, compile=compile_, batch=batch)
+    resources = Resources.on(device, engine, jobs=jobs, patience=patience, compile=compile_, batch=batch)
     settings = request.resolved(reporter, dtype=dtype.value, precision=precision.value, images_fps=images_fps)
     sources, ignored = find(videos)
     if ignored:
@@ -347,4 +347,4 @@ def extract(
     if not chosen:
         raise UsageError(f"--shard {shard}: there are only {len(sources)} videos")
     made = step(videos=len(chosen), settings=settings.record()) if provenance else None
-    run(chosen, output, settings, running, made, reporter)
+    run(chosen, output, settings, resources, made, reporter)

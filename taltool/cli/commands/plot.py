@@ -11,7 +11,7 @@ from taltool.errors import UsageError
 from taltool.reporting import Reporter
 
 if TYPE_CHECKING:
-    from taltool.evaluation.evaluate import Request
+    from taltool.evaluation.evaluate import EvaluationRequest
     from taltool.evaluation.figures import Sorted
 
 
@@ -140,9 +140,9 @@ def plot(
     from taltool.evaluation.figures import sort_files
 
     found = sort_files(files or ["-"])
-    chosen = kind or (PlotKind.loss if found.journals and found.truth is None else PlotKind.timeline)
+    chosen = kind or (PlotKind.loss if found.logs and found.truth is None else PlotKind.timeline)
     _check(found, chosen, html, video_file)
-    shown = found.journals if chosen is PlotKind.loss else found.predictions
+    shown = found.logs if chosen is PlotKind.loss else found.predictions
     names = _names(short_names(shown), name)
     request = None if chosen is PlotKind.loss else _request(found, chosen, preset, subset, split, tiou, an)
     if html is not None and request is not None:
@@ -155,7 +155,7 @@ def plot(
 
 def _check(found: "Sorted", kind: PlotKind, html: str | None, video_file: list[str] | None) -> None:
     if kind is PlotKind.loss:
-        if not found.journals:
+        if not found.logs:
             raise UsageError("--kind loss draws the metrics.jsonl of training runs; none was named")
     elif found.truth is None:
         raise UsageError(f"--kind {kind.value} needs a ground truth among the files")
@@ -183,26 +183,31 @@ def _request(
     split: str | None,
     tiou: str | None,
     an: int,
-) -> "Request":
-    from taltool.data.datasets import dataset_facts
+) -> "EvaluationRequest":
+    from taltool.data.datasets import dataset_spec
     from taltool.data.thresholds import parse_thresholds
-    from taltool.evaluation.evaluate import Request
+    from taltool.evaluation.evaluate import EvaluationRequest
 
-    facts = dataset_facts(preset)
-    usual = facts.diagnosis_tious if kind is PlotKind.errors else facts.tious
-    return Request(
+    spec = dataset_spec(preset)
+    usual = spec.diagnosis_tious if kind is PlotKind.errors else spec.tious
+    return EvaluationRequest(
         str(found.truth),
         found.predictions,
-        subset=subset or facts.evaluation,
+        subset=subset or spec.evaluation,
         split=split,
         tious=parse_thresholds(tiou or usual),
-        recall_tious=parse_thresholds(tiou or facts.recall_tious),
+        recall_tious=parse_thresholds(tiou or spec.recall_tious),
         max_average=an,
     )
 
 
 def _write_page(
-    path: str, request: "Request", names: list[str], videos: list[str], video_files: list[str], top: int | None
+    path: str,
+    request: "EvaluationRequest",
+    names: list[str],
+    videos: list[str],
+    video_files: list[str],
+    top: int | None,
 ) -> None:
     from taltool.cli.figures import video_addresses
     from taltool.data.files import open_output
@@ -219,7 +224,7 @@ def _write_page(
 def _drawing(
     kind: PlotKind,
     found: "Sorted",
-    request: "Request | None",
+    request: "EvaluationRequest | None",
     names: list[str],
     reporter: Reporter,
     videos: list[str],
@@ -230,7 +235,7 @@ def _drawing(
     from taltool.ops import plots_curves, plots_errors, plots_timeline
 
     if request is None:
-        runs = figures.training_runs(found.journals, names)
+        runs = figures.training_runs(found.logs, names)
         return lambda: plots_curves.training_figure(runs)
     tious = request.tious.text
     if kind is PlotKind.timeline:

@@ -76,7 +76,7 @@ def predict(
     taltool predict --model afsd feats.h5 | taltool nms | taltool evaluate gt.json
     """
     from taltool.data.annotations import read_ground_truth
-    from taltool.data.features import ClockFacts, FeatureFile
+    from taltool.data.features import ClockOptions, FeatureFile
     from taltool.prediction.predict import PredictRequest, write_predictions
 
     truth = read_ground_truth(ground_truth) if ground_truth else None
@@ -96,5 +96,5 @@ def predict(
         device,
         answers,
     )
-    with FeatureFile(features, ClockFacts(fps, stride, window, offset), durations) as file:
+    with FeatureFile(features, ClockOptions(fps, stride, window, offset), durations) as file:
         write_predictions(request, file, truth, provenance, reporter)

@@ -166,15 +166,15 @@ def train(
     """
     _hush_launched_torch()
     from taltool.data.annotations import read_ground_truth
-    from taltool.data.features import ClockFacts, FeatureFile
+    from taltool.data.features import ClockOptions, FeatureFile
     from taltool.experiment.configuration import to_toml
     from taltool.experiment.device import checked_device
     from taltool.experiment.device import deterministic as deterministic_mode
-    from taltool.training.cross_validation import one_fold, read_folds, repeat
-    from taltool.training.distributed import joined
-    from taltool.training.setup import Choice, Request, make_trainer, read_data, start
+    from taltool.training.cross_validation import cross_validate, read_folds, single_fold
+    from taltool.training.distributed import init_distributed
+    from taltool.training.setup import ResolvedModel, TrainRequest, make_trainer, read_data, start
 
-    request = Request(
+    request = TrainRequest(
         model,
         preset,
         config,
@@ -199,10 +199,10 @@ def train(
         raise UsageError("--folds takes the subsets from every split of its file: leave --split out")
     if test_subset is not None and folds is None and seeds is None:
         raise UsageError("--test-subset is measured on by --folds and --seeds only; otherwise predict and evaluate do")
-    with joined(device) as (processes, own_device), deterministic_mode(deterministic):
+    with init_distributed(device) as (processes, own_device), deterministic_mode(deterministic):
         request = replace(request, device=checked_device(own_device), processes=processes)
         reporter = reporter if processes.is_first else SILENT
-        choice = Choice.of(request)
+        choice = ResolvedModel.of(request)
         if features is None or ground_truth is None:
             if show_config and features is None:
                 print(to_toml(choice.experiment(preset, None)), end="")
@@ -210,15 +210,15 @@ def train(
             raise UsageError("name the feature file and the ground truth: taltool train --model NAME FEATURES GT")
         truth = read_ground_truth(ground_truth, split)
         durations = {video_id: video.duration for video_id, video in truth.videos.items()}
-        with FeatureFile(features, ClockFacts(fps, stride, window, offset), durations) as file:
+        with FeatureFile(features, ClockOptions(fps, stride, window, offset), durations) as file:
             if (folds is not None or seeds is not None) and not show_config:
-                truths = read_folds(folds, ground_truth) if folds is not None else one_fold(truth)
-                summary = repeat(request, choice, file, truths, seeds or 1, resume, reporter)
+                truths = read_folds(folds, ground_truth) if folds is not None else single_fold(truth)
+                summary = cross_validate(request, choice, file, truths, seeds or 1, resume, reporter)
                 if processes.is_first:
                     _print_summary(summary)
                 return
             data = read_data(request, file, truth, reporter)
-            experiment = choice.experiment(preset, data.facts)
+            experiment = choice.experiment(preset, data.statistics)
             if not show_config:
                 start(make_trainer(request, choice, data, experiment, reporter), resume, reporter, tensorboard)
             elif processes.is_first:

@@ -15,10 +15,10 @@ from taltool.cli.reports.header import (
 from taltool.cli.reports.tables import Table, print_facts, print_table
 
 if TYPE_CHECKING:
+    from taltool.data.records import Floats
     from taltool.data.thresholds import Thresholds
     from taltool.evaluation.evaluate import Evaluation, FileResult, PairComparison
     from taltool.ops.bootstrap import Interval
-    from taltool.ops.segments import Floats
 
 # Already in percent, as its kit prints it.
 _PERCENT = {"AUC"}

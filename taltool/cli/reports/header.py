@@ -3,14 +3,14 @@
 from typing import Any, Protocol
 
 from taltool.data.arrays import Contents, Scope
-from taltool.evaluation.evaluate import Exclusion, Request, remarks
+from taltool.evaluation.evaluate import EvaluationRequest, Exclusion, remarks
 
 
 class Reported(Protocol):
     """What a report on one ground truth knows."""
 
     @property
-    def request(self) -> Request: ...
+    def request(self) -> EvaluationRequest: ...
     @property
     def subset(self) -> str | None: ...
     @property

@@ -10,7 +10,7 @@ from typing import Any
 from taltool.data.annotations import read_document
 from taltool.data.formats import FORMATS
 from taltool.data.formats.activitynet import complete, read_annotations, write_document
-from taltool.data.formats.contract import Annotations, Facts, Format, Opening, Proposals
+from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
 from taltool.data.formats.sniffing import beginning, json_key
 from taltool.data.formats.tables import Row, segment, to_proposals, valid
 from taltool.data.proposals import encode
@@ -28,22 +28,22 @@ class ActionFormer(Format):
         """A database whose entries are lists; its ground truth is plain ActivityNet."""
         return json_key(opening) == ("database", "[")
 
-    def read(self, path: str, facts: Facts) -> contextlib.AbstractContextManager[Proposals | Annotations]:
+    def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Proposals | Annotations]:
         """Read either kind, told by content."""
         if json_key(beginning(path))[1] == "[":
-            return contextlib.nullcontext(_read_predictions(path, facts))
-        return contextlib.nullcontext(read_annotations(path, facts))
+            return contextlib.nullcontext(_read_predictions(path, options))
+        return contextlib.nullcontext(read_annotations(path, options))
 
-    def write(self, content: Proposals | Annotations, path: str, facts: Facts) -> list[str]:
+    def write(self, content: Proposals | Annotations, path: str, options: FormatOptions) -> list[str]:
         """Lost: label names, durations and provenance of predictions; nothing of annotations."""
         if isinstance(content, Annotations):
-            write_document(_numbered(complete(content, path), facts).document, path)
+            write_document(_numbered(complete(content, path), options).document, path)
             return []
-        if facts.classes is None:
+        if options.classes is None:
             raise DataError(f"{path}: the numbers of the classes are not known; give them with --classes FILE")
         database, timed = {}, 0
         for video in content.videos:
-            database[video.video_id] = [_prediction(each, facts.classes, video.video_id) for each in encode(video)]
+            database[video.video_id] = [_prediction(each, options.classes, video.video_id) for each in encode(video)]
             timed += video.duration is not None
         write_document({"version": "from taltool", "database": database}, path)
         lost = ["the names of the classes"] + ([f"{timed} durations"] if timed else [])
@@ -58,12 +58,12 @@ def _prediction(proposal: dict[str, Any], classes: Any, video_id: str) -> dict[s
     return {"segment": proposal["segment"], "label_id": classes[label], "scores": proposal["score"]}
 
 
-def _numbered(content: Annotations, facts: Facts) -> Annotations:
+def _numbered(content: Annotations, options: FormatOptions) -> Annotations:
     """Enter the label_id of every annotation: that of --classes, or else the one it has, or alphabetical ones."""
     every = [each for entry in content.database.values() for each in entry.get("annotations") or []]
-    if facts.classes is None and all("label_id" in each for each in every):
+    if options.classes is None and all("label_id" in each for each in every):
         return content
-    classes = facts.classes
+    classes = options.classes
     if classes is None:
         classes = {name: number for number, name in enumerate(sorted({each["label"] for each in every}))}
     for each in every:
@@ -73,20 +73,20 @@ def _numbered(content: Annotations, facts: Facts) -> Annotations:
     return content
 
 
-def _read_predictions(path: str, facts: Facts) -> Proposals:
+def _read_predictions(path: str, options: FormatOptions) -> Proposals:
     document, _, _ = read_document(path)
-    if facts.classes is None:
+    if options.classes is None:
         raise DataError(
             f"{path}: classes are numbers here; name them with --classes FILE (names by line, or a ground truth)"
         )
-    names = {number: name for name, number in facts.classes.items()}
+    names = {number: name for name, number in options.classes.items()}
     notes: list[str] = []
     rows = [
         _row(f"{path}: video '{video_id}': prediction {number}", video_id, each, names)
         for video_id, predictions in document["database"].items()
         for number, each in enumerate(predictions, start=1)
     ]
-    videos, labels = to_proposals(valid(rows, facts, notes), facts, document["database"])
+    videos, labels = to_proposals(valid(rows, options, notes), options, document["database"])
     return Proposals(videos, labels.names or None, len(videos), [], notes)
 
 

@@ -9,7 +9,7 @@ import orjson
 from taltool.data.annotations import parse_ground_truth, read_document
 from taltool.data.files import open_output
 from taltool.data.formats import FORMATS
-from taltool.data.formats.contract import Annotations, Facts, Format, Opening, Proposals
+from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
 from taltool.data.formats.jsonl import read_proposals, write_proposals
 from taltool.data.formats.sniffing import beginning, json_key
 from taltool.errors import DataError
@@ -28,19 +28,19 @@ class ActivityNet(Format):
         key, inside = json_key(opening)
         return key == "results" or (key == "database" and inside != "[")
 
-    def read(self, path: str, facts: Facts) -> contextlib.AbstractContextManager[Proposals | Annotations]:
+    def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Proposals | Annotations]:
         """Read either kind, told by content."""
-        return self._read(path, facts)
+        return self._read(path, options)
 
     @contextlib.contextmanager
-    def _read(self, path: str, facts: Facts) -> Iterator[Proposals | Annotations]:
+    def _read(self, path: str, options: FormatOptions) -> Iterator[Proposals | Annotations]:
         if json_key(beginning(path))[0] == "results":
-            with read_proposals(path, facts) as proposals:
+            with read_proposals(path, options) as proposals:
                 yield proposals
         else:
-            yield read_annotations(path, facts)
+            yield read_annotations(path, options)
 
-    def write(self, content: Proposals | Annotations, path: str, facts: Facts) -> list[str]:
+    def write(self, content: Proposals | Annotations, path: str, options: FormatOptions) -> list[str]:
         """Nothing is lost."""
         if isinstance(content, Proposals):
             write_proposals(content, path, "activitynet")
@@ -49,22 +49,22 @@ class ActivityNet(Format):
         return []
 
 
-def read_annotations(path: str, facts: Facts) -> Annotations:
-    """A ground truth with all that it holds, checked; durations that it lacks come from `facts`."""
+def read_annotations(path: str, options: FormatOptions) -> Annotations:
+    """A ground truth with all that it holds, checked; durations that it lacks come from `options`."""
     document, name, sha256 = read_document(path)
     if isinstance(document, dict) and isinstance(document.get("database"), dict):
         for video_id, entry in document["database"].items():
             if isinstance(entry, dict):
-                _complete_entry(video_id, entry, facts)
+                _complete_entry(video_id, entry, options)
     parse_ground_truth(document, name, sha256)
     return Annotations(document)
 
 
-def _complete_entry(video_id: str, entry: dict[str, Any], facts: Facts) -> None:
-    if "duration" not in entry and video_id in facts.durations:
-        entry["duration"] = facts.durations[video_id]
-    if facts.subset is not None:
-        entry["subset"] = facts.subset
+def _complete_entry(video_id: str, entry: dict[str, Any], options: FormatOptions) -> None:
+    if "duration" not in entry and video_id in options.durations:
+        entry["duration"] = options.durations[video_id]
+    if options.subset is not None:
+        entry["subset"] = options.subset
 
 
 def complete(content: Annotations, path: str) -> Annotations:

@@ -29,7 +29,7 @@ Kind = Literal["proposals", "annotations", "features"]
 
 
 @dataclass(frozen=True)
-class Facts:
+class FormatOptions:
     """What the user says because the files do not.
 
     score: that of proposals without one; clock: any of fps, stride, window, offset, for features; durations: video id
@@ -122,9 +122,9 @@ class Format(ABC):
         """Whether a file with this beginning is in this layout; at most one format may say so."""
 
     @abstractmethod
-    def read(self, path: str, facts: Facts) -> AbstractContextManager[Content]:
+    def read(self, path: str, options: FormatOptions) -> AbstractContextManager[Content]:
         """Open the content of `path`; raises DataError naming file and line or video."""
 
     @abstractmethod
-    def write(self, content: Any, path: str, facts: Facts) -> list[str]:
+    def write(self, content: Any, path: str, options: FormatOptions) -> list[str]:
         """Write `content`, of one of `kinds`, to `path`; return what is lost, one phrase each."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from taltool.data.files import open_output
 from taltool.data.formats import FORMATS
-from taltool.data.formats.contract import Annotations, Facts, Format, Opening, Proposals
+from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
 from taltool.data.formats.tables import (
     Row,
     annotation_rows,
@@ -37,11 +37,11 @@ class Csv(Format):
         """A first line that names the columns."""
         return set(_NEEDED) <= set(_columns(opening.first_line()))
 
-    def read(self, path: str, facts: Facts) -> contextlib.AbstractContextManager[Proposals | Annotations]:
+    def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Proposals | Annotations]:
         """Read all rows."""
-        return contextlib.nullcontext(_read(path, facts))
+        return contextlib.nullcontext(_read(path, options))
 
-    def write(self, content: Proposals | Annotations, path: str, facts: Facts) -> list[str]:
+    def write(self, content: Proposals | Annotations, path: str, options: FormatOptions) -> list[str]:
         """Lost: durations, subsets, provenance, and videos without a segment."""
         if isinstance(content, Proposals):
             return _write_proposals(content, path)
@@ -54,17 +54,17 @@ def _columns(line: str) -> list[str]:
     return [name.strip() for name in next(csv.reader([line]), [])]
 
 
-def _read(path: str, facts: Facts) -> Proposals | Annotations:
+def _read(path: str, options: FormatOptions) -> Proposals | Annotations:
     columns, table = read_table(path, _NEEDED)
     strange = [name for name in columns if name not in _KNOWN]
     notes = [f"the columns {', '.join(strange)}"] if strange else []
-    rows = valid([_row(where, fields) for where, fields in table], facts, notes)
-    if "score" in columns or facts.score is not None:
-        videos, names = to_proposals(rows, facts)
+    rows = valid([_row(where, fields) for where, fields in table], options, notes)
+    if "score" in columns or options.score is not None:
+        videos, names = to_proposals(rows, options)
         return Proposals(videos, names.names or None, len(videos), [], notes)
     if "label" not in columns:
         raise DataError(f"{path}:1: neither a label (annotations) nor a score (proposals); give one with --score 1.0")
-    content = to_annotations(rows, facts, "from CSV")
+    content = to_annotations(rows, options, "from CSV")
     content.notes = notes
     return content
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taltool.data.features import ClockFacts, FeatureFile, FeatureWriter, VideoFeatures
+from taltool.data.features import ClockOptions, FeatureFile, FeatureWriter, VideoFeatures
 from taltool.data.formats import FORMATS
-from taltool.data.formats.contract import Facts, Features, Format, Opening
+from taltool.data.formats.contract import Features, Format, FormatOptions, Opening
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 # Root attributes that the writer enters itself, and attributes of a video that its clock holds.
@@ -19,7 +19,7 @@ _CLOCK = ("fps", "stride", "window", "offset", "duration", "complete")
 
 @FORMATS.register("hdf5")
 class Hdf5(Format):
-    """taltool's own features, and the field's files, whose clock `facts` completes."""
+    """taltool's own features, and the field's files, whose clock `options` completes."""
 
     summary = "HDF5, one (T, C) dataset per video, with its clock"
     kinds = ("features",)
@@ -30,9 +30,9 @@ class Hdf5(Format):
         return opening.head.startswith(_MAGIC)
 
     @contextlib.contextmanager
-    def read(self, path: str, facts: Facts) -> Iterator[Features]:
+    def read(self, path: str, options: FormatOptions) -> Iterator[Features]:
         """Read video by video."""
-        with FeatureFile(path, ClockFacts(**facts.clock), facts.durations) as file:
+        with FeatureFile(path, ClockOptions(**options.clock), options.durations) as file:
             yield Features(
                 file.ids,
                 file.shape,
@@ -44,7 +44,7 @@ class Hdf5(Format):
                 file.provenance,
             )
 
-    def write(self, content: Features, path: str, facts: Facts) -> list[str]:
+    def write(self, content: Features, path: str, options: FormatOptions) -> list[str]:
         """Nothing is lost."""
         with FeatureWriter(path, content.attributes, content.streams or None, content.provenance) as writer:
             for video_id in content.ids:

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 from taltool.data.formats import FORMATS
-from taltool.data.formats.contract import Facts, Format, Opening, Proposals
+from taltool.data.formats.contract import Format, FormatOptions, Opening, Proposals
 from taltool.data.formats.sniffing import json_key
 from taltool.data.proposals import Layout, ProposalReader, ProposalWriter
 from taltool.data.records import VideoProposals
@@ -22,20 +22,20 @@ class JsonLines(Format):
         """Header, or a first line that is a video."""
         return json_key(opening)[0] in ("taltool", "video_id", "proposals")
 
-    def read(self, path: str, facts: Facts) -> contextlib.AbstractContextManager[Proposals]:
+    def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Proposals]:
         """Read video by video."""
-        return read_proposals(path, facts)
+        return read_proposals(path, options)
 
-    def write(self, content: Proposals, path: str, facts: Facts) -> list[str]:
+    def write(self, content: Proposals, path: str, options: FormatOptions) -> list[str]:
         """Nothing is lost."""
         write_proposals(content, path, "jsonl")
         return []
 
 
 @contextlib.contextmanager
-def read_proposals(path: str, facts: Facts) -> Iterator[Proposals]:
+def read_proposals(path: str, options: FormatOptions) -> Iterator[Proposals]:
     """The proposals of `path` in either of taltool's layouts, with what was dropped among the notes."""
-    with ProposalReader(path, facts.score, facts.drop_invalid) as reader:
+    with ProposalReader(path, options.score, options.drop_invalid) as reader:
         content = Proposals((), reader.classes, reader.num_videos, reader.provenance)
         content.videos = _noting(reader, content)
         yield content

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from taltool.data.clock import FeatureClock
 from taltool.data.features import clock_from
 from taltool.data.formats import FORMATS
-from taltool.data.formats.contract import Facts, Features, Format, Opening
+from taltool.data.formats.contract import Features, Format, FormatOptions, Opening
 from taltool.data.formats.tables import new_folder
 from taltool.errors import DataError
 
@@ -27,14 +27,14 @@ class Npy(Format):
         """A folder with arrays."""
         return ".npy" in opening.suffixes
 
-    def read(self, path: str, facts: Facts) -> contextlib.AbstractContextManager[Features]:
-        """Read video by video; the clock comes from `facts`."""
-        folder = _Folder(Path(path), facts)
+    def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Features]:
+        """Read video by video; the clock comes from `options`."""
+        folder = _Folder(Path(path), options)
         return contextlib.nullcontext(
             Features(sorted(folder.files), folder.shape, folder.clock, folder.values, folder.extras)
         )
 
-    def write(self, content: Features, path: str, facts: Facts) -> list[str]:
+    def write(self, content: Features, path: str, options: FormatOptions) -> list[str]:
         """Lost: clocks, and all attributes."""
         settings: set[str] = set()
         with new_folder(path) as folder:
@@ -53,8 +53,8 @@ class Npy(Format):
 class _Folder:
     """The arrays below a folder; a video id is the path below it without .npy."""
 
-    def __init__(self, path: Path, facts: Facts) -> None:
-        self.path, self.facts = path, facts
+    def __init__(self, path: Path, options: FormatOptions) -> None:
+        self.path, self.options = path, options
         self.files = {file.relative_to(path).with_suffix("").as_posix(): file for file in path.rglob("*.npy")}
         if not self.files:
             raise DataError(f"{path}: no *.npy in it")
@@ -77,7 +77,7 @@ class _Folder:
 
     def clock(self, video_id: str) -> FeatureClock:
         length, _ = self.shape(video_id)
-        return clock_from(self.facts.clock, length, self.facts.durations.get(video_id), str(self.files[video_id]))
+        return clock_from(self.options.clock, length, self.options.durations.get(video_id), str(self.files[video_id]))
 
     def values(self, video_id: str) -> NDArray[np.floating[Any]]:
         values = np.array(self.array(video_id))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from taltool.data.files import STANDARD, peek
 from taltool.data.formats import FORMATS
-from taltool.data.formats.contract import Content, Facts, Format, Opening
+from taltool.data.formats.contract import Content, Format, FormatOptions, Opening
 from taltool.errors import DataError, UsageError
 
 # The first of these keys tells which kind of JSON it is; whatever stands before it (version, taxonomy) does not.
@@ -66,9 +66,9 @@ def format_named(name: str) -> Format:
 
 
 @contextlib.contextmanager
-def open_content(path: str, format_name: str | None = None, facts: Facts | None = None) -> Iterator[Content]:
+def open_content(path: str, format_name: str | None = None, options: FormatOptions | None = None) -> Iterator[Content]:
     """Open the content of `path`, in the named format or the one that its content tells."""
     if path != STANDARD and not Path(path).exists():
         raise DataError(f"{path}: no such file")
-    with format_named(format_name or sniff(path)).read(path, facts or Facts()) as content:
+    with format_named(format_name or sniff(path)).read(path, options or FormatOptions()) as content:
         yield content

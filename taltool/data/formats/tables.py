@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from taltool.data.files import STANDARD, read_bytes
-from taltool.data.formats.contract import Annotations, Facts
-from taltool.data.records import Labels, VideoProposals
+from taltool.data.formats.contract import Annotations, FormatOptions
+from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
 
 
@@ -62,11 +62,11 @@ def segment(start: str | float, end: str | float, where: str) -> tuple[float, fl
     return times
 
 
-def valid(rows: Iterable[Row], facts: Facts, notes: list[str]) -> list[Row]:
+def valid(rows: Iterable[Row], options: FormatOptions, notes: list[str]) -> list[Row]:
     """The rows whose segment does not end before it starts; the others raise DataError, or are dropped aloud."""
     every = list(rows)
     wrong = [row for row in every if row.start > row.end]
-    if wrong and not facts.drop_invalid:
+    if wrong and not options.drop_invalid:
         row = wrong[0]
         raise DataError(f"{row.where}: segment [{row.start}, {row.end}] ends before it starts (use --drop-invalid)")
     if wrong:
@@ -83,30 +83,30 @@ def by_video(rows: Iterable[Row], video_ids: Iterable[str] = ()) -> dict[str, li
 
 
 def to_proposals(
-    rows: Iterable[Row], facts: Facts, video_ids: Iterable[str] = ()
-) -> tuple[list[VideoProposals], Labels]:
+    rows: Iterable[Row], options: FormatOptions, video_ids: Iterable[str] = ()
+) -> tuple[list[VideoProposals], LabelVocabulary]:
     """The proposals of each video (also of those `video_ids` that have no row), and the names of their labels.
 
     Raises DataError where some rows of a video carry a label and some none, or where `facts.score` is needed.
     """
-    names = Labels()
-    return [_proposals(key, found, names, facts) for key, found in by_video(rows, video_ids).items()], names
+    names = LabelVocabulary()
+    return [_proposals(key, found, names, options) for key, found in by_video(rows, video_ids).items()], names
 
 
-def _proposals(video_id: str, rows: list[Row], names: Labels, facts: Facts) -> VideoProposals:
+def _proposals(video_id: str, rows: list[Row], names: LabelVocabulary, options: FormatOptions) -> VideoProposals:
     for row in rows:
         if (row.label is None) != (rows[0].label is None):
             raise DataError(f"{row.where}: some proposals have a label and some have none")
-        if row.score is None and facts.score is None:
+        if row.score is None and options.score is None:
             raise DataError(f"{row.where}: no score; give those without one a score with --score 1.0")
     segments = np.array([(row.start, row.end) for row in rows], np.float64).reshape(-1, 2)
-    scores = np.array([facts.score if row.score is None else row.score for row in rows], np.float64)
+    scores = np.array([options.score if row.score is None else row.score for row in rows], np.float64)
     labels = None if not rows or rows[0].label is None else names.numbered([str(row.label) for row in rows])
-    return VideoProposals(video_id, segments, scores, labels, names, facts.durations.get(video_id))
+    return VideoProposals(video_id, segments, scores, labels, names, options.durations.get(video_id))
 
 
-def to_annotations(rows: Iterable[Row], facts: Facts, version: str) -> Annotations:
-    """The ground truth that the rows make; durations and missing subsets come from `facts`."""
+def to_annotations(rows: Iterable[Row], options: FormatOptions, version: str) -> Annotations:
+    """The ground truth that the rows make; durations and missing subsets come from `options`."""
     database: dict[str, dict[str, Any]] = {}
     for video_id, found in by_video(rows).items():
         subsets = {row.subset for row in found}
@@ -114,9 +114,9 @@ def to_annotations(rows: Iterable[Row], facts: Facts, version: str) -> Annotatio
             raise DataError(
                 f"{found[0].where}: video '{video_id}' is in {len(subsets)} subsets: {sorted(map(str, subsets))}"
             )
-        entry: dict[str, Any] = {"subset": facts.subset or found[0].subset}
-        if video_id in facts.durations:
-            entry["duration"] = facts.durations[video_id]
+        entry: dict[str, Any] = {"subset": options.subset or found[0].subset}
+        if video_id in options.durations:
+            entry["duration"] = options.durations[video_id]
         entry["annotations"] = [{"segment": [row.start, row.end], "label": row.label} for row in found]
         database[video_id] = {key: value for key, value in entry.items() if value is not None}
     return Annotations({"version": version, "taxonomy": [], "database": database})

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from taltool.data.formats import FORMATS
-from taltool.data.formats.contract import Annotations, Facts, Format, Opening
+from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening
 from taltool.data.formats.tables import (
     Row,
     annotation_rows,
@@ -34,18 +34,18 @@ class Thumos14(Format):
         """A folder with text files."""
         return ".txt" in opening.suffixes
 
-    def read(self, path: str, facts: Facts) -> contextlib.AbstractContextManager[Annotations]:
+    def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Annotations]:
         """Read every *.txt of the folder, classes in alphabetical order."""
         files = sorted(Path(path).glob("*.txt"))
         if not files:
             raise DataError(f"{path}: no *.txt in it; expected a folder with one text file per class")
         notes: list[str] = []
-        rows = valid([row for file in files for row in _rows(file)], facts, notes)
-        content = to_annotations(sorted(rows, key=lambda row: row.video_id), facts, "from THUMOS14 text files")
+        rows = valid([row for file in files for row in _rows(file)], options, notes)
+        content = to_annotations(sorted(rows, key=lambda row: row.video_id), options, "from THUMOS14 text files")
         content.notes = notes
         return contextlib.nullcontext(content)
 
-    def write(self, content: Annotations, path: str, facts: Facts) -> list[str]:
+    def write(self, content: Annotations, path: str, options: FormatOptions) -> list[str]:
         """Lost: durations, videos without annotations, and subsets other than validation and testing."""
         endings = {subset: ending for ending, subset in _SUBSETS.items()}
         files: dict[str, list[str]] = {}

@@ -14,18 +14,18 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from taltool.data.statistics import DataFacts
+from taltool.data.statistics import DatasetStatistics
 from taltool.models import MODELS
 from taltool.models.afsd.config import AFSDConfig
 from taltool.models.afsd.loss import activation_terms, activations, detection_terms, refined_distances, triplet_term
 from taltool.models.afsd.network import BoundaryFeatures, Refinement
-from taltool.models.afsd.presets import PRESETS, fitted
+from taltool.models.afsd.presets import PRESETS, auto_settings
 from taltool.models.afsd.pretrained import from_opentad
 from taltool.models.afsd.splice import plan_splice
-from taltool.models.contract import Batch, Candidates, Model, Outputs, Settings, Targets
-from taltool.models.dense_decoding import located, one_candidate_per_class
+from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
+from taltool.models.dense_decoding import flatten_levels, one_candidate_per_class
 from taltool.nn.anchor_free import AnchorFreeHeads, StridedPyramid
-from taltool.nn.batch_statistics import batch_count, in_batch_order
+from taltool.nn.batch_statistics import batch_count, draw_in_batch_order
 from taltool.nn.conv import SameConv1d
 from taltool.nn.packed_pyramid import Axis, PyramidGrid, padded_to_multiple
 from taltool.nn.targets import PaddedTargets, padded_targets
@@ -44,7 +44,7 @@ class AFSD(Model):
     """
 
     Config = AFSDConfig
-    presets: ClassVar[dict[str, Settings]] = PRESETS
+    presets: ClassVar[dict[str, SettingsBySection]] = PRESETS
     config: AFSDConfig
 
     def __init__(self, config: AFSDConfig, channels: int, num_classes: int, length: int) -> None:
@@ -89,11 +89,11 @@ class AFSD(Model):
             described = self._activations(boundaries)
         if self.quality_head is not None:
             outputs["quality"] = self.quality_head(location)
-        return self._located(outputs, grid) | described
+        return self._flatten_levels(outputs, grid) | described
 
-    def _located(self, outputs: Outputs, grid: PyramidGrid) -> Outputs:
+    def _flatten_levels(self, outputs: Outputs, grid: PyramidGrid) -> Outputs:
         """Packed outputs (B, K, P) as (B, N, K), quality as (B, N), with what describes the locations, in frames."""
-        named = located(outputs, grid)
+        named = flatten_levels(outputs, grid)
         if "quality" in named:
             named["quality"] = named["quality"].squeeze(2)
         return named | {"centres": named["centres"] * self.config.frames_per_snippet}
@@ -131,7 +131,7 @@ class AFSD(Model):
         """The triplet loss on those clips of the batch that can be spliced, drawn with torch's global generator."""
         length, valid = batch.features.shape[2], batch.mask.sum(1).tolist()
         clips = list(zip(batch.targets.segments, valid, strict=True))
-        drawn = in_batch_order(lambda generator: [plan_splice(s, length, int(v), generator) for s, v in clips])
+        drawn = draw_in_batch_order(lambda generator: [plan_splice(s, length, int(v), generator) for s, v in clips])
         chosen = [row for row, plan in enumerate(drawn) if plan is not None]
         plans = [plan for plan in drawn if plan is not None]
         counted = len(plans) / float(batch_count(torch.tensor(len(plans))))
@@ -181,11 +181,11 @@ class AFSD(Model):
         return outputs[0] | means
 
     @classmethod
-    def adopted(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def convert_state_dict(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """See `Model.adopted`; OpenTAD's AFSD on features is known."""
         return from_opentad(state) if any("rpn_head." in name for name in state) else dict(state)
 
     @classmethod
-    def fit(cls, facts: DataFacts) -> Settings:
+    def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
         """The settings for somebody's own data; see `_afsd_fit`."""
-        return fitted(facts)
+        return auto_settings(statistics)

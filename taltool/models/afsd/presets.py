@@ -1,6 +1,6 @@
 """AFSD's presets, and its settings for data that nobody tuned it for."""
 
-from taltool.data.statistics import DataFacts
+from taltool.data.statistics import DatasetStatistics
 from taltool.models.auto_settings import (
     STRONG_AUGMENTATION,
     batch_size,
@@ -10,9 +10,9 @@ from taltool.models.auto_settings import (
     training_recipe,
     whole_or_windows,
 )
-from taltool.models.contract import Settings
+from taltool.models.contract import SettingsBySection
 
-PRESETS: dict[str, Settings] = {
+PRESETS: dict[str, SettingsBySection] = {
     # 64 snippets of 4 frames at 10 frames/s; the paper's stride of 30 frames is 7.5 snippets.
     "thumos14": {
         "sampling": {"resize": "window", "length": 64, "train_stride": 8, "test_stride": 32, "min_ioa": 0.5},
@@ -53,8 +53,8 @@ PRESETS: dict[str, Settings] = {
 }
 
 
-def fitted(facts: DataFacts) -> Settings:
-    """Settings for `facts`, as differences from the defaults.
+def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
+    """Settings for `statistics`, as differences from the defaults.
 
     Short videos are seen whole, long ones in windows of at least four long instances. Levels reach up to the longest
     instances and share them out by size; the network is as wide as the number of instances supports. On splits 1 and 2
@@ -62,16 +62,16 @@ def fitted(facts: DataFacts) -> Settings:
     average mAP of split 1 from .62 (80 epochs) to .74 (60 epochs), one run each. Twice the noise in features gave .62
     and .60 instead of .58 and .58 on two divisions of the 40 training videos of split 1 into 30 and 10.
     """
-    sampling = whole_or_windows(facts)
-    samples = samples_per_epoch(facts, sampling)
-    width = network_width(facts)
+    sampling = whole_or_windows(statistics)
+    samples = samples_per_epoch(statistics, sampling)
+    width = network_width(statistics)
     return {
         "model": {
             "width": width,
             "groups": width // 16,
             # Features have nothing finer than a snippet to say.
             "frames_per_snippet": 1,
-            "levels": pyramid_levels(facts, sampling["length"]),
+            "levels": pyramid_levels(statistics, sampling["length"]),
             "distance_unit": "level",
             "level_bounds": True,
             "normaliser": "batch",

@@ -14,14 +14,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from taltool.data.statistics import DataFacts
+from taltool.data.statistics import DatasetStatistics
 from taltool.models import MODELS
 from taltool.models.amnet.config import AMNetConfig
 from taltool.models.amnet.loss import detection_terms, normalised_matching, triplet_term
 from taltool.models.amnet.network import ActionMaskingEncoder, DetectionHeads, GroupAttention
-from taltool.models.amnet.presets import PRESETS, fitted
-from taltool.models.contract import Batch, Candidates, Model, Outputs, Settings, Targets
-from taltool.models.dense_decoding import located, one_candidate_per_class
+from taltool.models.amnet.presets import PRESETS, auto_settings
+from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
+from taltool.models.dense_decoding import flatten_levels, one_candidate_per_class
 from taltool.nn.anchor_free import StridedPyramid
 from taltool.nn.packed_pyramid import PyramidGrid, level_masks, padded_to_multiple
 from taltool.nn.targets import padded_targets
@@ -36,7 +36,7 @@ class AMNet(Model):
     """
 
     Config = AMNetConfig
-    presets: ClassVar[dict[str, Settings]] = PRESETS
+    presets: ClassVar[dict[str, SettingsBySection]] = PRESETS
     config: AMNetConfig
     updates: Tensor
 
@@ -86,7 +86,7 @@ class AMNet(Model):
         if self.attention is not None:
             levels = self.attention(levels, level_masks(mask, self.config.levels))
         said = self.heads(grid.layout.pack(levels), grid.axis)
-        outputs = located(said | {"distances": said["distances"] * grid.stride}, grid)
+        outputs = flatten_levels(said | {"distances": said["distances"] * grid.stride}, grid)
         if "matching" in outputs:
             outputs["matching"] = outputs["matching"].squeeze(2)
         return outputs
@@ -139,6 +139,6 @@ class AMNet(Model):
         return one_candidate_per_class(segments, scores, outputs["valid"], mask, is_class_agnostic=is_agnostic)
 
     @classmethod
-    def fit(cls, facts: DataFacts) -> Settings:
+    def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
         """The settings for somebody's own data; see `_amnet_fit`."""
-        return fitted(facts)
+        return auto_settings(statistics)

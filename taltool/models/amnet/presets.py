@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from taltool.data.statistics import DataFacts
+from taltool.data.statistics import DatasetStatistics
 from taltool.models.auto_settings import (
     STRONG_AUGMENTATION,
     batch_size,
@@ -12,7 +12,7 @@ from taltool.models.auto_settings import (
     training_recipe,
     whole_or_windows,
 )
-from taltool.models.contract import Settings
+from taltool.models.contract import SettingsBySection
 
 # Optimizer, weight decay and cosine are the paper's; the warm-up is ActionFormer's.
 _TRAINING: dict[str, Any] = {
@@ -23,7 +23,7 @@ _TRAINING: dict[str, Any] = {
     "warmup_epochs": 5.0,
     "select": "last",
 }
-PRESETS: dict[str, Settings] = {
+PRESETS: dict[str, SettingsBySection] = {
     # I3D, 16 frames every 4; the paper's suppression is not told, AFSD's sigma stands in.
     "thumos14": {
         "sampling": {"resize": "pad", "length": 2304, "min_ioa": 0.5},
@@ -41,8 +41,8 @@ PRESETS: dict[str, Settings] = {
 }
 
 
-def fitted(facts: DataFacts) -> Settings:
-    """Settings for `facts`, as differences from the defaults.
+def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
+    """Settings for `statistics`, as differences from the defaults.
 
     Sampling, levels, width and recipe are those of the other models (`_recipe.py`); levels share instances by size. The
     pyramid's norm is over time, which keeps how strong a snippet is beside its neighbours: with 30 videos of 50 Salads,
@@ -53,14 +53,14 @@ def fitted(facts: DataFacts) -> Settings:
     instead of .57 and .56. Crops of 256 snippets gave .59 and .58, of 128 .59 and .56, with the noise .59 and .58, with
     dropout of .2 .60 and .57.
     """
-    sampling = whole_or_windows(facts)
-    samples, width = samples_per_epoch(facts, sampling), network_width(facts)
+    sampling = whole_or_windows(statistics)
+    samples, width = samples_per_epoch(statistics, sampling), network_width(statistics)
     return {
         "model": {
             "width": width,
             "pyramid_norm": "gn",
             "pyramid_groups": width // 16,
-            "levels": pyramid_levels(facts, sampling["length"]),
+            "levels": pyramid_levels(statistics, sampling["length"]),
             "level_bounds": True,
         },
         "sampling": {**sampling, "normalize": "channel", **(STRONG_AUGMENTATION if width < 512 else {})},

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from taltool.models.bmn.config import BMNConfig
 from taltool.models.contract import Outputs
-from taltool.nn.batch_statistics import batch_count, in_batch_order
+from taltool.nn.batch_statistics import batch_count, draw_in_batch_order
 from taltool.nn.losses import balanced_bce
 from taltool.nn.targets import PaddedTargets, best_tiou, region_labels
 
@@ -21,7 +21,7 @@ def balanced_l2(values: Tensor, tiou: Tensor, valid: Tensor) -> Tensor:
     """
     high, middle, low = (valid & (tiou > least) & (tiou <= most) for least, most in ((HIGH, 1), (LOW, HIGH), (0, LOW)))
     wanted = expected = batch_count(high.sum())
-    chance = in_batch_order(lambda generator: torch.rand(tiou.shape, generator=generator)).to(tiou.device)
+    chance = draw_in_batch_order(lambda generator: torch.rand(tiou.shape, generator=generator)).to(tiou.device)
     drawn = high
     for cells in (middle, low):
         count = batch_count(cells.sum())

@@ -20,14 +20,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from taltool.data.statistics import DataFacts
+from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
 from taltool.models import MODELS
 from taltool.models.bmn.config import BMNConfig
 from taltool.models.bmn.loss import proposal_terms
 from taltool.models.bmn.network import BoundaryHead, Convolutions, FrontEmbedding, ProposalHead, ProposalMap
-from taltool.models.bmn.presets import PRESETS, fitted
-from taltool.models.contract import Candidates, Model, Outputs, Settings, Targets
+from taltool.models.bmn.presets import PRESETS, auto_settings
+from taltool.models.contract import Candidates, Model, Outputs, SettingsBySection, Targets
 from taltool.nn.runs import likely_boundaries
 from taltool.nn.targets import padded_targets
 
@@ -41,7 +41,7 @@ class BMN(Model):
     """
 
     Config = BMNConfig
-    presets: ClassVar[dict[str, Settings]] = PRESETS
+    presets: ClassVar[dict[str, SettingsBySection]] = PRESETS
     is_class_agnostic = True
     config: BMNConfig
 
@@ -98,6 +98,6 @@ class BMN(Model):
         return [Candidates(segments[own], said[own], None) for own, said in zip(kept, scores, strict=True)]
 
     @classmethod
-    def fit(cls, facts: DataFacts) -> Settings:
+    def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
         """See `Model.fit` and `_bmn_fit.py`."""
-        return fitted(facts)
+        return auto_settings(statistics)

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from taltool.data.statistics import DataFacts
+from taltool.data.statistics import DatasetStatistics
 from taltool.models.auto_settings import (
     AUGMENTATION,
     batch_size,
@@ -12,7 +12,7 @@ from taltool.models.auto_settings import (
     samples_per_epoch,
     training_recipe,
 )
-from taltool.models.contract import Settings
+from taltool.models.contract import SettingsBySection
 
 _TRAINING: dict[str, Any] = {
     "epochs": 9,
@@ -40,7 +40,7 @@ _ACTIVITYNET: dict[str, dict[str, Any]] = {
         "agnostic": True,
     },
 }
-PRESETS: dict[str, Settings] = {
+PRESETS: dict[str, SettingsBySection] = {
     "activitynet13": _ACTIVITYNET,
     "code": {**_ACTIVITYNET, "model": {"candidates": "all", "confidence": "product"}},
     # The code is of ActivityNet only. These are OpenTAD's settings, with features 5 frames apart.
@@ -64,15 +64,15 @@ SNIPPETS_PER_BATCH = 512
 UPDATES = 1000
 
 
-def fitted(facts: DataFacts) -> Settings:
-    """Settings for `facts`, as differences from the defaults.
+def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
+    """Settings for `statistics`, as differences from the defaults.
 
     MGNet's windows, augmentation and suppression, not tuned for BMN. Most of its time goes into the convolutions over
     the map, which are therefore half as wide and end at the longest instance. On 10 of the 40 training videos of split
     1 of 50 Salads, after 3 epochs, the product of both confidences gave an AUC of 50.7, its root 49.0.
     """
-    sampling = dense_windows(facts)
-    length, samples, width = sampling["length"], samples_per_epoch(facts, sampling), network_width(facts)
+    sampling = dense_windows(statistics)
+    length, samples, width = sampling["length"], samples_per_epoch(statistics, sampling), network_width(statistics)
     return {
         "model": {
             "width": width,
@@ -80,7 +80,7 @@ def fitted(facts: DataFacts) -> Settings:
             "groups": 1,
             "proposal_width": width,
             "map_width": width // 2,
-            "most_snippets": min(length, max(1, math.ceil(facts.instance_lengths[-1]))),
+            "most_snippets": min(length, max(1, math.ceil(statistics.instance_lengths[-1]))),
             "confidence": "product",
         },
         "sampling": {**sampling, "normalize": "channel", **AUGMENTATION},

@@ -21,7 +21,7 @@ class Rows(NamedTuple):
     labels: Tensor
 
 
-def decoded(config: GSMTConfig, outputs: Outputs, mask: Tensor, is_class_agnostic: bool) -> list[Candidates]:
+def decode(config: GSMTConfig, outputs: Outputs, mask: Tensor, is_class_agnostic: bool) -> list[Candidates]:
     """The candidates of each sample; labels None where `is_class_agnostic`."""
     probabilities = outputs["class_logits"].float().softmax(dim=1)[:, :-1]  # (B, K, T)
     parts = []

@@ -24,14 +24,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from taltool.data.statistics import DataFacts
+from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
 from taltool.models import MODELS
-from taltool.models.contract import Candidates, Model, Outputs, Settings, Targets
+from taltool.models.contract import Candidates, Model, Outputs, SettingsBySection, Targets
 from taltool.models.gsmt.config import GSMTConfig
-from taltool.models.gsmt.decode import decoded
+from taltool.models.gsmt.decode import decode
 from taltool.models.gsmt.loss import class_terms, mask_terms
-from taltool.models.gsmt.presets import PRESETS, fitted
+from taltool.models.gsmt.presets import PRESETS, auto_settings
 from taltool.nn.embedding import DilatedEmbedding, MultiStageEmbedding, PositionalEncoding, TransformerEmbedding
 from taltool.nn.targets import cells_of, padded_targets
 
@@ -46,7 +46,7 @@ class GSMT(Model):
     mask_logits (B, T, T), whose row t is the mask of snippet t whichever way the paper's M is read."""
 
     Config = GSMTConfig
-    presets: ClassVar[dict[str, Settings]] = PRESETS
+    presets: ClassVar[dict[str, SettingsBySection]] = PRESETS
     config: GSMTConfig
 
     def __init__(self, config: GSMTConfig, channels: int, num_classes: int, length: int) -> None:
@@ -115,12 +115,12 @@ class GSMT(Model):
 
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
         """See `Model.decode`; one candidate for each distinct segment and label, with its best score."""
-        return decoded(self.config, outputs, mask, self.is_class_agnostic)
+        return decode(self.config, outputs, mask, self.is_class_agnostic)
 
     @classmethod
-    def fit(cls, facts: DataFacts) -> Settings:
+    def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
         """See `Model.fit` and `_gsmt_fit.py`."""
-        return fitted(facts)
+        return auto_settings(statistics)
 
 
 class SnippetHead(nn.Module):

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from taltool.data.statistics import DataFacts
+from taltool.data.statistics import DatasetStatistics
 from taltool.models.auto_settings import (
     AUGMENTATION,
     batch_size,
@@ -12,19 +12,19 @@ from taltool.models.auto_settings import (
     training_recipe,
     windows,
 )
-from taltool.models.contract import Settings
+from taltool.models.contract import SettingsBySection
 
 # The paper trains by SGD with learning rates 1e-4 (ActivityNet) and 1e-5 (THUMOS14), which over its 15 epochs hardly
 # moves the weights; its code uses Adam. Ours are Adam's. theta_c and M_2 are prediction.min_score and top_k, the
 # "SoftNMS threshold" is the Gaussian's sigma.
-_ACTIVITYNET: Settings = {
+_ACTIVITYNET: SettingsBySection = {
     "model": {"segments": "span"},
     "sampling": {"resize": "rescale", "length": 100},
     "training": {"epochs": 15, "batch_size": 200, "learning_rate": 4e-4, "weight_decay": 1e-3},
     "prediction": {"min_score": 0.1, "top_k": 200},
     "nms": {"sigma": 0.6},
 }
-PRESETS: dict[str, Settings] = {
+PRESETS: dict[str, SettingsBySection] = {
     "thumos14": {
         "sampling": {"resize": "rescale", "length": 256},
         "training": {"epochs": 15, "batch_size": 50, "learning_rate": 1e-4, "weight_decay": 1e-5},
@@ -73,8 +73,8 @@ MANY_VIDEOS = 300
 UPDATES = 2000
 
 
-def fitted(facts: DataFacts) -> Settings:
-    """Settings for `facts`, as differences from the defaults.
+def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
+    """Settings for `statistics`, as differences from the defaults.
 
     Many (or short) videos are rescaled as in the paper, to a T at which short instances cover two snippets. Others are
     seen through windows, since a mask of absolute positions learns little from a few dozen long videos.
@@ -89,11 +89,11 @@ def fitted(facts: DataFacts) -> Settings:
     their snippet spoilt the ranking (.49 and .50); scored by that class over their segment they do not (.54 and .55,
     as class scores alone: .55 and .55). Hence `class_score`.
     """
-    sampling = _sampling(facts)
-    length, samples = sampling["length"], samples_per_epoch(facts, sampling)
+    sampling = _sampling(statistics)
+    length, samples = sampling["length"], samples_per_epoch(statistics, sampling)
     return {
         "model": {
-            "width": network_width(facts),
+            "width": network_width(statistics),
             "embedding": "mstcn",
             "mstcn_stages": 2,
             "mstcn_layers": max(3, min(10, math.ceil(math.log2(length)))),
@@ -112,12 +112,12 @@ def fitted(facts: DataFacts) -> Settings:
     }
 
 
-def _sampling(facts: DataFacts) -> dict[str, Any]:
-    longest = facts.video_lengths[-1]
-    wanted = math.ceil(CELLS_OF_SHORT * longest / facts.instance_length(0.1))
-    if wanted <= MOST_RESCALED and (facts.num_videos >= MANY_VIDEOS or longest <= LEAST_RESCALED):
+def _sampling(statistics: DatasetStatistics) -> dict[str, Any]:
+    longest = statistics.video_lengths[-1]
+    wanted = math.ceil(CELLS_OF_SHORT * longest / statistics.instance_length(0.1))
+    if wanted <= MOST_RESCALED and (statistics.num_videos >= MANY_VIDEOS or longest <= LEAST_RESCALED):
         return {"resize": "rescale", "length": max(wanted, LEAST_RESCALED)}
-    length = 32 * max(2, min(8, math.ceil(2 * facts.instance_length(0.95) / 32)))
+    length = 32 * max(2, min(8, math.ceil(2 * statistics.instance_length(0.95) / 32)))
     # An instance of which less is seen is background here; a neighbouring window sees more of it.
     quarter = {"min_ioa": 0.5, "require_whole": False, "train_stride": length // 4, "test_stride": length // 4}
     return {**windows(length), **quarter, "jitter": length / 4}

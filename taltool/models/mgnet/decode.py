@@ -20,7 +20,7 @@ def averaged(cells: Tensor, index: Tensor, counted: Tensor, length: int) -> Tens
     return sums / counts.clamp(min=1)
 
 
-def decoded(config: MGNetConfig, outputs: Outputs, mask: Tensor) -> list[Candidates]:
+def decode(config: MGNetConfig, outputs: Outputs, mask: Tensor) -> list[Candidates]:
     """The proposals [i, j + 1] of each sample, moved by `edge_shift`, with score P^c_ij p^s_i p^e_j (Eq. 24)."""
     length = mask.shape[1]
     first, last = upper_triangle(length, mask.device)

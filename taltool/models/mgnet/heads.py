@@ -48,7 +48,7 @@ class CompletenessHead(nn.Module):
     def forward(self, action: Tensor, grid: ProposalGrid) -> Tensor:
         """Map action probabilities (B, T) to logits (B, N)."""
         points = grid.points(action)
-        logits = in_blocks(lambda block: self.rest(self.enter(block)), points.flatten(0, 1), CELLS_PER_BLOCK)
+        logits = chunked_checkpoint(lambda block: self.rest(self.enter(block)), points.flatten(0, 1), CELLS_PER_BLOCK)
         return logits.view(points.shape[:2])
 
 
@@ -73,12 +73,12 @@ class BoundaryHead(nn.Module):
             bias = F.linear(self.points.bias, self.enter.weight, self.enter.bias)
             kernel = weight.unflatten(1, (-1, POINTS))
             cells = sum_of_points(features, kernel, grid, bias)  # (N, B, width)
-        logits = in_blocks(self.rest, cells.flatten(0, 1), CELLS_PER_BLOCK).view(*cells.shape[:2], 2)
+        logits = chunked_checkpoint(self.rest, cells.flatten(0, 1), CELLS_PER_BLOCK).view(*cells.shape[:2], 2)
         start, end = logits.transpose(0, 1).unbind(-1)
         return start, end
 
 
-def in_blocks(function: Callable[[Tensor], Tensor], rows: Tensor, size: int) -> Tensor:
+def chunked_checkpoint(function: Callable[[Tensor], Tensor], rows: Tensor, size: int) -> Tensor:
     """function(rows) for rows (N, ...), `size` rows at a time.
 
     function must treat every row by itself. Of the blocks only the inputs and outputs are kept; for the gradient each

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from taltool.models.contract import Outputs
 from taltool.models.mgnet.config import MGNetConfig
-from taltool.nn.batch_statistics import batch_count, in_batch_order
+from taltool.nn.batch_statistics import batch_count, draw_in_batch_order
 from taltool.nn.losses import balanced_bce
 from taltool.nn.proposal_sampling import upper_triangle
 from taltool.nn.targets import PaddedTargets, best_tiou, region_labels
@@ -47,7 +47,7 @@ def sampled_smooth_l1(values: Tensor, targets: Tensor, valid: Tensor) -> Tensor:
     middle = (targets > LOW) & ~high & valid
     low = valid & ~high & ~middle
     wanted = high.sum(1, keepdim=True)
-    numbers = in_batch_order(lambda generator: torch.rand(targets.shape, generator=generator)).to(targets.device)
+    numbers = draw_in_batch_order(lambda generator: torch.rand(targets.shape, generator=generator)).to(targets.device)
     drawn = high.float()
     for cells, ratio in ((middle, MIDDLE_PER_HIGH), (low, LOW_PER_HIGH)):
         share = ratio * wanted / cells.sum(1, keepdim=True).clamp(min=1)

@@ -16,17 +16,17 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from taltool.data.statistics import DataFacts
+from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
 from taltool.models import MODELS
-from taltool.models.contract import Candidates, Model, Outputs, Settings, Targets
+from taltool.models.contract import Candidates, Model, Outputs, SettingsBySection, Targets
 from taltool.models.mgnet.config import MGNetConfig
-from taltool.models.mgnet.decode import decoded
+from taltool.models.mgnet.decode import decode
 from taltool.models.mgnet.heads import BoundaryHead, CompletenessHead
 from taltool.models.mgnet.loss import detection_terms, mean_logits
 from taltool.models.mgnet.masks import MaskForm, binarised, mask_map
 from taltool.models.mgnet.network import ForegroundEncoder, FusedFeatures, FusedStream, SumHeads
-from taltool.models.mgnet.presets import PRESETS, authors_decay, fitted
+from taltool.models.mgnet.presets import PRESETS, authors_decay, auto_settings
 from taltool.models.mgnet.pretrained import from_authors
 from taltool.nn.conv import SameConv1d
 from taltool.nn.proposal_sampling import ProposalGrid, extended
@@ -44,7 +44,7 @@ class MGNet(Model):
     """
 
     Config = MGNetConfig
-    presets: ClassVar[dict[str, Settings]] = PRESETS
+    presets: ClassVar[dict[str, SettingsBySection]] = PRESETS
     is_class_agnostic = True
     config: MGNetConfig
 
@@ -140,18 +140,18 @@ class MGNet(Model):
 
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
         """See `Model.decode`: every proposal of the map that the configuration admits (section 3.7)."""
-        return decoded(self.config, outputs, mask)
+        return decode(self.config, outputs, mask)
 
     def decay_of(self, name: str) -> float | None:
         """See `Model.decay_of`: the weight decay of the authors' code."""
         return authors_decay(name)
 
     @classmethod
-    def adopted(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def convert_state_dict(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """See `Model.adopted`; the authors' network, which preset `code` describes, is known."""
         return from_authors(state) if any("DSBNet." in name for name in state) else dict(state)
 
     @classmethod
-    def fit(cls, facts: DataFacts) -> Settings:
+    def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
         """See `Model.fit` and `_mgnet_fit.py`."""
-        return fitted(facts)
+        return auto_settings(statistics)

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from taltool.data.statistics import DataFacts
+from taltool.data.statistics import DatasetStatistics
 from taltool.models.auto_settings import (
     AUGMENTATION,
     batch_size,
@@ -12,7 +12,7 @@ from taltool.models.auto_settings import (
     samples_per_epoch,
     training_recipe,
 )
-from taltool.models.contract import Settings
+from taltool.models.contract import SettingsBySection
 
 _TRAINING: dict[str, Any] = {
     "epochs": 10,
@@ -70,7 +70,7 @@ _CODE_TRAINING: dict[str, Any] = {
     "clip_norm": 0.0,
     "decay_by_layer": True,
 }
-PRESETS: dict[str, Settings] = {
+PRESETS: dict[str, SettingsBySection] = {
     "paper": _ACTIVITYNET,
     "activitynet13": _ACTIVITYNET,
     "thumos14": _THUMOS,
@@ -110,14 +110,14 @@ SNIPPETS_PER_BATCH = 512
 UPDATES = 1500
 
 
-def fitted(facts: DataFacts) -> Settings:
-    """Settings for `facts`, as differences from the defaults.
+def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
+    """Settings for `statistics`, as differences from the defaults.
 
     Chosen on 10 of the 40 training videos of split 1 of 50 Salads, one run each: 15 epochs in batches of 5 windows
     gave an AUC of 53.0, 27 epochs in batches of 11 51.6 in 2.5 times the time; soft-NMS above a tIoU of 0.65 50.0.
     """
-    sampling = dense_windows(facts)
-    length, samples, width = sampling["length"], samples_per_epoch(facts, sampling), network_width(facts)
+    sampling = dense_windows(statistics)
+    length, samples, width = sampling["length"], samples_per_epoch(statistics, sampling), network_width(statistics)
     return {
         "model": {
             "streams": 1,

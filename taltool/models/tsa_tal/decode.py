@@ -35,7 +35,7 @@ class Found(NamedTuple):
     probabilities: Tensor
 
 
-def decoded(config: TSATALConfig, final: Detection, mask: Tensor) -> list[Candidates]:
+def decode(config: TSATALConfig, final: Detection, mask: Tensor) -> list[Candidates]:
     """The candidates of each sample, as `config.decode` says."""
     cells = at_positions(final, mask, config.decode_upsample)
     parts = []

@@ -15,13 +15,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from taltool.data.statistics import DataFacts
+from taltool.data.statistics import DatasetStatistics
 from taltool.models import MODELS
-from taltool.models.contract import Batch, Candidates, Model, Outputs, Settings, Targets
+from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
 from taltool.models.tsa_tal.config import TSATALConfig
-from taltool.models.tsa_tal.decode import decoded
+from taltool.models.tsa_tal.decode import decode
 from taltool.models.tsa_tal.network import Detection, DetectionHeads, TemporalPyramidPooling, TemporalSelfAttention
-from taltool.models.tsa_tal.presets import PRESETS, fitted
+from taltool.models.tsa_tal.presets import PRESETS, auto_settings
 from taltool.nn.batch_statistics import batch_count
 from taltool.nn.conv import ConvBlock
 from taltool.nn.losses import balanced_bce, softmax_focal_loss, tiou_loss
@@ -37,7 +37,7 @@ class TSATAL(Model):
     STAGE_actionness (B, T) logits, STAGE_distances (B, T, 2) in snippets; and valid (B, T) float."""
 
     Config = TSATALConfig
-    presets: ClassVar[dict[str, Settings]] = PRESETS
+    presets: ClassVar[dict[str, SettingsBySection]] = PRESETS
     config: TSATALConfig
     updates: Tensor
 
@@ -116,12 +116,12 @@ class TSATAL(Model):
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
         """See `Model.decode`: runs of actionness, or what each snippet says by itself, or both."""
         final = Detection(*(outputs[f"final_{name}"] for name in Detection._fields))
-        return decoded(self.config, final, mask)
+        return decode(self.config, final, mask)
 
     @classmethod
-    def fit(cls, facts: DataFacts) -> Settings:
+    def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
         """See `Model.fit` and `_tsa_tal_fit.py`."""
-        return fitted(facts)
+        return auto_settings(statistics)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Presets of TSA-TAL, and its settings for anybody's data."""
 
-from taltool.data.statistics import DataFacts
+from taltool.data.statistics import DatasetStatistics
 from taltool.models.auto_settings import (
     AUGMENTATION,
     UPDATES,
@@ -10,7 +10,7 @@ from taltool.models.auto_settings import (
     training_recipe,
     whole_or_windows,
 )
-from taltool.models.contract import Settings
+from taltool.models.contract import SettingsBySection
 
 # Ours but for the data: the paper's section on training is empty. At 30 frames a second and one snippet every 4 frames,
 # 100 snippets are 13.3 s, the paper's 128 frames at 10 a second 12.8 s; test windows do not overlap, as there.
@@ -21,14 +21,14 @@ _TRAINING = {
     "weight_decay": 1e-4,
     "schedule": "cosine",
 }
-_ACTIVITYNET: Settings = {
+_ACTIVITYNET: SettingsBySection = {
     "model": {"tsa_warmup": 600},
     "sampling": {"resize": "rescale", "length": 100, "min_ioa": 0.75},
     "training": {**_TRAINING, "epochs": 20},
     "prediction": {"min_score": 1e-3, "top_k": 100},
     "nms": {"sigma": 0.85},
 }
-PRESETS: dict[str, Settings] = {
+PRESETS: dict[str, SettingsBySection] = {
     "thumos14": {
         "sampling": {
             "resize": "window",
@@ -48,15 +48,15 @@ PRESETS: dict[str, Settings] = {
 }
 
 
-def fitted(facts: DataFacts) -> Settings:
-    """Settings for `facts`, as differences from the defaults.
+def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
+    """Settings for `statistics`, as differences from the defaults.
 
     Short videos are seen whole, long ones through windows; the network is as wide as the number of instances supports.
     On split 1 of 50 Salads, one run each, whole videos with noise on the features gave an average mAP of .69, windows
     without noise .59.
     """
-    sampling = whole_or_windows(facts)
-    samples, width = samples_per_epoch(facts, sampling), network_width(facts)
+    sampling = whole_or_windows(statistics)
+    samples, width = samples_per_epoch(statistics, sampling), network_width(statistics)
     return {
         "model": {"width": width, "groups": width // 16, "tsa_warmup": UPDATES // 10, "dropout": 0.1},
         "sampling": {**sampling, "normalize": "channel", **(AUGMENTATION if width < 512 else {})},

@@ -36,7 +36,7 @@ class OverlappingClips(nn.Module, ABC):
         steps = _inner_steps(self.first, window)
         return stride % self.first.stride[0] == 0 and stride < len(steps) * self.first.stride[0]
 
-    def each(self, frames: Tensor, window: int, stride: int) -> Iterator[Tensor]:
+    def forward_clips(self, frames: Tensor, window: int, stride: int) -> Iterator[Tensor]:
         """Yield (1, F) for every clip of `window` frames, at every `stride` frames, of (1, C, frames, H, W)."""
         return map(self.rest, convolved(self.first, frames, window, stride))
 

@@ -66,7 +66,7 @@ def test_a_network_may_change_what_the_convolution_gave(width: int, padding: int
     network = Network(Conv3d(3, 4, (width, 3, 3), padding=(padding, 1, 1))).to(dtype)
     frames = drawn(1, 3, 22, 8, 8).to(dtype)
     with torch.inference_mode():
-        found = list(network.each(frames, 16, 2))
+        found = list(network.forward_clips(frames, 16, 2))
         alone = [network(frames[:, :, first : first + 16]) for first in (0, 2, 4, 6)]
     torch.testing.assert_close(found, alone)
 
