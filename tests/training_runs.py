@@ -80,10 +80,10 @@ def trainer(tiny: TinyData, tmp_path: Path, request: pytest.FixtureRequest) -> M
     def make(*overrides: str, reporter: Reporter = SILENT, split: str | None = None, **wishes: object) -> Trainer:
         wishes = {"model": "tiny", "output": str(tmp_path / "tiny.safetensors"), "with_provenance": False} | wishes
         wanted = TrainRequest(overrides=overrides, **wishes)  # type: ignore[arg-type]
-        choice = ResolvedModel.of(wanted)
+        resolved = ResolvedModel.of(wanted)
         file = FeatureFile(str(tiny.features)).__enter__()
         request.addfinalizer(lambda: file.__exit__(None, None, None))
         data = read_data(wanted, file, read_ground_truth(str(tiny.truth), split), reporter)
-        return make_trainer(wanted, choice, data, choice.experiment(wanted.preset, data.statistics), reporter)
+        return make_trainer(wanted, resolved, data, resolved.experiment(wanted.preset, data.statistics), reporter)
 
     return make

@@ -1,4 +1,4 @@
-"""What a backbone is to the rest of the house.
+"""The interface every backbone implements.
 
 A backbone maps the pictures of one video to one feature vector per snippet. It says which pictures it wants (pixels,
 size), at which rate and in which windows it likes them, and never sees file names, seconds or HDF5. One file in this

@@ -27,7 +27,7 @@ from taltool.backbones.contract import Backbone, Computing, Stream
 from taltool.data.records import FeatureArray
 from taltool.errors import UsageError
 from taltool.video.frames import FrameFormat, Picture
-from taltool.video.side_by_side import side_by_side
+from taltool.video.parallel_map import parallel_map
 from taltool.video.snippet_windows import SnippetWindows
 
 Volume = NDArray[np.float32]
@@ -107,7 +107,7 @@ class HOG3D(Backbone):
         histograms = (
             map(self._histograms, pieces)
             if threads is None
-            else side_by_side(threads, self._histograms, pieces, _PIECES_AHEAD)
+            else parallel_map(threads, self._histograms, pieces, _PIECES_AHEAD)
         )
         for snippet in windows.cut(chain.from_iterable(histograms)):
             summed = np.add.reduceat(snippet, edges[:-1], axis=0)  # (temporal cells, cells, directions)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from taltool.cli.guarded import guarded
+from taltool.cli.exit_status import exit_with_status
 from taltool.registry import source_of
 
 _COMMANDS = "taltool.cli.commands"
@@ -35,7 +35,7 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
     app.callback()(_taltool)
     for name in [word for word in words[:1] if word in names] or names:
         module = importlib.import_module(f"{_COMMANDS}.{name}")
-        app.command(name)(guarded(getattr(module, name)))
+        app.command(name)(exit_with_status(getattr(module, name)))
     return app
 
 

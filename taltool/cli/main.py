@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from taltool.cli.guarded import INTERRUPTED, print_usage, say
+from taltool.cli.exit_status import INTERRUPTED, print_usage, say
 from taltool.errors import UsageError
 
 # Typer vendors Click and exports only the leaf of its usage errors; this is their common base.

@@ -1,4 +1,4 @@
-"""Reading ground truth in the ActivityNet layout, and subsets from a file of splits."""
+"""Reading ground truth in the ActivityNet layout, subsets from a file of splits, and lists of video ids."""
 
 from pathlib import Path
 from typing import Any, TypeGuard

@@ -13,7 +13,7 @@ from taltool.data.features import FeatureFile, FeatureWriter
 from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Proposals
 from taltool.data.formats.jsonl import gathered_classes
 from taltool.data.formats.sniffing import for_output, format_named, open_content
-from taltool.data.provenance import Chain, Step
+from taltool.data.provenance import Step, merge_chains
 from taltool.data.records import VideoProposals
 from taltool.data.relabelling import relabelled
 from taltool.errors import DataError, UsageError
@@ -134,21 +134,13 @@ def _owners(ids: Iterable[Iterable[str]], paths: Sequence[str]) -> dict[str, int
     return owners
 
 
-def joined_chains(chains: Iterable[Chain | None]) -> Chain:
-    """The steps of all chains, each once, in order."""
-    steps: Chain = []
-    for chain in chains:
-        steps += [step for step in chain or [] if step not in steps]
-    return steps
-
-
 def _joined_proposals(contents: Sequence[Proposals], paths: Sequence[str]) -> Proposals:
     read = [list(content.videos) for content in contents]
     _owners(([video.video_id for video in videos] for videos in read), paths)
     every: list[VideoProposals] = [video for videos in read for video in videos]
     listed = [content.classes for content in contents if content.classes is not None]
     classes = list(dict.fromkeys(name for names in [*listed, gathered_classes(every) or []] for name in names))
-    chain = joined_chains(content.provenance for content in contents)
+    chain = merge_chains(content.provenance for content in contents)
     notes = [note for content in contents for note in content.notes]
     return Proposals(every, classes or None, len(every), chain, notes)
 
@@ -182,7 +174,7 @@ def _joined_features(contents: Sequence[Features], paths: Sequence[str]) -> Feat
         clock=lambda video_id: contents[owners[video_id]].clock(video_id),
         values=lambda video_id: contents[owners[video_id]].values(video_id),
         extras=lambda video_id: contents[owners[video_id]].extras(video_id),
-        provenance=joined_chains(content.provenance for content in contents),
+        provenance=merge_chains(content.provenance for content in contents),
     )
 
 

@@ -1,4 +1,7 @@
-"""Opening what the user names and writing so that a killed run leaves nothing half-written."""
+"""Opening what the user names, writing so that a killed run leaves nothing half-written, and locks.
+
+Locks on files are dropped by the operating system when their holder ends, however that happens.
+"""
 
 import contextlib
 import errno

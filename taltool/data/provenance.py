@@ -45,6 +45,16 @@ class InputFile:
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
+def merge_chains(chains: Iterable[Chain | None]) -> Chain:
+    """The steps of all chains, each once, in order."""
+    steps: Chain = []
+    for chain in chains:
+        for each in chain or ():
+            if each not in steps:
+                steps.append(each)
+    return steps
+
+
 def step(inputs: Iterable[InputFile] = (), seed: int | None = None, **extra: Any) -> Step:
     """One link of the chain for the command that runs now."""
     made: Step = {

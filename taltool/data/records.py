@@ -128,6 +128,11 @@ class GroundTruth:
         """Annotated instances of all videos."""
         return sum(len(video) for video in self.videos.values())
 
+    @property
+    def durations(self) -> dict[str, float]:
+        """Seconds by video id."""
+        return {video_id: video.duration for video_id, video in self.videos.items()}
+
     def subset(self, names: str | None) -> "GroundTruth":
         """The videos of the subsets in the comma-separated `names`; None means all.
 

@@ -1,4 +1,4 @@
-"""What files at the side say about the files at hand: durations of videos, numbers of classes."""
+"""Sidecar files: durations of videos, and numbers of classes."""
 
 from taltool.data.files import peek, read_bytes
 from taltool.data.formats.contract import Annotations, Features

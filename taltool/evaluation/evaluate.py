@@ -82,7 +82,7 @@ class Evaluation:
     """Everything that a report says. subset is None where the ground truth has no subsets; question as answered."""
 
     request: EvaluationRequest
-    question: MetricSelection
+    selection: MetricSelection
     subset: str | None
     truth_file: str
     truth_sha256: str
@@ -119,13 +119,13 @@ def evaluate_files(request: EvaluationRequest, reporter: Reporter = SILENT) -> E
     """
     inputs = read_inputs(request, reporter)
     truth, within, files = inputs.truth, inputs.scope, inputs.files
-    question = _question(request, PROTOCOLS[request.protocol], files)
-    cards = [Scorecard(within, each.detections, question) for each in files]
+    selection = _selection(request, PROTOCOLS[request.protocol], files)
+    cards = [Scorecard(within, each.detections, selection) for each in files]
     resamples = _resamples(cards, request, within)
     results = [_result(*each, request.per_class) for each in zip(files, cards, resamples, strict=True)]
     return Evaluation(
         request,
-        question,
+        selection,
         request.subset if truth.subsets else None,
         truth.file,
         truth.sha256,
@@ -226,7 +226,7 @@ def remarks(contents: Contents) -> Iterable[str]:
         yield f"never matched: {contents.zero_length} detections of zero length"
 
 
-def _question(request: EvaluationRequest, protocol: Protocol, files: list[DetectionFile]) -> MetricSelection:
+def _selection(request: EvaluationRequest, protocol: Protocol, files: list[DetectionFile]) -> MetricSelection:
     """What to ask about all files alike. Raises UsageError where labels are needed and missing."""
     unlabelled = [file.file for file in files if not file.contents.labelled and len(file.detections)]
     metric = request.metric
@@ -254,7 +254,7 @@ def _resamples(cards: list[Scorecard], request: EvaluationRequest, within: Scope
 
 def _result(file: DetectionFile, card: Scorecard, resamples: dict[str, Floats], per_class: bool) -> FileResult:
     metrics = {name: float(values[0]) for name, values in card.metrics().items()}
-    ap = card.class_precisions() if per_class and card.question.precision else None
+    ap = card.class_precisions() if per_class and card.selection.precision else None
     intervals = {name: interval(values) for name, values in resamples.items()}
     return FileResult(file.file, file.sha256, file.contents, metrics, ap, intervals)
 

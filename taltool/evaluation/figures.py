@@ -42,7 +42,7 @@ def sort_files(paths: Sequence[str]) -> Sorted:
     return Sorted(
         truths[0] if truths else None,
         tuple(path for path in paths if kinds[path] == "predictions"),
-        tuple(path for path in paths if kinds[path] == "journal"),
+        tuple(path for path in paths if kinds[path] == "log"),
     )
 
 
@@ -56,7 +56,7 @@ def _kind(path: str) -> str:
     if key:
         return "predictions"
     if start.head.lstrip().startswith(b"{"):
-        return "journal"
+        return "log"
     raise DataError(f"{path}: expected a ground truth, predictions, or the metrics.jsonl of a training run")
 
 
@@ -146,6 +146,6 @@ def training_runs(paths: Sequence[str], names: Sequence[str]) -> dict[str, dict[
     """For each run and measured quantity its line; the line's name is that of the x axis."""
     logs = [read_training_log(path) for path in paths]
     return {
-        name: {quantity: Line(journal.counter, *points) for quantity, points in journal.quantities.items()}
-        for name, journal in zip(names, logs, strict=True)
+        name: {quantity: Line(log.counter, *points) for quantity, points in log.quantities.items()}
+        for name, log in zip(names, logs, strict=True)
     }

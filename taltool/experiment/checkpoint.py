@@ -1,6 +1,7 @@
 """Checkpoints (weights, safetensors) and the states from which a training run continues (torch.save, weights only).
 
-Both are written beside their place and renamed, so a killed run leaves the one before.
+Both are written beside their place and renamed, so a killed run leaves the one before. A training may begin with the
+weights of an earlier one, or with those that a model's authors published (`--init`).
 """
 
 import glob

@@ -27,7 +27,7 @@ NAME_KEY = "name"
 
 @dataclass(frozen=True)
 class Layer:
-    """Differences, and who says so (for error messages)."""
+    """Overrides and their origin, for error messages."""
 
     source: str
     values: SettingsBySection

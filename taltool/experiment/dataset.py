@@ -1,4 +1,4 @@
-"""Features and ground truth joined: which videos can be used, their usable instances, and what is wrong with the rest.
+"""Features and ground truth joined: which videos are meant, which can be used, and their usable instances.
 
 Nothing is left out silently: what cannot be used is an error with a count, or told through the reporter.
 """

@@ -1,4 +1,4 @@
-"""Geometry of samples: which stretch of a video a network sees at once, and the ground truth on its grid.
+"""Where windows are cut: which stretch of a video a network sees at once, and the ground truth on its grid.
 
 Positions are snippets of the prepared sequence (resampled already where sampling rescales). Times come and go through
 the sequence's own FeatureClock only.

@@ -59,7 +59,7 @@ def extract_video(
 
     Raises DataError where it cannot be read, and where it changes while it is read.
     """
-    finished = _Work(settings, resources, resources.concurrency(1)).alone(source)
+    finished = _ExtractionTask(settings, resources, resources.concurrency(1)).alone(source)
     if finished.features is None:
         raise DataError(finished.error or "was not read")
     return finished.features
@@ -75,7 +75,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class _Work:
+class _ExtractionTask:
     """What one of the processes does with some videos; picklable."""
 
     settings: ExtractionSettings
@@ -133,7 +133,7 @@ def extract(
         todo = [source for source in sources if not _is_done(source, earlier, partial_results)]
         if len(todo) < len(sources):
             reporter.note(f"{len(sources) - len(todo)} of {len(sources)} videos are done already")
-        failed = _told(_outcomes(todo, settings, output, resources), len(todo), reporter)
+        failed = _report_outcomes(_outcomes(todo, settings, output, resources), len(todo), reporter)
         finished = FeatureFileBuilder(output, partial_results, settings, streams, provenance).complete(earlier)
     reporter.note(f"{output}: {finished} videos" if finished else f"{output} is not written: no video could be read")
     if failed:
@@ -153,15 +153,15 @@ def _refuse_unrated(sources: Sequence[VideoSource], settings: ExtractionSettings
 def _outcomes(
     todo: list[VideoSource], settings: ExtractionSettings, output: str, resources: Resources
 ) -> Iterator[Outcome]:
-    """Extract videos into the spool; yield what became of each."""
+    """Extract videos into the partial results; yield what became of each."""
     if resources.engine != "local":
         yield from _on_cluster(todo, settings, output, resources)
         return
     processes = resources.processes(len(todo))
     size = min(_MOST_TOGETHER, len(todo) // (processes * _CHUNKS_PER_PROCESS)) if resources.batches else 1
-    pieces = [todo[first : first + max(1, size)] for first in range(0, len(todo), max(1, size))]
+    chunks = [todo[first : first + max(1, size)] for first in range(0, len(todo), max(1, size))]
     yield from imap_unordered(
-        _Work(settings, resources, resources.concurrency(processes), output), pieces, processes, _died
+        _ExtractionTask(settings, resources, resources.concurrency(processes), output), chunks, processes, _died
     )
 
 
@@ -172,13 +172,13 @@ def _on_cluster(
 
     partial_results = PartialResults(output, settings.record())
     # A task is given one processor.
-    work = _Work(settings, resources, Concurrency(patience=resources.patience))
+    work = _ExtractionTask(settings, resources, Concurrency(patience=resources.patience))
     with Cluster(resources.engine.partition(":")[2]) as cluster:
         for source, finished in cluster.imap_unordered(work.alone, todo, resources.batches):
             yield _died(source) if finished is None else _saved(finished, partial_results)
 
 
-def _told(outcomes: Iterable[Outcome], total: int, reporter: Reporter) -> list[Outcome]:
+def _report_outcomes(outcomes: Iterable[Outcome], total: int, reporter: Reporter) -> list[Outcome]:
     """Tell of each video; return those that failed."""
     failed = []
     with reporter.track("extract", total=total) as task:

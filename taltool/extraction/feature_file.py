@@ -1,4 +1,4 @@
-"""The feature file of an extraction: what it holds, and how it is made of that and of what waits in the spool."""
+"""The feature file of an extraction: what it holds, and how it is made of that and of partial results."""
 
 import os
 from collections.abc import Collection, Mapping
@@ -44,7 +44,7 @@ def sources_in(output: str) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class FeatureFileBuilder:
-    """The feature file `output`, made of what it holds and what waits in the spool.
+    """The feature file `output`, made of what it holds and the partial results.
 
     streams: the channels of each stream; provenance: the step that is added to its chain, None to write none.
     """
@@ -56,13 +56,13 @@ class FeatureFileBuilder:
     provenance: Step | None = None
 
     def complete(self, earlier: Collection[str]) -> int:
-        """Write the file, which held the videos `earlier`, and remove the spool; return the number of videos.
+        """Write the file, which held the videos `earlier`, and remove the partial results; return the number of videos.
 
         Raises DataError, saying that nothing is lost, where it cannot be written.
         """
         new = set(self.partial_results.ids())
         if new:
-            # Written inside the spool, so that a killed run leaves nothing else behind.
+            # Written inside that folder, so that a killed run leaves nothing else behind.
             whole = self.partial_results.folder / "whole.h5"
             try:
                 self._write(whole, new, bool(earlier))

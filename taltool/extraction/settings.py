@@ -107,7 +107,7 @@ class ExtractionSettings:
     ) -> "ExtractionSettings":
         """The settings for the backbone of this canonical name; further ones are fields of this class.
 
-        Weights may be fetched now. Raises UsageError and DataError as `taltool.extraction.weights.choose` does.
+        Weights may be fetched now. Raises UsageError and DataError as `weights.resolve_weights` does.
         """
         kind: type[Backbone] = BACKBONES.load(name)
         window = kind.window if snippets.window is None else snippets.window

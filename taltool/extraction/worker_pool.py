@@ -1,4 +1,4 @@
-"""Resources independent pieces of work in processes, so that one that dies takes only itself along."""
+"""Running independent pieces of work in processes, so that one that dies takes only itself along."""
 
 import multiprocessing
 import os
@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Pieces handed out per process, so that none waits; also how many are suspects when a process dies.
+# Chunks handed out per process, so that none waits; also how many are suspects when a process dies.
 _AHEAD = 2
 
 
@@ -27,20 +27,20 @@ def available_cores() -> int:
 
 def imap_unordered(
     work: Callable[[Sequence[Item], int], Iterable[Result]],
-    pieces: Sequence[Sequence[Item]],
+    chunks: Sequence[Sequence[Item]],
     jobs: int,
     died: Callable[[Item], Result],
 ) -> Iterator[Result]:
-    """Yield the results of work(piece, number), one per item, for every piece, in the order in which they are done.
+    """Yield the results of work(chunk, number), one per item, for every chunk, in the order in which they are done.
 
     jobs processes, numbered from 0, work at once; a single one is this process. When a process dies (killed, out of
     memory, a fault in a decoder), the items that it had are done again one by one; one that kills it yields died(item).
     """
     if jobs == 1:
-        for piece in pieces:
-            yield from work(piece, 0)
+        for chunk in chunks:
+            yield from work(chunk, 0)
         return
-    remaining = deque(pieces)
+    remaining = deque(chunks)
     processes = [_Process(number, work, died) for number in range(min(jobs, len(remaining)))]
     try:
         while remaining or any(process.running for process in processes):
@@ -83,7 +83,7 @@ class _Process(Generic[Item, Result]):
                 del self.running[future]
                 yield from results
         except BrokenProcessPool:
-            suspects = [item for piece in self.running.values() for item in piece]
+            suspects = [item for chunk in self.running.values() for item in chunk]
             self.running.clear()
             for suspect in suspects:
                 self._pool = self._replaced()
@@ -106,9 +106,9 @@ class _Process(Generic[Item, Result]):
 
 
 def _listed(
-    work: Callable[[Sequence[Item], int], Iterable[Result]], piece: Sequence[Item], number: int
+    work: Callable[[Sequence[Item], int], Iterable[Result]], chunk: Sequence[Item], number: int
 ) -> list[Result]:
-    return list(work(piece, number))
+    return list(work(chunk, number))
 
 
 def _pool() -> ProcessPoolExecutor:

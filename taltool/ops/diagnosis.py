@@ -3,7 +3,8 @@
 Alwassel et al., Diagnosing Error in Temporal Action Detectors, ECCV 2018. Everything rests on one matching of
 detections to instances (`metrics.match`). The measure is average-mAP_N: AP with a precision that is computed as if
 every class had as many instances as the mean class, so that classes, and groups of instances, of different sizes
-compare. It is not mAP and must not be compared with it.
+compare. It is not mAP and must not be compared with it. Precision against recall, the curve that AP is the area of,
+stands here too.
 """
 
 from collections.abc import Sequence

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from taltool.data.records import Floats, Integers
-from taltool.ops.choices import FusionMethod
+from taltool.ops.method_names import FusionMethod
 from taltool.ops.nms import ProposalBatch, suppress_batch
 from taltool.ops.nms_settings import Method, Suppression
 from taltool.ops.nms_voting import grouped_pairs

@@ -1,4 +1,4 @@
-"""Weights and calibrations of a fusion, fit_bins to a ground truth by average mAP."""
+"""Weights and calibrations of a fusion, fitted to a ground truth by average mAP."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -7,8 +7,8 @@ import numpy as np
 
 from taltool.data.arrays import Detections, Instances
 from taltool.data.records import Floats, Integers
-from taltool.ops.choices import FusionMethod
 from taltool.ops.fusion import Calibration, Fusion, Source, by_precision, by_rank, fuse_batch
+from taltool.ops.method_names import FusionMethod
 from taltool.ops.metrics import match, mean_average_precision
 from taltool.ops.nms import ProposalBatch
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from taltool.data.records import Floats, Integers
-from taltool.ops.choices import Combination
+from taltool.ops.method_names import Combination
 from taltool.ops.segments import ratio, tiou
 
 # Pairs of segments that are compared in one go, to bound memory.

@@ -93,7 +93,7 @@ def _check(candidates: ProposalBatch, settings: Suppression) -> None:
     if settings.method is Method.soft_width and np.isnan(candidates.durations[candidates.videos]).any():
         raise DataError(
             "soft-width measures lengths in parts of the video, but a video has no duration; "
-            "add them with taltool convert --gt GT, or use another --method"
+            "add them with taltool convert --durations GT, or use another --method"
         )
     if settings.method is not Method.hard and candidates.scores.min(initial=0.0) < 0:
         worst = float(candidates.scores.min())

@@ -10,6 +10,10 @@ Why NumPy: measured on one core it needs 4 ns per (picked, remaining) pair, wher
 importing Numba half a second and compiling seconds on a fresh machine: more than the whole work on real input.
 
 Factors are multiplied in the order of the picks, as a plain loop would, so the answer has that loop's digits.
+
+Rows are candidates that cannot suppress each other's. Within one video and class, sorted by start, a candidate that
+starts at or after the end of all before it overlaps none of them: a new chain of overlapping neighbours begins.
+Suppression never leaves a chain, so chains are the rows; disjoint candidates are chains of one and cost no suppression.
 """
 
 from collections.abc import Callable, Iterator

@@ -48,23 +48,23 @@ class MetricSelection:
 class Scorecard:
     """Matches one file's detections once; `metrics` then answers for any weights."""
 
-    def __init__(self, scope: Scope, detections: Detections, question: MetricSelection) -> None:
-        self.scope, self.question = scope, question
+    def __init__(self, scope: Scope, detections: Detections, selection: MetricSelection) -> None:
+        self.scope, self.selection = scope, selection
         self.num_strangers = max(0, int(detections.videos.max(initial=-1)) + 1 - len(scope.video_ids))
         self.num_detections = len(detections)
-        kit_ties = question.protocol.ties == "kit"
-        tious, recall_tious = question.values(question.tious), question.values(question.recall_tious)
-        if question.precision:
-            self._matches = match(scope.truth, detections, tious, question.protocol, scope.excused)
-        if question.recall:
+        kit_ties = selection.protocol.ties == "kit"
+        tious, recall_tious = selection.values(selection.tious), selection.values(selection.recall_tious)
+        if selection.precision:
+            self._matches = match(scope.truth, detections, tious, selection.protocol, scope.excused)
+        if selection.recall:
             self._hits = first_hits(scope.truth, detections, recall_tious, kit_ties=kit_ties)
-        if question.multiples:
+        if selection.multiples:
             self._class_hits = first_hits(scope.truth, detections, tious, by_class=True, kit_ties=kit_ties)
 
     @property
     def rows_at_once(self) -> int:
         """How many weightings to measure together so that the memory stays small."""
-        return max(1, _BLOCK_ELEMENTS // (self.num_detections + len(self.scope.video_ids) * self.question.max_average))
+        return max(1, _BLOCK_ELEMENTS // (self.num_detections + len(self.scope.video_ids) * self.selection.max_average))
 
     def metrics(self, weights: Floats | None = None) -> dict[str, Floats]:
         """Each metric (B,) under weights (B, V) of the scope's videos; without weights every video counts once.
@@ -73,21 +73,21 @@ class Scorecard:
         """
         weights = self._with_strangers(weights)
         found: dict[str, Floats] = {}
-        if self.question.precision:
+        if self.selection.precision:
             found |= self._precision(weights)
-        if self.question.multiples:
+        if self.selection.multiples:
             found |= self._multiples(weights)
-        if self.question.recall:
+        if self.selection.recall:
             found |= self._recall(weights)
         return found
 
     def class_precisions(self) -> Floats:
         """AP (K, L) of each class at each threshold."""
-        return average_precisions(self._matches, self.question.protocol, self._with_strangers(None))[0]
+        return average_precisions(self._matches, self.selection.protocol, self._with_strangers(None))[0]
 
     def recall_curve(self) -> Floats:
         """AR (max_average,) at every average number of proposals."""
-        return average_recall(self._hits, self._with_strangers(None), self.question.max_average)[0]
+        return average_recall(self._hits, self._with_strangers(None), self.selection.max_average)[0]
 
     def _with_strangers(self, weights: Floats | None) -> Floats:
         if weights is None:
@@ -95,23 +95,23 @@ class Scorecard:
         return np.concatenate([weights, np.ones((len(weights), self.num_strangers))], axis=1)
 
     def _precision(self, weights: Floats) -> dict[str, Floats]:
-        means = class_means(average_precisions(self._matches, self.question.protocol, weights))
-        named = {f"mAP@{name}": means[:, level] for level, name in enumerate(self.question.tious.names)}
+        means = class_means(average_precisions(self._matches, self.selection.protocol, weights))
+        named = {f"mAP@{name}": means[:, level] for level, name in enumerate(self.selection.tious.names)}
         return named | {"average_mAP": means.mean(axis=1)}
 
     def _multiples(self, weights: Floats) -> dict[str, Floats]:
         found = {}
-        for multiple in self.question.multiples:
+        for multiple in self.selection.multiples:
             recalls = multiple_recall(self._class_hits, weights, multiple)
-            for level, name in enumerate(self.question.tious.names):
+            for level, name in enumerate(self.selection.tious.names):
                 found[f"R@{multiple}x@{name}"] = recalls[:, level]
             found[f"average_R@{multiple}x"] = recalls.mean(axis=1)
         return found
 
     def _recall(self, weights: Floats) -> dict[str, Floats]:
-        curves = average_recall(self._hits, weights, self.question.max_average)
-        found = {f"AR@{number}": curves[:, number - 1] for number in self.question.numbers}
+        curves = average_recall(self._hits, weights, self.selection.max_average)
+        found = {f"AR@{number}": curves[:, number - 1] for number in self.selection.numbers}
         found["AUC"] = area_under_curve(curves)
         return found | {
-            f"recall@top{number}": fixed_recall(self._hits, weights, number) for number in self.question.numbers
+            f"recall@top{number}": fixed_recall(self._hits, weights, number) for number in self.selection.numbers
         }

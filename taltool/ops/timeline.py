@@ -1,4 +1,7 @@
-"""What a timeline shows of one video: rows of segments, first the ground truth, then each file of predictions."""
+"""What a timeline shows of one video: rows of segments, first the ground truth, then each file of predictions.
+
+`timeline_page` draws many as one HTML page that needs nothing else: no network, no library, works from a file: address.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -13,14 +13,14 @@ from taltool.data.annotations import read_ground_truth
 from taltool.data.arrays import Detections, flatten, scope
 from taltool.data.files import STANDARD, open_output, read_bytes
 from taltool.data.proposals import ProposalReader, ProposalWriter
-from taltool.data.provenance import InputFile, step
+from taltool.data.provenance import InputFile, merge_chains, step
 from taltool.data.records import Integers, LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
-from taltool.ops.choices import FusionMethod
 from taltool.ops.fusion import Calibration, Fusion, Source, by_rank, fuse_batch
 from taltool.ops.fusion_fit import FitData, fit
+from taltool.ops.method_names import FusionMethod
 from taltool.ops.nms import ProposalBatch
-from taltool.postprocessing.suppress import BATCH_SIZE
+from taltool.postprocessing.nms import BATCH_SIZE
 from taltool.reporting import Reporter
 
 
@@ -63,9 +63,8 @@ def fuse_files(request: FuseRequest, reporter: Reporter) -> None:
         readers = [stack.enter_context(ProposalReader(path)) for path in request.paths]
         chain = None
         if request.with_provenance:
-            before = [each for reader in readers for each in reader.provenance]
-            unique = [each for index, each in enumerate(before) if each not in before[:index]]
-            chain = [*unique, step(map(InputFile.named, request.paths), fusion=described(settings))]
+            before = merge_chains(reader.provenance for reader in readers)
+            chain = [*before, step(map(InputFile.named, request.paths), fusion=described(settings))]
         writer = stack.enter_context(ProposalWriter(request.output, _classes(readers), chain))
         promised = [reader.num_videos for reader in readers if reader.num_videos is not None]
         task = stack.enter_context(reporter.track("fuse", max(promised, default=None)))

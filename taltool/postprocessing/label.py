@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from taltool.data.classscores import ClassScores, read_class_scores
+from taltool.data.class_scores import ClassScores, read_class_scores
 from taltool.data.proposals import ProposalReader
 from taltool.data.provenance import InputFile, step
 from taltool.data.records import Floats, Integers, LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
-from taltool.ops.choices import Combination, Vote
 from taltool.ops.labelling import best_classes, best_votes, combined, voted_shares
-from taltool.postprocessing.suppress import write_stream
+from taltool.ops.method_names import Combination, Vote
+from taltool.postprocessing.nms import write_stream
 from taltool.reporting import Reporter
 
 
@@ -93,7 +93,7 @@ def label_file(request: LabelRequest, reporter: Reporter) -> None:
 
 
 class _Labeller:
-    """LabelVocabulary videos and counts what could not be labelled."""
+    """Labels videos and counts what could not be labelled."""
 
     def __init__(self, request: LabelRequest, source: FromClassifier | FromDetections) -> None:
         self.request, self.source = request, source

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from taltool.data.features import FeatureFile
 from taltool.data.proposals import ProposalWriter
-from taltool.data.provenance import Chain, InputFile, step
+from taltool.data.provenance import Chain, InputFile, merge_chains, step
 from taltool.data.records import GroundTruth
 from taltool.errors import DataError, PartialFailure, UsageError
 from taltool.experiment.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
@@ -99,7 +99,6 @@ def _write_all(
 
 
 def _chain(file: FeatureFile, checkpoints: Sequence[Checkpoint]) -> Chain:
-    before = [*file.provenance, *(each for c in checkpoints for each in c.header.provenance or ())]
-    unique = [each for index, each in enumerate(before) if each not in before[:index]]
+    before = merge_chains([file.provenance, *(checkpoint.header.provenance for checkpoint in checkpoints)])
     inputs = [InputFile.stat(file.path), *(InputFile.stat(checkpoint.path) for checkpoint in checkpoints)]
-    return [*unique, step(inputs)]
+    return [*before, step(inputs)]

@@ -21,7 +21,8 @@ from taltool.experiment import dataset
 from taltool.experiment.checkpoint import load_checkpoint
 from taltool.experiment.feature_source import FeatureSource
 from taltool.reporting import Reporter
-from taltool.training.setup import ResolvedModel, TrainingData, TrainRequest, make_trainer, read_data, start
+from taltool.training.resume import start_or_resume
+from taltool.training.setup import ResolvedModel, TrainingData, TrainRequest, make_trainer, read_data
 from taltool.training.validation import Validation
 
 SUMMARY = "summary.json"
@@ -76,7 +77,7 @@ def single_fold(truth: GroundTruth) -> dict[str | None, GroundTruth]:
 
 def cross_validate(
     request: TrainRequest,
-    choice: ResolvedModel,
+    resolved: ResolvedModel,
     file: FeatureFile,
     folds: Mapping[str | None, GroundTruth],
     seeds: int,
@@ -87,7 +88,7 @@ def cross_validate(
 
     The summary is written beside the runs. Raises UsageError where test videos would be trained on.
     """
-    folder = Path(request.output or f"{choice.name}-runs")
+    folder = Path(request.output or f"{resolved.name}-runs")
     results: list[Result] = []
     tious: tuple[float, ...] = ()
     for name, truth in folds.items():
@@ -96,9 +97,9 @@ def cross_validate(
             if request.processes.is_first:
                 place.mkdir(parents=True, exist_ok=True)
             request.processes.broadcast(None)
-            own = replace(request, seed=seed, output=str(place / f"{choice.name}.safetensors"))
+            own = replace(request, seed=seed, output=str(place / f"{resolved.name}.safetensors"))
             reporter.note(f"run {place}")
-            result, tious = _run(own, choice, file, name, truth, resume, reporter)
+            result, tious = _run(own, resolved, file, name, truth, resume, reporter)
             results.append(result)
     any_truth = next(iter(folds.values()))
     summary = _summary(results, _test_subset(request), tious, any_truth)
@@ -110,7 +111,7 @@ def cross_validate(
 
 def _run(
     request: TrainRequest,
-    choice: ResolvedModel,
+    resolved: ResolvedModel,
     file: FeatureFile,
     fold: str | None,
     truth: GroundTruth,
@@ -119,11 +120,11 @@ def _run(
 ) -> tuple[Result, tuple[float, ...]]:
     data = read_data(request, file, truth, reporter)
     test = _test_truth(request, data, reporter)
-    experiment = choice.experiment(request.preset, data.statistics)
+    experiment = resolved.experiment(request.preset, data.statistics)
     board = (
         None if request.tensorboard is None else str(Path(request.tensorboard, Path(str(request.output)).parent.name))
     )
-    start(make_trainer(request, choice, data, experiment, reporter), resume, reporter, board)
+    start_or_resume(make_trainer(request, resolved, data, experiment, reporter), resume, reporter, board)
     request.processes.broadcast(None)  # The first one has written the checkpoint.
     checkpoint = load_checkpoint(str(request.output), request.device)
     instances = dataset.usable_instances(test, file, reporter)

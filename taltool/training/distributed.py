@@ -1,7 +1,12 @@
-"""The processes of one training, started by `torchrun` or alone: who this one is, and what they tell each other.
+"""Rank, world size and collectives of a distributed run, and how a batch is partitioned over its processes.
 
-Numbers and small objects travel between processors by gloo, gradients between GPUs by NCCL. Every process runs the
-same program over the same videos; the first one alone writes files and reports.
+Processes are started by `torchrun`; without it there is one. Numbers and small objects travel between processors by
+gloo, gradients between GPUs by NCCL. Every process runs the same program over the same videos; the first one alone
+writes files and reports.
+
+A batch is always the samples of one update. It is partitioned twice: over parts that pass through the network one after
+the other (gradient accumulation, to save memory), and within each part over the processes. Neither changes what is
+learnt, but for the rounding of sums: no sample is lost or repeated, and each weighs the same wherever it is computed.
 """
 
 import os
@@ -32,7 +37,7 @@ _LOST = ("connection closed by peer", "connection reset", "broken pipe", "connec
 
 
 class ProcessGroup:
-    """This process, number `rank` from 0, and the others of `count`; by default it is alone."""
+    """This process, number `rank` from 0, and the others of `world_size`; by default it is alone."""
 
     def __init__(self, rank: int = 0, world_size: int = 1) -> None:
         self.rank, self.world_size = rank, world_size
@@ -43,7 +48,7 @@ class ProcessGroup:
         return self.rank == 0
 
     def all_reduce_sum(self, values: Tensor) -> Tensor:
-        """The sum of `values` over the processes."""
+        """The sum of `values` over all processes."""
         if self.world_size == 1:
             return values
         values = values.clone()
@@ -51,7 +56,7 @@ class ProcessGroup:
         return values
 
     def all_gather(self, item: Item) -> list[Item]:
-        """What every process has, in their order."""
+        """The `item` of every process, by rank."""
         if self.world_size == 1:
             return [item]
         items: list[Any] = [None] * self.world_size
@@ -59,15 +64,15 @@ class ProcessGroup:
         return items
 
     def broadcast(self, item: Item, source: int = 0) -> Item:
-        """What the process `source` has."""
+        """Broadcast `item` from rank `source`."""
         if self.world_size == 1:
             return item
-        held = [item]
-        dist.broadcast_object_list(held, source)
-        return held[0]
+        items = [item]
+        dist.broadcast_object_list(items, source)
+        return items[0]
 
     def sequential_rng(self, generator: torch.Generator, draw: Callable[[torch.Generator], Item]) -> Item:
-        """draw(generator), one process after the other, each going on where the one before it has stopped.
+        """draw(generator) by rank: each process goes on in the stream of numbers where the one before it has stopped.
 
         generator ends in the same state everywhere.
         """
@@ -83,7 +88,7 @@ class ProcessGroup:
 
 @contextmanager
 def init_distributed(device: str, environment: Mapping[str, str] = os.environ) -> Iterator[tuple[ProcessGroup, str]]:
-    """Meet the other processes that a launcher started, for a `with` block; yields them and the device of this one.
+    """Join the process group that a launcher set up, for a `with` block; yields it and the device of this process.
 
     Of several processes that fail for the same reason one raises its error, the others leave with its exit status.
     """
@@ -96,7 +101,7 @@ def init_distributed(device: str, environment: Mapping[str, str] = os.environ) -
         "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo", None, None, count, rank, store
     )
     processes = ProcessGroup(rank, count)
-    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_exit_with, args=(os.getppid(),), daemon=True).start()
     try:
         yield processes, device
     except TaltoolError as error:
@@ -110,7 +115,7 @@ def init_distributed(device: str, environment: Mapping[str, str] = os.environ) -
     dist.destroy_process_group()
 
 
-def _follow(launcher: int) -> None:
+def _exit_with(launcher: int) -> None:
     """End this process when its launcher is gone (kill -9): a run that continues elsewhere must be the only writer."""
     while os.getppid() == launcher:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
@@ -165,7 +170,7 @@ class BatchPartition:
     rank: int = 0
 
     def micro_batches(self, batch: range) -> list[MicroBatch]:
-        """This process's pieces of the places of a batch: one for each part that holds a sample, in order."""
+        """This process's micro-batches of the places of a batch: one for each part that holds a sample, in order."""
         parts = [part for part in _divided(batch, self.parts) if part]
         return [self._micro_batch(part, len(batch)) for part in parts]
 

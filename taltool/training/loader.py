@@ -62,7 +62,7 @@ class BatchMaker:
 class TrainingLoader:
     """The shuffled batches of each epoch over the training windows (or videos) of `videos`.
 
-    division says which pieces of each batch are made here; by default every batch is one piece. With `workers`
+    partition says which micro-batches are made here; by default every batch is one. With `workers`
     processes make them, which end with `close`.
     """
 
@@ -92,7 +92,7 @@ class TrainingLoader:
         return range(step * self.batch_size, min((step + 1) * self.batch_size, len(self.samples)))
 
     def batches(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
-        """The pieces of the batches of `epoch`, from `first_step` on, in order."""
+        """The micro-batches of `epoch`, from `first_step` on, in order."""
         steps = range(first_step, self.steps_per_epoch)
         places = [
             (epoch, micro_batch.places)

@@ -1,4 +1,4 @@
-"""The file of measurements of a training run: a JSON line for each epoch."""
+"""The log of a training run: a JSON line for each epoch, and the same numbers as curves of TensorBoard."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ class TrainingLogWriter:
 
     def __init__(self, path: Path) -> None:
         self.path, self.size = path, 0
-        self.board: TensorBoardWriter | None = None  # Where the same records become curves.
+        self.tensorboard: TensorBoardWriter | None = None  # Where the same records become curves.
 
     def truncate(self, size: int) -> None:
         """Continue after the first `size` bytes of the file: what came later will be written again."""
@@ -35,20 +35,20 @@ class TrainingLogWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stream.close()
-        if self.board is not None:
-            self.board.close()
+        if self.tensorboard is not None:
+            self.tensorboard.close()
 
     def write(self, record: dict[str, Any]) -> None:
         """Append one line, at once visible to readers."""
         self._stream.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
         self._stream.flush()
         self.size = self._stream.tell()
-        if self.board is not None:
-            self.board.write(record)
+        if self.tensorboard is not None:
+            self.tensorboard.write(record)
 
 
 def scalars(record: dict[str, Any]) -> dict[str, float]:
-    """The numbers of one record of the journal, by the name of their curve: `losses/class`, `validation/mAP`, ..."""
+    """The numbers of one record of the log, by the name of their curve: `losses/class`, `validation/mAP`, ..."""
     counters = ("epoch", "iteration", "best_epoch")
     return {name: value for name, value in _numbers(record, "") if name not in counters}
 
@@ -71,7 +71,7 @@ def require_tensorboard() -> type["SummaryWriter"]:
 
 
 class TensorBoardWriter:
-    """Writes records of the journal to a folder of TensorBoard; raises UsageError where that is not installed.
+    """Writes records of the log to a folder of TensorBoard; raises UsageError where that is not installed.
 
     What a resumed run repeats replaces what was written of the same epochs.
     """

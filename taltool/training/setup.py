@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import torch
 
-from taltool.data.checkpoint_header import CheckpointHeader, read_checkpoint_header
+from taltool.data.checkpoint_header import CheckpointHeader
 from taltool.data.datasets import ANY_DATASET, DATASETS
 from taltool.data.downloads import digest
 from taltool.data.features import FeatureFile
@@ -19,7 +19,7 @@ from taltool.data.records import GroundTruth
 from taltool.data.statistics import DatasetStatistics
 from taltool.errors import DataError, UsageError
 from taltool.experiment import dataset
-from taltool.experiment.checkpoint import load_pretrained, remove_leftovers
+from taltool.experiment.checkpoint import load_pretrained
 from taltool.experiment.configuration import Layer, build, override_layer, preset_layer, read_config, to_plain
 from taltool.experiment.dataset import LabelledVideo
 from taltool.experiment.feature_source import DEFAULT_CACHE_BYTES, ChannelStatistics, FeatureSource
@@ -29,13 +29,10 @@ from taltool.models.contract import Model
 from taltool.reporting import Reporter
 from taltool.training.distributed import BatchPartition, ProcessGroup
 from taltool.training.loader import TrainingLoader
-from taltool.training.log_writer import TensorBoardWriter, require_tensorboard
 from taltool.training.trainer import DEFAULT_SAVE_SECONDS, Plan, Trainer
 from taltool.training.validation import Validation
 
 AUTO = "auto"
-# Where a run begins.
-_ANEW, _STATE, _FINISHED = "anew", "state", "finished"
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,7 @@ class ResolvedModel:
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """The label_videos videos of a run, before the network sees them."""
+    """The labelled videos of a run, before the network sees them."""
 
     file: FeatureFile
     truth: GroundTruth
@@ -153,13 +150,13 @@ def split_data(
 
 
 def make_trainer(
-    request: TrainRequest, choice: ResolvedModel, data: TrainingData, experiment: Experiment, reporter: Reporter
+    request: TrainRequest, resolved: ResolvedModel, data: TrainingData, experiment: Experiment, reporter: Reporter
 ) -> Trainer:
     """A run, ready to start from its beginning."""
     train, held_out = split_data(request, data, experiment, reporter)
     source, channel_statistics = _source(request, data, experiment, train)
     channels, length = source.width(train[0].video_id), experiment.sampling.length
-    model = _model(request, choice, data, experiment, channels)
+    model = _model(request, resolved, data, experiment, channels)
     shown = dataset.select_by_coverage(train, data.file, experiment.sampling, reporter)
     loader = _loader(request, experiment, source, shown, model.length_multiple)
     _check_samples(loader, shown, data.classes, experiment, reporter)
@@ -168,7 +165,7 @@ def make_trainer(
     kept = channel_statistics if experiment.sampling.normalize == "channel" else None
     ids = [[video.video_id for video in part] for part in (train, held_out)]
     reporter.note(
-        f"{choice.name}: {sum(p.numel() for p in model.parameters()):,} parameters, {len(data.classes)} classes, "
+        f"{resolved.name}: {sum(p.numel() for p in model.parameters()):,} parameters, {len(data.classes)} classes, "
         f"{len(set(shown))} videos to train on ({len(loader.samples)} samples), {len(held_out)} to choose the epoch by"
     )
     plan = _plan(request, header, kept, experiment, _fingerprint(header, data.file, ids, request))
@@ -189,11 +186,11 @@ def _source(
 
 
 def _model(
-    request: TrainRequest, choice: ResolvedModel, data: TrainingData, experiment: Experiment, channels: int
+    request: TrainRequest, resolved: ResolvedModel, data: TrainingData, experiment: Experiment, channels: int
 ) -> Model:
     """The network with the weights that it begins with."""
     torch.manual_seed(request.seed)
-    model = choice.model_class(experiment.model, channels, len(data.classes), experiment.sampling.length)
+    model = resolved.model_class(experiment.model, channels, len(data.classes), experiment.sampling.length)
     if request.init is not None:
         load_pretrained(model, request.init)
     elif not experiment.training.epochs:
@@ -231,50 +228,6 @@ def _validation(
     if experiment.training.select == "loss" and not validation.samples:
         raise UsageError("no held-out window holds an instance; --set select=map or last, or another holdout")
     return validation
-
-
-def start(trainer: Trainer, resume: bool, reporter: Reporter, board_folder: str | None = None) -> None:
-    """Run from the beginning or, with `resume`, from where a killed run stopped; a finished run is left as it is.
-
-    board_folder is where TensorBoard's files go, if anywhere.
-    """
-    plan = trainer.plan
-    if board_folder is not None:
-        require_tensorboard()  # Before anything of an earlier run is removed.
-    beginning = plan.processes.broadcast(_beginning(plan, resume, reporter) if plan.processes.is_first else "")
-    if beginning == _FINISHED:
-        return
-    if beginning == _STATE:
-        trainer.restore()
-        reporter.note(f"continuing at epoch {trainer.progress.epoch + 1}, batch {trainer.progress.step + 1}")
-    if board_folder is not None and plan.processes.is_first:
-        trainer.journal.board = TensorBoardWriter(board_folder, trainer.progress.epoch)
-    trainer.run()
-    reporter.note(f"wrote {plan.output} (epoch {trainer.progress.best_epoch} of {trainer.settings.epochs})")
-
-
-def _beginning(plan: Plan, resume: bool, reporter: Reporter) -> str:
-    """Tidy up after earlier runs; return where this one begins: _ANEW, _STATE, or _FINISHED already."""
-    remove_leftovers(plan.output)
-    remove_leftovers(plan.state_path)
-    if plan.state_path.exists() and resume:
-        return _STATE
-    if plan.state_path.exists():
-        reporter.warn(f"{plan.state_path} is of a run that did not end; starting anew (--resume would continue)")
-        plan.state_path.unlink()
-    elif resume and _is_finished(plan):
-        reporter.note(f"{plan.output} is finished; nothing to do")
-        return _FINISHED
-    elif resume:
-        reporter.note("no state to continue from; starting at the beginning")
-    return _ANEW
-
-
-def _is_finished(plan: Plan) -> bool:
-    if not plan.output.exists():
-        return False
-    training = read_checkpoint_header(str(plan.output)).training
-    return bool(training.get("finished") and training.get("fingerprint") == plan.fingerprint)
 
 
 def _check_samples(

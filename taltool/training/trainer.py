@@ -42,7 +42,7 @@ MicroBatches = Sequence[tuple[Batch, MicroBatch]]
 class Plan:
     """What a run is to do, besides the experiment: where its files are and what its checkpoint says.
 
-    output is the checkpoint; state_path holds the state while the run is under way, journal_path a line for each
+    output is the checkpoint; state_path holds the state while the run is under way, log_path a line for each
     epoch. header is that of the checkpoint but for `training`; fingerprint names experiment, data and seed, so that no
     other run's state is taken up. save_seconds is the longest time that a kill may cost.
     """
@@ -52,7 +52,7 @@ class Plan:
     statistics: ChannelStatistics | None
     output: Path
     state_path: Path
-    journal_path: Path
+    log_path: Path
     fingerprint: str
     seed: int
     device: str = "cpu"
@@ -71,7 +71,7 @@ class Progress:
     best_epoch: int = 0
     best_score: float = -math.inf
     sums: dict[str, float] = field(default_factory=dict)
-    journal_size: int = 0
+    journal_size: int = 0  # Bytes of the log; the name stands in states that were saved.
 
 
 class Trainer:
@@ -87,15 +87,15 @@ class Trainer:
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
         self.measured: dict[str, float] = {}  # By the last validation.
-        self.journal = TrainingLogWriter(plan.journal_path)
+        self.log = TrainingLogWriter(plan.log_path)
         self._saved_at, self._save_cost = time.monotonic(), 0.0
 
     def run(self) -> None:
         """Train from where `progress` stands to the end."""
         total = self.settings.epochs * self.loader.steps_per_epoch
         self.model.train()
-        journal = self.journal if self.processes.is_first else nullcontext()
-        with closing(self.loader), journal, self.reporter.track("train", total, "steps") as task:
+        log = self.log if self.processes.is_first else nullcontext()
+        with closing(self.loader), log, self.reporter.track("train", total, "steps") as task:
             task.advance(self.progress.epoch * self.loader.steps_per_epoch + self.progress.step)
             for epoch in range(self.progress.epoch, self.settings.epochs):
                 self._run_epoch(epoch, task)
@@ -119,7 +119,7 @@ class Trainer:
         self._end_epoch(epoch, samples / max(time.monotonic() - started, 1e-9))
 
     def _work(self, epoch: int) -> Iterator[tuple[int, MicroBatches]]:
-        """The steps still to do, each with this process's pieces of its batch."""
+        """The steps still to do, each with this process's micro-batches."""
         first = self.progress.step
         batches = (batch_to_device(batch, self.plan.device) for batch in self.loader.batches(epoch, first))
         for step in range(first, self.loader.steps_per_epoch):
@@ -142,7 +142,7 @@ class Trainer:
 
     @contextmanager
     def _explained(self, where: str, samples: int, snippets: int) -> Iterator[None]:
-        """Keep the best epoch, and say what to do, where so many samples of that length at a time are too much."""
+        """Turn NaN, compiler and out-of-memory errors into user errors that name the mend; the best epoch is kept."""
         try:
             yield
         except NotFinite as error:
@@ -175,7 +175,7 @@ class Trainer:
             progress.best_epoch, progress.best_score = epoch + 1, score
             self.best = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
         if self.processes.is_first:
-            self.journal.write(record | {"best_epoch": progress.best_epoch, "samples_per_second": round(speed, 2)})
+            self.log.write(record | {"best_epoch": progress.best_epoch, "samples_per_second": round(speed, 2)})
         progress.epoch, progress.step, progress.sums = epoch + 1, 0, {}
         if self.processes.broadcast(is_last or self._save_cost <= _SAVE_SHARE * (time.monotonic() - self._saved_at)):
             self._save()
@@ -210,7 +210,7 @@ class Trainer:
         """
         started = time.monotonic()
         self._write_checkpoint(is_finished=False)
-        self.progress.journal_size = self.journal.size
+        self.progress.journal_size = self.log.size
         state = {"fingerprint": self.plan.fingerprint, "progress": asdict(self.progress)} | self.updater.state()
         if self.processes.is_first:
             save_state(self.plan.state_path, state)
@@ -234,7 +234,7 @@ class Trainer:
             )
         if self.progress.best_epoch and self.processes.is_first:
             self.best = model_weights(self.plan.output)
-        self.journal.truncate(self.progress.journal_size)
+        self.log.truncate(self.progress.journal_size)
 
     def _finish(self) -> None:
         self._write_checkpoint(is_finished=True)

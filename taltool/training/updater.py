@@ -1,8 +1,9 @@
-"""One update of a network: the pieces of a batch through it, their gradients summed, clipped and applied.
+"""One update of a network: its micro-batches forward and backward, their gradients summed, clipped and applied.
 
-Pieces pass one after the other (gradient accumulation) and, in several processes, at the same time; every loss weighs
-as much as its piece has samples, so the gradient is that of the whole batch at once. Where there are several parts they
-pass twice, the first time to count what losses are divided by: the positives of a batch are known only at its end.
+Micro-batches pass one after the other (gradient accumulation) and, in several processes, at the same time; every loss
+weighs as much as its micro-batch has samples, so the gradient is that of the whole batch at once. Where there are
+several they pass twice, the first time to count what losses are divided by: the positives of a batch are known only at
+its end. `SharedMicroBatch` lets a loss normalise by these counts (`taltool.nn.batch_statistics`).
 """
 
 import math
@@ -82,7 +83,7 @@ class Updater:
         return self.averaged.network if self.averaged else self.model
 
     def update(self, work: Sequence[tuple[Batch, MicroBatch]], iteration: int, rate: float) -> dict[str, float]:
-        """An update of every phase by the pieces of a batch. Returns the losses of the whole batch.
+        """An update of every phase by the micro-batches of a batch. Returns the losses of the whole batch.
 
         Raises NotFinite, in every process, before weights change by a loss or gradient that is not.
         """
@@ -101,7 +102,7 @@ class Updater:
         return values
 
     def _losses(self, phase: str, work: Sequence[tuple[Batch, MicroBatch]]) -> dict[str, float]:
-        """Sum the gradients of the pieces; return the losses of the whole batch."""
+        """Sum the gradients of the micro-batches; return the losses of the whole batch."""
         totals = self._counted(phase, work) if len(work) > 1 else None
         found: list[list[float]] = []
         for number, (batch, micro_batch) in enumerate(work, start=1):
@@ -142,7 +143,7 @@ class Updater:
     def _backward(
         self, phase: str, batch: Batch, micro_batch: MicroBatch, totals: Sequence[Tensor] | None, *, is_last: bool
     ) -> dict[str, Tensor]:
-        """Add the gradient of a piece's share of the loss; the processes exchange theirs behind the last one."""
+        """Add the gradient of a micro-batch's share of the loss; the processes exchange theirs behind the last one."""
         wrapped, count = self._wrapped, self.processes.world_size
         alone = isinstance(wrapped, DistributedDataParallel) and not is_last
         is_shared = count > 1 or totals is not None
@@ -215,7 +216,7 @@ class Updater:
 
 
 class SharedMicroBatch:
-    """A piece whose batch is spread over processes, over parts, or both.
+    """A micro-batch whose batch is spread over processes, over parts, or both.
 
     generator is the stream of numbers that the processes share. totals are what was counted over the whole batch, in
     the order of asking, where that is known already; else the batch has one part, and the processes are asked.
@@ -250,7 +251,7 @@ class SharedMicroBatch:
 
 
 class CountingMicroBatch(SharedMicroBatch):
-    """A micro_batch that passes through the network only so that its losses say what they count."""
+    """A micro-batch that passes through the network only so that its losses say what they count."""
 
     def __init__(self, micro_batch: MicroBatch, processes: ProcessGroup, generator: torch.Generator) -> None:
         super().__init__(micro_batch, processes, generator)

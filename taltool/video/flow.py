@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taltool.errors import UsageError
-from taltool.video.side_by_side import side_by_side
+from taltool.video.parallel_map import parallel_map
 
 Picture = NDArray[np.uint8]
 Field = NDArray[np.float32]
@@ -112,7 +112,7 @@ def fields(
         number, pair = numbered
         return (flow(*pair), None) if is_wanted(number) else (None, pair)
 
-    for result in side_by_side(threads, measured, enumerate(pairwise(chain([first], remaining))), _AHEAD):
+    for result in parallel_map(threads, measured, enumerate(pairwise(chain([first], remaining))), _AHEAD):
         field, skipped = result
         last = last if field is None else field
         yield last

@@ -111,7 +111,7 @@ def report_saving(folder: Path, file: FeatureFile) -> None:
     (batch,) = (batch for batch, _ in zip(trainer.loader.batches(0), range(1), strict=False))
     trainer._update([(batch, MicroBatch(range(1)))], 0, 0)
     trainer.best = trainer.model.state_dict()
-    with trainer.journal:
+    with trainer.log:
         costs = [seconds(trainer._save) for _ in range(3)]
     size = sum(p.numel() for p in trainer.model.parameters())
     print(f"saving checkpoint and state of {size / 1e6:.1f} M parameters: {statistics.median(costs):.2f} s")

@@ -1,4 +1,4 @@
-"""Reading read_ahead changes nothing but the thread in which the reading is done."""
+"""Reading ahead changes nothing but the thread in which the reading is done."""
 
 import threading
 import time

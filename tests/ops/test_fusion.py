@@ -6,9 +6,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taltool.data.arrays import Detections, Instances
-from taltool.ops.choices import FusionMethod
 from taltool.ops.fusion import Calibration, Fusion, Source, by_precision, by_rank, fuse_batch
 from taltool.ops.fusion_fit import FitData, fit
+from taltool.ops.method_names import FusionMethod
 from taltool.ops.nms import ProposalBatch
 
 EQUAL = (Source(), Source())

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from taltool.ops import labelling
-from taltool.ops.choices import Combination
 from taltool.ops.labelling import best_classes, best_votes, combined, voted_shares
+from taltool.ops.method_names import Combination
 
 
 def test_votes_are_score_times_tiou():

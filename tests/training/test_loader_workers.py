@@ -22,7 +22,7 @@ from taltool.models.contract import Batch
 from taltool.reporting import SILENT
 from taltool.training import loader_workers
 from taltool.training.loader import TrainingLoader
-from taltool.training.setup import start
+from taltool.training.resume import start_or_resume
 
 RANDOM = ("jitter=3.0", "feature_dropout=0.1", "feature_noise=0.1", "mixup=1.5", "time_dropout=0.1", "batch_size=5")
 PATHS = os.pathsep.join([str(PROJECT), str(PROJECT / "tests" / "plugin")])
@@ -59,7 +59,7 @@ def test_a_run_with_workers_killed_inside_an_epoch_resumes_without_them_to_the_s
     torch.manual_seed(99)
     wishes = {"output": str(tmp_path / "cut.safetensors"), "save_seconds": 0.0}
     killed_after(trainer(*RANDOM, workers=1, **wishes), 7)
-    start(trainer(*RANDOM, **wishes), True, SILENT)
+    start_or_resume(trainer(*RANDOM, **wishes), True, SILENT)
     assert (tmp_path / "cut.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
 
 
@@ -142,8 +142,8 @@ def test_workers_end_with_the_training(tiny: TinyData, tmp_path: Path, number: i
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
-    journal = tmp_path / "x.metrics.jsonl"
-    while not (journal.exists() and journal.stat().st_size) and time.monotonic() < deadline:
+    log = tmp_path / "x.metrics.jsonl"
+    while not (log.exists() and log.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.1)
     workers = descendants(process.pid)
     assert len(workers) >= 2

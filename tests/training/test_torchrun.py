@@ -47,7 +47,7 @@ def train(data: TinyData, output: Path, processes: int, *options: str) -> subpro
     )
 
 
-def journal(path: Path) -> list[dict[str, object]]:
+def log(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
@@ -62,7 +62,7 @@ def test_two_processes_learn_what_one_learns_from_the_same_batches(data: TinyDat
     assert sorted(path.name for path in together.parent.iterdir()) == ["tiny.metrics.jsonl", "tiny.safetensors"]
     assert done.stderr.count("wrote") == 1
     assert read_checkpoint_header(str(together)).training["processes"] == 2
-    ours, theirs = (journal(path.with_name("tiny.metrics.jsonl")) for path in (together, alone))
+    ours, theirs = (log(path.with_name("tiny.metrics.jsonl")) for path in (together, alone))
     assert ours[-1]["iteration"] == 20
     for our, their in zip(ours, theirs, strict=True):
         assert our["losses"] == pytest.approx(their["losses"], rel=1e-4)

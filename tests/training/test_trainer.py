@@ -11,7 +11,7 @@ from taltool.data.checkpoint_header import read_checkpoint_header
 from taltool.errors import DataError, UsageError
 from taltool.experiment.checkpoint import model_weights
 from taltool.reporting import SILENT
-from taltool.training.setup import start
+from taltool.training.resume import start_or_resume
 
 ALL_RANDOM = (
     "two_phases=true", "ema_decay=0.9", "jitter=3.0", "feature_dropout=0.1", "feature_noise=0.1", "schedule=cosine",
@@ -19,14 +19,14 @@ ALL_RANDOM = (
 )  # fmt: skip
 
 
-def journal(path: Path) -> list[dict[str, object]]:
+def log(path: Path) -> list[dict[str, object]]:
     records = [json.loads(line) for line in path.read_text().splitlines()]
     return [{k: v for k, v in record.items() if k != "samples_per_second"} for record in records]
 
 
 def test_training_lowers_the_loss(trainer: MakeTrainer, tmp_path: Path) -> None:
     trainer("epochs=6").run()
-    losses = [sum(record["losses"].values()) for record in journal(tmp_path / "tiny.metrics.jsonl")]  # type: ignore[attr-defined]
+    losses = [sum(record["losses"].values()) for record in log(tmp_path / "tiny.metrics.jsonl")]  # type: ignore[attr-defined]
     assert len(losses) == 6
     assert losses[-1] < 0.6 * losses[0]
 
@@ -38,9 +38,9 @@ def test_a_killed_run_resumes_to_the_same_bytes(trainer: MakeTrainer, tmp_path: 
     wishes = {"output": str(tmp_path / "cut.safetensors"), "save_seconds": 0.0}
     killed_after(trainer(*ALL_RANDOM, **wishes), updates)
     torch.manual_seed(98)
-    start(trainer(*ALL_RANDOM, **wishes), True, SILENT)
+    start_or_resume(trainer(*ALL_RANDOM, **wishes), True, SILENT)
     assert (tmp_path / "cut.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
-    assert journal(tmp_path / "cut.metrics.jsonl") == journal(tmp_path / "whole.metrics.jsonl")
+    assert log(tmp_path / "cut.metrics.jsonl") == log(tmp_path / "whole.metrics.jsonl")
 
 
 def test_a_run_killed_twice_inside_an_epoch_resumes_to_the_same_bytes(trainer: MakeTrainer, tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_run_killed_twice_inside_an_epoch_resumes_to_the_same_bytes(trainer: M
         if run.plan.state_path.exists():
             run.restore()
         killed_after(run, 4)
-    start(trainer(*ALL_RANDOM, **wishes), True, SILENT)
+    start_or_resume(trainer(*ALL_RANDOM, **wishes), True, SILENT)
     assert (tmp_path / "cut.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
 
 
@@ -72,9 +72,9 @@ def test_features_from_disk_give_the_same_bytes_as_features_in_memory(trainer: M
 
 
 def test_resuming_a_finished_run_changes_nothing(trainer: MakeTrainer, tmp_path: Path) -> None:
-    start(trainer(), False, SILENT)
+    start_or_resume(trainer(), False, SILENT)
     before = (tmp_path / "tiny.safetensors").read_bytes(), (tmp_path / "tiny.metrics.jsonl").read_bytes()
-    start(trainer(), True, SILENT)
+    start_or_resume(trainer(), True, SILENT)
     after = (tmp_path / "tiny.safetensors").read_bytes(), (tmp_path / "tiny.metrics.jsonl").read_bytes()
     assert before == after
     assert not (tmp_path / "tiny.resume.pt").exists()
@@ -83,13 +83,13 @@ def test_resuming_a_finished_run_changes_nothing(trainer: MakeTrainer, tmp_path:
 def test_a_state_of_other_settings_is_refused(trainer: MakeTrainer) -> None:
     killed_after(trainer(save_seconds=0.0), 3)
     with pytest.raises(UsageError, match="other settings"):
-        start(trainer("learning_rate=0.5"), True, SILENT)
+        start_or_resume(trainer("learning_rate=0.5"), True, SILENT)
 
 
 def test_a_killed_run_leaves_no_half_written_files(trainer: MakeTrainer, tmp_path: Path) -> None:
     (tmp_path / ".tiny.safetensors.abc.tmp").write_bytes(b"half")
     (tmp_path / ".tiny.resume.pt.abc.tmp").write_bytes(b"half")
-    start(trainer("epochs=1"), False, SILENT)
+    start_or_resume(trainer("epochs=1"), False, SILENT)
     assert not list(tmp_path.glob(".tiny*"))
 
 
@@ -112,7 +112,7 @@ def test_the_epoch_of_lowest_validation_loss_becomes_the_checkpoint(trainer: Mak
     # A step factor of 0 freezes nothing; a rising rate ruins the last epochs, so the best one is not the last.
     run = trainer("epochs=6", "schedule=step", "step_epochs=2", "step_factor=30.0")
     run.run()
-    found = [record["validation"]["loss"] for record in journal(tmp_path / "tiny.metrics.jsonl")]  # type: ignore[index]
+    found = [record["validation"]["loss"] for record in log(tmp_path / "tiny.metrics.jsonl")]  # type: ignore[index]
     training = read_checkpoint_header(str(tmp_path / "tiny.safetensors")).training
     assert training["chosen_epoch"] == found.index(min(found)) + 1 < 6
     assert training["score"] == -min(found)
@@ -120,7 +120,7 @@ def test_the_epoch_of_lowest_validation_loss_becomes_the_checkpoint(trainer: Mak
 
 def test_selection_by_map_measures_the_held_out_videos(trainer: MakeTrainer, tmp_path: Path) -> None:
     trainer("epochs=6", "select=map", "validate_every=3").run()
-    records = journal(tmp_path / "tiny.metrics.jsonl")
+    records = log(tmp_path / "tiny.metrics.jsonl")
     assert [("validation" in record) for record in records] == [False, False, True, False, False, True]
     best = max(record["validation"]["mAP"] for record in records if "validation" in record)  # type: ignore[index]
     assert read_checkpoint_header(str(tmp_path / "tiny.safetensors")).training["score"] == best > 0.2
@@ -138,14 +138,14 @@ def test_averaged_weights_are_what_is_saved(trainer: MakeTrainer, tmp_path: Path
 def test_training_takes_the_warm_up_and_the_phases_it_is_told(trainer: MakeTrainer, tmp_path: Path) -> None:
     run = trainer("two_phases=true", "warmup_epochs=1.0", "epochs=1", "learning_rate=0.5")
     run.run()
-    (record,) = journal(tmp_path / "tiny.metrics.jsonl")
+    (record,) = log(tmp_path / "tiny.metrics.jsonl")
     assert set(record["losses"]) == {"class.class", "location.location"}  # type: ignore[call-overload]
     assert record["learning_rate"] == 0.5
 
 
 def test_bfloat16_trains_float32_weights(trainer: MakeTrainer, tmp_path: Path) -> None:
     trainer("precision=bfloat16", "epochs=6").run()
-    losses = [sum(record["losses"].values()) for record in journal(tmp_path / "tiny.metrics.jsonl")]  # type: ignore[attr-defined]
+    losses = [sum(record["losses"].values()) for record in log(tmp_path / "tiny.metrics.jsonl")]  # type: ignore[attr-defined]
     assert losses[-1] < 0.6 * losses[0]
     assert model_weights(tmp_path / "tiny.safetensors")["body.weight"].dtype == torch.float32
 
@@ -153,7 +153,7 @@ def test_bfloat16_trains_float32_weights(trainer: MakeTrainer, tmp_path: Path) -
 def test_starting_anew_over_an_unfinished_run_is_told(trainer: MakeTrainer) -> None:
     killed_after(trainer(save_seconds=0.0), 3)
     listener = Listener()
-    start(trainer(), False, listener)
+    start_or_resume(trainer(), False, listener)
     assert any("starting anew" in message for message in listener.heard)
 
 

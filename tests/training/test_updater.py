@@ -14,7 +14,7 @@ from taltool.experiment.checkpoint import load_state, model_weights, save_state
 from taltool.models.contract import Batch
 from taltool.reporting import SILENT
 from taltool.training.distributed import ProcessGroup
-from taltool.training.setup import start
+from taltool.training.resume import start_or_resume
 from taltool.training.trainer import Trainer
 
 PARTS = ("batch_size=5", "dropout=0.0", "clip_norm=0.1", "ema_decay=0.9", "epochs=3")
@@ -122,7 +122,7 @@ def test_a_killed_run_in_float16_resumes_to_the_same_bytes(
     assert saved == run.updater.scaler.state_dict()
     assert saved["_growth_tracker"] > 0
     torch.manual_seed(98)
-    start(trainer(*settings, **wishes), True, SILENT)
+    start_or_resume(trainer(*settings, **wishes), True, SILENT)
     assert (tmp_path / "cut.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
     assert model_weights(tmp_path / "cut.safetensors")["body.weight"].dtype == torch.float32
 
@@ -173,7 +173,7 @@ def test_a_run_that_met_the_end_of_the_memory_continues_in_smaller_parts(trainer
     with pytest.raises(UsageError, match="with --resume it continues"):
         exhausted(run, OUT_OF_MEMORY[0]).run()
     listener = Listener()
-    start(trainer("batch_size=4", "select=last", "accumulation=2", reporter=listener), True, listener)
+    start_or_resume(trainer("batch_size=4", "select=last", "accumulation=2", reporter=listener), True, listener)
     assert any("continuing at epoch 1, batch 7" in message for message in listener.heard)
     assert read_checkpoint_header(str(tmp_path / "tiny.safetensors")).training["finished"] is True
 
@@ -225,6 +225,6 @@ def test_a_run_may_continue_in_another_number_of_processes(trainer: MakeTrainer,
     save_state(run.plan.state_path, state | {"random": state["random"] * 2})  # as two processes save it
     listener = Listener()
     run = trainer(*PARTS, reporter=listener)
-    start(run, True, listener)
+    start_or_resume(run, True, listener)
     assert any("saved by 2 processes, continued by 1" in message for message in listener.heard)
     assert all(torch.equal(value, whole[name]) for name, value in run.updater.network.state_dict().items())

@@ -77,9 +77,9 @@ def test_one_picture_does_not_move(threads: Executor) -> None:
 def test_there_are_as_many_fields_as_pictures_however_many_are_under_way(threads: Executor) -> None:
     pictures = [np.roll(texture(), n, 1) for n in range(40)]
     flow = Flow(FlowSettings("dis", "ultrafast"), 20.0)
-    side_by_side = list(fields(pictures, flow, threads))
+    parallel_map = list(fields(pictures, flow, threads))
     alone = [flow(before, after) for before, after in pairwise(pictures)]
-    np.testing.assert_array_equal(side_by_side, [*alone, alone[-1]])
+    np.testing.assert_array_equal(parallel_map, [*alone, alone[-1]])
 
 
 def test_the_bound_of_the_settings_wins_over_the_backbones() -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from taltool.cli.arguments import OutputOption, ProvenanceOption, SplitOption, SubsetOption
-from taltool.ops.choices import FusionMethod
+from taltool.ops.method_names import FusionMethod
 from taltool.reporting import Reporter
 
 MAN = r"""

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from taltool.cli.arguments import OutputOption, ProposalsArgument, ProvenanceOption
-from taltool.ops.choices import Combination, Vote
+from taltool.ops.method_names import Combination, Vote
 from taltool.reporting import Reporter
 
 MAN = r"""

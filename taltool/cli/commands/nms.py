@@ -199,7 +199,7 @@ def nms(
     Class by class, unless --agnostic. With no option: soft-gaussian with sigma 0.5, and nothing is dropped; a
     detector's paper usually also wants --top-k 200 --min-score 0.001. The formulas are in taltool-nms(1).
     """
-    from taltool.postprocessing.suppress import suppress_file
+    from taltool.postprocessing.nms import suppress_file
 
     if list_presets:
         _print_presets()

@@ -80,7 +80,7 @@ def predict(
     from taltool.prediction.predict import PredictRequest, write_predictions
 
     truth = read_ground_truth(ground_truth) if ground_truth else None
-    durations = {video_id: video.duration for video_id, video in truth.videos.items()} if truth else None
+    durations = truth.durations if truth else None
     answers = tuple(name.strip() for name in oracle.split(",")) if oracle else ()
     request = PredictRequest(
         model,

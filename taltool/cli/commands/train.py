@@ -172,7 +172,8 @@ def train(
     from taltool.experiment.device import deterministic as deterministic_mode
     from taltool.training.cross_validation import cross_validate, read_folds, single_fold
     from taltool.training.distributed import init_distributed
-    from taltool.training.setup import ResolvedModel, TrainRequest, make_trainer, read_data, start
+    from taltool.training.resume import start_or_resume
+    from taltool.training.setup import ResolvedModel, TrainRequest, make_trainer, read_data
 
     request = TrainRequest(
         model,
@@ -202,25 +203,26 @@ def train(
     with init_distributed(device) as (processes, own_device), deterministic_mode(deterministic):
         request = replace(request, device=checked_device(own_device), processes=processes)
         reporter = reporter if processes.is_first else SILENT
-        choice = ResolvedModel.of(request)
+        resolved = ResolvedModel.of(request)
         if features is None or ground_truth is None:
             if show_config and features is None:
-                print(to_toml(choice.experiment(preset, None)), end="")
+                print(to_toml(resolved.experiment(preset, None)), end="")
                 return
             raise UsageError("name the feature file and the ground truth: taltool train --model NAME FEATURES GT")
         truth = read_ground_truth(ground_truth, split)
-        durations = {video_id: video.duration for video_id, video in truth.videos.items()}
-        with FeatureFile(features, ClockOptions(fps, stride, window, offset), durations) as file:
+        with FeatureFile(features, ClockOptions(fps, stride, window, offset), truth.durations) as file:
             if (folds is not None or seeds is not None) and not show_config:
                 truths = read_folds(folds, ground_truth) if folds is not None else single_fold(truth)
-                summary = cross_validate(request, choice, file, truths, seeds or 1, resume, reporter)
+                summary = cross_validate(request, resolved, file, truths, seeds or 1, resume, reporter)
                 if processes.is_first:
                     _print_summary(summary)
                 return
             data = read_data(request, file, truth, reporter)
-            experiment = choice.experiment(preset, data.statistics)
+            experiment = resolved.experiment(preset, data.statistics)
             if not show_config:
-                start(make_trainer(request, choice, data, experiment, reporter), resume, reporter, tensorboard)
+                start_or_resume(
+                    make_trainer(request, resolved, data, experiment, reporter), resume, reporter, tensorboard
+                )
             elif processes.is_first:
                 print(to_toml(experiment), end="")
 

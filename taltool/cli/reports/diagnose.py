@@ -11,10 +11,11 @@ from taltool.cli.reports.header import (
     csv_facts,
     file_facts,
     predictions_record,
+    print_report,
     truth_facts,
     truth_record,
 )
-from taltool.cli.reports.tables import Table, print_facts, print_table
+from taltool.cli.reports.tables import Table
 from taltool.ops.diagnosis import DOUBLE_DETECTION, OUTCOMES, FalsePositives
 from taltool.ops.diagnosis_instances import Group, range_in_words
 
@@ -27,17 +28,7 @@ _PROTOCOL = "activitynet"
 
 def write_report(diagnosis: "Diagnosis", layout: str) -> None:
     """Print the report on standard output in the layout "table", "json" or "csv"."""
-    if layout == "json":
-        import orjson
-
-        options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-        sys.stdout.buffer.write(orjson.dumps(document(diagnosis), option=options))
-    elif layout == "csv":
-        _write_csv(diagnosis)
-    else:
-        print_facts(_facts(diagnosis))
-        for table in _tables(diagnosis):
-            print_table(table)
+    print_report(diagnosis, layout, document=document, write_csv=_write_csv, facts=_facts, tables=_tables)
 
 
 def document(diagnosis: "Diagnosis") -> dict[str, Any]:

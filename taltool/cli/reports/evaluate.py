@@ -9,10 +9,11 @@ from taltool.cli.reports.header import (
     csv_facts,
     file_facts,
     predictions_record,
+    print_report,
     truth_facts,
     truth_record,
 )
-from taltool.cli.reports.tables import Table, print_facts, print_table
+from taltool.cli.reports.tables import Table
 
 if TYPE_CHECKING:
     from taltool.data.records import Floats
@@ -27,32 +28,19 @@ _HEADLINES = ("average_mAP", "AUC")
 
 def write_report(evaluation: "Evaluation", layout: str) -> None:
     """Print the report on standard output in the layout "table", "json" or "csv"."""
-    if layout == "json":
-        _write_json(evaluation)
-    elif layout == "csv":
-        _write_csv(evaluation)
-    else:
-        print_facts(_facts(evaluation))
-        for table in _tables(evaluation):
-            print_table(table)
-
-
-def _write_json(evaluation: "Evaluation") -> None:
-    import orjson
-
-    sys.stdout.buffer.write(orjson.dumps(document(evaluation), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    print_report(evaluation, layout, document=document, write_csv=_write_csv, facts=_facts, tables=_tables)
 
 
 def document(evaluation: "Evaluation") -> dict[str, Any]:
     """The report as one JSON object; several files give a list "results" instead of one "predictions" and "metrics"."""
-    question, request = evaluation.question, evaluation.request
+    selection, request = evaluation.selection, evaluation.request
     made: dict[str, Any] = {
-        "protocol": question.protocol.name,
+        "protocol": selection.protocol.name,
         **truth_record(evaluation),
         "thresholds": {},
     }
     for name, thresholds in _thresholds(evaluation).items():
-        made["thresholds"][name] = question.values(thresholds)
+        made["thresholds"][name] = selection.values(thresholds)
     made |= choices_record(evaluation)
     if request.agnostic:
         made["agnostic"] = True
@@ -66,9 +54,9 @@ def document(evaluation: "Evaluation") -> dict[str, Any]:
 
 
 def _thresholds(evaluation: "Evaluation") -> dict[str, "Thresholds"]:
-    question = evaluation.question
-    found = {"mAP": question.tious} if question.precision or question.multiples else {}
-    return found | ({"recall": question.recall_tious} if question.recall else {})
+    selection = evaluation.selection
+    found = {"mAP": selection.tious} if selection.precision or selection.multiples else {}
+    return found | ({"recall": selection.recall_tious} if selection.recall else {})
 
 
 def _record(evaluation: "Evaluation", result: "FileResult") -> dict[str, Any]:
@@ -81,7 +69,7 @@ def _record(evaluation: "Evaluation", result: "FileResult") -> dict[str, Any]:
 
 
 def _class_records(evaluation: "Evaluation", ap: "Floats") -> dict[str, dict[str, float | int]]:
-    names = evaluation.question.tious.names
+    names = evaluation.selection.tious.names
     return {
         label: {"instances": count}
         | {f"AP@{name}": float(value) for name, value in zip(names, row, strict=True)}
@@ -119,7 +107,7 @@ def _write_csv(evaluation: "Evaluation") -> None:
     bounds = [f"{name}_{side}" for name in evaluation.results[0].intervals for side in ("low", "high")]
     writer.writerow(
         [
-            *csv_facts(evaluation, evaluation.results[0], evaluation.question.protocol.name),
+            *csv_facts(evaluation, evaluation.results[0], evaluation.selection.protocol.name),
             "class",
             "instances",
             *metrics,
@@ -127,7 +115,7 @@ def _write_csv(evaluation: "Evaluation") -> None:
         ]
     )
     for result in evaluation.results:
-        facts = list(csv_facts(evaluation, result, evaluation.question.protocol.name).values())
+        facts = list(csv_facts(evaluation, result, evaluation.selection.protocol.name).values())
         limits = [limit for each in result.intervals.values() for limit in (each.low, each.high)]
         writer.writerow([*facts, "", len(evaluation.scope.truth), *result.metrics.values(), *limits])
         if result.ap is not None:
@@ -137,10 +125,10 @@ def _write_csv(evaluation: "Evaluation") -> None:
 
 
 def _facts(evaluation: "Evaluation") -> list[tuple[str, str]]:
-    question, request = evaluation.question, evaluation.request
-    facts = [("protocol", f"{question.protocol.name} ({question.protocol.source})"), *truth_facts(evaluation)]
+    selection, request = evaluation.selection, evaluation.request
+    facts = [("protocol", f"{selection.protocol.name} ({selection.protocol.source})"), *truth_facts(evaluation)]
     for name, thresholds in _thresholds(evaluation).items():
-        facts.append((f"tIoU of {name}", " ".join(map(repr, question.values(thresholds)))))
+        facts.append((f"tIoU of {name}", " ".join(map(repr, selection.values(thresholds)))))
     if request.bootstrap:
         facts.append(("intervals", f"95 %, {request.bootstrap} resamples of the videos, seed {request.seed}"))
     for result in evaluation.results:
@@ -154,7 +142,7 @@ def _tables(evaluation: "Evaluation") -> list[Table]:
         ("mAP in percent at tIoU", [name for name in metrics if name.startswith(("mAP@", "average_mAP"))]),
         *(
             (f"R@{k}x in percent at tIoU", [n for n in metrics if n.startswith((f"R@{k}x@", f"average_R@{k}x"))])
-            for k in evaluation.question.multiples
+            for k in evaluation.selection.multiples
         ),
         ("Average recall in percent at an average number of proposals a video, and the area below", _recalls(metrics)),
         ("Recall in percent of the best proposals of every video", [n for n in metrics if n.startswith("recall@")]),
@@ -192,7 +180,7 @@ def _class_table(evaluation: "Evaluation", result: "FileResult") -> Table:
         [label, str(count), *(f"{100 * value:.2f}" for value in (*row, row.mean()))]
         for label, count, row in _classes(evaluation, result.ap)
     ]
-    names = evaluation.question.tious.names
+    names = evaluation.selection.tious.names
     return Table(f"AP in percent at tIoU, {result.file}", ["class", "instances", *names, "average"], rows)
 
 

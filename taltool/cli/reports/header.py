@@ -1,7 +1,10 @@
 """What every report on detections says first: the ground truth, the files, what counted and what was left out."""
 
-from typing import Any, Protocol
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeVar
 
+from taltool.cli.reports.tables import Table, print_facts, print_table
 from taltool.data.arrays import Contents, Scope
 from taltool.evaluation.evaluate import EvaluationRequest, Exclusion, remarks
 
@@ -32,6 +35,32 @@ class ReportedFile(Protocol):
     def sha256(self) -> str: ...
     @property
     def contents(self) -> Contents: ...
+
+
+Report = TypeVar("Report", bound=Reported)
+
+
+def print_report(
+    report: Report,
+    layout: str,
+    *,
+    document: Callable[[Report], dict[str, Any]],
+    write_csv: Callable[[Report], None],
+    facts: Callable[[Report], list[tuple[str, str]]],
+    tables: Callable[[Report], Iterable[Table]],
+) -> None:
+    """Print a report on standard output in the layout "json", "csv" or "table" (facts, then tables)."""
+    if layout == "json":
+        import orjson
+
+        options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+        sys.stdout.buffer.write(orjson.dumps(document(report), option=options))
+    elif layout == "csv":
+        write_csv(report)
+    else:
+        print_facts(facts(report))
+        for table in tables(report):
+            print_table(table)
 
 
 def truth_record(report: Reported) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from taltool.errors import DataError, TaltoolError, UsageError
 INTERRUPTED = 130
 
 
-def guarded(function: Callable[..., None]) -> Callable[..., None]:
+def exit_with_status(function: Callable[..., None]) -> Callable[..., None]:
     """Wrap a command's function for Typer: errors become exit statuses, and its parameter `reporter`, which the
     command line cannot give, becomes the options `--quiet`, `--verbose` and `--progress`.
     """

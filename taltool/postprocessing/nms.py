@@ -1,4 +1,7 @@
-"""Suppression of a stream of proposals, a batch of videos at a time."""
+"""Non-maximum suppression of a stream of proposals, a batch of videos at a time.
+
+`write_stream`, from one file of proposals to another, serves labelling too.
+"""
 
 import itertools
 import os

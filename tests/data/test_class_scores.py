@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from taltool.data.classscores import THUMOS14_COLUMNS, read_class_scores
+from taltool.data.class_scores import THUMOS14_COLUMNS, read_class_scores
 from taltool.errors import DataError
 
 
