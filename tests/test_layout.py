@@ -81,6 +81,13 @@ def test_imports_go_down_only(name: str) -> None:
             assert HEIGHTS[theirs] < HEIGHTS[own], f"{own} must not import {other}"
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("taltool/models/") and name.count("/") == 3])
+def test_papers_do_not_know_each_other(name: str) -> None:
+    others = {path.name for path in (PACKAGE / "models").iterdir() if path.is_dir()} - {name.split("/")[2]}
+    for module in imported(parsed(PROJECT / name)):
+        assert not module.startswith(tuple(f"taltool.models.{other}." for other in others))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_heavy_modules_are_imported_where_they_are_needed(name: str) -> None:
     own = floor(name.removesuffix(".py").replace("/", "."))

@@ -112,9 +112,9 @@ class _LineTask:
         left = self._seconds_left()
         self._told, self._done_then = time.monotonic(), self._done
         if self._style == "json":
-            facts = {"task": self._what, "done": self._done, "total": self._total, "unit": self._unit}
-            facts |= {"seconds": round(self._told - self._started, 3)} | ({"seconds_left": left} if left else {})
-            line = json.dumps(facts | self._status, default=str)
+            record = {"task": self._what, "done": self._done, "total": self._total, "unit": self._unit}
+            record |= {"seconds": round(self._told - self._started, 3)} | ({"seconds_left": left} if left else {})
+            line = json.dumps(record | self._status, default=str)
         else:
             of = f"/{self._total:g}" if self._total is not None else ""
             line = f"{self._name}: {self._what}: {self._done:g}{of} {self._unit} {_described(self._status)}".rstrip()

@@ -38,19 +38,19 @@ class CheckpointHeader:
 
     def metadata(self) -> dict[str, str]:
         """The metadata of the safetensors file."""
-        facts = {name: value for name, value in asdict(self).items() if value is not None}
-        return {KEY: orjson.dumps({"kind": "checkpoint", **facts}).decode()}
+        fields = {name: value for name, value in asdict(self).items() if value is not None}
+        return {KEY: orjson.dumps({"kind": "checkpoint", **fields}).decode()}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], path: str) -> "CheckpointHeader":
         """The header in a file's metadata; raises DataError where that is not ours, or of another version."""
         if KEY not in metadata:
             raise DataError(f"{path}: safetensors, but no checkpoint of taltool train")
-        facts = orjson.loads(metadata[KEY])
-        kind, version = facts.pop("kind", None), facts.get("version")
+        fields = orjson.loads(metadata[KEY])
+        kind, version = fields.pop("kind", None), fields.get("version")
         if kind != "checkpoint" or version != VERSION:
             raise DataError(f"{path}: expected a checkpoint version {VERSION}, found {kind} version {version}")
-        return cls(**facts)
+        return cls(**fields)
 
 
 def read_tensor_table(path: str) -> dict[str, Any]:

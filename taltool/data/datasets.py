@@ -56,7 +56,7 @@ ANY_DATASET = DatasetSpec("", training="training", evaluation="validation", tiou
 
 
 def dataset_spec(name: str | None) -> DatasetSpec:
-    """The row of the data set `name`; None or "auto" gives the facts of data that nobody described.
+    """The row of the data set `name`; None or "auto" gives ANY_DATASET.
 
     Raises UsageError, listing the rows, for an unknown name.
     """

@@ -21,7 +21,7 @@ from taltool.errors import DataError, UsageError
 
 FORMAT = "taltool-features"
 VERSION = 1
-_CLOCK_FACTS = ("fps", "stride", "window", "offset", "duration")
+CLOCK_ATTRIBUTES = ("fps", "stride", "window", "offset", "duration")
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ class ClockOptions:
 class FeatureFile:
     """Reads a feature file; used as a `with` block.
 
-    facts complete or replace the clock attributes of a foreign file, durations (video id -> seconds, from a ground
-    truth) stand in for a missing duration; with durations alone the features are taken to divide each video evenly.
+    clock_options complete or replace the clock attributes of a foreign file, durations (video id -> seconds, from a
+    ground truth) stand in for a missing duration; with durations alone features are taken to divide each video evenly.
     Raises DataError for what is not such a file, and for datasets that are not whole.
     """
 
     def __init__(
-        self, path: str, facts: ClockOptions | None = None, durations: Mapping[str, float] | None = None
+        self, path: str, clock_options: ClockOptions | None = None, durations: Mapping[str, float] | None = None
     ) -> None:
-        self.path, self.facts, self.durations = path, facts or ClockOptions(), durations or {}
+        self.path, self.clock_options, self.durations = path, clock_options or ClockOptions(), durations or {}
 
     def __enter__(self) -> Self:
         if self.path == STANDARD:
@@ -124,10 +124,11 @@ class FeatureFile:
     def clock(self, video_id: str) -> FeatureClock:
         """The clock of one video; raises DataError, with the mend, where nobody knows it."""
         length, _ = self.shape(video_id)
-        known = self.video_attributes(video_id)
-        facts = {name: float(known[name]) for name in _CLOCK_FACTS if name in known} | self.facts.given()
-        duration = facts.get("duration", self.durations.get(video_id))
-        return clock_from(facts, length, duration, f"{self.path}: video '{video_id}'")
+        attributes = self.video_attributes(video_id)
+        known = {name: float(attributes[name]) for name in CLOCK_ATTRIBUTES if name in attributes}
+        known |= self.clock_options.given()
+        duration = known.get("duration", self.durations.get(video_id))
+        return clock_from(known, length, duration, f"{self.path}: video '{video_id}'")
 
     def read(
         self, video_id: str, first: int = 0, last: int | None = None, channels: NDArray[np.int64] | None = None
@@ -202,17 +203,17 @@ def unlike(settings: str, others: str) -> str:
     return ", ".join(f"{name} {ours.get(name)} instead of {theirs.get(name)}" for name in names)
 
 
-def clock_from(facts: Mapping[str, float], length: int, duration: float | None, where: str) -> FeatureClock:
+def clock_from(known: Mapping[str, float], length: int, duration: float | None, where: str) -> FeatureClock:
     """The clock of `length` snippets from what is known: fps, stride and window (and offset), or the duration alone.
 
     Raises DataError, with the mend, where neither is known; `where` names the video.
     """
-    if {"fps", "stride", "window"} <= facts.keys():
-        frames = facts.get("offset", 0.0) + (length - 1) * facts["stride"] + facts["window"]
-        return FeatureClock(**dict(facts) | {"duration": duration or frames / facts["fps"]})
-    if duration is not None and not facts.keys() & {"fps", "stride", "window"}:
+    if {"fps", "stride", "window"} <= known.keys():
+        frames = known.get("offset", 0.0) + (length - 1) * known["stride"] + known["window"]
+        return FeatureClock(**dict(known) | {"duration": duration or frames / known["fps"]})
+    if duration is not None and not known.keys() & {"fps", "stride", "window"}:
         return FeatureClock.covering(length, duration)
-    missing = ", ".join(f"--{name}" for name in ("fps", "stride", "window") if name not in facts)
+    missing = ", ".join(f"--{name}" for name in ("fps", "stride", "window") if name not in known)
     raise DataError(
         f"{where} does not say when its snippets are; give {missing}, "
         "or a ground truth with durations if each video is divided evenly"
@@ -265,7 +266,7 @@ class FeatureWriter:
             dataset = self._file.create_dataset(video.video_id, data=video.values)
         except (TypeError, ValueError) as error:
             raise DataError(f"video '{video.video_id}' cannot be beside a video named like its folder") from error
-        dataset.attrs.update({name: getattr(video.clock, name) for name in _CLOCK_FACTS})
+        dataset.attrs.update({name: getattr(video.clock, name) for name in CLOCK_ATTRIBUTES})
         dataset.attrs.update(video.attributes)
         dataset.attrs["complete"] = True
 

@@ -85,14 +85,14 @@ class ProposalReader:
         if header.get("kind") != "proposals" or header.get("version") != VERSION:
             found = f"{header.get('kind')} version {header.get('version')}"
             raise DataError(f"{where}: expected a stream of proposals version {VERSION}, found {found}")
-        self._take_facts(header, where)
+        self._take_metadata(header, where)
         self.num_videos = header.get("videos")
         if not isinstance(self.num_videos, int | None):
             raise DataError(f"{where}: {self.num_videos!r} is not a number of videos")
 
-    def _take_facts(self, facts: dict[str, Any], where: str) -> None:
+    def _take_metadata(self, metadata: dict[str, Any], where: str) -> None:
         """Classes and provenance, of a header or of external_data."""
-        classes, provenance = facts.get("classes"), facts.get("provenance") or []
+        classes, provenance = metadata.get("classes"), metadata.get("provenance") or []
         if classes is not None and not (isinstance(classes, list) and all(isinstance(each, str) for each in classes)):
             raise DataError(f"{where}: classes must be a list of names, or null")
         if not isinstance(provenance, list) or not all(isinstance(each, dict) for each in provenance):
@@ -141,7 +141,7 @@ class ProposalReader:
         external = document.get("external_data")
         # Other programs put anything there, a list or a sentence; only an object can be taltool's.
         external = external if isinstance(external, dict) else {}
-        self._take_facts(external, self.file)
+        self._take_metadata(external, self.file)
         self.num_videos = len(document["results"])
         durations = external.get("durations") or {}
         if not isinstance(durations, dict):

@@ -171,8 +171,8 @@ def _checkpoint(path: str) -> Summary:
     if KEY not in metadata:
         return found | {"metadata": metadata}
     header = CheckpointHeader.from_metadata(metadata, path)
-    facts = {name: value for name, value in vars(header).items() if name not in ("provenance", "version")}
-    return found | facts | {"provenance": header.provenance or []}
+    fields = {name: value for name, value in vars(header).items() if name not in ("provenance", "version")}
+    return found | fields | {"provenance": header.provenance or []}
 
 
 def read_epochs(path: str) -> list[dict[str, Any]]:

@@ -81,7 +81,7 @@ class FeatureSource:
     def elsewhere(self) -> "FeatureSource":
         """The same source for another process, with as much memory: its file is to be opened there."""
         other = copy.copy(self)
-        other.file = FeatureFile(self.file.path, self.file.facts, self.file.durations)
+        other.file = FeatureFile(self.file.path, self.file.clock_options, self.file.durations)
         other._cache, other._room = {}, self._size
         return other
 

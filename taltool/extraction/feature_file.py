@@ -35,7 +35,7 @@ def refuse_other(output: str, settings: ExtractionSettings) -> None:
 
 
 def sources_in(output: str) -> dict[str, dict[str, Any]]:
-    """The facts of the source of every video that `output` holds; empty where it is not there."""
+    """The identity of the source of every video that `output` holds; empty where it is not there."""
     if not Path(output).exists():
         return {}
     with FeatureFile(output) as file:
@@ -80,8 +80,8 @@ class FeatureFileBuilder:
         with ExitStack() as close:
             old = close.enter_context(FeatureFile(self.output)) if is_extended else None
             chain = None if self.provenance is None else [*(old.provenance if old else []), self.provenance]
-            facts = {"backbone": self.settings.backbone, "settings": self.settings.record()}
-            writer = close.enter_context(FeatureWriter(str(whole), facts, self.streams, chain))
+            attributes = {"backbone": self.settings.backbone, "settings": self.settings.record()}
+            writer = close.enter_context(FeatureWriter(str(whole), attributes, self.streams, chain))
             for video_id in sorted(new.union(old.ids if old else [])):
                 video = self._waiting(video_id) if video_id in new or old is None else self._kept(video_id, old)
                 # The same order in every run: HDF5 keeps the order in which attributes were made.

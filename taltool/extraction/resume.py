@@ -58,11 +58,11 @@ class PartialResults:
 
     def save(self, video: VideoFeatures) -> None:
         """Add a finished video; raises DataError, saying what to do, where it cannot be written."""
-        facts = {"video_id": video.video_id, "clock": asdict(video.clock), "attributes": dict(video.attributes)}
+        metadata = {"video_id": video.video_id, "clock": asdict(video.clock), "attributes": dict(video.attributes)}
         path = self._path(video.video_id)
         try:
             with replacing(path) as temporary, temporary.open("wb") as stream:
-                np.savez(stream, values=video.values, facts=np.frombuffer(orjson.dumps(facts), np.uint8))
+                np.savez(stream, values=video.values, facts=np.frombuffer(orjson.dumps(metadata), np.uint8))
         except OSError as error:
             raise DataError(
                 f"{self.folder}: cannot write there: {error.strerror or error}; videos that are finished wait there: "
@@ -79,14 +79,14 @@ class PartialResults:
 
     def source(self, video_id: str) -> str | None:
         """The attribute `source` of a finished video, without reading its features; None if it is not there."""
-        facts = _facts(self._path(video_id))
-        return None if facts is None else str(facts["attributes"]["source"])
+        metadata = _metadata(self._path(video_id))
+        return None if metadata is None else str(metadata["attributes"]["source"])
 
     def ids(self) -> Iterator[str]:
         """The ids of all finished videos."""
         for path in self.folder.glob(f"*{_SUFFIX}"):
-            if facts := _facts(path):
-                yield facts["video_id"]
+            if metadata := _metadata(path):
+                yield metadata["video_id"]
 
     def remove(self) -> None:
         """Delete the folder."""
@@ -101,22 +101,22 @@ class PartialResults:
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
-def _facts(path: Path) -> dict[str, Any] | None:
+def _metadata(path: Path) -> dict[str, Any] | None:
     try:
         with np.load(path, allow_pickle=False) as members:
-            facts: dict[str, Any] = orjson.loads(members["facts"].tobytes())
+            metadata: dict[str, Any] = orjson.loads(members["facts"].tobytes())
     except _DAMAGED:
         return None
-    return facts
+    return metadata
 
 
 def _read(path: Path) -> VideoFeatures | None:
-    facts = _facts(path)
-    if facts is None:
+    metadata = _metadata(path)
+    if metadata is None:
         return None
     try:
         with np.load(path, allow_pickle=False) as members:
             values = members["values"]
     except _DAMAGED:
         return None
-    return VideoFeatures(facts["video_id"], values, FeatureClock(**facts["clock"]), facts["attributes"])
+    return VideoFeatures(metadata["video_id"], values, FeatureClock(**metadata["clock"]), metadata["attributes"])

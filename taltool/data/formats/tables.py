@@ -87,7 +87,7 @@ def to_proposals(
 ) -> tuple[list[VideoProposals], LabelVocabulary]:
     """The proposals of each video (also of those `video_ids` that have no row), and the names of their labels.
 
-    Raises DataError where some rows of a video carry a label and some none, or where `facts.score` is needed.
+    Raises DataError where some rows of a video carry a label and some none, or where `options.score` is needed.
     """
     names = LabelVocabulary()
     return [_proposals(key, found, names, options) for key, found in by_video(rows, video_ids).items()], names
