@@ -81,7 +81,9 @@ def test_imports_go_down_only(name: str) -> None:
             assert HEIGHTS[theirs] < HEIGHTS[own], f"{own} must not import {other}"
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("taltool/models/") and name.count("/") == 3])
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if name.startswith("taltool/models/") and name.count("/") == 3]
+)
 def test_papers_do_not_know_each_other(name: str) -> None:
     others = {path.name for path in (PACKAGE / "models").iterdir() if path.is_dir()} - {name.split("/")[2]}
     for module in imported(parsed(PROJECT / name)):

@@ -14,7 +14,7 @@ from taltool.models.bmn.model import BMN, BMNConfig
 from taltool.models.bmn.network import ProposalHead, ProposalMap, sample_positions
 from taltool.models.contract import Candidates, Outputs, Targets
 from taltool.nn.proposal_sampling import upper_triangle
-from taltool.ops import nms_presets
+from taltool.ops import nms_settings
 
 CPU = torch.device("cpu")
 SMALL = {"base_width": 8, "groups": 2, "proposal_width": 8, "map_width": 6}
@@ -321,7 +321,7 @@ def test_one_sample_is_learnt_by_heart(embedding: str) -> None:
 
 def test_the_suppression_of_activitynet_is_that_of_the_preset() -> None:
     settings = build("bmn", BMNConfig, [preset_layer("activitynet13", BMN.presets, "bmn")])
-    assert settings.nms == nms_presets.preset("bmn-activitynet13").settings
+    assert settings.nms == nms_settings.preset("bmn-activitynet13").settings
 
 
 def test_channels_that_are_no_whole_groups_are_refused() -> None:

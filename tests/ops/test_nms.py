@@ -9,8 +9,7 @@ import pytest
 from taltool.errors import DataError, UsageError
 from taltool.ops import nms_greedy, nms_rows
 from taltool.ops.nms import ProposalBatch, suppress, suppress_batch
-from taltool.ops.nms_presets import PRESETS, preset
-from taltool.ops.nms_settings import Method, Suppression
+from taltool.ops.nms_settings import PRESETS, Method, Suppression, preset
 
 CASES = 500
 DURATION = 40.0

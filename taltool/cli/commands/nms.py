@@ -224,7 +224,7 @@ def nms(
 def _settings(preset_name: str | None, chosen: dict[str, object]) -> Suppression:
     from dataclasses import replace
 
-    from taltool.ops.nms_presets import preset
+    from taltool.ops.nms_settings import preset
 
     if preset_name is None:
         return Suppression(**chosen)  # type: ignore[arg-type]
@@ -238,7 +238,7 @@ def _settings(preset_name: str | None, chosen: dict[str, object]) -> Suppression
 def _print_presets() -> None:
     from dataclasses import asdict
 
-    from taltool.ops.nms_presets import PRESETS
+    from taltool.ops.nms_settings import PRESETS
 
     for name, row in PRESETS.items():
         values = {key: value for key, value in asdict(row.settings).items() if value not in (None, False)}
