@@ -1,4 +1,7 @@
-"""One snippet encoder, one file. `BACKBONES` knows their names without importing any."""
+"""One snippet encoder, one file; the networks themselves are in taltool.nn.clips.
+
+`BACKBONES` knows their names without importing any.
+"""
 
 from taltool.registry import Registry
 

@@ -22,12 +22,12 @@ from taltool.video.snippet_windows import SnippetWindows
 
 _TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # Names that an error lists of each kind.
-_LISTED = 5
+_MAX_LISTED = 5
 # Consecutive snippets that are encoded together where they share work: more gain little, and divide worse by threads.
-_TOGETHER = 4
+_RUN_LENGTH = 4
 # Networks halve their input five times.
-_LEAST = 32
-_COUNTERS = "num_batches_tracked"
+MIN_CROP = 32
+_BATCH_COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class NetworkConfig:
     classes: int = 400
 
     def __post_init__(self) -> None:
-        if not _LEAST <= self.crop <= self.short_side:
-            raise UsageError(f"crop = {self.crop}: must be {_LEAST} to short_side = {self.short_side} (pixels)")
+        if not MIN_CROP <= self.crop <= self.short_side:
+            raise UsageError(f"crop = {self.crop}: must be {MIN_CROP} to short_side = {self.short_side} (pixels)")
         if self.classes < 1:
             raise UsageError(f"classes = {self.classes}: must be at least 1")
 
@@ -75,7 +75,7 @@ class NetworkBackbone(Backbone):
     Config: ClassVar[type] = NetworkConfig
     needs_weights = True
     # Features before the classifier, and the beginning of the names of the classifier's tensors.
-    width: ClassVar[int]
+    feature_channels: ClassVar[int]
     classifier: ClassVar[str]
     normalisation: ClassVar[Mapping[Stream, Normalisation]]
 
@@ -109,7 +109,7 @@ class NetworkBackbone(Backbone):
     @property
     def streams(self) -> dict[str, tuple[int, int]]:
         """One stream, of features or logits."""
-        return {self.stream: (0, self.classes or self.width)}
+        return {self.stream: (0, self.classes or self.feature_channels)}
 
     @property
     def classes(self) -> int | None:
@@ -165,14 +165,14 @@ class NetworkBackbone(Backbone):
         """Features (B, C) of B snippets (B, T, H, W, 3 or 2), whose height and width are at least the crop."""
         return self.features(self._volume(snippets)).cpu().numpy()
 
-    def together(self, windows: SnippetWindows) -> int:
+    def run_length(self, windows: SnippetWindows) -> int:
         """A few, on processors, where the first convolution has steps in common."""
-        network = self._sharing
-        return _TOGETHER if network is not None and network.shares(windows.window, windows.stride) else 1
+        network = self._overlapping
+        return _RUN_LENGTH if network is not None and network.shares(windows.window, windows.stride) else 1
 
     def encode_run(self, pictures: NDArray[np.uint8], windows: SnippetWindows) -> FeatureArray:
         """Features (n, C) of n consecutive snippets; see the contract."""
-        network = self._sharing
+        network = self._overlapping
         if network is None:
             return super().encode_run(pictures, windows)
         frames = self._volume(pictures[None]).to(_TYPES[self._computing.precision])
@@ -181,7 +181,7 @@ class NetworkBackbone(Backbone):
         return torch.cat(rows).numpy()
 
     @property
-    def _sharing(self) -> OverlappingClips | None:
+    def _overlapping(self) -> OverlappingClips | None:
         """The network, where consecutive snippets share work in it; on other devices batches of them are faster."""
         shares = self._computing.device.startswith("cpu") and not self._computing.compile
         return self.network if shares and isinstance(self.network, OverlappingClips) else None
@@ -228,8 +228,8 @@ def reproducible(computing: Computing) -> AbstractContextManager[None]:
 
 def _misfits(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
     """What is missing, unexpected and of another shape, each in words with the first few names."""
-    missing = [name for name in wanted if name not in found and not name.endswith(_COUNTERS)]
-    unexpected = [name for name in found if name not in wanted and not name.endswith(_COUNTERS)]
+    missing = [name for name in wanted if name not in found and not name.endswith(_BATCH_COUNTER)]
+    unexpected = [name for name in found if name not in wanted and not name.endswith(_BATCH_COUNTER)]
     reshaped = [
         f"{name} {tuple(found[name].shape)} instead of {tuple(tensor.shape)}"
         for name, tensor in wanted.items()
@@ -240,5 +240,5 @@ def _misfits(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[
 
 
 def _listed(names: list[str]) -> str:
-    more = f", and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
+    more = f", and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+    return ", ".join(names[:_MAX_LISTED]) + more

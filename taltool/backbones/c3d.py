@@ -28,21 +28,13 @@ from taltool.backbones.contract import Stream
 from taltool.data.downloads import Published
 from taltool.data.files import read_bytes
 from taltool.errors import DataError, UsageError
-from taltool.nn.clips.conv3d import Conv3d
+from taltool.nn.clips.c3d import C3DNetwork, Output
 from taltool.video.frames import FrameFormat
 from taltool.video.snippet_windows import SnippetWindows
 
 _ADDRESS = "https://download.openmmlab.com/mmaction/recognition/c3d"
 _LAYERS = ("fc6", "fc7", "logits")
 _FRAMES, _CROP = 16, 112
-# Convolutions before each pooling, with their channels.
-_CONVOLUTIONS = (
-    (("conv1", 64),),
-    (("conv2", 128),),
-    (("conv3a", 256), ("conv3b", 256)),
-    (("conv4a", 512), ("conv4b", 512)),
-    (("conv5a", 512), ("conv5b", 512)),
-)
 
 
 @dataclass(frozen=True)
@@ -52,7 +44,7 @@ class C3DConfig:
 
     height: int = 128
     width: int = 171
-    output: Literal["fc6", "fc7", "logits"] = "fc6"
+    output: Output = "fc6"
     classes: int = 487
     crop: Literal[112] = 112
     mean: str = ""
@@ -146,33 +138,3 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
         if byte < 128:
             break
     return value, position
-
-
-class C3DNetwork(nn.Module):
-    """The network up to the layer `output`."""
-
-    def __init__(self, output: str, classes: int) -> None:
-        super().__init__()
-        channels = 3
-        for stage, convolutions in enumerate(_CONVOLUTIONS, 1):
-            for name, width in convolutions:
-                self.add_module(name, Conv3d(channels, width, 3, padding=1))
-                self.add_module(f"{name}_relu", nn.ReLU(inplace=True))
-                channels = width
-            frames = 1 if stage == 1 else 2
-            padding = (0, 1, 1) if stage == len(_CONVOLUTIONS) else 0
-            self.add_module(f"pool{stage}", nn.MaxPool3d((frames, 2, 2), padding=padding))
-        self.fc6 = nn.Linear(8192, 4096)
-        self.fc7 = nn.Linear(4096, 4096) if output != "fc6" else None
-        self.fc8 = nn.Linear(4096, classes) if output == "logits" else None
-
-    def forward(self, volume: Tensor) -> Tensor:
-        """Features (B, 4096) or logits (B, classes) of pixels (B, 3, 16, 112, 112)."""
-        for name, module in self.named_children():
-            if not name.startswith("fc"):
-                volume = module(volume)
-        # The linear layer was trained on the order (C, T, H, W), whatever the layout in memory.
-        features = torch.relu(self.fc6(volume.contiguous().flatten(1)))
-        if self.fc7 is not None:
-            features = torch.relu(self.fc7(features))
-        return features if self.fc8 is None else self.fc8(features)

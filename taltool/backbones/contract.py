@@ -23,7 +23,7 @@ backbone's own affair.
 A life: `kind(config, stream)`; where `needs_weights`, `load(tensors, name)` or random weights; `prepare(computing)`;
 then `encode` for every video. `taltool.extraction.weights` does the first three. A backbone that encodes each snippet
 for itself defines `encode_snippets`, which may be given snippets of several videos at once; where some work for
-consecutive snippets of a video can be done once, it says so by `together` and does so in `encode_run`.
+consecutive snippets of a video can be done once, it says so by `run_length` and does so in `encode_run`.
 """
 
 from abc import ABC, abstractmethod
@@ -137,7 +137,7 @@ class Backbone(ABC):
         while batch := list(islice(snippets, self.batch)):
             yield self.encode_snippets(np.stack(batch))
 
-    def together(self, windows: SnippetWindows) -> int:
+    def run_length(self, windows: SnippetWindows) -> int:
         """How many consecutive snippets `encode_run` should get at once to share work; 1 where they share none."""
         return 1
 

@@ -15,31 +15,28 @@ those of `i3d` do.
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from torch import nn
 
 from taltool.backbones import BACKBONES
 from taltool.backbones._network import IMAGENET, NetworkBackbone, NetworkConfig, Normalisation
-from taltool.backbones._resnet import ResNet50, Stem
 from taltool.backbones.contract import Stream
 from taltool.data.downloads import Published
 from taltool.errors import UsageError
-from taltool.nn.clips.overlapping import OverlappingClips
+from taltool.nn.clips.resnet_i3d import Family, ResNet50I3D
 from taltool.video.snippet_windows import SnippetWindows
 
-# Which blocks see three frames: layer by layer.
-_INFLATED = ((1, 1, 1), (1, 0, 1, 0), (1, 0, 1, 0, 1, 0), (0, 1, 0))
 _ADDRESS = "https://download.openmmlab.com/mmaction/recognition/i3d/i3d_r50_video_32x2x1_100e_kinetics400_rgb"
 # Frames that become one step in time.
-_STEP = 8
+_MIN_WINDOW = 8
 
 
 @dataclass(frozen=True)
 class I3DR50Config(NetworkConfig):
     """See NetworkConfig; checkpoint names the family of the weights."""
 
-    checkpoint: Literal["mmaction", "caffe2"] = "mmaction"
+    checkpoint: Family = "mmaction"
 
 
 @BACKBONES.register("i3d-r50")
@@ -53,7 +50,7 @@ class I3DR50(NetworkBackbone):
             f"{_ADDRESS}/i3d_r50_video_32x2x1_100e_kinetics400_rgb_20200826-e31c6f52.pth", "sha256:e31c6f52"
         )
     }
-    width, classifier = 2048, "classifier."
+    feature_channels, classifier = 2048, "classifier."
 
     @property
     def normalisation(self) -> dict[Stream, Normalisation]:  # type: ignore[override]
@@ -63,11 +60,7 @@ class I3DR50(NetworkBackbone):
 
     def build(self) -> nn.Module:
         """The network with the first pooling of the family."""
-        if self.config.checkpoint == "mmaction":
-            pool = nn.MaxPool3d((1, 3, 3), (2, 2, 2), (0, 1, 1))
-        else:
-            pool = nn.MaxPool3d((2, 3, 3), (2, 2, 2))
-        return ClipResNet50(Stem(self.colours, 5, 2, pool), _INFLATED, pool2=True, classes=self.classes)
+        return ResNet50I3D(self.colours, self.config.checkpoint, self.classes)
 
     def renamed(self, name: str) -> str:
         """MMAction's names without what its recognisers put before them; those of caffe2 made like them."""
@@ -81,9 +74,5 @@ class I3DR50(NetworkBackbone):
 
     def check(self, windows: SnippetWindows) -> None:
         """Any window of at least 8 frames."""
-        if windows.window < _STEP:
-            raise UsageError(f"--window {windows.window}: i3d-r50 needs at least {_STEP} frames")
-
-
-class ClipResNet50(ResNet50, OverlappingClips):
-    """ResNet-50 over clips that may overlap."""
+        if windows.window < _MIN_WINDOW:
+            raise UsageError(f"--window {windows.window}: i3d-r50 needs at least {_MIN_WINDOW} frames")

@@ -12,14 +12,13 @@ the classes, which many published features of ActivityNet are.
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from taltool.backbones import BACKBONES
 from taltool.backbones._network import IMAGENET, NetworkBackbone, NetworkConfig, Normalisation
-from taltool.backbones._resnet import ResNet50, Stem
 from taltool.data.downloads import Published
 from taltool.errors import UsageError
+from taltool.nn.clips.tsn import TemporalSegmentNetwork
 from taltool.video.snippet_windows import SnippetWindows
 
 _ADDRESS = "https://download.openmmlab.com/mmaction/recognition/tsn"
@@ -51,12 +50,13 @@ class TSN(NetworkBackbone):
         "rgb": Published(f"{_ADDRESS}/{_RGB}/{_RGB}_20200702-ef80e3d7.pth", "sha256:ef80e3d7"),
         "flow": Published(f"{_ADDRESS}/{_FLOW}/{_FLOW}_20200705-1f39486b.pth", "sha256:1f39486b"),
     }
-    width, classifier = 2048, "classifier."
+    feature_channels, classifier = 2048, "classifier."
     normalisation: ClassVar = {"rgb": IMAGENET, "flow": Normalisation((128.0,), (128.0,))}
 
     def build(self) -> nn.Module:
         """ResNet-50 on pictures, or on stacked flow fields."""
-        return SegmentNetwork(self.colours, 1 if self.stream == "rgb" else _STACKED, self.config.segments, self.classes)
+        stacked = 1 if self.stream == "rgb" else _STACKED
+        return TemporalSegmentNetwork(self.colours, stacked, self.config.segments, self.classes)
 
     def renamed(self, name: str) -> str:
         """MMAction's names without what its recognisers put before them."""
@@ -71,26 +71,3 @@ class TSN(NetworkBackbone):
         least = max(self.config.segments, 1 if self.stream == "rgb" else _STACKED)
         if windows.window < least:
             raise UsageError(f"--window {windows.window}: tsn needs at least {least} frames")
-
-
-class SegmentNetwork(ResNet50):
-    """ResNet-50 on `stacked` frames in the middle of each segment, averaged over the segments."""
-
-    def __init__(self, colours: int, stacked: int, segments: int, classes: int | None) -> None:
-        pool = nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1))
-        super().__init__(Stem(colours * stacked, 1, 1, pool), classes=classes)
-        self.stacked, self.segments = stacked, segments
-
-    def forward(self, volume: Tensor) -> Tensor:
-        """Features (B, 2048) or logits of pixels (B, C, T, H, W)."""
-        starts = segment_starts(volume.shape[2], self.segments, self.stacked)
-        stacks = torch.stack([volume[:, :, start : start + self.stacked] for start in starts], dim=1)
-        # (B, S, C, stacked, H, W): the channels of a field stay together, field after field.
-        pictures = stacks.transpose(2, 3).flatten(2, 3).flatten(0, 1)[:, :, None]
-        return super().forward(pictures).unflatten(0, (-1, self.segments)).mean(1)
-
-
-def segment_starts(length: int, segments: int, stacked: int) -> list[int]:
-    """The first of `stacked` frames about the middle of each of `segments` equal parts of `length` frames."""
-    middles = ((2 * part + 1) * length / (2 * segments) for part in range(segments))
-    return [min(max(int(middle - (stacked - 1) / 2), 0), length - stacked) for middle in middles]

@@ -41,7 +41,7 @@ class Encoder:
         for backbone in backbones:
             backbone.check(windows)
         self.in_runs = batch == 0
-        self.batch = batch or min(backbone.together(windows) for backbone in backbones)
+        self.batch = batch or min(backbone.run_length(windows) for backbone in backbones)
         flows = [each for each in self.backbones if each.stream == "flow"]
         self._flow = Flow(flow, flows[0].flow_bound) if flows else None
         if len(self.backbones) > 1 and not self.takes_snippets:

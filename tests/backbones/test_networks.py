@@ -263,4 +263,4 @@ def test_neighbours_encoded_together_get_the_features_that_each_gets_alone(name:
     ("name", "stride", "shares"), [("i3d", 4, True), ("i3d", 5, False), ("i3d-r50", 8, True), ("c3d", 1, False)]
 )
 def test_a_network_asks_for_neighbours_only_where_they_share_work(name: str, stride: int, shares: bool) -> None:
-    assert (made(name).together(SnippetWindows(16, stride)) > 1) is shares
+    assert (made(name).run_length(SnippetWindows(16, stride)) > 1) is shares

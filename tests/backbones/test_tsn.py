@@ -1,36 +1,13 @@
-"""TSN looks at the middle of each segment, and stacks flow fields as its checkpoint was trained."""
+"""TSN gives its network fields normalised and stacked as its checkpoint was trained."""
 
 import numpy as np
 import pytest
 import torch
-from small_backbones import SIDE, made, pictures
+from small_backbones import SIDE, made
 
-from taltool.backbones.tsn import TSN, segment_starts
+from taltool.backbones.tsn import TSN
 from taltool.errors import UsageError
 from taltool.video.snippet_windows import SnippetWindows
-
-
-@pytest.mark.parametrize(
-    ("length", "segments", "stacked", "starts"),
-    [(5, 1, 1, [2]), (16, 1, 1, [8]), (9, 3, 1, [1, 4, 7]), (5, 1, 5, [0]), (16, 1, 5, [6]), (16, 3, 5, [0, 6, 11])],
-)
-def test_the_middle_of_each_segment_is_chosen(length: int, segments: int, stacked: int, starts: list[int]) -> None:
-    assert segment_starts(length, segments, stacked) == starts
-
-
-def test_only_the_chosen_frames_count() -> None:
-    backbone = made("tsn")
-    frames = pictures(backbone, 9)
-    changed = 255 - frames
-    changed[4] = frames[4]
-    np.testing.assert_array_equal(backbone.encode_snippets(changed[None]), backbone.encode_snippets(frames[None]))
-
-
-def test_features_are_averaged_over_segments() -> None:
-    whole, single = made("tsn", segments=3), made("tsn")
-    frames = pictures(whole, 9)
-    parts = single.encode_snippets(frames.reshape(3, 3, SIDE, -1, 3))
-    np.testing.assert_allclose(whole.encode_snippets(frames[None])[0], parts.mean(0), rtol=1e-5, atol=1e-3)
 
 
 def test_a_flow_stack_holds_x_and_y_of_each_field_in_turn() -> None:

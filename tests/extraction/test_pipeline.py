@@ -170,7 +170,7 @@ class Sharing(Mean):
         super().__init__(None)
         self.runs: list[NDArray[np.uint8]] = []
 
-    def together(self, windows: SnippetWindows) -> int:
+    def run_length(self, windows: SnippetWindows) -> int:
         return 3
 
     def encode_run(self, pictures: NDArray[np.uint8], windows: SnippetWindows) -> NDArray[np.float32]:

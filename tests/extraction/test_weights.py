@@ -15,7 +15,7 @@ from taltool.backbones.tsn import TSN
 from taltool.data.downloads import Published, digest
 from taltool.errors import DataError, UsageError
 from taltool.experiment.tensors import read_tensors
-from taltool.extraction.weights import Weights, make, resolve_weights
+from taltool.extraction.weights import Weights, make_backbone, resolve_weights
 
 BOTH: tuple[Stream, ...] = ("rgb", "flow")
 CONFIG = TSN.Config(short_side=32, crop=32)
@@ -79,14 +79,14 @@ def test_published_weights_are_fetched_into_the_cache(
     chosen = resolve_weights(TSN, ("rgb",), ["auto"])["rgb"]
     assert Path(str(chosen.path)).parent == tmp_path / "cache"
     assert chosen.identity == digest(saved)
-    assert make(TSN, CONFIG, "rgb", chosen, Computing()).streams == {"rgb": (0, 2048)}
+    assert make_backbone(TSN, CONFIG, "rgb", chosen, Computing()).streams == {"rgb": (0, 2048)}
     with pytest.raises(UsageError, match="nobody publishes weights of this backbone for flow"):
         resolve_weights(TSN, ("flow",), ["auto"])
 
 
 def features(weights: Weights | None) -> np.ndarray:
     pictures = np.random.default_rng(0).integers(0, 256, (1, 5, 32, 40, 3), np.uint8)
-    return make(TSN, CONFIG, "rgb", weights, Computing()).encode_snippets(pictures)
+    return make_backbone(TSN, CONFIG, "rgb", weights, Computing()).encode_snippets(pictures)
 
 
 def test_weights_decide_the_features_and_their_container_does_not(

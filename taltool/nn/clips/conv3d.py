@@ -54,8 +54,8 @@ class Conv3d(nn.Conv3d):
 class SameConv3d(Conv3d):
     """The same with "same" padding."""
 
-    def __init__(self, in_channels: int, out_channels: int, width: Triple, stride: Triple = (1, 1, 1)) -> None:
-        super().__init__(in_channels, out_channels, width, stride, bias=False)
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: Triple, stride: Triple = (1, 1, 1)) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, bias=False)
 
     def zeros(self, size: Sequence[int]) -> list[Sides]:
         """As many as "same" padding has."""
@@ -78,18 +78,18 @@ class SameMaxPool3d(nn.Module):
     There a zero of the padding never wins, so windows are cut off at the border instead.
     """
 
-    def __init__(self, width: Triple, stride: Triple) -> None:
+    def __init__(self, kernel_size: Triple, stride: Triple) -> None:
         super().__init__()
-        self.width, self.stride = width, stride
+        self.kernel_size, self.stride = kernel_size, stride
 
     def forward(self, volume: Tensor) -> Tensor:
         """Pool (B, C, T, H, W)."""
         if volume.device.type == "cpu" and not torch.compiler.is_compiling():
-            for axis, width, stride in zip((2, 3, 4), self.width, self.stride, strict=True):
+            for axis, width, stride in zip((2, 3, 4), self.kernel_size, self.stride, strict=True):
                 volume = pooled(volume, axis, width, stride)
             return volume
-        sides = [same_padding(*each) for each in zip(volume.shape[2:], self.width, self.stride, strict=True)]
-        return F.max_pool3d(volume, self.width, self.stride, [before for before, _ in sides], ceil_mode=True)
+        sides = [same_padding(*each) for each in zip(volume.shape[2:], self.kernel_size, self.stride, strict=True)]
+        return F.max_pool3d(volume, self.kernel_size, self.stride, [before for before, _ in sides], ceil_mode=True)
 
 
 def pooled(volume: Tensor, axis: int, width: int, stride: int) -> Tensor:

@@ -6,50 +6,48 @@ github.com/Tushar-N/pytorch-resnet3d, as it is and with the first pooling of MMA
 eval mode, on weights drawn by `public_names.drawn` from its own names.
 """
 
-import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 from public_names import as_torchvision, drawn
+from torch import nn
 
-from taltool.backbones import BACKBONES
-from taltool.backbones._network import NetworkBackbone
-from taltool.backbones.contract import Computing
+from taltool.nn.clips.c3d import C3DNetwork
+from taltool.nn.clips.fold_norm import fold_norms
+from taltool.nn.clips.r2plus1d import R2Plus1D18
+from taltool.nn.clips.resnet_i3d import ResNet50I3D
+from taltool.nn.clips.tsn import TemporalSegmentNetwork
 
 
 def same(name: str) -> str:
     return name
 
 
-# Backbone, settings, its names in the public program, pixels, expected outputs.
-CASES: dict[str, tuple[str, dict[str, str], Callable[[str], str], tuple[int, ...], list[float]]] = {
+# The network, its tensors' names in the public program, pixels, expected outputs.
+CASES: dict[str, tuple[Callable[[], nn.Module], Callable[[str], str], tuple[int, ...], list[float]]] = {
     "torchvision's R(2+1)D-18": (
-        "r2plus1d",
-        {"output": "logits"},
+        lambda: R2Plus1D18(400),
         same,
         (8, 48, 48),
         [1.00042, -0.91019, -0.39175, -2.80335, 0.45022, 2.47086],
     ),
     "torchvision's ResNet-50": (
-        "tsn",
-        {"output": "logits"},
+        lambda: TemporalSegmentNetwork(3, classes=400),
         as_torchvision,
         (1, 64, 64),
         [-103.55862, -23.72768, 64.30011, 169.07475, 126.27596, 50.3374],
     ),
-    "C3D": ("c3d", {"output": "fc6"}, same, (16, 112, 112), [1.90299, 0.0, 0.0, 0.96741, 0.0, 3.08136]),
+    "C3D": (C3DNetwork, same, (16, 112, 112), [1.90299, 0.0, 0.0, 0.96741, 0.0, 3.08136]),
     "I3D-R50 of Caffe2": (
-        "i3d-r50",
-        {"output": "logits", "checkpoint": "caffe2"},
+        lambda: ResNet50I3D(3, "caffe2", 400),
         as_torchvision,
         (32, 64, 64),
         [-159.62492, 15.19503, 50.52338, 172.59357, 71.86452, 131.96339],
     ),
     "I3D-R50 of MMAction2": (
-        "i3d-r50",
-        {"output": "logits"},
+        lambda: ResNet50I3D(3, "mmaction", 400),
         as_torchvision,
         (32, 64, 64),
         [-133.12439, 19.14974, 41.7851, 156.04073, 63.14039, 106.43858],
@@ -59,17 +57,15 @@ CASES: dict[str, tuple[str, dict[str, str], Callable[[str], str], tuple[int, ...
 
 @pytest.mark.parametrize("case", CASES)
 def test_outputs_are_those_of_the_public_network(case: str) -> None:
-    name, settings, public_name, size, expected = CASES[case]
-    kind = BACKBONES.load(name)
-    backbone = kind(dataclasses.replace(kind.Config(), **settings))
-    assert isinstance(backbone, NetworkBackbone)
-    state = backbone.network.state_dict()
+    make, public_name, size, expected = CASES[case]
+    network = make().eval()
     weights = {
-        own: drawn(public_name(own), tuple(value.shape)) for own, value in state.items() if value.is_floating_point()
+        own: drawn(public_name(own), tuple(value.shape))
+        for own, value in network.state_dict().items()
+        if value.is_floating_point()
     }
-    backbone.network.load_state_dict(weights, strict=False)
-    backbone.prepare(Computing())
+    network.load_state_dict(weights, strict=False)
     pixels = torch.from_numpy(np.random.default_rng(3).uniform(-1, 1, (1, 3, *size)).astype(np.float32))
     with torch.inference_mode():
-        outputs = backbone.network(pixels)[0]
+        outputs = fold_norms(network)(pixels)[0]
     np.testing.assert_allclose(outputs[:: len(outputs) // 6][:6], expected, rtol=1e-4, atol=1e-4)
