@@ -84,15 +84,16 @@ class SameMaxPool3d(nn.Module):
 
     def forward(self, volume: Tensor) -> Tensor:
         """Pool (B, C, T, H, W)."""
-        if volume.device.type == "cpu" and not torch.compiler.is_compiling():
+        if volume.device.type == "cpu" and not volume.requires_grad and not torch.compiler.is_compiling():
             for axis, width, stride in zip((2, 3, 4), self.kernel_size, self.stride, strict=True):
-                volume = pooled(volume, axis, width, stride)
+                volume = _max_pool_along(volume, axis, width, stride)
             return volume
         sides = [same_padding(*each) for each in zip(volume.shape[2:], self.kernel_size, self.stride, strict=True)]
+        # ceil_mode reaches the last window of every axis but those of an even width at stride 1, which no network has.
         return F.max_pool3d(volume, self.kernel_size, self.stride, [before for before, _ in sides], ceil_mode=True)
 
 
-def pooled(volume: Tensor, axis: int, width: int, stride: int) -> Tensor:
+def _max_pool_along(volume: Tensor, axis: int, width: int, stride: int) -> Tensor:
     """The largest value of each window along one axis, "same" padding; one axis after the other costs least.
 
     Without gradients: the maxima are gathered in place.

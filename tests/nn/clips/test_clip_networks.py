@@ -49,3 +49,13 @@ def test_the_layout_of_memory_changes_no_feature(name: str) -> None:
         expected = network(volume)
         found = network(volume.to(memory_format=torch.channels_last_3d))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_parameter_learns_from_pixels(name: str) -> None:
+    network = made(name, 7)
+    logits = network(clips(name))
+    with torch.inference_mode():
+        torch.testing.assert_close(logits.detach(), network(clips(name)), rtol=1e-4, atol=1e-5)
+    logits.square().sum().backward()
+    assert [each for each, value in network.named_parameters() if value.grad is None or not value.grad.any()] == []

@@ -52,6 +52,26 @@ def test_pooling_keeps_the_layout_of_memory() -> None:
     assert SameMaxPool3d((3, 3, 3), (2, 2, 2))(volume).is_contiguous(memory_format=torch.channels_last_3d)
 
 
+@given(
+    st.tuples(*[st.integers(1, 9)] * 3),
+    st.tuples(*[st.sampled_from([(1, 1), (1, 2), (2, 2), (3, 1), (3, 2)])] * 3),
+)
+@settings(deadline=None)
+def test_pooling_with_gradients_gives_what_it_gives_without(
+    size: tuple[int, int, int], axes: tuple[tuple[int, int], ...]
+) -> None:
+    (t, t_stride), (h, h_stride), (w, w_stride) = axes
+    pool = SameMaxPool3d((t, h, w), (t_stride, h_stride, w_stride))
+    volume = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(1))
+    expected = pool(volume)
+    found = pool(volume.requires_grad_())
+    assert torch.equal(found, expected)
+    found.sum().backward()
+    # Every window passes its gradient on to one place.
+    assert volume.grad is not None
+    assert volume.grad.sum() == found.numel()
+
+
 @pytest.mark.parametrize("width", [1, 3])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_the_fast_convolution_is_the_plain_one(width: int, stride: int) -> None:
