@@ -13,7 +13,7 @@ from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
 from taltool.experiment.settings import TrainingSettings
 from taltool.models.amnet.model import AMNet, AMNetConfig
-from taltool.models.amnet.presets import fitted
+from taltool.models.amnet.presets import auto_settings
 from taltool.models.contract import Batch, Candidates, Targets
 from taltool.training.optim import make_optimizer
 
@@ -380,11 +380,11 @@ FILMS = DatasetStatistics(40, 17, 28, 1.0, tuple([7200] * 40), KITCHEN.instance_
 
 def test_the_highest_level_covers_the_long_instances() -> None:
     for facts in (KITCHEN, FILMS):
-        stride = 2 ** (fitted(facts)["model"]["levels"] - 1)
+        stride = 2 ** (auto_settings(facts)["model"]["levels"] - 1)
         assert stride <= facts.instance_length(0.95) * 1.5 <= 6 * stride
 
 
 def test_long_videos_are_seen_through_windows() -> None:
-    assert fitted(KITCHEN)["sampling"]["resize"] == "pad"
-    assert fitted(FILMS)["sampling"]["resize"] == "window"
-    assert fitted(FILMS)["sampling"]["length"] >= 4 * FILMS.instance_length(0.95)
+    assert auto_settings(KITCHEN)["sampling"]["resize"] == "pad"
+    assert auto_settings(FILMS)["sampling"]["resize"] == "window"
+    assert auto_settings(FILMS)["sampling"]["length"] >= 4 * FILMS.instance_length(0.95)

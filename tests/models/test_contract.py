@@ -13,7 +13,7 @@ from taltool.experiment.settings import Experiment, TrainingSettings
 from taltool.models import MODELS
 from taltool.models.contract import Batch, Model, Targets
 from taltool.nn.batch_statistics import shared_batch
-from taltool.training.distributed import Piece, Processes
+from taltool.training.distributed import MicroBatch, ProcessGroup
 from taltool.training.updater import Updater
 
 CHANNELS, CLASSES = 12, 3
@@ -85,7 +85,7 @@ class Rows:
         self.share, self.generator, self.totals = share, generator, totals
         self.counted: list[torch.Tensor] = []
 
-    def total(self, count: torch.Tensor) -> torch.Tensor:
+    def sum_over_batch(self, count: torch.Tensor) -> torch.Tensor:
         self.counted.append(count)
         return count if self.totals is None else self.totals[len(self.counted) - 1]
 
@@ -119,8 +119,8 @@ def updated(name: str, rows: Sequence[range]) -> dict[str, torch.Tensor]:
         model.config = dataclasses.replace(model.config, iou_loss="mean")
     batch = batch_of(length, [[[2, 9], [length - 5, length - 4]], [[1, 4]], []], valid=[length, length - 3, length])
     settings = TrainingSettings(optimizer="sgd", weight_decay=0.0)
-    updater = Updater(model, settings, Processes(), "cpu")
-    work = [(rows_of(batch, slice(own.start, own.stop)), Piece(own, len(own) / 3)) for own in rows]
+    updater = Updater(model, settings, ProcessGroup(), "cpu")
+    work = [(rows_of(batch, slice(own.start, own.stop)), MicroBatch(own, len(own) / 3)) for own in rows]
     torch.manual_seed(1)
     for iteration in range(2):
         updater.update(work, iteration, 0.1)

@@ -12,7 +12,7 @@ from torch import Tensor
 from taltool.data.statistics import DatasetStatistics
 from taltool.models.contract import Batch, Candidates, Targets
 from taltool.models.mgnet.model import MGNet, MGNetConfig
-from taltool.models.mgnet.presets import PRESETS, fitted
+from taltool.models.mgnet.presets import PRESETS, auto_settings
 
 LENGTH, CHANNELS = 16, 6
 WHOLE = torch.ones(2, LENGTH, dtype=torch.bool)
@@ -190,8 +190,8 @@ def test_mean_completeness_is_averaged_over_the_whole_square() -> None:
 def test_windows_hold_long_instances_where_memory_allows() -> None:
     short = DatasetStatistics(40, 17, 28, 1.0, (212, 300, 552), tuple(float(n) for n in range(1, 61)))
     hours = DatasetStatistics(3, 2, 2048, 0.5, (9000, 13500), tuple(float(n) for n in range(2, 400)))
-    assert fitted(short)["sampling"]["length"] >= 57
-    assert fitted(hours)["sampling"]["length"] <= 256
+    assert auto_settings(short)["sampling"]["length"] >= 57
+    assert auto_settings(hours)["sampling"]["length"] <= 256
 
 
 @pytest.mark.slow
