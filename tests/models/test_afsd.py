@@ -8,7 +8,8 @@ import torch
 from golden import drawn_weights
 
 from taltool.errors import DataError, UsageError
-from taltool.models.afsd.loss import activation_terms, offset_targets, refined_distances
+from taltool.models.afsd.decode import refined_distances
+from taltool.models.afsd.loss import activation_terms, offset_targets
 from taltool.models.afsd.model import AFSD, AFSDConfig
 from taltool.models.afsd.pretrained import from_opentad
 from taltool.models.contract import Batch, Outputs, Targets

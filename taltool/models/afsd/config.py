@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from taltool.errors import UsageError
-from taltool.models.afsd.network import RefineKind, RegionKind
-from taltool.models.afsd.pooling import PoolKind
 from taltool.nn.conv import NormKind
+
+RefineKind = Literal["all", "naive", "self", "frame", "none"]
+PoolKind = Literal["max", "mean", "conv", "stack"]
+RegionKind = Literal["inside", "outside", "symmetric"]
 
 
 @dataclass(frozen=True)

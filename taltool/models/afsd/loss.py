@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from taltool.models.afsd.config import AFSDConfig
+from taltool.models.afsd.decode import refined_distances
 from taltool.models.afsd.network import REGION_DIVISORS, BoundaryFeatures, Refinement
 from taltool.models.afsd.pooling import boundary_regions
 from taltool.models.afsd.splice import Splice
@@ -27,11 +28,6 @@ from taltool.nn.losses import (
 from taltool.nn.targets import PaddedTargets, assign_shortest, boundary_labels, level_bounds
 
 Terms = dict[str, Tensor]
-
-
-def refined_distances(distances: Tensor, offsets: Tensor) -> Tensor:
-    """Eq. 15: coarse distances (..., 2) moved by offsets (..., 2) in halves of the coarse length."""
-    return distances + 0.5 * distances.sum(-1, keepdim=True) * offsets
 
 
 def offset_targets(distances: Tensor, targets: Tensor) -> Tensor:

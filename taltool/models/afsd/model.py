@@ -1,11 +1,10 @@
 """AFSD: anchor-free saliency-based detector on features (Lin, Xu et al., "Learning Salient Boundary Feature for
 Anchor-free Temporal Action Localization", CVPR 2021).
 
-Every location of a temporal pyramid says a class and the distances to both ends of its action (coarse). Boundary
-pooling then collects the most salient moment around each coarse end, from which the class and the ends are refined
-and a quality is told. Distances are in frames, `frames_per_snippet` to a snippet of the grid; the frame-level feature
-has one position per frame. Settings are in `_afsd_config.py`, the network's parts in `_afsd_network.py`, the objective
-in `_afsd_loss.py`.
+Each location predicts class scores and boundary distances; boundary pooling refines them and a quality score is
+predicted. Locations are those of a temporal pyramid, whose first (coarse) predictions are anchor-free; boundary pooling
+collects the most salient moment around each coarse boundary. Distances are in frames, `frames_per_snippet` to a snippet
+of the grid; the frame-level feature has one position per frame.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,21 +16,19 @@ from torch import Tensor
 from taltool.data.statistics import DatasetStatistics
 from taltool.models import MODELS
 from taltool.models.afsd.config import AFSDConfig
-from taltool.models.afsd.loss import activation_terms, activations, detection_terms, refined_distances, triplet_term
+from taltool.models.afsd.decode import average_outputs, decode
+from taltool.models.afsd.loss import activation_terms, activations, detection_terms, triplet_term
 from taltool.models.afsd.network import BoundaryFeatures, Refinement
 from taltool.models.afsd.presets import PRESETS, auto_settings
 from taltool.models.afsd.pretrained import from_opentad
 from taltool.models.afsd.splice import plan_splice
 from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
-from taltool.models.dense_decoding import flatten_levels, one_candidate_per_class
+from taltool.models.dense_decoding import flatten_levels
 from taltool.nn.anchor_free import AnchorFreeHeads, StridedPyramid
 from taltool.nn.batch_statistics import batch_count, draw_in_batch_order
 from taltool.nn.conv import SameConv1d
 from taltool.nn.packed_pyramid import Axis, PyramidGrid, padded_to_multiple
 from taltool.nn.targets import PaddedTargets, padded_targets
-
-# What several networks say of one sample is averaged; everything else describes the grid and is the same for all.
-AVERAGED = ("distances", "logits", "offsets", "refined_logits", "quality")
 
 
 @MODELS.register("afsd")
@@ -157,35 +154,19 @@ class AFSD(Model):
         return padded._replace(segments=padded.segments * self.config.frames_per_snippet)
 
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
-        """Eq. 15: every location as one candidate per class, clipped to the valid part of its sample."""
-        distances = outputs["distances"]
-        if "offsets" in outputs:
-            distances = refined_distances(distances, outputs["offsets"])
-        ends = torch.stack([outputs["centres"] - distances[..., 0], outputs["centres"] + distances[..., 1]], dim=-1)
-        segments = torch.cummax(ends, dim=-1).values / self.config.frames_per_snippet  # None ends before it starts.
-        scores, is_agnostic = self._scores(outputs), self.is_class_agnostic
-        return one_candidate_per_class(segments, scores, outputs["valid"], mask, is_class_agnostic=is_agnostic)
-
-    def _scores(self, outputs: Outputs) -> Tensor:
-        """Probability of each action (B, N, classes): mean of coarse and refined, times the quality."""
-        scores = outputs["logits"].softmax(-1)
-        if "refined_logits" in outputs:
-            scores = (scores + outputs["refined_logits"].softmax(-1)) / 2
-        if "quality" in outputs:
-            scores = scores * outputs["quality"].sigmoid()[..., None]
-        return scores[..., 1:]
+        """Eq. 15; see `taltool.models.afsd.decode`."""
+        return decode(self.config, outputs, mask)
 
     def average(self, outputs: Sequence[Outputs]) -> Outputs:
-        """Mean distances, logits, offsets and quality logits of several networks with one grid (stream fusion)."""
-        means = {n: torch.stack([o[n] for o in outputs]).mean(0) for n in AVERAGED if all(n in o for o in outputs)}
-        return outputs[0] | means
+        """See `Model.average`."""
+        return average_outputs(outputs)
 
     @classmethod
     def convert_state_dict(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """See `Model.adopted`; OpenTAD's AFSD on features is known."""
+        """See `Model.convert_state_dict`; OpenTAD's AFSD on features is known."""
         return from_opentad(state) if any("rpn_head." in name for name in state) else dict(state)
 
     @classmethod
     def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
-        """The settings for somebody's own data; see `_afsd_fit`."""
+        """See `Model.auto_settings` and `taltool.models.afsd.presets`."""
         return auto_settings(statistics)

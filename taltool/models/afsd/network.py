@@ -1,19 +1,19 @@
-"""The parts of AFSD's network (section 3.2): frame-level feature, refinement. The coarse predictor is in `nn.heads`.
+"""The parts of AFSD's network (section 3.2): frame-level feature, refinement. The coarse predictor is
+`taltool.nn.anchor_free`.
 
 Distances, centres and boundary regions are in frames; a level's own positions are `frames * stride` apart.
 """
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from taltool.models.afsd.pooling import BoundaryPool, PoolKind, boundary_regions
+from taltool.models.afsd.config import PoolKind, RefineKind, RegionKind
+from taltool.models.afsd.pooling import BoundaryPool, boundary_regions
 from taltool.nn.conv import ConvBlock, ConvStack, NormKind, SameConv1d
 from taltool.nn.packed_pyramid import Axis, PyramidGrid
 
-RefineKind = Literal["all", "naive", "self", "frame", "none"]
-RegionKind = Literal["inside", "outside", "symmetric"]
 # The divisors of Eq. 3 inside and outside of a segment. The paper's a = 4, b = 10 make the outside larger as printed;
 # its text, Table 2c and code want the inside larger.
 REGION_DIVISORS = {"inside": (4.0, 10.0), "outside": (10.0, 4.0), "symmetric": (4.0, 4.0)}

@@ -6,12 +6,10 @@ lengths of the regions. Value and position travel in one integer (order-preservi
 position counted backwards), hence the position found is the first maximum, and one `gather` gives values and gradient.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
-PoolKind = Literal["max", "mean", "conv", "stack"]
+from taltool.models.afsd.config import PoolKind
 
 
 def boundary_regions(starts: Tensor, ends: Tensor, widths: Tensor, inside_div: float, outside_div: float) -> Tensor:
