@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from taltool.errors import UsageError
-from taltool.models.amnet.network import GroupKind
 from taltool.nn.conv import NormKind
 
+GroupKind = Literal["full", "self", "cross", "none"]
 TripletPool = Literal["mean_norm", "mean", "interp"]
 
 

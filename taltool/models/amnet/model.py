@@ -2,10 +2,9 @@
 
 An Action Masking Encoder (AME) adds to the features what makes actions stand out; it learns from ground truth, by a
 triplet loss, in an update of its own. The levels of a pyramid over the sum attend within themselves and to one another
-(GAM), and every location says its classes, the distances to both ends of its action, and how well its segment will
-match. There is no published code; where the text is silent, AFSD (the paper's baseline) and ActionFormer (whose recipe
-its settings are) fill the gaps. Settings in `_amnet_config.py`, parts in `_amnet_network.py`, losses in
-`_amnet_loss.py`.
+(GAM), and each location predicts class scores, boundary distances, and how well its segment will match. There is no
+published code; where the text is silent, AFSD (the paper's baseline) and ActionFormer (whose recipe its settings are)
+fill the gaps.
 """
 
 from collections.abc import Iterable
@@ -17,11 +16,12 @@ from torch import Tensor, nn
 from taltool.data.statistics import DatasetStatistics
 from taltool.models import MODELS
 from taltool.models.amnet.config import AMNetConfig
-from taltool.models.amnet.loss import detection_terms, normalised_matching, triplet_term
+from taltool.models.amnet.decode import decode
+from taltool.models.amnet.loss import detection_terms, triplet_term
 from taltool.models.amnet.network import ActionMaskingEncoder, DetectionHeads, GroupAttention
 from taltool.models.amnet.presets import PRESETS, auto_settings
 from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
-from taltool.models.dense_decoding import flatten_levels, one_candidate_per_class
+from taltool.models.dense_decoding import flatten_levels
 from taltool.nn.anchor_free import StridedPyramid
 from taltool.nn.packed_pyramid import PyramidGrid, level_masks, padded_to_multiple
 from taltool.nn.targets import padded_targets
@@ -129,16 +129,10 @@ class AMNet(Model):
         return [(name, each) for name, each in self.named_parameters() if name.startswith(prefix)]
 
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
-        """Eq. 13 and 14: every location as one candidate per class, clipped to the valid part of its sample."""
-        centres, distances = outputs["centres"], outputs["distances"]
-        segments = torch.stack([centres - distances[..., 0], centres + distances[..., 1]], dim=-1)
-        scores = outputs["logits"].sigmoid()
-        if "matching" in outputs:
-            scores = scores * normalised_matching(outputs["matching"], self.config).clamp(min=0)[..., None]
-        is_agnostic = self.is_class_agnostic
-        return one_candidate_per_class(segments, scores, outputs["valid"], mask, is_class_agnostic=is_agnostic)
+        """Eq. 13 and 14; see `taltool.models.amnet.decode`."""
+        return decode(self.config, outputs, mask)
 
     @classmethod
     def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
-        """The settings for somebody's own data; see `_amnet_fit`."""
+        """See `Model.auto_settings` and `taltool.models.amnet.presets`."""
         return auto_settings(statistics)

@@ -9,13 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from taltool.errors import UsageError
+from taltool.models.amnet.config import GroupKind
 from taltool.nn.anchor_free import AnchorFreeHeads
 from taltool.nn.attention import attendable, split_heads
 from taltool.nn.conv import ConvStack, SameConv1d
 from taltool.nn.embedding import sine_table
 from taltool.nn.packed_pyramid import Axis
 
-GroupKind = Literal["full", "self", "cross", "none"]
 # Foreground probability that a fresh focal classifier says (Lin et al., section 4.1).
 PRIOR = 0.01
 # Queries of a window are treated in blocks of at least this many, for the sake of the matrix products.

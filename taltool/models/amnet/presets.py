@@ -44,14 +44,14 @@ PRESETS: dict[str, SettingsBySection] = {
 def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
     """Settings for `statistics`, as differences from the defaults.
 
-    Sampling, levels, width and recipe are those of the other models (`_recipe.py`); levels share instances by size. The
-    pyramid's norm is over time, which keeps how strong a snippet is beside its neighbours: with 30 videos of 50 Salads,
-    10 more to look at, two such divisions and one run each, the average mAP was .59 and .53 instead of .54 and .47 with
-    LayerNorm (group norm in the heads too .58 and .50; AFSD .59 and .49). Nothing else tried was better than noise:
-    focal alpha .5 or .75, sines of the position, windows of 19 snippets, no label smoothing, joint training. It learns
-    small data by heart sooner than AFSD, hence twice the noise in features: on two other such divisions .61 and .57
-    instead of .57 and .56. Crops of 256 snippets gave .59 and .58, of 128 .59 and .56, with the noise .59 and .58, with
-    dropout of .2 .60 and .57.
+    Sampling, levels, width and recipe are those of the other models (`taltool.models.auto_settings`); levels share
+    instances by size. The pyramid's norm is over time, which keeps how strong a snippet is beside its neighbours: with
+    30 videos of 50 Salads, 10 more to look at, two such divisions and one run each, the average mAP was .59 and .53
+    instead of .54 and .47 with LayerNorm (group norm in the heads too .58 and .50; AFSD .59 and .49). Nothing else
+    tried was better than noise: focal alpha .5 or .75, sines of the position, windows of 19 snippets, no label
+    smoothing, joint training. It learns small data by heart sooner than AFSD, hence twice the noise in features: on two
+    other such divisions .61 and .57 instead of .57 and .56. Crops of 256 snippets gave .59 and .58, of 128 .59 and .56,
+    with the noise .59 and .58, with dropout of .2 .60 and .57.
     """
     sampling = whole_or_windows(statistics)
     samples, width = samples_per_epoch(statistics, sampling), network_width(statistics)
