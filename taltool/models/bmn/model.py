@@ -17,18 +17,18 @@ snippet before the first takes the whole of it; here the first snippet fades out
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
 from taltool.models import MODELS
 from taltool.models.bmn.config import BMNConfig
+from taltool.models.bmn.decode import decode
 from taltool.models.bmn.loss import proposal_terms
-from taltool.models.bmn.network import BoundaryHead, Convolutions, FrontEmbedding, ProposalHead, ProposalMap
+from taltool.models.bmn.network import BoundaryHead, Convolutions, FrontEmbedding, ProposalHead
 from taltool.models.bmn.presets import PRESETS, auto_settings
+from taltool.models.bmn.proposal_map import ProposalMap
 from taltool.models.contract import Candidates, Model, Outputs, SettingsBySection, Targets
-from taltool.nn.runs import likely_boundaries
 from taltool.nn.targets import padded_targets
 
 
@@ -85,19 +85,10 @@ class BMN(Model):
         return proposal_terms(self.config, outputs, padded, (proposals.first, proposals.last))
 
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
-        """See `Model.decode`: proposals [i, j + 1] with score p^s_i p^e_j sqrt(p^class_ij p^regression_ij)."""
-        proposals = self.map_over(mask)
-        first, last = proposals.first, proposals.last
-        start, end = (outputs[f"{name}_logits"].float().sigmoid() * mask for name in ("start", "end"))
-        sure = outputs["classification_logits"].float().sigmoid() * outputs["regression_logits"].float().sigmoid()
-        scores = start[:, first] * end[:, last] * (sure.sqrt() if self.config.confidence == "root" else sure)
-        kept = mask[:, last]
-        if self.config.candidates == "peaks":
-            kept = kept & likely_boundaries(start, mask)[:, first] & likely_boundaries(end, mask)[:, last]
-        segments = torch.stack([first, last + 1], dim=-1).float()
-        return [Candidates(segments[own], said[own], None) for own, said in zip(kept, scores, strict=True)]
+        """See `Model.decode`: every proposal of the map, or those between likely boundaries."""
+        return decode(self.config, outputs, mask)
 
     @classmethod
     def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
-        """See `Model.fit` and `_bmn_fit.py`."""
+        """See `Model.auto_settings` and `taltool.models.bmn.presets`."""
         return auto_settings(statistics)

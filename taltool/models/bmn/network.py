@@ -1,58 +1,10 @@
-"""The parts of BMN: convolutions, boundary probabilities, and the dense map of proposals."""
+"""The parts of BMN's network: convolutions, boundary probabilities, confidences of the proposals of a dense map."""
 
-from dataclasses import dataclass
-
-import torch
 from torch import Tensor, nn
 
-from taltool.models.bmn.config import BMNConfig
+from taltool.models.bmn.proposal_map import ProposalMap
 from taltool.nn.embedding import TransformerEmbedding
-from taltool.nn.proposal_sampling import PointBags, sum_of_bags, upper_triangle
-
-
-def sample_positions(first: Tensor, last: Tensor, points: int, samples: int, reach: float) -> Tensor:
-    """Where the samples of proposals lie, in snippets: (N, points, samples) float64 for first and last (N,) int64.
-
-    points * samples of them stand evenly from first - reach * length to last + reach * length, both ends included,
-    where length is last - first + 1; a point is the mean of `samples` neighbours.
-    """
-    margin = (last - first + 1).double() * reach
-    steps = torch.linspace(0, 1, points * samples, dtype=torch.float64, device=first.device)
-    return torch.lerp((first - margin)[:, None], (last + margin)[:, None], steps).unflatten(1, (points, samples))
-
-
-@dataclass(frozen=True)
-class ProposalMap:
-    """The map of D durations over T starts: its cells, the proposals that end within T snippets, and their points.
-
-    first, last (N,) are the cells' snippets; row last - first, column first of the map is theirs.
-    """
-
-    length: int
-    durations: int
-    first: Tensor
-    last: Tensor
-    bags: PointBags
-
-    @classmethod
-    def of(cls, config: BMNConfig, length: int, device: torch.device) -> "ProposalMap":
-        """The map over `length` snippets."""
-        durations = min(config.most_snippets or length, length)
-        first, last = upper_triangle(length, device)
-        short = last - first < durations
-        first, last = first[short], last[short]
-        positions = sample_positions(first, last, config.points, config.samples_per_point, config.reach)
-        return cls(length, durations, first, last, PointBags.at(positions, length))
-
-    def spread(self, cells: Tensor) -> Tensor:
-        """Cells (B, N, C) on the map, zero elsewhere: (B, C, D, T), channels last in memory."""
-        found = cells.new_zeros(len(cells), self.durations, self.length, cells.shape[-1])
-        found[:, self.last - self.first, self.first] = cells
-        return found.permute(0, 3, 1, 2)
-
-    def cells(self, maps: Tensor) -> Tensor:
-        """The cells (B, N, C) of maps (B, C, D, T)."""
-        return maps.permute(0, 2, 3, 1)[:, self.last - self.first, self.first]
+from taltool.nn.proposal_sampling import sum_of_bags
 
 
 class Convolutions(nn.Module):
