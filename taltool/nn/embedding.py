@@ -1,6 +1,7 @@
-"""Snippet embeddings that keep length and width: (B, C, T) and a mask in, (B, C, T) out, zero at padded snippets.
+"""What stands between features and a model's own network: places added to snippets, and a transformer over them.
 
-Any model may set one between its features and its own network, by name, as the ablations of GSMT do (Tables 4, 11).
+Both keep length and width, (B, C, T). GSMT's transformer may stand in front of other networks too, as the paper's Table
+11 sets it into BMN.
 """
 
 import math
@@ -10,8 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from taltool.nn.attention import SelfAttention
-
-PositionKind = Literal["none", "learned", "sin"]
 
 
 class PositionalEncoding(nn.Module):
@@ -73,54 +72,3 @@ class TransformerEmbedding(nn.Module):
         joined = self.norm_heads(found.transpose(1, 2).flatten(2))  # (B, T, H * C)
         embedded = self.norm_out(snippets + self.dropout(self.project(joined)))
         return embedded.transpose(1, 2) * mask[:, None]
-
-
-class DilatedEmbedding(nn.Module):
-    """The 1D CNN of GSMT's Table 4: dilations 1, 3, 5, two layers of kernel 3 with ReLU each, one after the other.
-
-    The paper does not say how the dilations are joined; a sequence keeps the receptive field largest.
-    """
-
-    def __init__(self, channels: int, dilations: tuple[int, ...] = (1, 3, 5), layers: int = 2) -> None:
-        super().__init__()
-        rates = [rate for rate in dilations for _ in range(layers)]
-        self.layers = nn.ModuleList(nn.Conv1d(channels, channels, 3, padding=r, dilation=r) for r in rates)
-
-    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Embed features (B, C, T) with validity mask (B, T)."""
-        for layer in self.layers:
-            features = layer(features).relu() * mask[:, None]
-        return features
-
-
-class MultiStageEmbedding(nn.Module):
-    """MS-TCN (Farha and Gall) as an embedding: stages of dilated residual layers, each refining the one before.
-
-    GSMT's Table 4 names it without details: 4 stages, 10 layers with dilations 1 ... 512, 64 maps, as published; what
-    a stage hands on is of the embedding's width in place of class probabilities.
-    """
-
-    def __init__(self, channels: int, *, stages: int = 4, layers: int = 10, maps: int = 64) -> None:
-        super().__init__()
-        self.stages = nn.ModuleList(_Stage(channels, layers, maps) for _ in range(stages))
-
-    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Embed features (B, C, T) with validity mask (B, T)."""
-        for stage in self.stages:
-            features = stage(features, mask)
-        return features
-
-
-class _Stage(nn.Module):
-    def __init__(self, channels: int, layers: int, maps: int) -> None:
-        super().__init__()
-        self.enter = nn.Conv1d(channels, maps, 1)
-        self.dilated = nn.ModuleList(nn.Conv1d(maps, maps, 3, padding=2**i, dilation=2**i) for i in range(layers))
-        self.mix = nn.ModuleList(nn.Conv1d(maps, maps, 1) for _ in range(layers))
-        self.leave = nn.Conv1d(maps, channels, 1)
-
-    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        hidden = self.enter(features) * mask[:, None]
-        for dilated, mix in zip(self.dilated, self.mix, strict=True):
-            hidden = (hidden + mix(dilated(hidden).relu())) * mask[:, None]
-        return self.leave(hidden) * mask[:, None]

@@ -30,25 +30,6 @@ def runs(active: Tensor) -> Runs:
     return Runs(rows, starts, (steps == -1).nonzero(as_tuple=True)[1])
 
 
-def spans(active: Tensor) -> Runs:
-    """The stretch from the first to the last True of each row (R, T) bool that has one."""
-    rows = active.any(dim=1).nonzero().squeeze(1)
-    found = active[rows].to(torch.int8)
-    return Runs(rows, found.argmax(dim=1), active.shape[1] - found.flip(1).argmax(dim=1))
-
-
-def run_maxima(values: Tensor, found: Runs) -> Tensor:
-    """The maximum (N,) of values (R, T) over each stretch; two stretches of a row must not overlap."""
-    flags = values.new_zeros(2, values.shape[0], values.shape[1] + 1, dtype=torch.int64)
-    flags[0, found.rows, found.starts] = 1
-    flags[1, found.rows, found.ends] = 1
-    starts, ends = flags[:, :, :-1]
-    inside = starts.cumsum(1) > ends.cumsum(1)
-    number = starts.flatten().cumsum(0).view_as(starts) - 1
-    maxima = values.new_full((len(found.rows),), -torch.inf)
-    return maxima.scatter_reduce_(0, number[inside], values[inside], "amax")
-
-
 def run_means(values: Tensor, found: Runs) -> Tensor:
     """The mean (N, ...) of values (R, T, ...) over each stretch; stretches may overlap."""
     sums = torch.cat([torch.zeros_like(values[:, :1], dtype=torch.float64), values.double().cumsum(1)], dim=1)

@@ -1,4 +1,4 @@
-"""Snippet embeddings: what they keep, what they see, what padding may not do."""
+"""The transformer in front of a network and the places of snippets: what they keep, what padding may not do."""
 
 import math
 
@@ -6,19 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from taltool.nn.embedding import (
-    DilatedEmbedding,
-    MultiStageEmbedding,
-    PositionalEncoding,
-    TransformerEmbedding,
-    sine_table,
-)
+from taltool.nn.embedding import PositionalEncoding, TransformerEmbedding, sine_table
 
 KINDS = {
     "transformer, pre": lambda: TransformerEmbedding(8, heads=2),
     "transformer, post": lambda: TransformerEmbedding(8, heads=2, order="post", head_residual=False),
-    "cnn1d": lambda: DilatedEmbedding(8),
-    "mstcn": lambda: MultiStageEmbedding(8, stages=2, layers=4, maps=6),
 }
 
 
@@ -71,17 +63,6 @@ def test_a_constant_video_stays_constant() -> None:
     same = features(1).expand(-1, -1, 6)
     found = made("transformer, pre")(same, torch.ones(2, 6, dtype=torch.bool))
     torch.testing.assert_close(found, found[..., :1].expand_as(found))
-
-
-def test_mstcn_sees_as_far_as_its_dilations() -> None:
-    """Two stages of dilations 1, 2, 4, 8: 2 * 15 snippets to each side."""
-    network = made("mstcn")
-    one = torch.zeros(1, 8, 81)
-    other = one.clone()
-    other[..., 40] = 5.0
-    mask = torch.ones(1, 81, dtype=torch.bool)
-    changed = (network(one, mask) != network(other, mask)).any(1)[0].nonzero().flatten().tolist()
-    assert (min(changed), max(changed)) == (10, 70)
 
 
 def test_sines_of_the_first_places() -> None:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taltool.nn.runs import Runs, likely_boundaries, run_maxima, run_means, runs, spans
+from taltool.nn.runs import Runs, likely_boundaries, run_means, runs
 
 ROW = torch.tensor([[0.05, 0.3, 0.75, 0.9, 0.6, 0.85, 0.2, 0.55, 0.1, 0.0]])
 ROWS_OF_BITS = st.integers(1, 9).flatmap(
@@ -30,18 +30,14 @@ def runs_by_loop(rows: list[list[bool]]) -> list[tuple[int, int, int]]:
     return found
 
 
-def test_runs_and_spans_of_a_row_at_two_thresholds() -> None:
+def test_runs_of_a_row_at_three_thresholds() -> None:
     assert listed(runs(ROW >= 0.5)) == [(0, 2, 6), (0, 7, 8)]
-    assert listed(spans(ROW >= 0.5)) == [(0, 2, 8)]
     assert listed(runs(ROW >= 0.8)) == [(0, 3, 4), (0, 5, 6)]
-    assert listed(spans(ROW >= 0.8)) == [(0, 3, 6)]
-    assert listed(runs(ROW >= 0.1)) == listed(spans(ROW >= 0.1)) == [(0, 1, 9)]
+    assert listed(runs(ROW >= 0.1)) == [(0, 1, 9)]
 
 
-def test_maxima_and_means_over_runs() -> None:
-    found = runs(ROW >= 0.5)
-    torch.testing.assert_close(run_maxima(ROW, found), torch.tensor([0.9, 0.55]))
-    torch.testing.assert_close(run_means(ROW, found), torch.tensor([0.775, 0.55]))
+def test_means_over_runs() -> None:
+    torch.testing.assert_close(run_means(ROW, runs(ROW >= 0.5)), torch.tensor([0.775, 0.55]))
 
 
 def test_means_of_several_channels() -> None:
@@ -51,8 +47,6 @@ def test_means_of_several_channels() -> None:
 
 def test_a_row_without_activation_gives_nothing() -> None:
     assert listed(runs(torch.zeros(2, 4, dtype=torch.bool))) == []
-    assert listed(spans(torch.zeros(2, 4, dtype=torch.bool))) == []
-    assert run_maxima(torch.zeros(2, 4), runs(torch.zeros(2, 4, dtype=torch.bool))).tolist() == []
 
 
 @given(ROWS_OF_BITS)
@@ -61,16 +55,8 @@ def test_runs_equal_a_loop_over_snippets(rows: list[list[bool]]) -> None:
     expected = runs_by_loop(rows)
     assert listed(runs(active)) == expected
     values = torch.rand(active.shape, generator=torch.Generator().manual_seed(0))
-    maxima = [float(values[r, a:b].max()) for r, a, b in expected]
     means = [float(values[r, a:b].mean()) for r, a, b in expected]
-    torch.testing.assert_close(run_maxima(values, runs(active)), torch.tensor(maxima).view(-1))
     torch.testing.assert_close(run_means(values, runs(active)), torch.tensor(means).view(-1))
-
-
-@given(ROWS_OF_BITS)
-def test_spans_reach_from_first_to_last(rows: list[list[bool]]) -> None:
-    expected = [(n, row.index(True), len(row) - row[::-1].index(True)) for n, row in enumerate(rows) if any(row)]
-    assert listed(spans(torch.tensor(rows))) == expected
 
 
 def test_likely_boundaries_are_peaks_high_scores_and_the_ends() -> None:

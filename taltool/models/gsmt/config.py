@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from taltool.errors import UsageError
-from taltool.nn.embedding import PositionKind
 
 _THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -21,14 +20,14 @@ class GSMTConfig:
     heads: int = 4  # Table 9; each of the embedding's full width.
     norm: Literal["pre", "post"] = "pre"  # Layer norm before both blocks (text), or behind their sum (code).
     head_residual: bool = True  # The "F +" of Eq. 1, which the code leaves out.
-    pos_enc: PositionKind = "none"  # Table 13.
+    pos_enc: Literal["none", "learned", "sin"] = "none"  # Table 13.
     dropout: float = 0.3
     attention_dropout: float = 0.1
     cls_layers: int = 1  # Table 8; hidden ones have kernel 3 and the embedding's width.
     mask_layers: int = 3  # Table 8.
     mask_width: int = 128  # Of the hidden layers; the value at which the model has the paper's 2.9 M parameters.
     mask_head: Literal["paper", "tags"] = "paper"  # tags: the code's four layers, 1024, 512 and 256 wide.
-    # Where the mask of snippet t stands in M: the code, or text; see `gsmt.py`.
+    # Where the mask of snippet t stands in M: the code, or text; see `model.py`.
     mask_axis: Literal["row", "column"] = "row"
     mask_branch: bool = True  # Table 7; without it segments are runs of class scores.
     classifier: Literal["own", "external"] = "own"  # Table 7; external: action or background only, see `label`.

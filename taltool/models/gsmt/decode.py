@@ -7,12 +7,12 @@ from torch import Tensor
 
 from taltool.models.contract import Candidates, Outputs
 from taltool.models.gsmt.config import GSMTConfig
-from taltool.nn.runs import Runs, run_maxima, run_means, runs, spans
+from taltool.nn.runs import Runs, run_means, runs
 
 PADDED = -1.0
 
 
-class Rows(NamedTuple):
+class ActivationRows(NamedTuple):
     """R rows of each of B samples, whose runs become candidates: values (B, R, T), that are thresholded; labels (B, R);
     weights (B, R, T), whose mean over a candidate multiplies its score."""
 
@@ -21,24 +21,27 @@ class Rows(NamedTuple):
     labels: Tensor
 
 
-def decode(config: GSMTConfig, outputs: Outputs, mask: Tensor, is_class_agnostic: bool) -> list[Candidates]:
-    """The candidates of each sample; labels None where `is_class_agnostic`."""
+def decode(config: GSMTConfig, outputs: Outputs, mask: Tensor) -> list[Candidates]:
+    """One candidate of each sample for each distinct segment and label, with its best score."""
     probabilities = outputs["class_logits"].float().softmax(dim=1)[:, :-1]  # (B, K, T)
     parts = []
     if config.mask_branch:
         masks = outputs["mask_logits"].float().sigmoid() * mask[:, None]
-        parts.append(best_snippets(config, probabilities, masks, mask))
+        parts.append(masks_of_best_snippets(config, probabilities, masks, mask))
     if config.class_segments or not config.mask_branch:
-        parts.append(class_rows(probabilities, mask))
-    rows = Rows(*(torch.cat(part, dim=1) for part in zip(*parts, strict=True)))
-    found, peaks = activated(config, rows.values.flatten(0, 1))  # Runs in rows (B * R)
-    scores = peaks * run_means(rows.weights.flatten(0, 1), found)
-    sample, label = found.rows // rows.labels.shape[1], rows.labels.flatten()[found.rows]
-    good = scores > 0
-    return [_sample(found, scores, label, good & (sample == b), is_class_agnostic) for b in range(len(mask))]
+        parts.append(class_activations(probabilities, mask))
+    rows = ActivationRows(*(torch.cat(part, dim=1) for part in zip(*parts, strict=True)))
+    segments, row_scores = threshold_rows(config, rows.values.flatten(0, 1))  # Of rows (B * R)
+    scores = row_scores * run_means(rows.weights.flatten(0, 1), segments)
+    sample, labels = segments.rows // rows.labels.shape[1], rows.labels.flatten()[segments.rows]
+    is_agnostic = config.classifier == "external"
+    return [
+        _distinct_candidates(segments, scores, labels, (scores > 0) & (sample == b), is_agnostic)
+        for b in range(len(mask))
+    ]
 
 
-def best_snippets(config: GSMTConfig, probabilities: Tensor, masks: Tensor, mask: Tensor) -> Rows:
+def masks_of_best_snippets(config: GSMTConfig, probabilities: Tensor, masks: Tensor, mask: Tensor) -> ActivationRows:
     """The masks of the best M_1 snippets of each sample, by the probability (B, K, T) of a snippet's best action.
 
     They weigh as much as that action at the snippet, or as it does where the candidate lies. What stands in for missing
@@ -50,28 +53,49 @@ def best_snippets(config: GSMTConfig, probabilities: Tensor, masks: Tensor, mask
     weights = peaks[..., None].clamp(min=0).expand_as(whole)
     if config.class_score == "segment":
         weights = probabilities.gather(1, labels[..., None].expand_as(whole)) * (peaks[..., None] > 0)
-    return Rows(masks.gather(1, whole), weights, labels)
+    return ActivationRows(masks.gather(1, whole), weights, labels)
 
 
-def class_rows(probabilities: Tensor, mask: Tensor) -> Rows:
+def class_activations(probabilities: Tensor, mask: Tensor) -> ActivationRows:
     """Class probabilities (B, K, T) as rows to be thresholded like masks, of weight 1."""
     labels = torch.arange(probabilities.shape[1], device=mask.device).expand(probabilities.shape[:2])
-    return Rows(probabilities * mask[:, None], torch.ones_like(probabilities), labels)
+    return ActivationRows(probabilities * mask[:, None], torch.ones_like(probabilities), labels)
 
 
-def activated(config: GSMTConfig, rows: Tensor) -> tuple[Runs, Tensor]:
+def threshold_rows(config: GSMTConfig, rows: Tensor) -> tuple[Runs, Tensor]:
     """Where rows (R, T) reach each threshold, as `config.segments` says, and the score (N,) of the row there."""
     thresholds = torch.tensor(config.thresholds, device=rows.device, dtype=rows.dtype)
     active = rows[:, None] >= thresholds[:, None]  # (R, thresholds, T)
     repeated = rows[:, None].expand_as(active).flatten(0, 1)
-    found = (runs if config.segments == "runs" else spans)(active.flatten(0, 1))
-    scores = (run_maxima if config.mask_score == "max" else run_means)(repeated, found)
-    return found._replace(rows=found.rows // len(thresholds)), scores
+    segments = (runs if config.segments == "runs" else spans)(active.flatten(0, 1))
+    scores = (run_maxima if config.mask_score == "max" else run_means)(repeated, segments)
+    return segments._replace(rows=segments.rows // len(thresholds)), scores
 
 
-def _sample(found: Runs, scores: Tensor, labels: Tensor, own: Tensor, is_class_agnostic: bool) -> Candidates:
-    """The candidates where `own` (N,): one for each distinct segment and label, with the best score."""
-    keys = torch.stack([found.starts[own], found.ends[own], labels[own]], dim=1)
+def spans(active: Tensor) -> Runs:
+    """The stretch from the first to the last True of each row (R, T) bool that has one."""
+    rows = active.any(dim=1).nonzero().squeeze(1)
+    found = active[rows].to(torch.int8)
+    return Runs(rows, found.argmax(dim=1), active.shape[1] - found.flip(1).argmax(dim=1))
+
+
+def run_maxima(values: Tensor, stretches: Runs) -> Tensor:
+    """The maximum (N,) of values (R, T) over each stretch; two stretches of a row must not overlap."""
+    flags = values.new_zeros(2, values.shape[0], values.shape[1] + 1, dtype=torch.int64)
+    flags[0, stretches.rows, stretches.starts] = 1
+    flags[1, stretches.rows, stretches.ends] = 1
+    starts, ends = flags[:, :, :-1]
+    inside = starts.cumsum(1) > ends.cumsum(1)
+    number = starts.flatten().cumsum(0).view_as(starts) - 1
+    maxima = values.new_full((len(stretches.rows),), -torch.inf)
+    return maxima.scatter_reduce_(0, number[inside], values[inside], "amax")
+
+
+def _distinct_candidates(
+    segments: Runs, scores: Tensor, labels: Tensor, kept: Tensor, is_class_agnostic: bool
+) -> Candidates:
+    """The candidates where `kept` (N,): one for each distinct segment and label, with the best score."""
+    keys = torch.stack([segments.starts[kept], segments.ends[kept], labels[kept]], dim=1)
     distinct, index = keys.unique(dim=0, return_inverse=True)
-    best = scores.new_zeros(len(distinct)).scatter_reduce_(0, index, scores[own], "amax")
+    best = scores.new_zeros(len(distinct)).scatter_reduce_(0, index, scores[kept], "amax")
     return Candidates(distinct[:, :2].to(scores.dtype), best, None if is_class_agnostic else distinct[:, 2])

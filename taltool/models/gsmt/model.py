@@ -13,12 +13,11 @@ training is the same. Only rows agree with the paper's Table 13, in which no pos
 default. Without places even rows cannot tell one snippet t from another: all masks of a video are much alike, its whole
 foreground. That serves videos of one action (ActivityNet) or, by its runs, of one class (THUMOS14), not of many.
 
-Settings are in `_gsmt_config.py`, the equations in `_gsmt_losses.py`, decoding in `_gsmt_decode.py`; presets and what
-fits anybody's data in `_gsmt_fit.py`. Defaults are the paper's; where its text and its code differ, the text is
-followed (preset `tags` has the code's choices).
+Defaults are the paper's; where its text and its code differ, the text is followed (preset `tags` has the code's
+choices).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import ClassVar
 
 import torch
@@ -31,12 +30,11 @@ from taltool.models.contract import Candidates, Model, Outputs, SettingsBySectio
 from taltool.models.gsmt.config import GSMTConfig
 from taltool.models.gsmt.decode import decode
 from taltool.models.gsmt.loss import class_terms, mask_terms
+from taltool.models.gsmt.network import SnippetHead, build_embedding, build_mask_head
 from taltool.models.gsmt.presets import PRESETS, auto_settings
-from taltool.nn.embedding import DilatedEmbedding, MultiStageEmbedding, PositionalEncoding, TransformerEmbedding
+from taltool.nn.embedding import PositionalEncoding
 from taltool.nn.targets import cells_of, padded_targets
 
-# Widths of the code's mask head, and which of its hidden layers a ReLU follows.
-TAGS_WIDTHS, TAGS_ACTIVE = (1024, 512, 256), (True, False, True)
 CERTAIN = 50.0  # A logit whose sigmoid or softmax is 1 in float32.
 
 
@@ -115,52 +113,9 @@ class GSMT(Model):
 
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
         """See `Model.decode`; one candidate for each distinct segment and label, with its best score."""
-        return decode(self.config, outputs, mask, self.is_class_agnostic)
+        return decode(self.config, outputs, mask)
 
     @classmethod
     def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
-        """See `Model.fit` and `_gsmt_fit.py`."""
+        """See `Model.auto_settings` and `taltool.models.gsmt.presets`."""
         return auto_settings(statistics)
-
-
-class SnippetHead(nn.Module):
-    """Hidden convolutions of kernel 3 and the given widths, with ReLU where `active`, and a last one of kernel 1."""
-
-    def __init__(
-        self, channels: int, widths: Sequence[int], outputs: int, *, active: Sequence[bool] = (), bias: bool = True
-    ) -> None:
-        super().__init__()
-        inputs = [channels, *widths]
-        self.hidden = nn.ModuleList(nn.Conv1d(i, o, 3, padding=1) for i, o in zip(inputs, widths, strict=False))
-        self.active = tuple(active) or (True,) * len(widths)
-        self.last = nn.Conv1d(inputs[-1], outputs, 1, bias=bias)
-
-    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Map features (B, C, T) with mask (B, T) to (B, outputs, T)."""
-        for layer, is_active in zip(self.hidden, self.active, strict=True):
-            features = layer(features) * mask[:, None]
-            features = features.relu() if is_active else features
-        return self.last(features)
-
-
-def build_embedding(config: GSMTConfig, width: int) -> nn.Module:
-    """The snippet embedding that the configuration names (Table 4)."""
-    if config.embedding == "cnn1d":
-        return DilatedEmbedding(width)
-    if config.embedding == "mstcn":
-        return MultiStageEmbedding(width, stages=config.mstcn_stages, layers=config.mstcn_layers)
-    return TransformerEmbedding(
-        width,
-        heads=config.heads,
-        order=config.norm,
-        head_residual=config.head_residual,
-        dropout=config.dropout,
-        attention_dropout=config.attention_dropout,
-    )
-
-
-def build_mask_head(config: GSMTConfig, width: int, length: int) -> SnippetHead:
-    """H_b of Eq. 4: `length` outputs, the positions of the mask, for each snippet."""
-    if config.mask_head == "tags":
-        return SnippetHead(width, TAGS_WIDTHS, length, active=TAGS_ACTIVE, bias=False)
-    return SnippetHead(width, (config.mask_width,) * (config.mask_layers - 1), length, bias=False)

@@ -81,7 +81,7 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
 
     On 50 Salads, split 1, the paper's transformer, losses and decoding of whole videos reach an average mAP of .07 in
     500 updates. It learns the classes (.39 by runs of class scores, .63 with true masks), hardly the masks (.06 with
-    true classes), since videos of 17 classes without a pause are all foreground (see `gsmt.py`). MS-TCN, windows,
+    true classes), since videos of 17 classes without a pause are all foreground (see `model.py`). MS-TCN, windows,
     places added to the snippets, noise on the features, the code's cross entropy beside the paper's losses and its
     segments from class scores bring it to .62; masks alone to .57, class scores alone to .68.
 
