@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from taltool.errors import DataError, UsageError
 from taltool.models.contract import Outputs
-from taltool.models.mgnet.decode import averaged
+from taltool.models.mgnet.decode import mean_over_cells
 from taltool.models.mgnet.loss import binary_loss, mean_logits, sampled_smooth_l1
 from taltool.models.mgnet.masks import binarised, dilated, mask_map
 from taltool.models.mgnet.model import MGNet, MGNetConfig
@@ -252,8 +252,8 @@ def test_scores_are_means_over_the_upper_right_part_of_the_maps() -> None:
     completeness = maps([0.5, 0.7, 0.2], [0.4, 0.6], [0.3])
     first, last = upper_triangle(3)
     counted = torch.ones(1, 6, dtype=torch.bool)
-    torch.testing.assert_close(averaged(start, first, counted, 3), torch.tensor([[0.6, 0.3, 0.2]]))
-    torch.testing.assert_close(averaged(end, last, counted, 3), torch.tensor([[0.1, 0.5, 0.5]]))
+    torch.testing.assert_close(mean_over_cells(start, first, counted, 3), torch.tensor([[0.6, 0.3, 0.2]]))
+    torch.testing.assert_close(mean_over_cells(end, last, counted, 3), torch.tensor([[0.1, 0.5, 0.5]]))
     said = {"start_logits": start.logit(), "end_logits": end.logit(), "completeness_logits": completeness.logit()}
     (found,) = network().decode(said, all_valid(1, 3))
     assert found.segments.tolist() == [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]

@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from taltool.models.mgnet.config import NormOrder
 from taltool.nn.attention import attendable, split_heads
 
 ZERO_NORM = 1e-6
 # What takes a key out where the mask is multiplied; exp(-FORBIDDEN) is 0 in every precision.
 FORBIDDEN = 1e4
-NormOrder = Literal["none", "pre", "post"]
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from taltool.errors import UsageError
-from taltool.models.mgnet.attention import NormOrder
-from taltool.models.mgnet.masks import MaskForm
 
+NormOrder = Literal["none", "pre", "post"]
+MaskForm = Literal["all_fores", "none", "fore_self", "fores_fores", "fores_fores_backs_adj"]
 Fusion = Literal["parallel_sum", "parallel_concat", "mgt_then_conv", "conv_then_mgt", "mgt_only", "conv_only"]
 MixKind = Literal["plain", "conv"]
 

@@ -9,17 +9,6 @@ from taltool.nn.proposal_sampling import upper_triangle
 from taltool.nn.runs import likely_boundaries
 
 
-def averaged(cells: Tensor, index: Tensor, counted: Tensor, length: int) -> Tensor:
-    """The mean (B, T) of cells (B, N) with equal index (N,), over counted (B, N) ones; 0 where there is none.
-
-    With the first snippet as index these are the means over rows, with the last one those over columns.
-    """
-    weights = counted.to(cells.dtype)
-    sums = cells.new_zeros(len(cells), length).index_add_(1, index, cells * weights)
-    counts = cells.new_zeros(len(cells), length).index_add_(1, index, weights)
-    return sums / counts.clamp(min=1)
-
-
 def decode(config: MGNetConfig, outputs: Outputs, mask: Tensor) -> list[Candidates]:
     """The proposals [i, j + 1] of each sample, moved by `edge_shift`, with score P^c_ij p^s_i p^e_j (Eq. 24)."""
     length = mask.shape[1]
@@ -29,10 +18,22 @@ def decode(config: MGNetConfig, outputs: Outputs, mask: Tensor) -> list[Candidat
     start, end, completeness = (
         outputs[f"{name}_logits"].float().sigmoid() for name in ("start", "end", "completeness")
     )
-    start_scores, end_scores = averaged(start, first, counted, length), averaged(end, last, counted, length)
+    start_scores = mean_over_cells(start, first, counted, length)
+    end_scores = mean_over_cells(end, last, counted, length)
     scores = completeness * start_scores[:, first] * end_scores[:, last]
     kept = counted & (span + 1 >= config.least_snippets)
     if config.candidates == "peaks":
         kept &= likely_boundaries(start_scores, mask)[:, first] & likely_boundaries(end_scores, mask)[:, last]
     segments = torch.stack([first, last + 1], dim=-1).float() + config.edge_shift
     return [Candidates(segments[own], own_scores[own], None) for own, own_scores in zip(kept, scores, strict=True)]
+
+
+def mean_over_cells(cells: Tensor, index: Tensor, counted: Tensor, length: int) -> Tensor:
+    """The mean (B, T) of cells (B, N) with equal index (N,), over counted (B, N) ones; 0 where there is none.
+
+    With the first snippet as index these are the means over rows, with the last one those over columns.
+    """
+    weights = counted.to(cells.dtype)
+    sums = cells.new_zeros(len(cells), length).index_add_(1, index, cells * weights)
+    counts = cells.new_zeros(len(cells), length).index_add_(1, index, weights)
+    return sums / counts.clamp(min=1)

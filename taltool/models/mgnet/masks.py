@@ -1,12 +1,10 @@
 """From foreground probabilities to what each snippet may attend to (MGNet, section 3.3.2 and Fig. 6)."""
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-MaskForm = Literal["all_fores", "none", "fore_self", "fores_fores", "fores_fores_backs_adj"]
+from taltool.models.mgnet.config import MaskForm
 
 
 def binarised(probabilities: Tensor, alpha: float, valid: Tensor) -> Tensor:

@@ -5,9 +5,7 @@ transformers (MGT) let every snippet attend only to that foreground; what they f
 and goes to dense heads, which say for each pair of a first and a last snippet how complete the proposal between them
 is and how sure its boundaries are. RGB and flow, the two halves of the channels, have branches of their own.
 
-Defaults are the paper's text; preset `code` has what the authors' code does where it differs (`_mgnet_fit.py`). Parts:
-`_mgnet_config.py`, `_mgnet_network.py`, masks in `_mgnet_masks.py`, dense heads in `_mgnet_heads.py`,
-`_mgnet_loss.py`, `_mgnet_decode.py`; names of the authors' tensors in `_mgnet_names.py`.
+Defaults are the paper's text; preset `code` has what the authors' code does where it differs.
 """
 
 from collections.abc import Mapping
@@ -20,11 +18,11 @@ from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
 from taltool.models import MODELS
 from taltool.models.contract import Candidates, Model, Outputs, SettingsBySection, Targets
-from taltool.models.mgnet.config import MGNetConfig
+from taltool.models.mgnet.config import MaskForm, MGNetConfig
 from taltool.models.mgnet.decode import decode
 from taltool.models.mgnet.heads import BoundaryHead, CompletenessHead
 from taltool.models.mgnet.loss import detection_terms, mean_logits
-from taltool.models.mgnet.masks import MaskForm, binarised, mask_map
+from taltool.models.mgnet.masks import binarised, mask_map
 from taltool.models.mgnet.network import ForegroundEncoder, FusedFeatures, FusedStream, SumHeads
 from taltool.models.mgnet.presets import PRESETS, authors_decay, auto_settings
 from taltool.models.mgnet.pretrained import from_authors
@@ -148,10 +146,10 @@ class MGNet(Model):
 
     @classmethod
     def convert_state_dict(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """See `Model.adopted`; the authors' network, which preset `code` describes, is known."""
+        """See `Model.convert_state_dict`; the authors' network, which preset `code` describes, is known."""
         return from_authors(state) if any("DSBNet." in name for name in state) else dict(state)
 
     @classmethod
     def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
-        """See `Model.fit` and `_mgnet_fit.py`."""
+        """See `Model.auto_settings` and `taltool.models.mgnet.presets`."""
         return auto_settings(statistics)
