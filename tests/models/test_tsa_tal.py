@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from taltool.errors import UsageError
 from taltool.experiment.configuration import build, preset_layer
 from taltool.models.contract import Batch, Targets
+from taltool.models.tsa_tal.detection import Detection
 from taltool.models.tsa_tal.model import TSATAL, SnippetTargets, TSATALConfig
 from taltool.models.tsa_tal.network import (
-    Detection,
     DilatedBlock,
     TemporalPyramidPooling,
     TemporalSelfAttention,

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from taltool.errors import UsageError
-from taltool.models.tsa_tal.network import ConditionKind, DistanceKind, TsaKind
+
+TsaKind = Literal["full", "none", "m_only", "am", "bm"]
+ConditionKind = Literal["same_or_bg", "same", "none"]
+DistanceKind = Literal["hard", "soft", "similarity"]
 
 
 @dataclass(frozen=True)

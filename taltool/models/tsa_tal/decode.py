@@ -1,4 +1,4 @@
-"""From TSA-TAL's final heads to scored segments: runs of actionness, and what each snippet says by itself.
+"""From TSA-TAL's final heads to scored segments: runs of actionness, and each snippet's own segment.
 
 The text "aggregates" actionness under a mask and takes "softmax operations on the features of each aggregated
 dimension"; thresholds, means and the refinement of ends by the regressed distances are our reading.
@@ -9,14 +9,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from taltool.models.contract import Candidates
+from taltool.models.contract import Candidates, Outputs
 from taltool.models.tsa_tal.config import TSATALConfig
-from taltool.models.tsa_tal.network import Detection, stretched
+from taltool.models.tsa_tal.detection import Detection, upsampled
 from taltool.nn.packed_pyramid import Axis
 from taltool.nn.runs import Runs, run_means, runs
 
 
-class Cells(NamedTuple):
+class DensePredictions(NamedTuple):
     """The final heads at P = T * factor positions: centres (P,) on the grid, actionness (B, P) in [0, 1], 0 in padding;
     probabilities (B, P, K) of the actions; segments (B, P, 2)."""
 
@@ -26,7 +26,7 @@ class Cells(NamedTuple):
     segments: Tensor
 
 
-class Found(NamedTuple):
+class ScoredSegments(NamedTuple):
     """N segments (N, 2) of samples (N,) with a score (N,) and class probabilities (N, K)."""
 
     samples: Tensor
@@ -35,69 +35,63 @@ class Found(NamedTuple):
     probabilities: Tensor
 
 
-def decode(config: TSATALConfig, final: Detection, mask: Tensor) -> list[Candidates]:
+def decode(config: TSATALConfig, outputs: Outputs, mask: Tensor) -> list[Candidates]:
     """The candidates of each sample, as `config.decode` says."""
-    cells = at_positions(final, mask, config.decode_upsample)
+    predictions = interpolate(Detection.of(outputs, "final"), mask, config.decode_upsample)
     parts = []
     if config.decode != "anchor_free":
-        parts.append(grouped(config, cells))
+        parts.append(group_actionness(config, predictions))
     if config.decode != "actionness":
-        parts.append(anchor_free(cells, mask))
+        parts.append(anchor_free_segments(predictions, mask))
     samples, segments, scores, probabilities = (torch.cat(part) for part in zip(*parts, strict=True))
     ends = mask.sum(1)[samples].to(segments.dtype)
     segments = torch.minimum(segments.clamp(min=0), ends[:, None])
-    chances, labels = probabilities.topk(min(config.top_classes, probabilities.shape[1]), dim=1)
-    scores = scores[:, None] * chances
+    class_scores, labels = probabilities.topk(min(config.top_classes, probabilities.shape[1]), dim=1)
+    scores = scores[:, None] * class_scores
     keep = (segments[:, 1] > segments[:, 0])[:, None] & (scores > 0)
     return [_candidates(segments, scores, labels, keep & (samples == b)[:, None]) for b in range(len(mask))]
 
 
-def at_positions(final: Detection, mask: Tensor, factor: int) -> Cells:
-    """The heads' answers, linearly interpolated to `factor` positions per snippet."""
-    said = torch.cat(
-        [
-            final.actionness.float().sigmoid()[..., None],
-            final.distances.float(),
-            final.logits.float().softmax(-1)[..., 1:],
-        ],
-        dim=-1,
-    )
-    said = stretched(said.transpose(1, 2), Axis.single(mask), factor).transpose(1, 2)  # (B, P, 3 + K)
-    centres = (torch.arange(said.shape[1], device=said.device) + 0.5) / factor
+def interpolate(final: Detection, mask: Tensor, factor: int) -> DensePredictions:
+    """The final heads' predictions, linearly interpolated to `factor` positions per snippet."""
+    actionness = final.actionness.float().sigmoid()[..., None]
+    probabilities = final.logits.float().softmax(-1)[..., 1:]
+    channels = torch.cat([actionness, final.distances.float(), probabilities], dim=-1)
+    channels = upsampled(channels.transpose(1, 2), Axis.single(mask), factor).transpose(1, 2)  # (B, P, 3 + K)
+    centres = (torch.arange(channels.shape[1], device=channels.device) + 0.5) / factor
     valid = mask.repeat_interleave(factor, dim=1)
-    segments = torch.stack([centres - said[..., 1], centres + said[..., 2]], dim=-1)
-    return Cells(centres, said[..., 0] * valid, said[..., 3:], segments)
+    segments = torch.stack([centres - channels[..., 1], centres + channels[..., 2]], dim=-1)
+    return DensePredictions(centres, channels[..., 0] * valid, channels[..., 3:], segments)
 
 
-def grouped(config: TSATALConfig, cells: Cells) -> Found:
+def group_actionness(config: TSATALConfig, predictions: DensePredictions) -> ScoredSegments:
     """Every run of actionness above any threshold, with means over the run; ends refined by the regressed ones."""
-    thresholds = torch.tensor(config.thresholds, device=cells.actionness.device)
-    active = cells.actionness[:, None] >= thresholds[:, None]  # (B, thresholds, P)
-    found = runs(active.flatten(0, 1))
+    actionness, probabilities = predictions.actionness, predictions.probabilities
+    thresholds = torch.tensor(config.thresholds, device=actionness.device)
+    active = actionness[:, None] >= thresholds[:, None]  # (B, thresholds, P)
+    groups = runs(active.flatten(0, 1))
     # A run that several thresholds find counts once.
-    keys = torch.stack([found.rows // len(thresholds), found.starts, found.ends], dim=1).unique(dim=0)
+    keys = torch.stack([groups.rows // len(thresholds), groups.starts, groups.ends], dim=1).unique(dim=0)
     distinct = Runs(*keys.unbind(1))
-    segments = refined_ends(config.refine_boundary, distinct, cells)
-    return Found(
-        distinct.rows, segments, run_means(cells.actionness, distinct), run_means(cells.probabilities, distinct)
-    )
+    segments = refined_ends(config.refine_boundary, distinct, predictions)
+    return ScoredSegments(distinct.rows, segments, run_means(actionness, distinct), run_means(probabilities, distinct))
 
 
-def refined_ends(kind: str, found: Runs, cells: Cells) -> Tensor:
+def refined_ends(kind: str, groups: Runs, predictions: DensePredictions) -> Tensor:
     """The segments (N, 2) of runs: their ends ("none"), those that the first and last snippet of the run regress
     ("regress"), or the mean of both ("mean")."""
-    own = found.segments * (2 * cells.centres[0])  # A position is 1 / factor of a snippet long.
-    starts = cells.segments[found.rows, found.starts, 0]
-    ends = cells.segments[found.rows, found.ends - 1, 1]
+    own = groups.segments * (2 * predictions.centres[0])  # A position is 1 / factor of a snippet long.
+    starts = predictions.segments[groups.rows, groups.starts, 0]
+    ends = predictions.segments[groups.rows, groups.ends - 1, 1]
     regressed = torch.stack([starts, ends], dim=1)
     return {"none": own, "regress": regressed, "mean": (own + regressed) / 2}[kind]
 
 
-def anchor_free(cells: Cells, mask: Tensor) -> Found:
-    """What each position says: its own segment, actionness and class probabilities."""
-    valid = mask.repeat_interleave(cells.actionness.shape[1] // mask.shape[1], dim=1)
-    samples = valid.nonzero()[:, 0]
-    return Found(samples, cells.segments[valid], cells.actionness[valid], cells.probabilities[valid])
+def anchor_free_segments(predictions: DensePredictions, mask: Tensor) -> ScoredSegments:
+    """The segment of each position with its actionness and class probabilities."""
+    valid = mask.repeat_interleave(predictions.actionness.shape[1] // mask.shape[1], dim=1)
+    _, actionness, probabilities, segments = predictions
+    return ScoredSegments(valid.nonzero()[:, 0], segments[valid], actionness[valid], probabilities[valid])
 
 
 def _candidates(segments: Tensor, scores: Tensor, labels: Tensor, keep: Tensor) -> Candidates:

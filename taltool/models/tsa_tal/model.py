@@ -1,11 +1,12 @@
 """TSA-TAL: "Self-Attention Refinement for Actionness Temporal Action Localization" (Li et al., CEUR-WS 3344, 2022).
 
-One stage on one sequence of snippets. Coarse heads say class and interval of each; self-attention between snippets is
-filtered by what they said (TSA); the same heads look again; dilated convolutions on a pyramid, with the actionness as
-a further channel, refine (TPP); final heads give actionness, class and distances. Segments are runs of actionness.
+One stage on one sequence of snippets. Coarse heads predict class and interval of each; self-attention between snippets
+is filtered by their predictions (TSA); the same heads look again; dilated convolutions on a pyramid, with the
+actionness as a further channel, refine (TPP); final heads give actionness, class and distances. Segments are runs of
+actionness.
 
 The formulas are lost in every public copy, the section on training is empty, and there is no code: most numbers here
-are our choices, marked as such in `_tsa_tal_config.py` and `_tsa_tal_network.py`. The recipe follows DaoTAD, which the
+are our choices, marked as such in `config.py` and `network.py`. The recipe follows DaoTAD, which the
 paper cites.
 """
 
@@ -20,7 +21,8 @@ from taltool.models import MODELS
 from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
 from taltool.models.tsa_tal.config import TSATALConfig
 from taltool.models.tsa_tal.decode import decode
-from taltool.models.tsa_tal.network import Detection, DetectionHeads, TemporalPyramidPooling, TemporalSelfAttention
+from taltool.models.tsa_tal.detection import Detection
+from taltool.models.tsa_tal.network import DetectionHeads, TemporalPyramidPooling, TemporalSelfAttention
 from taltool.models.tsa_tal.presets import PRESETS, auto_settings
 from taltool.nn.batch_statistics import batch_count
 from taltool.nn.conv import ConvBlock
@@ -102,25 +104,25 @@ class TSATAL(Model):
         }
 
     def _stage_terms(self, outputs: Outputs, stage: str, truth: "SnippetTargets", valid: Tensor) -> dict[str, Tensor]:
-        said = Detection(*(outputs[f"{stage}_{name}"] for name in Detection._fields))
-        focal = softmax_focal_loss(said.logits, truth.labels, self.config.background_alpha, self.config.focal_gamma)
-        location = tiou_loss(said.distances, truth.distances)
+        detection = Detection.of(outputs, stage)
+        alpha, gamma = self.config.background_alpha, self.config.focal_gamma
+        focal = softmax_focal_loss(detection.logits, truth.labels, alpha, gamma)
+        location = tiou_loss(detection.distances, truth.distances)
         positive = (truth.labels > 0).float()
         count = batch_count(positive.sum())
         return {
             "class": (focal * valid).sum() / count,
             "location": (location * positive).sum() / count,
-            "actionness": balanced_bce(said.actionness, positive, valid).mean(),
+            "actionness": balanced_bce(detection.actionness, positive, valid).mean(),
         }
 
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
         """See `Model.decode`: runs of actionness, or what each snippet says by itself, or both."""
-        final = Detection(*(outputs[f"final_{name}"] for name in Detection._fields))
-        return decode(self.config, final, mask)
+        return decode(self.config, outputs, mask)
 
     @classmethod
     def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
-        """See `Model.fit` and `_tsa_tal_fit.py`."""
+        """See `Model.auto_settings` and `taltool.models.tsa_tal.presets`."""
         return auto_settings(statistics)
 
 

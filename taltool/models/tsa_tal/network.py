@@ -5,12 +5,12 @@ and what we chose where it is silent.
 """
 
 import math
-from typing import Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from taltool.models.tsa_tal.config import ConditionKind, DistanceKind, TsaKind
+from taltool.models.tsa_tal.detection import Detection, upsampled
 from taltool.nn.attention import attention_weights, split_heads
 from taltool.nn.conv import ConvBlock, SameConv1d
 from taltool.nn.norm import MaskedGroupNorm
@@ -20,25 +20,6 @@ BACKGROUND = 0
 MAX_LOG_DISTANCE = 10.0
 BACKGROUND_PRIOR = 0.99
 EPSILON = 1e-6
-
-TsaKind = Literal["full", "none", "m_only", "am", "bm"]
-ConditionKind = Literal["same_or_bg", "same", "none"]
-DistanceKind = Literal["hard", "soft", "similarity"]
-
-
-class Detection(NamedTuple):
-    """What heads say of each snippet: class logits (B, T, K + 1), background first; actionness logits (B, T); distances
-    (B, T, 2) in snippets from its centre to both ends of its action."""
-
-    logits: Tensor
-    actionness: Tensor
-    distances: Tensor
-
-    @property
-    def intervals(self) -> Tensor:
-        """The segments (B, T, 2) around the centres, on the grid, not clipped."""
-        centres = torch.arange(self.distances.shape[1], device=self.distances.device) + 0.5
-        return torch.stack([centres - self.distances[..., 0], centres + self.distances[..., 1]], dim=-1)
 
 
 class DetectionHeads(nn.Module):
@@ -187,7 +168,7 @@ class TemporalPyramidPooling(nn.Module):
             levels.append(reduce(levels[-1], axis))
         found = [block(each, axis) for block, each, axis in zip(self.dilated, levels, axes, strict=True)]
         joined = torch.cat(
-            [stretched(each, axis, 2**i) for i, (each, axis) in enumerate(zip(found, axes, strict=True))], 1
+            [upsampled(each, axis, 2**i) for i, (each, axis) in enumerate(zip(found, axes, strict=True))], 1
         )
         return self.mix(joined, axes[0])[..., :length]
 
@@ -206,16 +187,3 @@ class DilatedBlock(nn.Module):
         """Map (B, C, T) to (B, C, T)."""
         found = torch.cat([conv(features) for conv in self.convs], dim=1)
         return torch.relu(self.norm(found, axis)) * axis.mask
-
-
-def stretched(features: Tensor, axis: Axis, factor: int) -> Tensor:
-    """Features (B, C, T) linearly interpolated to `factor` times their length (align_corners=False).
-
-    Beyond the last valid position its own value continues, so that padding does not leak into the end.
-    """
-    if factor == 1:
-        return features
-    last = (axis.mask.sum(-1).long() - 1).clamp(min=0)  # (B, 1)
-    index = torch.minimum(torch.arange(features.shape[-1], device=features.device), last)
-    filled = features.gather(2, index[:, None].expand_as(features))
-    return F.interpolate(filled, scale_factor=factor, mode="linear", align_corners=False)
