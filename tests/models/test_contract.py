@@ -1,6 +1,9 @@
 """What every registered model must do; a new model is picked up by its name alone."""
 
 import dataclasses
+import importlib
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -155,6 +158,31 @@ def test_candidates_lie_on_the_grid_and_are_scored(name: str) -> None:
         assert ((scores >= 0) & scores.isfinite()).all()
         assert (labels is None) == model.is_class_agnostic
         assert labels is None or (labels.dtype == torch.int64 and (labels >= 0).all() and (labels < CLASSES).all())
+
+
+def folder_of(name: str) -> str:
+    """The dotted folder of a model; skips one that is a single file."""
+    folder = MODELS.load(name).__module__.rpartition(".")[0]
+    if folder == MODELS.package:
+        pytest.skip("this model is one file")
+    return folder
+
+
+def test_decoding_can_be_had_without_the_network(name: str) -> None:
+    folder = folder_of(name)
+    program = f"import sys, {folder}.decode; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert f"{folder}.decode" in loaded
+    assert {f"{folder}.network", f"{folder}.model"}.isdisjoint(loaded)
+
+
+def test_a_model_decodes_by_the_function_of_its_folder(name: str) -> None:
+    model, batch = fitted_model(name).eval(), batch_of(length_of(name), [[], []])
+    decode = importlib.import_module(f"{folder_of(name)}.decode").decode
+    with torch.no_grad():
+        outputs = model(batch.features, batch.mask)
+    for ours, theirs in zip(model.decode(outputs, batch.mask), decode(model.config, outputs, batch.mask), strict=True):
+        torch.testing.assert_close(ours._asdict(), theirs._asdict(), rtol=0, atol=0)
 
 
 def test_prediction_is_deterministic(name: str) -> None:
