@@ -1,4 +1,4 @@
-"""How networks are fitted to data that nobody tuned them for: what the models' `fit` share.
+"""Settings for data that nobody tuned a network for (`--preset auto`): what the models' `auto_settings` share.
 
 The numbers are those that held on the splits of 50 Salads (40 videos, 28 channels) for AFSD and TSA-TAL alike.
 """
@@ -7,19 +7,70 @@ import math
 from typing import Any
 
 from taltool.data.statistics import DatasetStatistics
+from taltool.models.contract import SettingsBySection
 
 # Longer videos are seen through windows.
 LONGEST_WHOLE = 768
 # Windows of dense proposals hold this many long instances (of the longest twentieth), but no more snippets than this.
 INSTANCES_PER_WINDOW = 2
 MOST_DENSE = 256
-# Updates after which more only learns the training videos by heart.
+# Dense maps of proposals hold a label for every pair of snippets: small batches say enough.
+SNIPPETS_PER_BATCH, SNIPPETS_PER_DENSE_BATCH = 1024, 512
+# Updates after which more only overfits the training videos.
 UPDATES = 1000
 MOST_EPOCHS = 400
-# Without it the classes of a small data set are learnt by heart.
+# Without it networks overfit the classes of a small data set; where data support a width of WIDE most do without.
+WIDE = 512
 AUGMENTATION = {"feature_noise": 0.5, "feature_dropout": 0.1}
-# For AFSD and AMNet, which know small data by heart the soonest.
+# For AFSD and AMNet, which overfit small data the soonest.
 STRONG_AUGMENTATION = {**AUGMENTATION, "feature_noise": 1.0}
+
+
+def detector_settings(
+    statistics: DatasetStatistics,
+    model: dict[str, Any],
+    sampling: dict[str, Any],
+    augmentation: dict[str, float],
+    *,
+    snippets: int = SNIPPETS_PER_BATCH,
+    updates: int = UPDATES,
+) -> SettingsBySection:
+    """The settings of a network that predicts segments with classes, around its own section `model`.
+
+    It trains for about `updates` updates on batches of about `snippets` snippets.
+    """
+    return {
+        "model": model,
+        **_sampling_and_training(statistics, sampling, augmentation, snippets, updates),
+        "prediction": {"min_score": 1e-3, "top_k": 2000},
+        "nms": {"method": "soft-gaussian", "sigma": 0.5, "min_score": 1e-3, "top_k": 200},
+    }
+
+
+def proposal_settings(
+    statistics: DatasetStatistics, model: dict[str, Any], sampling: dict[str, Any], updates: int = UPDATES
+) -> SettingsBySection:
+    """The settings of a network that scores a dense map of proposals without classes, around its section `model`."""
+    return {
+        "model": model,
+        **_sampling_and_training(statistics, sampling, AUGMENTATION, SNIPPETS_PER_DENSE_BATCH, updates),
+        "prediction": {"min_score": 0.0, "top_k": 2000},
+        "nms": {"method": "soft-gaussian", "sigma": 0.5, "top_k": 200, "agnostic": True},
+    }
+
+
+def _sampling_and_training(
+    statistics: DatasetStatistics,
+    sampling: dict[str, Any],
+    augmentation: dict[str, float],
+    snippets: int,
+    updates: int,
+) -> SettingsBySection:
+    samples = samples_per_epoch(statistics, sampling)
+    return {
+        "sampling": {**sampling, "normalize": "channel", **augmentation},
+        "training": training_recipe(samples, batch_size(samples, sampling["length"], snippets), updates),
+    }
 
 
 def whole_or_windows(statistics: DatasetStatistics) -> dict[str, Any]:
@@ -44,8 +95,8 @@ def dense_windows(statistics: DatasetStatistics) -> dict[str, Any]:
     wanted = 16 * max(2, round(INSTANCES_PER_WINDOW * statistics.instance_length(0.95) / 16))
     length = min(wanted, MOST_DENSE, max(statistics.video_lengths[-1], 1))
     quarter = max(1, length // 4)
-    own = {"min_ioa": 0.5, "require_whole": False, "train_stride": quarter, "test_stride": quarter, "jitter": quarter}
-    return {**windows(length), **own}
+    overlap = {"train_stride": quarter, "test_stride": quarter, "jitter": quarter}
+    return {**windows(length), "min_ioa": 0.5, "require_whole": False, **overlap}
 
 
 def samples_per_epoch(statistics: DatasetStatistics, sampling: dict[str, Any]) -> int:
@@ -55,7 +106,7 @@ def samples_per_epoch(statistics: DatasetStatistics, sampling: dict[str, Any]) -
     return max(1, sum(statistics.video_lengths) // sampling["train_stride"])
 
 
-def batch_size(samples: int, length: int, snippets: int = 1024) -> int:
+def batch_size(samples: int, length: int, snippets: int) -> int:
     """Samples of `length` that make up about `snippets`: 2 to 16, but no more than a fourth of an epoch."""
     return max(1, min(samples // 4, 16, max(2, round(snippets / length))))
 
@@ -65,10 +116,10 @@ def network_width(statistics: DatasetStatistics) -> int:
     instances = len(statistics.instance_lengths)
     if instances < 2000 or statistics.channels < 64:
         return 128
-    return 512 if instances >= 10000 and statistics.channels >= 1024 else 256
+    return WIDE if instances >= 10000 and statistics.channels >= 1024 else 256
 
 
-def training_recipe(samples: int, batch: int, updates: int = UPDATES) -> dict[str, Any]:
+def training_recipe(samples: int, batch: int, updates: int) -> dict[str, Any]:
     """Training settings: AdamW with cosine decay and averaged weights for about `updates` updates."""
     epochs = max(10, min(MOST_EPOCHS, math.ceil(updates * batch / samples)))
     return {

@@ -3,11 +3,10 @@
 from taltool.data.statistics import DatasetStatistics
 from taltool.models.auto_settings import (
     STRONG_AUGMENTATION,
-    batch_size,
+    WIDE,
+    detector_settings,
     network_width,
     pyramid_levels,
-    samples_per_epoch,
-    training_recipe,
     whole_or_windows,
 )
 from taltool.models.contract import SettingsBySection
@@ -62,23 +61,16 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
     average mAP of split 1 from .62 (80 epochs) to .74 (60 epochs), one run each. Twice the noise in features gave .62
     and .60 instead of .58 and .58 on two divisions of the 40 training videos of split 1 into 30 and 10.
     """
-    sampling = whole_or_windows(statistics)
-    samples = samples_per_epoch(statistics, sampling)
-    width = network_width(statistics)
-    return {
-        "model": {
-            "width": width,
-            "groups": width // 16,
-            # Features have nothing finer than a snippet to say.
-            "frames_per_snippet": 1,
-            "levels": pyramid_levels(statistics, sampling["length"]),
-            "distance_unit": "level",
-            "level_bounds": True,
-            "normaliser": "batch",
-            "location_weight": 1.0,
-        },
-        "sampling": {**sampling, "normalize": "channel", **(STRONG_AUGMENTATION if width < 512 else {})},
-        "training": training_recipe(samples, batch_size(samples, sampling["length"])),
-        "prediction": {"min_score": 1e-3, "top_k": 2000},
-        "nms": {"method": "soft-gaussian", "sigma": 0.5, "min_score": 1e-3, "top_k": 200},
+    sampling, width = whole_or_windows(statistics), network_width(statistics)
+    model = {
+        "width": width,
+        "groups": width // 16,
+        # Features have nothing finer than a snippet to say.
+        "frames_per_snippet": 1,
+        "levels": pyramid_levels(statistics, sampling["length"]),
+        "distance_unit": "level",
+        "level_bounds": True,
+        "normaliser": "batch",
+        "location_weight": 1.0,
     }
+    return detector_settings(statistics, model, sampling, STRONG_AUGMENTATION if width < WIDE else {})

@@ -5,11 +5,10 @@ from typing import Any
 from taltool.data.statistics import DatasetStatistics
 from taltool.models.auto_settings import (
     STRONG_AUGMENTATION,
-    batch_size,
+    WIDE,
+    detector_settings,
     network_width,
     pyramid_levels,
-    samples_per_epoch,
-    training_recipe,
     whole_or_windows,
 )
 from taltool.models.contract import SettingsBySection
@@ -53,18 +52,12 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
     other such divisions .61 and .57 instead of .57 and .56. Crops of 256 snippets gave .59 and .58, of 128 .59 and .56,
     with the noise .59 and .58, with dropout of .2 .60 and .57.
     """
-    sampling = whole_or_windows(statistics)
-    samples, width = samples_per_epoch(statistics, sampling), network_width(statistics)
-    return {
-        "model": {
-            "width": width,
-            "pyramid_norm": "gn",
-            "pyramid_groups": width // 16,
-            "levels": pyramid_levels(statistics, sampling["length"]),
-            "level_bounds": True,
-        },
-        "sampling": {**sampling, "normalize": "channel", **(STRONG_AUGMENTATION if width < 512 else {})},
-        "training": training_recipe(samples, batch_size(samples, sampling["length"])),
-        "prediction": {"min_score": 1e-3, "top_k": 2000},
-        "nms": {"method": "soft-gaussian", "sigma": 0.5, "min_score": 1e-3, "top_k": 200},
+    sampling, width = whole_or_windows(statistics), network_width(statistics)
+    model = {
+        "width": width,
+        "pyramid_norm": "gn",
+        "pyramid_groups": width // 16,
+        "levels": pyramid_levels(statistics, sampling["length"]),
+        "level_bounds": True,
     }
+    return detector_settings(statistics, model, sampling, STRONG_AUGMENTATION if width < WIDE else {})

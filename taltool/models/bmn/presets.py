@@ -4,14 +4,7 @@ import math
 from typing import Any
 
 from taltool.data.statistics import DatasetStatistics
-from taltool.models.auto_settings import (
-    AUGMENTATION,
-    batch_size,
-    dense_windows,
-    network_width,
-    samples_per_epoch,
-    training_recipe,
-)
+from taltool.models.auto_settings import dense_windows, network_width, proposal_settings
 from taltool.models.contract import SettingsBySection
 
 _TRAINING: dict[str, Any] = {
@@ -59,9 +52,6 @@ PRESETS: dict[str, SettingsBySection] = {
         "nms": {"method": "soft-gaussian", "sigma": 0.3, "top_k": 200, "agnostic": True},
     },
 }
-# Its maps hold a label for every pair of snippets: small batches say enough.
-SNIPPETS_PER_BATCH = 512
-UPDATES = 1000
 
 
 def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
@@ -71,20 +61,14 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
     the map, which are therefore half as wide and end at the longest instance. On 10 of the 40 training videos of split
     1 of 50 Salads, after 3 epochs, the product of both confidences gave an AUC of 50.7, its root 49.0.
     """
-    sampling = dense_windows(statistics)
-    length, samples, width = sampling["length"], samples_per_epoch(statistics, sampling), network_width(statistics)
-    return {
-        "model": {
-            "width": width,
-            "base_width": width,
-            "groups": 1,
-            "proposal_width": width,
-            "map_width": width // 2,
-            "most_snippets": min(length, max(1, math.ceil(statistics.instance_lengths[-1]))),
-            "confidence": "product",
-        },
-        "sampling": {**sampling, "normalize": "channel", **AUGMENTATION},
-        "training": training_recipe(samples, batch_size(samples, length, SNIPPETS_PER_BATCH), UPDATES),
-        "prediction": {"min_score": 0.0, "top_k": 2000},
-        "nms": {"method": "soft-gaussian", "sigma": 0.5, "top_k": 200, "agnostic": True},
+    sampling, width = dense_windows(statistics), network_width(statistics)
+    model = {
+        "width": width,
+        "base_width": width,
+        "groups": 1,
+        "proposal_width": width,
+        "map_width": width // 2,
+        "most_snippets": min(sampling["length"], max(1, math.ceil(statistics.instance_lengths[-1]))),
+        "confidence": "product",
     }
+    return proposal_settings(statistics, model, sampling)

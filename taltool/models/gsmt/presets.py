@@ -1,17 +1,10 @@
-"""Presets of GSMT, and its settings for anybody's data."""
+"""GSMT's presets, and its settings for data that nobody tuned it for."""
 
 import math
 from typing import Any
 
 from taltool.data.statistics import DatasetStatistics
-from taltool.models.auto_settings import (
-    AUGMENTATION,
-    batch_size,
-    network_width,
-    samples_per_epoch,
-    training_recipe,
-    windows,
-)
+from taltool.models.auto_settings import AUGMENTATION, detector_settings, network_width, windows
 from taltool.models.contract import SettingsBySection
 
 # The paper trains by SGD with learning rates 1e-4 (ActivityNet) and 1e-5 (THUMOS14), which over its 15 epochs hardly
@@ -70,7 +63,7 @@ LEAST_RESCALED, MOST_RESCALED = 100, 256
 # From how many videos on the whole of each is a sample; with fewer, windows make more and different samples.
 MANY_VIDEOS = 300
 # Masks take longer to learn than classes.
-UPDATES = 2000
+SNIPPETS_PER_BATCH, UPDATES = 2048, 2000
 
 
 def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
@@ -90,26 +83,21 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
     as class scores alone: .55 and .55). Hence `class_score`.
     """
     sampling = _sampling(statistics)
-    length, samples = sampling["length"], samples_per_epoch(statistics, sampling)
-    return {
-        "model": {
-            "width": network_width(statistics),
-            "embedding": "mstcn",
-            "mstcn_stages": 2,
-            "mstcn_layers": max(3, min(10, math.ceil(math.log2(length)))),
-            "pos_enc": "sin",
-            "mask_width": 512,
-            "mask_loss": "both",
-            "top_snippets": length,
-            "thresholds": (0.3, 0.5, 0.7),
-            "class_segments": True,
-            "class_score": "segment",
-        },
-        "sampling": {**sampling, "normalize": "channel", **AUGMENTATION},
-        "training": training_recipe(samples, batch_size(samples, length, snippets=2048), UPDATES),
-        "prediction": {"min_score": 1e-3, "top_k": 2000},
-        "nms": {"sigma": 0.5, "min_score": 1e-3, "top_k": 200},
+    length = sampling["length"]
+    model = {
+        "width": network_width(statistics),
+        "embedding": "mstcn",
+        "mstcn_stages": 2,
+        "mstcn_layers": max(3, min(10, math.ceil(math.log2(length)))),
+        "pos_enc": "sin",
+        "mask_width": 512,
+        "mask_loss": "both",
+        "top_snippets": length,
+        "thresholds": (0.3, 0.5, 0.7),
+        "class_segments": True,
+        "class_score": "segment",
     }
+    return detector_settings(statistics, model, sampling, AUGMENTATION, snippets=SNIPPETS_PER_BATCH, updates=UPDATES)
 
 
 def _sampling(statistics: DatasetStatistics) -> dict[str, Any]:

@@ -4,14 +4,7 @@ import re
 from typing import Any
 
 from taltool.data.statistics import DatasetStatistics
-from taltool.models.auto_settings import (
-    AUGMENTATION,
-    batch_size,
-    dense_windows,
-    network_width,
-    samples_per_epoch,
-    training_recipe,
-)
+from taltool.models.auto_settings import dense_windows, network_width, proposal_settings
 from taltool.models.contract import SettingsBySection
 
 _TRAINING: dict[str, Any] = {
@@ -105,8 +98,6 @@ def authors_decay(name: str) -> float:
     return next(decay for pattern, decay in _DECAYS if re.search(pattern, name))
 
 
-# Its maps hold a label for every pair of snippets: small batches say enough.
-SNIPPETS_PER_BATCH = 512
 UPDATES = 1500
 
 
@@ -116,18 +107,12 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
     Chosen on 10 of the 40 training videos of split 1 of 50 Salads, one run each: 15 epochs in batches of 5 windows
     gave an AUC of 53.0, 27 epochs in batches of 11 51.6 in 2.5 times the time; soft-NMS above a tIoU of 0.65 50.0.
     """
-    sampling = dense_windows(statistics)
-    length, samples, width = sampling["length"], samples_per_epoch(statistics, sampling), network_width(statistics)
-    return {
-        "model": {
-            "streams": 1,
-            "width": width,
-            "feature_width": width // 2,
-            "proposal_width": width,
-            "head_width": 128,
-        },
-        "sampling": {**sampling, "normalize": "channel", **AUGMENTATION},
-        "training": training_recipe(samples, batch_size(samples, length, SNIPPETS_PER_BATCH), UPDATES),
-        "prediction": {"min_score": 0.0, "top_k": 2000},
-        "nms": {"method": "soft-gaussian", "sigma": 0.5, "top_k": 200, "agnostic": True},
+    width = network_width(statistics)
+    model = {
+        "streams": 1,
+        "width": width,
+        "feature_width": width // 2,
+        "proposal_width": width,
+        "head_width": 128,
     }
+    return proposal_settings(statistics, model, dense_windows(statistics), UPDATES)

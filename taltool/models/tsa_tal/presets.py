@@ -1,15 +1,7 @@
-"""Presets of TSA-TAL, and its settings for anybody's data."""
+"""TSA-TAL's presets, and its settings for data that nobody tuned it for."""
 
 from taltool.data.statistics import DatasetStatistics
-from taltool.models.auto_settings import (
-    AUGMENTATION,
-    UPDATES,
-    batch_size,
-    network_width,
-    samples_per_epoch,
-    training_recipe,
-    whole_or_windows,
-)
+from taltool.models.auto_settings import AUGMENTATION, UPDATES, WIDE, detector_settings, network_width, whole_or_windows
 from taltool.models.contract import SettingsBySection
 
 # Ours but for the data: the paper's section on training is empty. At 30 frames a second and one snippet every 4 frames,
@@ -55,12 +47,7 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
     On split 1 of 50 Salads, one run each, whole videos with noise on the features gave an average mAP of .69, windows
     without noise .59.
     """
-    sampling = whole_or_windows(statistics)
-    samples, width = samples_per_epoch(statistics, sampling), network_width(statistics)
-    return {
-        "model": {"width": width, "groups": width // 16, "tsa_warmup": UPDATES // 10, "dropout": 0.1},
-        "sampling": {**sampling, "normalize": "channel", **(AUGMENTATION if width < 512 else {})},
-        "training": training_recipe(samples, batch_size(samples, sampling["length"])),
-        "prediction": {"min_score": 1e-3, "top_k": 2000},
-        "nms": {"sigma": 0.5, "min_score": 1e-3, "top_k": 200},
-    }
+    width = network_width(statistics)
+    model = {"width": width, "groups": width // 16, "tsa_warmup": UPDATES // 10, "dropout": 0.1}
+    augmentation = AUGMENTATION if width < WIDE else {}
+    return detector_settings(statistics, model, whole_or_windows(statistics), augmentation)
