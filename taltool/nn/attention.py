@@ -5,7 +5,6 @@ Snippets run along the second axis here, (B, T, C), as matrix products want them
 
 import math
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -16,17 +15,6 @@ def attendable(mask: Tensor) -> Tensor:
     Such a sample's output has no meaning, but a softmax over nothing would make it, and every gradient, NaN.
     """
     return mask | ~mask.any(dim=1, keepdim=True)
-
-
-def attention_weights(queries: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
-    """softmax_j(q_i . k_j / sqrt(W)) (B, H, T, T) float32 for queries and keys (B, H, T, W); 0 at padded keys.
-
-    For models that change the weights themselves; `SelfAttention` is faster where only their result is wanted.
-    """
-    with torch.autocast(queries.device.type, enabled=False):
-        logits = queries.float() @ keys.float().transpose(-1, -2) / math.sqrt(queries.shape[-1])
-        allowed = attendable(mask)[:, None, None, :]
-        return logits.masked_fill(~allowed, torch.finfo(torch.float32).min).softmax(dim=-1)
 
 
 def split_heads(features: Tensor, heads: int) -> Tensor:

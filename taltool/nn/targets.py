@@ -68,20 +68,6 @@ def level_bounds(level: Tensor, stride: Tensor) -> Tensor:
     return torch.stack([torch.where(level == 0, 0.0, lower) * stride, upper * stride], dim=-1)
 
 
-def boundary_labels(targets: PaddedTargets, length: int, width_div: float = 10.0, min_width: float = 2.0) -> Tensor:
-    """1 on the positions near a start and near an end: (B, 2, length) float.
-
-    Near a boundary b of an instance of length w is round(b - d/2) .. round(b + d/2), d = max(w / width_div, min_width)
-    (AFSD Eq. 7 and its code; halves round to even).
-    """
-    widths = targets.segments[..., 1] - targets.segments[..., 0]
-    reach = (widths / width_div).clamp(min=min_width)[..., None] / 2  # (B, M, 1)
-    first, last = (targets.segments - reach).round(), (targets.segments + reach).round()  # (B, M, 2)
-    positions = torch.arange(length, device=widths.device)[:, None, None, None]
-    near = (positions >= first) & (positions <= last) & targets.present[..., None]  # (length, B, M, 2)
-    return near.any(2).permute(1, 2, 0).float()
-
-
 class CellTargets(NamedTuple):
     """owner (B, T) int64: the instance that each cell belongs to, -1 for background; inside (B, M, T) bool: all the
     cells of each instance, whoever owns them."""

@@ -18,11 +18,13 @@ from taltool.models.tsa_tal.network import (
     DilatedBlock,
     TemporalPyramidPooling,
     TemporalSelfAttention,
+    attention_weights,
     condition_matrix,
     distance_matrix,
     fused_matrix,
     interval_tiou,
 )
+from taltool.nn.attention import SelfAttention, split_heads
 from taltool.nn.packed_pyramid import Axis
 from taltool.nn.targets import padded_targets
 
@@ -129,6 +131,18 @@ def test_attention_without_filters_is_torch_attention_with_a_residual(heads: int
     expected = given + theirs(snippets, snippets, snippets)[0].transpose(1, 2)
     found = ours(given, detection(torch.zeros(2, 6, dtype=torch.int64)), everywhere(6, 2))
     torch.testing.assert_close(found, expected)
+
+
+def test_attention_weights_are_the_softmax_that_the_fused_attention_uses() -> None:
+    torch.manual_seed(0)
+    network = SelfAttention(8, heads=2, head_width=4)
+    snippets = torch.randn(2, 6, 8, generator=torch.Generator().manual_seed(0))
+    mask = torch.tensor([[True] * 6, [True] * 4 + [False] * 2])
+    q, k, v = (split_heads(f(snippets), 2) for f in (network.query, network.key, network.value))
+    weights = attention_weights(q, k, mask)
+    torch.testing.assert_close(weights @ v, network(snippets, mask))
+    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 2, 6))
+    assert weights[1, :, :, 4:].abs().max() == 0
 
 
 def test_no_attention_is_the_identity() -> None:

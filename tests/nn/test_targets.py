@@ -8,7 +8,6 @@ from taltool.nn.targets import (
     PaddedTargets,
     assign_shortest,
     best_tiou,
-    boundary_labels,
     cells_of,
     padded_targets,
     region_labels,
@@ -44,22 +43,6 @@ def test_bounds_are_open_below_and_closed_above() -> None:
 def test_bounds_choose_the_shortest_among_those_in_range() -> None:
     bounds = torch.tensor([[20.0, 90.0]])
     assert assign_shortest(torch.tensor([50.0]), targets([[10, 100], [40, 60]]), bounds).labels.tolist() == [[0]]
-
-
-def test_boundary_labels_of_the_worked_example() -> None:
-    labels = boundary_labels(targets([[50, 80]]), 100)[0]
-    assert labels[0].nonzero().flatten().tolist() == [48, 49, 50, 51, 52]
-    assert labels[1].nonzero().flatten().tolist() == [78, 79, 80, 81, 82]
-
-
-def test_boundary_labels_of_a_short_instance_are_two_frames_wide_and_end_at_the_clip() -> None:
-    labels = boundary_labels(targets([[0, 4], [6, 8]]), 8)[0]
-    assert labels[0].nonzero().flatten().tolist() == [0, 1, 5, 6, 7]
-    assert labels[1].nonzero().flatten().tolist() == [3, 4, 5, 7]
-
-
-def test_no_instance_labels_no_boundary() -> None:
-    assert not boundary_labels(targets([]), 8).any()
 
 
 def cells(segments: list[list[float]], length: int) -> CellTargets:

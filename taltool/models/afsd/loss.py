@@ -4,7 +4,10 @@ Segments and distances are in frames. Every term comes already weighted, and han
 holds no instance.
 """
 
+from collections.abc import Callable
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from taltool.models.afsd.config import AFSDConfig
@@ -15,17 +18,13 @@ from taltool.models.afsd.splice import Splice
 from taltool.models.contract import Outputs
 from taltool.nn.losses import (
     EPSILON,
-    centerness,
     distance_tiou,
-    masked_mean,
     normalised_sum,
-    offset_loss,
-    probability_bce,
     softmax_focal_loss,
     tiou_loss,
     triplet_margin_loss,
 )
-from taltool.nn.targets import PaddedTargets, assign_shortest, boundary_labels, level_bounds
+from taltool.nn.targets import PaddedTargets, assign_shortest, level_bounds
 
 Terms = dict[str, Tensor]
 
@@ -83,7 +82,18 @@ def _refined_threshold(tious: Tensor, positive: Tensor, config: AFSDConfig) -> T
 def _quality_errors(logits: Tensor, distances: Tensor, targets: Tensor, config: AFSDConfig) -> Tensor:
     """Eq. 14, elementwise (B, N): cross entropy of quality logits with the tIoU of the final segment, or centerness."""
     wanted = centerness(targets) if config.quality == "centerness" else distance_tiou(distances, targets)
-    return torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted.clamp(0, 1), reduction="none")
+    return F.binary_cross_entropy_with_logits(logits, wanted.clamp(0, 1), reduction="none")
+
+
+def offset_loss(kind: str) -> Callable[..., Tensor]:
+    """The elementwise regression loss of that name: "l1" or "smooth_l1" (Huber with threshold 1)."""
+    return {"l1": F.l1_loss, "smooth_l1": F.smooth_l1_loss}[kind]
+
+
+def centerness(targets: Tensor) -> Tensor:
+    """sqrt(min / max) (...,) of the two target distances (..., 2): 1 in the middle of a segment (FCOS, Eq. 3)."""
+    targets = targets.clamp(min=0)
+    return (targets.amin(-1) / targets.amax(-1).clamp(min=EPSILON)).sqrt()
 
 
 def activations(features: BoundaryFeatures, kind: str) -> Outputs:
@@ -126,6 +136,32 @@ def activation_terms(outputs: Outputs, targets: PaddedTargets, mask: Tensor, con
         sides = sides + weight * torch.stack([masked_mean(errors[:, side], own_mask).mean() for side in (0, 1)])
     sides = config.activation_weight * sides
     return {"start_activation": sides[0], "end_activation": sides[1]}
+
+
+def boundary_labels(targets: PaddedTargets, length: int, width_div: float = 10.0, min_width: float = 2.0) -> Tensor:
+    """1 on the positions near a start and near an end: (B, 2, length) float.
+
+    Near a boundary b of an instance of length w is round(b - d/2) .. round(b + d/2), d = max(w / width_div, min_width)
+    (AFSD Eq. 7 and its code; halves round to even).
+    """
+    widths = targets.segments[..., 1] - targets.segments[..., 0]
+    reach = (widths / width_div).clamp(min=min_width)[..., None] / 2  # (B, M, 1)
+    first, last = (targets.segments - reach).round(), (targets.segments + reach).round()  # (B, M, 2)
+    positions = torch.arange(length, device=widths.device)[:, None, None, None]
+    near = (positions >= first) & (positions <= last) & targets.present[..., None]  # (length, B, M, 2)
+    return near.any(2).permute(1, 2, 0).float()
+
+
+def probability_bce(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Binary cross entropy of probabilities that may reach 0 or 1, elementwise; they are kept 1e-6 away from both."""
+    clamped = probabilities.float().clamp(EPSILON, 1 - EPSILON)
+    return -(labels * clamped.log() + (1 - labels) * (1 - clamped).log())
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """The mean (B,) of values (B, ...) where the equally shaped mask is true; 0, attached, where it nowhere is."""
+    weights = mask.to(values.dtype).flatten(1)
+    return (values.flatten(1) * weights).sum(1) / weights.sum(1).clamp(min=1)
 
 
 def _source_weights(config: AFSDConfig) -> dict[str, float]:

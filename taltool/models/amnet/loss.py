@@ -11,7 +11,7 @@ from taltool.models.amnet.decode import normalised_matching
 from taltool.models.amnet.network import ActionMaskingEncoder
 from taltool.models.contract import Outputs
 from taltool.nn.batch_statistics import batch_count
-from taltool.nn.losses import EPSILON, distance_tiou, normalised_sum, sigmoid_focal_loss, tiou_loss, triplet_margin_loss
+from taltool.nn.losses import EPSILON, distance_tiou, normalised_sum, tiou_loss, triplet_margin_loss
 from taltool.nn.targets import Assignment, PaddedTargets, assign_shortest, cells_of, level_bounds
 
 
@@ -115,6 +115,19 @@ def detection_terms(outputs: Outputs, targets: PaddedTargets, config: AMNetConfi
         tious = distance_tiou(distances.detach(), assigned.distances).clamp(0, 1)
         terms["matching"] = term(matching_errors(outputs["matching"], tious, config), positive, config.lambda1)
     return terms
+
+
+def sigmoid_focal_loss(logits: Tensor, targets: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
+    """alpha_t (1 - p_t)^gamma times the binary cross entropy, elementwise for logits and targets (...) in [0, 1].
+
+    p_t = p t + (1 - p)(1 - t), alpha_t likewise, which for t of 0 or 1 is Lin et al.'s Eq. 5 and goes on between
+    (smoothed labels).
+    """
+    logits = logits.float()
+    p = logits.sigmoid()
+    missed = (p + targets - 2 * p * targets).clamp(min=0)  # 1 - p_t
+    weight = alpha * targets + (1 - alpha) * (1 - targets)
+    return weight * missed**gamma * F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
 
 
 def matching_errors(matching: Tensor, tious: Tensor, config: AMNetConfig) -> Tensor:

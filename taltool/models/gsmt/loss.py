@@ -1,5 +1,11 @@
 """The losses of GSMT: focal and balanced logistic regression for classes (Eq. 5), boundary overlap and dice for masks
-(Eq. 6)."""
+(Eq. 6).
+
+Masks are soft ones (..., T) in [0, 1] against binary ones. The boundary of a mask is the band that an erosion takes
+away (Cheng et al., "Boundary IoU"; the differentiable erosion is that of Riba et al., "Kornia"): with kernel 3,
+0001111000 has the boundary 0001001000. The clip's ends count as outside, so a mask that touches one has a boundary
+there. A mask no longer than kernel - 1 is boundary altogether.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +14,7 @@ from torch import Tensor
 from taltool.models.contract import Outputs
 from taltool.models.gsmt.config import GSMTConfig
 from taltool.nn.batch_statistics import batch_count
-from taltool.nn.losses import balanced_bce, boundary_overlap, dice_loss, length_normalised_distance
+from taltool.nn.losses import balanced_bce
 
 NO_OVERLAP = 1e-6
 BCE_WEIGHT, BCE_DICE_WEIGHT = 0.4, 0.6
@@ -90,3 +96,37 @@ def l2_term(masks: Tensor, targets: Tensor, overlap: Tensor, mode: str, epsilon:
     if mode == "formula":
         return distance / (overlap + epsilon)
     return distance * (overlap < NO_OVERLAP)
+
+
+def length_normalised_distance(masks: Tensor, targets: Tensor) -> Tensor:
+    """||m - g||_2 / c (...,), c being the number of positions (at least 1) of the target (GSMT, Eq. 6)."""
+    # The root's gradient at 0 is infinite.
+    distance = ((masks - targets).square().sum(-1) + 1e-12).sqrt()
+    return distance / targets.sum(-1).clamp(min=1)
+
+
+def dice_loss(masks: Tensor, targets: Tensor, factor: float = 2.0) -> Tensor:
+    """1 - factor * m.g / (m.m + g.g) (...,); two empty masks give 1 (Milletari et al., "V-Net": factor 2)."""
+    overlap = (masks * targets).sum(-1)
+    size = masks.square().sum(-1) + targets.square().sum(-1)
+    return 1 - factor * overlap / size.clamp(min=1e-6)
+
+
+def boundary_overlap(masks: Tensor, targets: Tensor, kernel: int) -> tuple[Tensor, Tensor]:
+    """Intersection and union (...,) of the boundaries of masks and targets (..., T).
+
+    They are sums of minima and of maxima, so that equal masks, soft ones too, overlap completely.
+    """
+    bands, target_bands = boundary_band(masks, kernel), boundary_band(targets, kernel)
+    return torch.minimum(bands, target_bands).sum(-1), torch.maximum(bands, target_bands).sum(-1)
+
+
+def boundary_band(masks: Tensor, kernel: int) -> Tensor:
+    """What erosion with `kernel` takes from masks (..., T): their boundary, (..., T)."""
+    return masks - eroded(masks, kernel)
+
+
+def eroded(masks: Tensor, kernel: int) -> Tensor:
+    """The minimum (..., T) over each centred window of `kernel` (odd) positions, zero beyond both ends."""
+    padded = F.pad(masks, (kernel // 2, kernel // 2))
+    return -F.max_pool1d(-padded.reshape(-1, 1, padded.shape[-1]), kernel, stride=1).view(masks.shape)

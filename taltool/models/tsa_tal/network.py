@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from taltool.models.tsa_tal.config import ConditionKind, DistanceKind, TsaKind
 from taltool.models.tsa_tal.detection import Detection, upsampled
-from taltool.nn.attention import attention_weights, split_heads
+from taltool.nn.attention import attendable, split_heads
 from taltool.nn.conv import ConvBlock, SameConv1d
 from taltool.nn.norm import MaskedGroupNorm
 from taltool.nn.packed_pyramid import Axis, level_masks, padded_to_multiple
@@ -81,6 +81,17 @@ def distance_matrix(intervals: Tensor, kind: DistanceKind, theta: float) -> Tens
     if kind == "hard":
         return (tiou < theta).float()
     return 1 - tiou if kind == "soft" else tiou
+
+
+def attention_weights(queries: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
+    """softmax_j(q_i . k_j / sqrt(W)) (B, H, T, T) float32 for queries and keys (B, H, T, W); 0 at padded keys.
+
+    M of TSA, whose weights the filters change; where only their result is wanted, the fused kernel is faster.
+    """
+    with torch.autocast(queries.device.type, enabled=False):
+        logits = queries.float() @ keys.float().transpose(-1, -2) / math.sqrt(queries.shape[-1])
+        allowed = attendable(mask)[:, None, None, :]
+        return logits.masked_fill(~allowed, torch.finfo(torch.float32).min).softmax(dim=-1)
 
 
 def fused_matrix(relation: Tensor, attention: Tensor) -> Tensor:
