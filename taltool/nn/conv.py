@@ -41,21 +41,6 @@ class SameConv1d(nn.Conv1d):
         return F.conv1d(F.pad(features, (total // 2, total - total // 2)), self.weight, self.bias, stride)
 
 
-def repeated_conv(conv: SameConv1d, features: Tensor, times: int) -> Tensor:
-    """What a convolution of width 3 gives where each position of features (B, C, T) stands `times` > 1 times in a row.
-
-    Every repetition but the first and the last sees its own position under all three taps, so each tap is multiplied
-    once per position, not once per repetition. Returns (B, C_out, T * times).
-    """
-    taps = conv.weight.permute(2, 0, 1).flatten(0, 1)[..., None]  # (3 * C_out, C, 1)
-    before, here, after = F.conv1d(features, taps).chunk(3, dim=1)
-    here = here if conv.bias is None else here + conv.bias[:, None]
-    first = F.pad(before, (1, 0))[..., :-1] + here + after
-    last = before + here + F.pad(after, (0, 1))[..., 1:]
-    inner = [before + here + after] * (times - 2)
-    return torch.stack([first, *inner, last], dim=3).flatten(2)
-
-
 class ConvBlock(nn.Module):
     """Convolution, norm, ReLU; zero at invalid positions of the output axis.
 
@@ -77,15 +62,15 @@ class ConvBlock(nn.Module):
         self.conv = SameConv1d(in_channels, out_channels, width, stride)
         self.norm = make_norm(norm, out_channels, groups)
 
-    def forward(self, features: Tensor, axis: Axis, repeats: int = 1) -> Tensor:
-        """Map (B, C_in, T) to (B, C_out, P), where `axis` describes the P positions of the output.
+    def forward(self, features: Tensor, axis: Axis) -> Tensor:
+        """Map (B, C_in, T) to (B, C_out, P), where `axis` describes the P positions of the output."""
+        return self.activate(self.conv(features), axis)
 
-        With repeats, a block of width 3 takes every position to stand there so many times: P = repeats * T.
-        """
-        features = repeated_conv(self.conv, features, repeats) if repeats > 1 else self.conv(features)
+    def activate(self, convolved: Tensor, axis: Axis) -> Tensor:
+        """Norm and ReLU of what the convolution gave, (B, C_out, P)."""
         if self.norm is not None:
-            features = self.norm(features, axis)
-        return torch.relu(features) * axis.mask
+            convolved = self.norm(convolved, axis)
+        return torch.relu(convolved) * axis.mask
 
 
 class ConvStack(nn.Module):
@@ -101,8 +86,8 @@ class ConvStack(nn.Module):
             for channels, width in zip(inputs, widths, strict=True)
         )
 
-    def forward(self, features: Tensor, axis: Axis, repeats: int = 1) -> Tensor:
-        """Map (B, C_in, P) to (B, C_out, P); with repeats, of which every position is one, (B, C_in, P / repeats)."""
-        for number, block in enumerate(self.blocks):
-            features = block(features, axis, repeats if number == 0 else 1)
+    def forward(self, features: Tensor, axis: Axis) -> Tensor:
+        """Map (B, C_in, P) to (B, C_out, P)."""
+        for block in self.blocks:
+            features = block(features, axis)
         return features

@@ -147,13 +147,3 @@ class PyramidGrid:
     def valid(self) -> Tensor:
         """Which of the N locations are not padding: (B, N) bool."""
         return self.axis.mask[:, 0, self.locations] > 0
-
-    def packed_regions(self, regions: Tensor) -> Tensor:
-        """Regions (B, P, 4) of positions in units of their own level, as packed positions.
-
-        They are clamped to the valid positions of the level, so that none reaches into a neighbour or padding.
-        """
-        starts = torch.tensor(self.layout.starts, device=regions.device)[self.axis.level]
-        valid = torch.stack([mask.sum(1) for mask in level_masks(self.mask, self.axis.num_levels)], dim=1)
-        last = (valid[:, self.axis.level] - 1).clamp(min=0)[..., None]  # (B, P, 1)
-        return torch.minimum(regions.clamp(min=0), last) + starts[:, None]

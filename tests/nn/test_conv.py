@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from taltool.nn.anchor_free import StridedPyramid
-from taltool.nn.conv import ConvBlock, ConvStack, SameConv1d, repeated_conv
+from taltool.nn.conv import ConvBlock, SameConv1d
 from taltool.nn.norm import MaskedGroupNorm
 from taltool.nn.packed_pyramid import Axis
 
@@ -29,30 +29,6 @@ def test_stride_two_pads_an_odd_length_on_both_sides() -> None:
 def test_stride_one_keeps_the_length() -> None:
     out = counting_convolution(1)(torch.tensor([[[1.0, 2.0]]]))
     assert out.flatten().tolist() == [210, 21]
-
-
-@pytest.mark.parametrize(
-    ("times", "expected"),
-    # 1 1 2 2 and 1 1 1 2 2 2 under the taps 1, 10, 100, between zeros.
-    [(2, [110, 211, 221, 22]), (3, [110, 111, 211, 221, 222, 22])],
-)
-def test_repeated_positions_are_convolved_as_if_they_stood_there(times: int, expected: list[float]) -> None:
-    found = repeated_conv(counting_convolution(1), torch.tensor([[[1.0, 2.0]]]), times)
-    assert found.flatten().tolist() == expected
-
-
-def test_a_stack_on_repeated_positions_learns_what_it_learns_on_their_copies() -> None:
-    torch.manual_seed(0)
-    mask = torch.arange(9) < torch.tensor([[9], [6]])
-    axis = Axis.single(mask.repeat_interleave(4, dim=1))
-    stack = ConvStack(5, 8, (3, 1), groups=2)
-    torch.nn.init.normal_(stack.blocks[0].conv.bias)  # type: ignore[union-attr, arg-type]
-    weights, features, direction = list(stack.parameters()), torch.randn(2, 5, 9) * mask[:, None], torch.randn(2, 8, 36)
-    features.requires_grad_()
-    short, long = stack(features, axis, 4), stack(features.repeat_interleave(4, dim=2), axis)
-    torch.testing.assert_close(short, long, atol=1e-5, rtol=1e-5)
-    found, expected = (torch.autograd.grad((each * direction).sum(), [features, *weights]) for each in (short, long))
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 40])

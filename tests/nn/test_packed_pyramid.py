@@ -55,11 +55,3 @@ def test_the_paper_clips_have_126_and_189_locations() -> None:
         assert places.min() > 0
         assert places.max() < 1
         assert places[0] == 0.5 / length
-
-
-def test_packed_regions_stay_inside_their_level_and_off_padding() -> None:
-    grid = PyramidGrid.of(torch.tensor([[True] * 6 + [False] * 2]), 2)  # level 0 at 0..7, gap, level 1 at 9..12
-    regions = torch.tensor([-3, 99, 1, 2]).expand(1, grid.layout.size, 4)
-    packed = grid.packed_regions(regions)[0]
-    assert packed[0].tolist() == [0, 5, 1, 2]
-    assert packed[10].tolist() == [9, 11, 10, 11]

@@ -7,12 +7,13 @@ Distances, centres and boundary regions are in frames; a level's own positions a
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from taltool.models.afsd.config import PoolKind, RefineKind, RegionKind
 from taltool.models.afsd.pooling import BoundaryPool, boundary_regions
 from taltool.nn.conv import ConvBlock, ConvStack, NormKind, SameConv1d
-from taltool.nn.packed_pyramid import Axis, PyramidGrid
+from taltool.nn.packed_pyramid import Axis, PyramidGrid, level_masks
 
 # The divisors of Eq. 3 inside and outside of a segment. The paper's a = 4, b = 10 make the outside larger as printed;
 # its text, Table 2c and code want the inside larger.
@@ -36,6 +37,51 @@ class BoundaryFeatures(NamedTuple):
         named = [] if self.frame is None else [("frame", self.frame, self.frame_mask)]
         names = ("location", "class")
         return named + [(n, f, self.mask) for n, f in zip(names, self.branches, strict=False)]
+
+
+class FrameStack(ConvStack):
+    """The convolutions of the frame-level feature: a stack that takes every position to stand for `frames` equal ones.
+
+    The first convolution has width 3.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        widths: tuple[int, ...],
+        frames: int,
+        norm: NormKind = "gn",
+        groups: int = 32,
+    ) -> None:
+        super().__init__(in_channels, out_channels, widths, norm, groups)
+        self.frames = frames
+
+    def forward(self, features: Tensor, axis: Axis) -> Tensor:
+        """Map (B, C_in, T) to (B, C_out, T * frames), which `axis` describes."""
+        if self.frames == 1:
+            return super().forward(features, axis)
+        first, *rest = self.blocks
+        assert isinstance(first, ConvBlock)
+        features = first.activate(repeated_conv(first.conv, features, self.frames), axis)
+        for block in rest:
+            features = block(features, axis)
+        return features
+
+
+def repeated_conv(conv: SameConv1d, features: Tensor, times: int) -> Tensor:
+    """What a convolution of width 3 gives where each position of features (B, C, T) stands `times` > 1 times in a row.
+
+    Every repetition but the first and the last sees its own position under all three taps, so each tap is multiplied
+    once per position, not once per repetition. Returns (B, C_out, T * times).
+    """
+    taps = conv.weight.permute(2, 0, 1).flatten(0, 1)[..., None]  # (3 * C_out, C, 1)
+    before, here, after = F.conv1d(features, taps).chunk(3, dim=1)
+    here = here if conv.bias is None else here + conv.bias[:, None]
+    first = F.pad(before, (1, 0))[..., :-1] + here + after
+    last = before + here + F.pad(after, (0, 1))[..., 1:]
+    inner = [before + here + after] * (times - 2)
+    return torch.stack([first, *inner, last], dim=3).flatten(2)
 
 
 class RefinementBranch(nn.Module):
@@ -94,7 +140,7 @@ class Refinement(nn.Module):
         self.frames, self.divisors = frames, REGION_DIVISORS[region]
         self.frame_stack = self.frame_pool = None
         if refine in ("all", "frame"):
-            self.frame_stack = ConvStack(width, width, (3, 3, 1), norm, groups)
+            self.frame_stack = FrameStack(width, width, (3, 3, 1), frames, norm, groups)
             self.frame_pool = BoundaryPool(pool, width)
         self.location_branch = RefinementBranch(width, refine, pool, norm, groups)
         self.class_branch = RefinementBranch(width, refine, pool, norm, groups)
@@ -106,7 +152,7 @@ class Refinement(nn.Module):
         frame_mask = mask.repeat_interleave(self.frames, dim=1)
         if self.frame_stack is None:
             return None, frame_mask
-        return self.frame_stack(level0, Axis.single(frame_mask), self.frames), frame_mask
+        return self.frame_stack(level0, Axis.single(frame_mask)), frame_mask
 
     def boundary_features(self, level0: Tensor, location: Tensor, classes: Tensor, mask: Tensor) -> BoundaryFeatures:
         """What consistency learning needs of level 0 and its towers (B, C, T) alone."""
@@ -140,7 +186,7 @@ class Refinement(nn.Module):
         """Regions (B, P, 4) in packed positions of each location's own level."""
         left, right = (distances / (self.frames * grid.stride)).unbind(1)  # (B, P) each, in positions of the level
         regions = boundary_regions(grid.index - left, grid.index + right, left + right, *self.divisors)
-        return grid.packed_regions(regions)
+        return packed_regions(regions, grid)
 
     def _frame_regions(self, distances: Tensor, grid: PyramidGrid) -> Tensor:
         """Regions (B, P, 4) in frames, clamped to the valid ones."""
@@ -149,3 +195,15 @@ class Refinement(nn.Module):
         regions = boundary_regions(starts, ends, ends - starts + 1, *self.divisors)
         last = (grid.mask.sum(1) * self.frames - 1).clamp(min=0)[:, None, None]
         return torch.minimum(regions.clamp(min=0), last)
+
+
+def packed_regions(regions: Tensor, grid: PyramidGrid) -> Tensor:
+    """Regions (B, P, 4) of positions in units of their own level, as packed positions.
+
+    They are clamped to the valid positions of the level, so that none reaches into a neighbour or padding.
+    """
+    level = grid.axis.level
+    starts = torch.tensor(grid.layout.starts, device=regions.device)[level]
+    valid = torch.stack([mask.sum(1) for mask in level_masks(grid.mask, grid.axis.num_levels)], dim=1)
+    last = (valid[:, level] - 1).clamp(min=0)[..., None]  # (B, P, 1)
+    return torch.minimum(regions.clamp(min=0), last) + starts[:, None]
