@@ -27,10 +27,11 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "models"), str(TESTS.parent)]
 
 from mgnet_heads_twin import PlainHeads  # noqa: E402
-from proposal_sampling_twin import sampling_weights  # noqa: E402
+from mgnet_points_twin import sampling_weights  # noqa: E402
 
 from taltool.models.mgnet.heads import BoundaryHead, CompletenessHead  # noqa: E402
-from taltool.nn.proposal_sampling import POINTS, ProposalGrid, sum_of_points  # noqa: E402
+from taltool.models.mgnet.proposal_grid import POINTS, ProposalGrid  # noqa: E402
+from taltool.nn.proposal_sampling import sum_of_points  # noqa: E402
 
 SAMPLES, LENGTH, CHANNELS, PROPOSAL_WIDTH, WIDTH, DROPOUT = 2, 100, 128, 512, 256, 0.3
 
@@ -61,7 +62,8 @@ class Convolution(nn.Module):
         """What the convolution gives for every cell."""
         if self.kind == "fast":
             assert self.points.bias is not None
-            return (sum_of_points(features, self.points.weight.flatten(2), self.grid, self.points.bias),)
+            point_bias = self.points.bias / POINTS
+            return (sum_of_points(features, self.points.weight.flatten(2), self.grid.bags, point_bias),)
         return (self.points((features @ self.sampled).unflatten(2, (POINTS, self.length, self.length))),)
 
 

@@ -1,10 +1,10 @@
 """MGNet's dense heads as its paper writes them, over whole T x T maps of sampled points; the twin of the fast ones."""
 
-from proposal_sampling_twin import sampling_weights
+from mgnet_points_twin import sampling_weights
 from torch import Tensor, nn
 
 from taltool.models.mgnet.heads import BoundaryHead, CellPerceptron, CompletenessHead
-from taltool.nn.proposal_sampling import POINTS
+from taltool.models.mgnet.proposal_grid import POINTS
 
 
 class PlainHeads(nn.Module):

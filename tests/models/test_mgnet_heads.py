@@ -8,7 +8,7 @@ from mgnet_heads_twin import PlainHeads
 from torch import Tensor, nn
 
 from taltool.models.mgnet.heads import BoundaryHead, CompletenessHead, chunked_checkpoint, relu_dropout_
-from taltool.nn.proposal_sampling import ProposalGrid
+from taltool.models.mgnet.proposal_grid import ProposalGrid
 
 SAMPLES, CHANNELS = 2, 3
 

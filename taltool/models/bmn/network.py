@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from taltool.models.bmn.proposal_map import ProposalMap
 from taltool.nn.embedding import TransformerEmbedding
-from taltool.nn.proposal_sampling import sum_of_bags
+from taltool.nn.proposal_sampling import sum_of_points
 
 
 class Convolutions(nn.Module):
@@ -50,9 +50,9 @@ class BoundaryHead(nn.Module):
 class ProposalHead(nn.Module):
     """Proposal evaluation: two confidences of each proposal from the features at its points and at its neighbours'.
 
-    The convolution over points, `points`, is applied to the snippets before anything is sampled (`sum_of_bags`). Cells
-    beyond the end of a sample are zero in front of each convolution over the map, as what is beyond the map is; in the
-    published code, whose samples have one length, they hold what the biases make of no features.
+    The convolution over points, `points`, is applied to the snippets before anything is sampled, see `sum_of_points`.
+    Cells beyond the end of a sample are zero in front of each convolution over the map, as what is beyond the map is;
+    in the published code, whose samples have one length, they hold what the biases make of no features.
     """
 
     def __init__(self, width: int, proposal_width: int, map_width: int, points: int) -> None:
@@ -67,8 +67,8 @@ class ProposalHead(nn.Module):
         """Map features (B, width, T) with mask (B, T) to logits (B, N, 2) of regression and classification."""
         assert self.points.bias is not None
         reduced = self.reduce(features, mask)
-        found = sum_of_bags(reduced, self.points.weight.flatten(2), proposals.bags, self.points.bias)
-        cells = self.enter(found.relu_()).relu().transpose(0, 1)  # (B, N, map_width)
+        sampled = sum_of_points(reduced, self.points.weight.flatten(2), proposals.bags) + self.points.bias
+        cells = self.enter(sampled.relu_()).relu().transpose(0, 1)  # (B, N, map_width)
         there = proposals.spread(mask[:, proposals.last, None].to(cells.dtype))
         maps = proposals.spread(cells)
         for layer in self.neighbours:

@@ -30,6 +30,25 @@ def sample_positions(first: Tensor, last: Tensor, points: int, samples: int, rea
     return torch.lerp((first - margin)[:, None], (last + margin)[:, None], steps).unflatten(1, (points, samples))
 
 
+def point_bags(positions: Tensor, length: int) -> PointBags:
+    """How points of cells are sampled that are the means of S samples each, at positions (N, P, S) float64 in snippets.
+
+    A sample is interpolated linearly between the snippets beside it; snippets beyond both ends are 0.
+    """
+    cells, points, samples = positions.shape
+    left = positions.floor()
+    share = positions - left
+    snippet = torch.stack([left, left + 1], dim=-1).long()  # (N, P, S, 2)
+    weight = torch.stack([1 - share, share], dim=-1) / samples
+    inside = (snippet >= 0) & (snippet < length) & (weight > 0)
+    point = torch.arange(cells * points, device=positions.device).view(cells, points, 1, 1)
+    # Samples of a point that fall between the same snippets become one entry.
+    entry, where = (point * length + snippet)[inside].unique(return_inverse=True)
+    weights = weight.new_zeros(len(entry)).index_add_(0, where, weight[inside])
+    rows = points * length
+    return PointBags.of(entry // rows, entry % rows, weights, cells, rows)
+
+
 @dataclass(frozen=True)
 class ProposalMap:
     """The map of D durations over T starts: its cells, the proposals that end within T snippets, and their points.
@@ -49,7 +68,7 @@ class ProposalMap:
         first, last = proposal_cells(length, config.most_snippets, device)
         positions = sample_positions(first, last, config.points, config.samples_per_point, config.reach)
         durations = min(config.most_snippets or length, length)
-        return cls(length, durations, first, last, PointBags.at(positions, length))
+        return cls(length, durations, first, last, point_bags(positions, length))
 
     def spread(self, cells: Tensor) -> Tensor:
         """Cells (B, N, C) on the map, zero elsewhere: (B, C, D, T), channels last in memory."""

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from taltool.nn.proposal_sampling import POINTS, ProposalGrid, sum_of_points
+from taltool.models.mgnet.proposal_grid import POINTS, ProposalGrid
+from taltool.nn.proposal_sampling import sum_of_points
 
 # A block of 256 channels takes 1 MiB; twice or half as many took as long.
 CELLS_PER_BLOCK = 1024
@@ -56,7 +57,7 @@ class BoundaryHead(nn.Module):
     """The confidence of start and end of each cell from the features at its 32 points (Eq. 17 and 18).
 
     A convolution over the points, `points`, without activation, and one of kernel 1, `enter`, are one linear map.
-    Their product is applied to the T snippets, 32 times, before anything is sampled; see `proposal_sampling`.
+    Their product is applied to the T snippets, 32 times, before anything is sampled; see `sum_of_points`.
     """
 
     def __init__(self, channels: int, proposal_width: int, width: int, dropout: float) -> None:
@@ -72,7 +73,8 @@ class BoundaryHead(nn.Module):
             weight = self.enter.weight @ self.points.weight  # (width, C * 32)
             bias = F.linear(self.points.bias, self.enter.weight, self.enter.bias)
             kernel = weight.unflatten(1, (-1, POINTS))
-            cells = sum_of_points(features, kernel, grid, bias)  # (N, B, width)
+            # The weights of each point's snippets sum to 1, so every cell gets the whole bias.
+            cells = sum_of_points(features, kernel, grid.bags, bias / POINTS)  # (N, B, width)
         logits = chunked_checkpoint(self.rest, cells.flatten(0, 1), CELLS_PER_BLOCK).view(*cells.shape[:2], 2)
         start, end = logits.transpose(0, 1).unbind(-1)
         return start, end

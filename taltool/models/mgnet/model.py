@@ -26,8 +26,8 @@ from taltool.models.mgnet.masks import binarised, mask_map
 from taltool.models.mgnet.network import ForegroundEncoder, FusedFeatures, FusedStream, SumHeads
 from taltool.models.mgnet.presets import PRESETS, authors_decay, auto_settings
 from taltool.models.mgnet.pretrained import from_authors
+from taltool.models.mgnet.proposal_grid import ProposalGrid, extended
 from taltool.nn.conv import SameConv1d
-from taltool.nn.proposal_sampling import ProposalGrid, extended
 from taltool.nn.targets import padded_targets
 
 
