@@ -17,14 +17,7 @@ class DatasetStatistics:
     video_lengths: tuple[int, ...]
     instance_lengths: tuple[float, ...]
 
-    def video_length(self, quantile: float) -> int:
-        """The length in snippets that `quantile` (0..1) of the videos do not exceed."""
-        return self.video_lengths[_position(quantile, len(self.video_lengths))]
-
     def instance_length(self, quantile: float) -> float:
         """The length in snippets that `quantile` (0..1) of the instances do not exceed."""
-        return self.instance_lengths[_position(quantile, len(self.instance_lengths))]
-
-
-def _position(quantile: float, count: int) -> int:
-    return min(count - 1, max(0, round(quantile * (count - 1))))
+        last = len(self.instance_lengths) - 1
+        return self.instance_lengths[min(last, max(0, round(quantile * last)))]

@@ -85,10 +85,6 @@ class Scorecard:
         """AP (K, L) of each class at each threshold."""
         return average_precisions(self._matches, self.selection.protocol, self._with_strangers(None))[0]
 
-    def recall_curve(self) -> Floats:
-        """AR (max_average,) at every average number of proposals."""
-        return average_recall(self._hits, self._with_strangers(None), self.selection.max_average)[0]
-
     def _with_strangers(self, weights: Floats | None) -> Floats:
         if weights is None:
             weights = np.ones((1, len(self.scope.video_ids)))
