@@ -1,4 +1,7 @@
-"""Group normalisation that does not see padding."""
+"""Norms of padded sequences (B, C, P): over groups of channels of each level, or over the channels of each position.
+
+Neither sees padding: the first takes its statistics over valid positions only, the second of each position alone.
+"""
 
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"""The time axis of a padded batch, and pyramid levels packed behind one another on a single axis.
+"""The time axis of a padded batch, pyramid levels packed on a single axis, and where their locations lie on the input.
 
 A network that shares its weights over the levels of a pyramid is usually run once per level. Here the levels stand in
 one sequence with a gap of one position between neighbours,
@@ -7,7 +7,8 @@ one sequence with a gap of one position between neighbours,
 
 and every convolution of width 3 runs once. Gaps are treated exactly like padding: they are zero after every block, so
 a level sees the same zeros beyond its ends as it would alone, and statistics of norms are taken per level, over valid
-positions only. Padding stands at the end of a sample.
+positions only. Padding stands at the end of a sample. Every packed position that is no gap is a location, at which
+anchor-free models predict; its centre is in snippets of the input.
 """
 
 from collections.abc import Sequence
@@ -56,6 +57,22 @@ class Axis:
         return values if self.num_levels == 1 else values[..., self.level]
 
 
+def padded_to_multiple(features: Tensor, mask: Tensor, multiple: int) -> tuple[Tensor, Tensor]:
+    """Features (B, C, T) and mask (B, T) with padding added at the end until `multiple` divides T."""
+    missing = -mask.shape[1] % multiple
+    if not missing:
+        return features, mask
+    return F.pad(features, (0, missing)), F.pad(mask, (0, missing))
+
+
+def level_masks(mask: Tensor, levels: int) -> list[Tensor]:
+    """Validity (B, T / 2^l) of the positions of each level: a position is valid if its first snippet is.
+
+    mask (B, T) bool with padding at the end and T divisible by 2^(levels - 1).
+    """
+    return [mask[:, :: 2**level] for level in range(levels)]
+
+
 @dataclass(frozen=True)
 class LevelLayout:
     """Where pyramid levels of the given lengths stand on a packed axis of `size` positions."""
@@ -94,22 +111,6 @@ class LevelLayout:
         """The packed axis of levels whose validity masks are (B, T_l) bool."""
         packed = self.pack([mask[:, None].float() for mask in masks])
         return Axis(packed, self.level(packed.device), len(self.lengths))
-
-
-def level_masks(mask: Tensor, levels: int) -> list[Tensor]:
-    """Validity (B, T / 2^l) of the positions of each level: a position is valid if its first snippet is.
-
-    mask (B, T) bool with padding at the end and T divisible by 2^(levels - 1).
-    """
-    return [mask[:, :: 2**level] for level in range(levels)]
-
-
-def padded_to_multiple(features: Tensor, mask: Tensor, multiple: int) -> tuple[Tensor, Tensor]:
-    """Features (B, C, T) and mask (B, T) with padding added at the end until `multiple` divides T."""
-    missing = -mask.shape[1] % multiple
-    if not missing:
-        return features, mask
-    return F.pad(features, (0, missing)), F.pad(mask, (0, missing))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Runs of activated snippets in many rows at once, without a loop over rows or snippets."""
+"""From scores of snippets to where segments may lie: runs of activated snippets, and snippets that may be boundaries.
+
+Many rows at once, without a loop over rows or snippets.
+"""
 
 from typing import NamedTuple
 

@@ -1,4 +1,14 @@
-"""Which ground truth a location, or a boundary position, answers for."""
+"""Ground truth as labels of what a network predicts for: locations of a pyramid, cells of the grid, dense proposals.
+
+Locations. Each gets the shortest instance that contains its centre, both ends included (`assign_shortest`).
+
+Cells. Instances are rasterised to snippets: which cells [i, i + 1) of the grid an instance holds (`cells_of`). A cell
+belongs to an instance when its centre i + 0.5 lies in [start, end); an instance that misses every centre holds the cell
+of its own midpoint, so that none is lost. Where instances overlap the shortest is the owner of the cell.
+
+Overlaps. The labels of cells (`region_labels`) and of a dense start x end map (`best_tiou`) by how much they overlap
+with instances. Everything is in snippets: snippet i is the cell [i, i + 1), the proposal (i, j) is [i, j + 1].
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,15 +25,6 @@ class PaddedTargets(NamedTuple):
     present: Tensor
 
 
-class Assignment(NamedTuple):
-    """For each of N locations: positive (B, N) bool, distances (B, N, 2) to both ends of its instance, its label
-    (B, N) int64. Distances and labels are 0 where a location is not positive."""
-
-    positive: Tensor
-    distances: Tensor
-    labels: Tensor
-
-
 def padded_targets(segments: Sequence[Tensor], labels: Sequence[Tensor], device: torch.device) -> PaddedTargets:
     """Put segments (M_b, 2) and labels (M_b,) of B samples into tensors on `device`."""
     width = max(1, *(len(own) for own in labels))
@@ -33,6 +34,15 @@ def padded_targets(segments: Sequence[Tensor], labels: Sequence[Tensor], device:
     for row, (own, own_labels) in enumerate(zip(segments, labels, strict=True)):
         padded[row, : len(own)], padded_labels[row, : len(own)], present[row, : len(own)] = own, own_labels, True
     return PaddedTargets(padded.to(device), padded_labels.to(device), present.to(device))
+
+
+class Assignment(NamedTuple):
+    """For each of N locations: positive (B, N) bool, distances (B, N, 2) to both ends of its instance, its label
+    (B, N) int64. Distances and labels are 0 where a location is not positive."""
+
+    positive: Tensor
+    distances: Tensor
+    labels: Tensor
 
 
 def assign_shortest(centres: Tensor, targets: PaddedTargets, bounds: Tensor | None = None) -> Assignment:
@@ -86,11 +96,6 @@ class CellTargets(NamedTuple):
         return values.gather(1, index.expand(-1, -1, *values.shape[2:]))
 
 
-def cell_centres(length: int, device: torch.device) -> Tensor:
-    """0.5, 1.5, ... (length,)."""
-    return torch.arange(length, device=device) + 0.5
-
-
 def cells_of(targets: PaddedTargets, length: int) -> CellTargets:
     """The cells of the instances on a grid of `length` snippets; absent (padded) instances hold none."""
     starts, ends = targets.segments[..., None].unbind(2)  # (B, M, 1)
@@ -104,14 +109,9 @@ def cells_of(targets: PaddedTargets, length: int) -> CellTargets:
     return CellTargets(owner, inside)
 
 
-def cell_overlaps(starts: Tensor, ends: Tensor, present: Tensor, length: int) -> Tensor:
-    """How much of each cell lies in the region that covers it most: (B, T) in [0, 1] (the papers' IoA, IoR).
-
-    starts, ends (B, M) of regions, present (B, M) bool.
-    """
-    cells = torch.arange(length, device=starts.device)
-    overlap = torch.minimum(ends[..., None], cells + 1.0) - torch.maximum(starts[..., None], cells.to(starts.dtype))
-    return (overlap.clamp(0, 1) * present[..., None]).amax(1)
+def cell_centres(length: int, device: torch.device) -> Tensor:
+    """0.5, 1.5, ... (length,)."""
+    return torch.arange(length, device=device) + 0.5
 
 
 def region_labels(targets: PaddedTargets, length: int, half_width: float) -> Tensor:
@@ -122,6 +122,16 @@ def region_labels(targets: PaddedTargets, length: int, half_width: float) -> Ten
     starts, ends = targets.segments.unbind(-1)
     regions = [(starts, ends), *((edge - half_width, edge + half_width) for edge in (starts, ends))]
     return torch.stack([cell_overlaps(*region, targets.present, length) for region in regions], dim=1)
+
+
+def cell_overlaps(starts: Tensor, ends: Tensor, present: Tensor, length: int) -> Tensor:
+    """How much of each cell lies in the region that covers it most: (B, T) in [0, 1] (the papers' IoA, IoR).
+
+    starts, ends (B, M) of regions, present (B, M) bool.
+    """
+    cells = torch.arange(length, device=starts.device)
+    overlap = torch.minimum(ends[..., None], cells + 1.0) - torch.maximum(starts[..., None], cells.to(starts.dtype))
+    return (overlap.clamp(0, 1) * present[..., None]).amax(1)
 
 
 def best_tiou(targets: PaddedTargets, starts: Tensor, ends: Tensor) -> Tensor:

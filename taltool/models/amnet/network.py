@@ -1,4 +1,10 @@
-"""The parts of AMNet's network: Action Masking Encoder (Eq. 1), Group Attention Module (Eq. 5 to 8), heads (Eq. 10)."""
+"""The parts of AMNet's network: Action Masking Encoder (Eq. 1), Group Attention Module (Eq. 5 to 8), heads (Eq. 10).
+
+Attention goes from one sequence of snippets to another, over everything or within a window. Both run on the fused
+kernel, `scaled_dot_product_attention`, with the validity of the keys as its mask: (B, 1, 1, T) for everything, so that
+no tensor of queries x keys is made where the kernel makes none, and (blocks, 1, W, 3W) for a window. Snippets run along
+the second axis there, (B, T, C).
+"""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +22,7 @@ from taltool.nn.conv import ConvStack, SameConv1d
 from taltool.nn.embedding import sine_table
 from taltool.nn.packed_pyramid import Axis
 
-# Foreground probability that a fresh focal classifier says (Lin et al., section 4.1).
+# Foreground probability that a fresh focal classifier predicts (Lin et al., section 4.1).
 PRIOR = 0.01
 # Queries of a window are treated in blocks of at least this many, for the sake of the matrix products.
 LEAST_BLOCK = 16
@@ -39,44 +45,6 @@ class ActionMaskingEncoder(nn.Module):
         """The mask (B, C, T) of features (B, C, T), zero at padding, which mask (B, T) bool tells."""
         axis = Axis.single(mask)
         return self.output(self.hidden(features, axis)) * axis.mask
-
-
-class LevelAttention(nn.Module):
-    """g of Eq. 5 to 7: self-attention within one level. residual: LN(x + g(x)); otherwise as printed, g(x)."""
-
-    def __init__(self, width: int, heads: int, window: int, residual: bool, dropout: float) -> None:
-        super().__init__()
-        self.attention = MultiHeadAttention(width, heads, window=window, dropout=dropout)
-        self.norm = nn.LayerNorm(width) if residual else None
-
-    def forward(self, snippets: Tensor, mask: Tensor) -> Tensor:
-        """Map snippets (B, T, C) with validity mask (B, T)."""
-        found = self.attention(snippets, snippets, mask)
-        return found if self.norm is None else self.norm(snippets + found)
-
-
-class CrossAttention(nn.Module):
-    """One direction of Eq. 8, MLP(LN(MCA(keys and values of the other group, queries of the own))).
-
-    residual: x = own + MCA, then x + MLP(LN(x)).
-    """
-
-    def __init__(self, width: int, heads: int, residual: bool, dropout: float) -> None:
-        super().__init__()
-        self.residual = residual
-        self.attention = MultiHeadAttention(width, heads, dropout=dropout)
-        self.norm = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(4 * width, width)
-        )
-
-    def forward(self, own: Tensor, other: Tensor, other_mask: Tensor) -> Tensor:
-        """What the group `own` (B, T, C) becomes by looking at `other` (B, S, C) with validity (B, S): (B, T, C)."""
-        found = self.attention(own, other, other_mask)
-        if not self.residual:
-            return self.mlp(self.norm(found))
-        found = own + found
-        return found + self.mlp(self.norm(found))
 
 
 class GroupAttention(nn.Module):
@@ -134,33 +102,42 @@ class GroupAttention(nn.Module):
         return self.to_short(short, long, mask_long), self.to_long(long, short, mask_short)
 
 
-class DetectionHeads(nn.Module):
-    """Eq. 9 and 10: class logits, boundary distances and matching score of every position, shared by all levels."""
+class LevelAttention(nn.Module):
+    """g of Eq. 5 to 7: self-attention within one level. residual: LN(x + g(x)); otherwise as printed, g(x)."""
 
-    def __init__(
-        self, width: int, classes: int, levels: int, layers: int, boundary: Literal["exp", "relu"], matches: bool
-    ) -> None:
+    def __init__(self, width: int, heads: int, window: int, residual: bool, dropout: float) -> None:
         super().__init__()
-        self.boundary = boundary
-        self.main = AnchorFreeHeads(width, classes, levels, "ln", layers=layers, head_width=1)
-        nn.init.constant_(self.main.class_head.bias, math.log(PRIOR / (1 - PRIOR)))  # type: ignore[arg-type]
-        self.matching_tower = ConvStack(width, width, (3,) * layers, "ln") if matches else None
-        self.matching_head = SameConv1d(width, 1, 1) if matches else None
-        self.matching_scales = nn.Parameter(torch.ones(levels)) if matches else None
+        self.attention = MultiHeadAttention(width, heads, window=window, dropout=dropout)
+        self.norm = nn.LayerNorm(width) if residual else None
 
-    def forward(self, packed: Tensor, axis: Axis) -> dict[str, Tensor]:
-        """Logits (B, K, P), distances (B, 2, P) in strides of the level and matching (B, 1, P) of packed (B, C, P)."""
-        location = self.main.location_tower(packed, axis)
-        if self.boundary == "exp":
-            distances = self.main.distances(location, axis.level)
-        else:
-            distances = F.relu(self.main.scaled(location, axis.level))
-        logits = self.main.class_head(self.main.class_tower(packed, axis))
-        outputs = {"logits": logits, "distances": distances}
-        if self.matching_tower is not None and self.matching_head is not None and self.matching_scales is not None:
-            raw = self.matching_head(self.matching_tower(packed, axis)).float()
-            outputs["matching"] = raw * self.matching_scales[axis.level]
-        return outputs
+    def forward(self, snippets: Tensor, mask: Tensor) -> Tensor:
+        """Map snippets (B, T, C) with validity mask (B, T)."""
+        found = self.attention(snippets, snippets, mask)
+        return found if self.norm is None else self.norm(snippets + found)
+
+
+class CrossAttention(nn.Module):
+    """One direction of Eq. 8, MLP(LN(MCA(keys and values of the other group, queries of the own))).
+
+    residual: x = own + MCA, then x + MLP(LN(x)).
+    """
+
+    def __init__(self, width: int, heads: int, residual: bool, dropout: float) -> None:
+        super().__init__()
+        self.residual = residual
+        self.attention = MultiHeadAttention(width, heads, dropout=dropout)
+        self.norm = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(4 * width, width)
+        )
+
+    def forward(self, own: Tensor, other: Tensor, other_mask: Tensor) -> Tensor:
+        """What the group `own` (B, T, C) becomes by looking at `other` (B, S, C) with validity (B, S): (B, T, C)."""
+        found = self.attention(own, other, other_mask)
+        if not self.residual:
+            return self.mlp(self.norm(found))
+        found = own + found
+        return found + self.mlp(self.norm(found))
 
 
 class MultiHeadAttention(nn.Module):
@@ -212,3 +189,32 @@ def windowed_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, reach: int
     queries = own.transpose(1, 2).flatten(0, 1)
     mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=allowed[:, None], dropout_p=dropout)
     return mixed.unflatten(0, (len(q), -1)).transpose(1, 2).flatten(2, 3)[:, :, :length]
+
+
+class DetectionHeads(nn.Module):
+    """Eq. 9 and 10: class logits, boundary distances and matching score of every position, shared by all levels."""
+
+    def __init__(
+        self, width: int, classes: int, levels: int, layers: int, boundary: Literal["exp", "relu"], matches: bool
+    ) -> None:
+        super().__init__()
+        self.boundary = boundary
+        self.main = AnchorFreeHeads(width, classes, levels, "ln", layers=layers, head_width=1)
+        nn.init.constant_(self.main.class_head.bias, math.log(PRIOR / (1 - PRIOR)))  # type: ignore[arg-type]
+        self.matching_tower = ConvStack(width, width, (3,) * layers, "ln") if matches else None
+        self.matching_head = SameConv1d(width, 1, 1) if matches else None
+        self.matching_scales = nn.Parameter(torch.ones(levels)) if matches else None
+
+    def forward(self, packed: Tensor, axis: Axis) -> dict[str, Tensor]:
+        """Logits (B, K, P), distances (B, 2, P) in strides of the level and matching (B, 1, P) of packed (B, C, P)."""
+        location = self.main.location_tower(packed, axis)
+        if self.boundary == "exp":
+            distances = self.main.distances(location, axis.level)
+        else:
+            distances = F.relu(self.main.scaled(location, axis.level))
+        logits = self.main.class_head(self.main.class_tower(packed, axis))
+        outputs = {"logits": logits, "distances": distances}
+        if self.matching_tower is not None and self.matching_head is not None and self.matching_scales is not None:
+            raw = self.matching_head(self.matching_tower(packed, axis)).float()
+            outputs["matching"] = raw * self.matching_scales[axis.level]
+        return outputs
