@@ -1,4 +1,4 @@
-"""One paper, one folder. `MODELS` knows their names without importing torch."""
+"""One paper, one folder; `contract.py` says what is in it. `MODELS` knows their names without importing torch."""
 
 from taltool.registry import Registry
 

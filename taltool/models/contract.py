@@ -1,16 +1,24 @@
-"""What a model is to the rest of the house.
+"""The interface every model implements.
 
 A model maps a padded batch of features to named tensors, those and the ground truth to named losses, and the tensors to
 scored segments. It works on the grid (snippet i is the cell [i, i + 1), see `taltool.data.clock`) and never sees
-seconds, files, suppression or the name of a data set. One file in this folder:
+seconds, files, suppression or the name of a data set. One paper is one folder beside this file, say `afsd`, with
 
-    @MODELS.register("afsd")
-    class AFSD(Model):
-        Config = AFSDConfig          # frozen dataclass; its defaults are the paper's
-        presets = {"thumos14": {...}, "activitynet13": {...}}
-        def forward(self, features, mask): ...
-        def loss(self, outputs, targets): ...
-        def decode(self, outputs, mask): ...
+    model.py       @MODELS.register("afsd")
+                   class AFSD(Model):
+                       Config = AFSDConfig
+                       presets = {"thumos14": {...}, "activitynet13": {...}}
+                       def forward(self, features, mask): ...
+                       def loss(self, outputs, targets): ...
+                       def decode(self, outputs, mask): ...
+    config.py      the settings, a frozen dataclass; its defaults are the paper's
+    network.py     the layers
+    loss.py        from named tensors and ground truth to named losses
+    decode.py      from named tensors to candidates: decode(config, outputs, mask), without the network
+    presets.py     settings for the paper's data sets, and `auto_settings` for any other
+    pretrained.py  the authors' names of tensors in ours, where weights are published
+
+or one file, `afsd.py`, that registers such a class; of the files of a folder only model.py is looked for by name.
 
 A preset is a nested dict of differences with the sections `model` (fields of Config), `sampling`, `training` and
 `prediction` (fields of the dataclasses in `taltool.experiment.settings`), and `nms` (parameters for `taltool nms`).
@@ -50,7 +58,7 @@ class Batch:
 
 class Candidates(NamedTuple):
     """Scored segments of one sample: segments (N, 2) on the grid, scores (N,), labels (N,) int64 from 0, or None for a
-    class-agnostic model. In any order, before any suppression."""
+    class-agnostic model. In any order, before non-maximum suppression."""
 
     segments: Tensor
     scores: Tensor
@@ -111,7 +119,7 @@ class Model(nn.Module, ABC):
         return None
 
     def average(self, outputs: Sequence[Outputs]) -> Outputs:
-        """Merge what several networks of this kind (streams, seeds) say of the same sample, before decoding.
+        """Average the outputs of several networks of this kind (streams, seeds) for the same sample, before decoding.
 
         Tensors of whole numbers and booleans describe the grid, which is the same for all: the first one's are taken.
         """
