@@ -25,17 +25,17 @@ def one_candidate_per_class(
     segments (B, N, 2) in snippets, scores (B, N, K), valid (B, N) bool, mask (B, T) bool.
     """
     ends = mask.sum(1)
-    rows = zip(segments, scores, valid, ends, strict=True)
     return [
-        _candidates(own[v].clamp(0, float(end)), own_scores[v], is_class_agnostic) for own, own_scores, v, end in rows
+        _candidates(segments[b, valid[b]].clamp(0, float(ends[b])), scores[b, valid[b]], is_class_agnostic)
+        for b in range(len(segments))
     ]
 
 
 def _candidates(segments: Tensor, scores: Tensor, is_class_agnostic: bool) -> Candidates:
     """One candidate per location and class from segments (N, 2) and scores (N, K)."""
-    count = scores.shape[1]
-    repeated = segments.repeat_interleave(count, dim=0)
+    num_classes = scores.shape[1]
+    repeated = segments.repeat_interleave(num_classes, dim=0)
     if is_class_agnostic:
         return Candidates(repeated, scores.flatten(), None)
-    labels = torch.arange(count, device=scores.device).repeat(len(segments))
+    labels = torch.arange(num_classes, device=scores.device).repeat(len(segments))
     return Candidates(repeated, scores.flatten(), labels)

@@ -66,9 +66,9 @@ class TransformerEmbedding(nn.Module):
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Embed features (B, C, T) with validity mask (B, T)."""
         snippets = features.transpose(1, 2)
-        found = self.attention(self.norm_in(snippets), mask)  # (B, H, T, C)
+        attended = self.attention(self.norm_in(snippets), mask)  # (B, H, T, C)
         if self.head_residual:
-            found = found + snippets[:, None]
-        joined = self.norm_heads(found.transpose(1, 2).flatten(2))  # (B, T, H * C)
+            attended = attended + snippets[:, None]
+        joined = self.norm_heads(attended.transpose(1, 2).flatten(2))  # (B, T, H * C)
         embedded = self.norm_out(snippets + self.dropout(self.project(joined)))
         return embedded.transpose(1, 2) * mask[:, None]

@@ -33,11 +33,11 @@ def runs(active: Tensor) -> Runs:
     return Runs(rows, starts, (steps == -1).nonzero(as_tuple=True)[1])
 
 
-def run_means(values: Tensor, found: Runs) -> Tensor:
+def run_means(values: Tensor, stretches: Runs) -> Tensor:
     """The mean (N, ...) of values (R, T, ...) over each stretch; stretches may overlap."""
     sums = torch.cat([torch.zeros_like(values[:, :1], dtype=torch.float64), values.double().cumsum(1)], dim=1)
-    totals = sums[found.rows, found.ends] - sums[found.rows, found.starts]
-    lengths = (found.ends - found.starts).view(-1, *[1] * (values.ndim - 2))
+    totals = sums[stretches.rows, stretches.ends] - sums[stretches.rows, stretches.starts]
+    lengths = (stretches.ends - stretches.starts).view(-1, *[1] * (values.ndim - 2))
     return (totals / lengths).to(values.dtype)
 
 

@@ -26,15 +26,15 @@ def _our_module(module: str) -> str | None:
     """Our name of one of OpenTAD's modules, None if AFSD on features has no such module."""
     if module.removesuffix(".conv1d") in HEAD:
         return HEAD[module.removesuffix(".conv1d")]
-    if found := re.fullmatch(r"neck\.pyramids\.(\d+)\.(0\.conv1d|1)", module):
-        level = int(found[1])
-        return f"pyramid.{f'reductions.{level - 1}' if level else 'projection'}.{BLOCK[found[2]]}"
-    if found := re.fullmatch(r"neck\.deconv\.(\d\.conv1d|\d)", module):
-        return f"refinement.frame_stack.{FRAME_BLOCK[found[1]]}" if found[1] in FRAME_BLOCK else None
-    if found := re.fullmatch(r"rpn_head\.(loc|conf)_tower\.(\d)\.(0\.conv1d|1)", module):
-        return f"coarse.{TOWER[found[1]]}_tower.blocks.{found[2]}.{BLOCK[found[3]]}"
-    if found := re.fullmatch(r"roi_head\.(loc|conf)_proposal_branch\.(\w+)\.(0\.conv1d|1)", module):
-        return f"refinement.{TOWER[found[1]]}_branch.{LAYER[found[2]]}.{BLOCK[found[3]]}"
+    if match := re.fullmatch(r"neck\.pyramids\.(\d+)\.(0\.conv1d|1)", module):
+        level = int(match[1])
+        return f"pyramid.{f'reductions.{level - 1}' if level else 'projection'}.{BLOCK[match[2]]}"
+    if match := re.fullmatch(r"neck\.deconv\.(\d\.conv1d|\d)", module):
+        return f"refinement.frame_stack.{FRAME_BLOCK[match[1]]}" if match[1] in FRAME_BLOCK else None
+    if match := re.fullmatch(r"rpn_head\.(loc|conf)_tower\.(\d)\.(0\.conv1d|1)", module):
+        return f"coarse.{TOWER[match[1]]}_tower.blocks.{match[2]}.{BLOCK[match[3]]}"
+    if match := re.fullmatch(r"roi_head\.(loc|conf)_proposal_branch\.(\w+)\.(0\.conv1d|1)", module):
+        return f"refinement.{TOWER[match[1]]}_branch.{LAYER[match[2]]}.{BLOCK[match[3]]}"
     return None
 
 
@@ -47,8 +47,8 @@ def from_opentad(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     scales: dict[int, Tensor] = {}
     for name, value in state.items():
         plain = name.removeprefix("module.")
-        if found := re.fullmatch(r"rpn_head\.scales\.(\d+)\.scale", plain):
-            scales[int(found[1])] = value.reshape(1)
+        if match := re.fullmatch(r"rpn_head\.scales\.(\d+)\.scale", plain):
+            scales[int(match[1])] = value.reshape(1)
             continue
         module, _, kind = plain.rpartition(".")
         renamed = _our_module(module)

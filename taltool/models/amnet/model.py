@@ -85,8 +85,8 @@ class AMNet(Model):
         levels = self.pyramid(self.masked(features, mask), mask)
         if self.attention is not None:
             levels = self.attention(levels, level_masks(mask, self.config.levels))
-        said = self.heads(grid.layout.pack(levels), grid.axis)
-        outputs = flatten_levels(said | {"distances": said["distances"] * grid.stride}, grid)
+        predictions = self.heads(grid.layout.pack(levels), grid.axis)
+        outputs = flatten_levels(predictions | {"distances": predictions["distances"] * grid.stride}, grid)
         if "matching" in outputs:
             outputs["matching"] = outputs["matching"].squeeze(2)
         return outputs

@@ -112,8 +112,8 @@ class LevelAttention(nn.Module):
 
     def forward(self, snippets: Tensor, mask: Tensor) -> Tensor:
         """Map snippets (B, T, C) with validity mask (B, T)."""
-        found = self.attention(snippets, snippets, mask)
-        return found if self.norm is None else self.norm(snippets + found)
+        attended = self.attention(snippets, snippets, mask)
+        return attended if self.norm is None else self.norm(snippets + attended)
 
 
 class CrossAttention(nn.Module):
@@ -133,11 +133,11 @@ class CrossAttention(nn.Module):
 
     def forward(self, own: Tensor, other: Tensor, other_mask: Tensor) -> Tensor:
         """What the group `own` (B, T, C) becomes by looking at `other` (B, S, C) with validity (B, S): (B, T, C)."""
-        found = self.attention(own, other, other_mask)
+        attended = self.attention(own, other, other_mask)
         if not self.residual:
-            return self.mlp(self.norm(found))
-        found = own + found
-        return found + self.mlp(self.norm(found))
+            return self.mlp(self.norm(attended))
+        attended = own + attended
+        return attended + self.mlp(self.norm(attended))
 
 
 class MultiHeadAttention(nn.Module):
@@ -161,8 +161,8 @@ class MultiHeadAttention(nn.Module):
 
         In a sample without a valid snippet the result has no meaning, but is finite.
         """
-        found = (self.query(queries), self.key(context), self.value(context))
-        q, k, v = (split_heads(each, self.heads) for each in found)
+        projected = (self.query(queries), self.key(context), self.value(context))
+        q, k, v = (split_heads(each, self.heads) for each in projected)
         dropout = self.dropout if self.training else 0.0
         if self.reach is None:
             allowed = attendable(mask)[:, None, None, :]

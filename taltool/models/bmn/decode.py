@@ -19,4 +19,4 @@ def decode(config: BMNConfig, outputs: Outputs, mask: Tensor) -> list[Candidates
     if config.candidates == "peaks":
         kept = kept & likely_boundaries(start, mask)[:, first] & likely_boundaries(end, mask)[:, last]
     segments = torch.stack([first, last + 1], dim=-1).float()
-    return [Candidates(segments[own], own_scores[own], None) for own, own_scores in zip(kept, scores, strict=True)]
+    return [Candidates(segments[kept[b]], scores[b, kept[b]], None) for b in range(len(mask))]

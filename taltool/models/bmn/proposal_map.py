@@ -72,9 +72,9 @@ class ProposalMap:
 
     def spread(self, cells: Tensor) -> Tensor:
         """Cells (B, N, C) on the map, zero elsewhere: (B, C, D, T), channels last in memory."""
-        found = cells.new_zeros(len(cells), self.durations, self.length, cells.shape[-1])
-        found[:, self.last - self.first, self.first] = cells
-        return found.permute(0, 3, 1, 2)
+        maps = cells.new_zeros(len(cells), self.durations, self.length, cells.shape[-1])
+        maps[:, self.last - self.first, self.first] = cells
+        return maps.permute(0, 3, 1, 2)
 
     def cells(self, maps: Tensor) -> Tensor:
         """The cells (B, N, C) of maps (B, C, D, T)."""

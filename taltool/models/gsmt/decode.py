@@ -75,8 +75,8 @@ def threshold_rows(config: GSMTConfig, rows: Tensor) -> tuple[Runs, Tensor]:
 def spans(active: Tensor) -> Runs:
     """The stretch from the first to the last True of each row (R, T) bool that has one."""
     rows = active.any(dim=1).nonzero().squeeze(1)
-    found = active[rows].to(torch.int8)
-    return Runs(rows, found.argmax(dim=1), active.shape[1] - found.flip(1).argmax(dim=1))
+    chosen = active[rows].to(torch.int8)
+    return Runs(rows, chosen.argmax(dim=1), active.shape[1] - chosen.flip(1).argmax(dim=1))
 
 
 def run_maxima(values: Tensor, stretches: Runs) -> Tensor:

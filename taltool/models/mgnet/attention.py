@@ -54,15 +54,15 @@ def guided_attention(
     keys = _comparable(keys, how)
     scale = how.scale / math.sqrt(queries.shape[-1]) if how.kind == "dot" else how.scale
     if how.masking == "additive":
-        found = F.scaled_dot_product_attention(
+        attended = F.scaled_dot_product_attention(
             queries, keys, values, attn_mask=permitted | ~guided & visible, scale=scale
         )
     else:
         similarity = scale * (queries.float() @ keys.float().transpose(-1, -2))
         masked = torch.where(permitted | ~guided, similarity, -FORBIDDEN * similarity.abs())
         weights = masked.masked_fill(~visible, torch.finfo(masked.dtype).min).softmax(-1)
-        found = weights.to(values.dtype) @ values
-    return found * guided if how.empty_row == "zero" else found
+        attended = weights.to(values.dtype) @ values
+    return attended * guided if how.empty_row == "zero" else attended
 
 
 def _comparable(vectors: Tensor, how: Similarity) -> Tensor:
@@ -92,12 +92,12 @@ class GuidedSelfAttention(nn.Module):
     def forward(self, snippets: Tensor, allowed: Sequence[Tensor], valid: Tensor) -> Tensor:
         """Map snippets (B, T, C) to (B, T, masks * C); allowed holds one mask (B, T or 1, T) bool for each of them."""
         queries, values = (split_heads(layer(snippets), self.heads) for layer in (self.query, self.value))
-        found = []
+        attended = []
         for project, norm, mask in zip(self.keys, self.key_norms, allowed, strict=True):
             keys = norm(split_heads(project(snippets), self.heads)).to(queries.dtype)
             mixed = guided_attention(queries, keys, values, mask, valid, self.how)
-            found.append(mixed.transpose(1, 2).flatten(2))
-        return torch.cat(found, dim=-1)
+            attended.append(mixed.transpose(1, 2).flatten(2))
+        return torch.cat(attended, dim=-1)
 
 
 def truncated_linear(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:
@@ -146,8 +146,8 @@ class TransformerBlock(nn.Module):
         return self.contract(self.dropout(self.activation(self.expand(snippets))))
 
     def _branch(self, branch: Callable[[Tensor], Tensor], snippets: Tensor) -> Tensor:
-        found = self.dropout(branch(snippets))
+        residual = self.dropout(branch(snippets))
         if not self.training or not self.drop_path:
-            return found
-        kept = torch.rand(len(found), 1, 1, device=found.device) >= self.drop_path
-        return found * (kept / (1 - self.drop_path))
+            return residual
+        kept = torch.rand(len(residual), 1, 1, device=residual.device) >= self.drop_path
+        return residual * (kept / (1 - self.drop_path))

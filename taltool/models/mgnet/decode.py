@@ -25,7 +25,7 @@ def decode(config: MGNetConfig, outputs: Outputs, mask: Tensor) -> list[Candidat
     if config.candidates == "peaks":
         kept &= likely_boundaries(start_scores, mask)[:, first] & likely_boundaries(end_scores, mask)[:, last]
     segments = torch.stack([first, last + 1], dim=-1).float() + config.edge_shift
-    return [Candidates(segments[own], own_scores[own], None) for own, own_scores in zip(kept, scores, strict=True)]
+    return [Candidates(segments[kept[b]], scores[b, kept[b]], None) for b in range(len(mask))]
 
 
 def mean_over_cells(cells: Tensor, index: Tensor, counted: Tensor, length: int) -> Tensor:

@@ -84,12 +84,12 @@ class MGNet(Model):
         """FMG's outputs, and the mask maps (B, T or 1, T) of action, start and end, which pass no gradient."""
         if self.mask_heads is None:
             return {}, []
-        found = [encoder(each, mask) for encoder, each in zip(self.encoders, streams, strict=True)]
-        logits = self.mask_heads([each.features for each in found]).float()
+        foregrounds = [encoder(each, mask) for encoder, each in zip(self.encoders, streams, strict=True)]
+        logits = self.mask_heads([each.features for each in foregrounds]).float()
         outputs = {"mask_logits": logits}
-        sides = [each.auxiliary[:, None] for each in found if each.auxiliary is not None]
-        if sides:
-            outputs["encoder_logits"] = torch.stack(sides, dim=1).float()
+        auxiliary = [each.auxiliary[:, None] for each in foregrounds if each.auxiliary is not None]
+        if auxiliary:
+            outputs["encoder_logits"] = torch.stack(auxiliary, dim=1).float()
         return outputs, self.mask_maps(mean_logits(logits.detach()).sigmoid(), mask)
 
     def mask_maps(self, probabilities: Tensor, mask: Tensor) -> list[Tensor]:
@@ -127,8 +127,8 @@ class MGNet(Model):
             outputs["boundary_logits"] = self.boundary_heads([each.boundary for each in fused]).float()
         for name, heads in (("guided_action", self.guided_action), ("guided_boundary", self.guided_boundary)):
             if len(heads):
-                said = [head(getattr(each, name)) for head, each in zip(heads, fused, strict=True)]
-                outputs[f"{name}_logits"] = torch.stack(said, dim=1).float()
+                logits = [head(getattr(each, name)) for head, each in zip(heads, fused, strict=True)]
+                outputs[f"{name}_logits"] = torch.stack(logits, dim=1).float()
         return outputs
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:

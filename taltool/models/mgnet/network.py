@@ -121,9 +121,9 @@ class Joiner(nn.Module):
         else:
             self.layer = ResidualConvs(masks * width, width)
 
-    def forward(self, found: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, attended: Tensor, mask: Tensor) -> Tensor:
         """Join; mask (B, T) bool."""
-        rows = found.transpose(1, 2) * mask[:, None]
+        rows = attended.transpose(1, 2) * mask[:, None]
         joined = self.layer(rows) if isinstance(self.layer, SameConv1d) else self.layer(rows, Axis.single(mask))
         return joined.transpose(1, 2)
 

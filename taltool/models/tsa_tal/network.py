@@ -137,8 +137,8 @@ class TemporalSelfAttention(nn.Module):
         if use_relation and self.kind != "m_only":
             weights = fused_matrix(self.relation(coarse, mask)[:, None].expand_as(weights), weights)
         values = split_heads(self.value(snippets), self.heads)
-        found = self.out((weights.to(values.dtype) @ values).transpose(1, 2).flatten(2))
-        return features + found.transpose(1, 2) * mask[:, None]
+        attended = self.out((weights.to(values.dtype) @ values).transpose(1, 2).flatten(2))
+        return features + attended.transpose(1, 2) * mask[:, None]
 
     @torch.no_grad()
     def relation(self, coarse: Detection, mask: Tensor) -> Tensor:
@@ -173,13 +173,13 @@ class TemporalPyramidPooling(nn.Module):
         """Map features (B, C_in, T) with mask (B, T) to (B, C, T)."""
         length = features.shape[-1]
         features, mask = padded_to_multiple(features, mask, self.multiple)
-        axes = [Axis.single(each) for each in level_masks(mask, len(self.dilated))]
+        axes = [Axis.single(level) for level in level_masks(mask, len(self.dilated))]
         levels = [self.enter(features, axes[0])]
         for reduce, axis in zip(self.reductions, axes[1:], strict=True):
             levels.append(reduce(levels[-1], axis))
-        found = [block(each, axis) for block, each, axis in zip(self.dilated, levels, axes, strict=True)]
+        dilated = [block(level, axis) for block, level, axis in zip(self.dilated, levels, axes, strict=True)]
         joined = torch.cat(
-            [upsampled(each, axis, 2**i) for i, (each, axis) in enumerate(zip(found, axes, strict=True))], 1
+            [upsampled(level, axis, 2**i) for i, (level, axis) in enumerate(zip(dilated, axes, strict=True))], 1
         )
         return self.mix(joined, axes[0])[..., :length]
 
@@ -196,5 +196,5 @@ class DilatedBlock(nn.Module):
 
     def forward(self, features: Tensor, axis: Axis) -> Tensor:
         """Map (B, C, T) to (B, C, T)."""
-        found = torch.cat([conv(features) for conv in self.convs], dim=1)
-        return torch.relu(self.norm(found, axis)) * axis.mask
+        convolved = torch.cat([conv(features) for conv in self.convs], dim=1)
+        return torch.relu(self.norm(convolved, axis)) * axis.mask
