@@ -13,7 +13,8 @@ from taltool.errors import UsageError
 from taltool.experiment.configuration import build, preset_layer
 from taltool.models.contract import Batch, Targets
 from taltool.models.tsa_tal.detection import Detection
-from taltool.models.tsa_tal.model import TSATAL, SnippetTargets, TSATALConfig
+from taltool.models.tsa_tal.loss import SnippetTargets
+from taltool.models.tsa_tal.model import TSATAL, TSATALConfig
 from taltool.models.tsa_tal.network import (
     DilatedBlock,
     TemporalPyramidPooling,

@@ -8,6 +8,10 @@ from torch import Tensor
 
 from taltool.models.contract import Outputs
 from taltool.nn.packed_pyramid import Axis
+from taltool.nn.targets import cell_centres
+
+# In the order in which the network predicts; all have the same heads' outputs.
+STAGES = ("coarse", "refined", "final")
 
 
 class Detection(NamedTuple):
@@ -26,7 +30,7 @@ class Detection(NamedTuple):
     @property
     def intervals(self) -> Tensor:
         """The segments (B, T, 2) around the centres, on the grid, not clipped."""
-        centres = torch.arange(self.distances.shape[1], device=self.distances.device) + 0.5
+        centres = cell_centres(self.distances.shape[1], self.distances.device)
         return torch.stack([centres - self.distances[..., 0], centres + self.distances[..., 1]], dim=-1)
 
 

@@ -10,7 +10,6 @@ are our choices, marked as such in `config.py` and `network.py`. The recipe foll
 paper cites.
 """
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -21,16 +20,13 @@ from taltool.models import MODELS
 from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
 from taltool.models.tsa_tal.config import TSATALConfig
 from taltool.models.tsa_tal.decode import decode
-from taltool.models.tsa_tal.detection import Detection
+from taltool.models.tsa_tal.detection import STAGES
+from taltool.models.tsa_tal.loss import detection_terms
 from taltool.models.tsa_tal.network import DetectionHeads, TemporalPyramidPooling, TemporalSelfAttention
 from taltool.models.tsa_tal.presets import PRESETS, auto_settings
-from taltool.nn.batch_statistics import batch_count
 from taltool.nn.conv import ConvBlock
-from taltool.nn.losses import balanced_bce, softmax_focal_loss, tiou_loss
 from taltool.nn.packed_pyramid import Axis
-from taltool.nn.targets import PaddedTargets, cell_centres, cells_of, padded_targets
-
-STAGES = ("coarse", "refined", "final")
+from taltool.nn.targets import padded_targets
 
 
 @MODELS.register("tsa-tal")
@@ -95,26 +91,8 @@ class TSATAL(Model):
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """For each stage: STAGE_class (focal), STAGE_location (1 - tIoU), STAGE_actionness (balanced cross entropy)."""
-        valid = outputs["valid"]
-        truth = SnippetTargets.of(padded_targets(targets.segments, targets.labels, valid.device), valid)
-        return {
-            f"{stage}_{name}": weight * value
-            for stage, weight in zip(STAGES, self.config.stage_weights, strict=True)
-            for name, value in self._stage_terms(outputs, stage, truth, valid).items()
-        }
-
-    def _stage_terms(self, outputs: Outputs, stage: str, truth: "SnippetTargets", valid: Tensor) -> dict[str, Tensor]:
-        detection = Detection.of(outputs, stage)
-        alpha, gamma = self.config.background_alpha, self.config.focal_gamma
-        focal = softmax_focal_loss(detection.logits, truth.labels, alpha, gamma)
-        location = tiou_loss(detection.distances, truth.distances)
-        positive = (truth.labels > 0).float()
-        count = batch_count(positive.sum())
-        return {
-            "class": (focal * valid).sum() / count,
-            "location": (location * positive).sum() / count,
-            "actionness": balanced_bce(detection.actionness, positive, valid).mean(),
-        }
+        padded = padded_targets(targets.segments, targets.labels, outputs["valid"].device)
+        return detection_terms(self.config, outputs, padded)
 
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
         """See `Model.decode`: runs of actionness, or what each snippet says by itself, or both."""
@@ -124,20 +102,3 @@ class TSATAL(Model):
     def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
         """See `Model.auto_settings` and `taltool.models.tsa_tal.presets`."""
         return auto_settings(statistics)
-
-
-@dataclass(frozen=True)
-class SnippetTargets:
-    """What each snippet should say: labels (B, T) int64, 0 = background; distances (B, T, 2) to its instance's ends."""
-
-    labels: Tensor
-    distances: Tensor
-
-    @classmethod
-    def of(cls, targets: PaddedTargets, valid: Tensor) -> "SnippetTargets":
-        """Each snippet belongs to the shortest instance that holds its cell (see `taltool.nn.targets`)."""
-        cells = cells_of(targets, valid.shape[1])
-        labels = (cells.of_owner(targets.labels) + 1) * cells.is_action * (valid > 0)
-        starts, ends = cells.of_owner(targets.segments).unbind(-1)
-        centres = cell_centres(valid.shape[1], valid.device)
-        return cls(labels, torch.stack([centres - starts, ends - centres], dim=-1).clamp(min=0))
