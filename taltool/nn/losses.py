@@ -1,7 +1,7 @@
 """Losses that several models share, in float32: of class scores, of segments, of embeddings, and how they are averaged.
 
-All but the last two functions are element by element; the caller masks, sums and normalises. Segments are given as
-distances (..., 2) from a location to the left and to the right, in any unit.
+`normalised_sum` and `balanced_bce` divide by what was counted; the others are element by element, and the caller masks,
+sums and normalises. Segments are given as distances (..., 2) from a location to the left and to the right, in any unit.
 """
 
 from collections.abc import Callable

@@ -1,11 +1,22 @@
-"""Anchor-free heads: scales of levels and positive distances."""
+"""Anchor-free prediction: lengths of the pyramid, scales of levels and positive distances."""
 
 import math
 
 import pytest
 import torch
 
-from taltool.nn.anchor_free import MAX_LOG_DISTANCE, AnchorFreeHeads
+from taltool.nn.anchor_free import MAX_LOG_DISTANCE, AnchorFreeHeads, StridedPyramid
+
+
+def test_a_pyramid_halves_the_length_and_ignores_padding() -> None:
+    torch.manual_seed(0)
+    pyramid = StridedPyramid(5, 8, 4, groups=4)
+    short = torch.randn(1, 5, 8)
+    long, mask = torch.nn.functional.pad(short, (0, 8)), torch.arange(16)[None] < 8
+    alone = pyramid(short, mask[:, :8])
+    assert [level.shape[2] for level in alone] == [8, 4, 2, 1]
+    for one, other in zip(alone, pyramid(long, mask), strict=True):
+        torch.testing.assert_close(other[..., : one.shape[2]], one)
 
 
 def heads_saying(values: list[float]) -> AnchorFreeHeads:

@@ -1,4 +1,4 @@
-"""The parts of GSMT's network: the snippet embeddings of its Table 4, the heads of both branches, and which it takes.
+"""The parts of GSMT's network: the snippet embeddings of its Table 4 and the heads of both branches.
 
 An embedding keeps length and width: (B, C, T) and a mask in, (B, C, T) out, zero at padded snippets. The paper's own is
 `taltool.nn.embedding.TransformerEmbedding`, which BMN may take too.
