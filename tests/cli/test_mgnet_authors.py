@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from golden import drawn_weights
+from golden_weights import drawn_weights, golden_answers
 from project import Run
 from torch import Tensor
 
@@ -19,8 +19,8 @@ Weights = dict[str, Tensor]
 
 
 @pytest.fixture(scope="module")
-def authors(shared: Path) -> Weights:
-    return drawn_weights(shared, "mgnet_authors_keys.json")
+def authors() -> Weights:
+    return drawn_weights("mgnet_authors_keys.json")
 
 
 @pytest.fixture
@@ -36,13 +36,12 @@ def data(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "f.h5", tmp_path / "gt.json"
 
 
-def fused_scores(shared: Path) -> np.ndarray:
+def fused_scores() -> np.ndarray:
     """P^c_ij times the means of P^s over j >= i and of P^e over i <= j, from the authors' maps: (2, T, T)."""
-    with np.load(shared / "golden/mgnet_authors_anet.npz") as maps:
-        upper = np.triu(np.ones((LENGTH, LENGTH)))
-        start = (maps["start"] * upper).sum(2) / upper.sum(1)
-        end = (maps["end"] * upper).sum(1) / upper.sum(0)
-        return maps["iou"] * start[:, :, None] * end[:, None, :]
+    maps, upper = golden_answers("mgnet_authors_anet.npz"), np.triu(np.ones((LENGTH, LENGTH)))
+    start = (maps["start"] * upper).sum(2) / upper.sum(1)
+    end = (maps["end"] * upper).sum(1) / upper.sum(0)
+    return maps["iou"] * start[:, :, None] * end[:, None, :]
 
 
 @pytest.mark.slow
@@ -59,7 +58,6 @@ def test_the_authors_checkpoint_gives_the_authors_proposals(
     saved: Callable[[Weights], object],
     authors: Weights,
     data: tuple[Path, Path],
-    shared: Path,
     tmp_path: Path,
     taltool: Run,
 ) -> None:
@@ -73,7 +71,7 @@ def test_the_authors_checkpoint_gives_the_authors_proposals(
     assert predicted.returncode == 0, predicted.stderr.decode()
     videos = [record for line in predicted.stdout.splitlines() if "video_id" in (record := json.loads(line))]
     assert [video["video_id"] for video in videos] == ["v0", "v1"]
-    for video, wanted in zip(videos, fused_scores(shared), strict=True):
+    for video, wanted in zip(videos, fused_scores(), strict=True):
         segments = np.array([each["segment"] for each in video["proposals"]]) * (LENGTH / SECONDS)
         scores = np.array([each["score"] for each in video["proposals"]])
         first, last = np.rint(segments[:, 0]).astype(int), np.rint(segments[:, 1]).astype(int) - 1

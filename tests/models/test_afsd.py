@@ -1,11 +1,9 @@
 """AFSD: parity with an independent implementation, and the worked examples of its paper and code."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from golden import drawn_weights
+from golden_weights import drawn_weights, golden_answers
 
 from taltool.errors import DataError, UsageError
 from taltool.models.afsd.decode import refined_distances
@@ -19,12 +17,11 @@ Golden = dict[str, np.ndarray]
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path) -> tuple[Golden, AFSD]:
+def golden() -> tuple[Golden, AFSD]:
     """The reference answers, and our network with the weights that they were made with."""
     model = AFSD(AFSDConfig(bcl="act"), 2048, 20, 64).eval()
-    model.load_state_dict(AFSD.convert_state_dict(drawn_weights(shared, "afsd_features_keys.json")))
-    with np.load(shared / "golden/afsd_features.npz") as answers:
-        return dict(answers), model
+    model.load_state_dict(AFSD.convert_state_dict(drawn_weights("afsd_features_keys.json")))
+    return golden_answers("afsd_features.npz"), model
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from golden import drawn_weights
+from golden_weights import drawn_weights, golden_answers
 from torch import Tensor, nn
 
 from taltool.errors import DataError, UsageError
@@ -42,21 +41,20 @@ def all_valid(samples: int, length: int) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def authors(shared: Path) -> dict[str, Tensor]:
+def authors() -> dict[str, Tensor]:
     """The authors' tensors, drawn by name."""
-    return drawn_weights(shared, "mgnet_authors_keys.json")
+    return drawn_weights("mgnet_authors_keys.json")
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path, authors: dict[str, Tensor]) -> tuple[Golden, MGNet, Outputs]:
+def golden(authors: dict[str, Tensor]) -> tuple[Golden, MGNet, Outputs]:
     """The authors' maps, our network with their weights, and what it says of the same input."""
     model = MGNet(MGNetConfig(**PRESETS["code"]["model"]), 400, 0, 100).eval()
     model.load_state_dict(MGNet.convert_state_dict(authors))
     features = np.random.default_rng(13).standard_normal((2, 400, 100)).astype(np.float32)
     with torch.no_grad():
         outputs = model(torch.from_numpy(features), all_valid(2, 100))
-    with np.load(shared / "golden" / "mgnet_authors_anet.npz") as answers:
-        return dict(answers), model, outputs
+    return golden_answers("mgnet_authors_anet.npz"), model, outputs
 
 
 def test_masks_equal_the_authors(golden: tuple[Golden, MGNet, Outputs]) -> None:

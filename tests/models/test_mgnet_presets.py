@@ -1,10 +1,8 @@
 """What MGNet's authors' code does beside its network: weight decay by layer, dropout, where proposals end."""
 
-from pathlib import Path
-
-import orjson
 import pytest
 import torch
+from golden_weights import golden_shapes
 
 from taltool.errors import UsageError
 from taltool.models.mgnet.model import MGNet, MGNetConfig
@@ -29,8 +27,8 @@ def their_decay(name: str) -> float:
     return 2e-4 if name.startswith("PropFeatGen") else 2e-5
 
 
-def test_every_parameter_decays_as_in_the_authors_code(shared: Path) -> None:
-    shapes = orjson.loads((shared / "golden/mgnet_authors_keys.json").read_bytes())
+def test_every_parameter_decays_as_in_the_authors_code() -> None:
+    shapes = golden_shapes("mgnet_authors_keys.json")
     # The decay itself as the value finds its way to our name.
     marked = {name: torch.full(shape, their_decay(name)) for name, shape in shapes.items() if "pos_table" not in name}
     ours = from_authors(marked)

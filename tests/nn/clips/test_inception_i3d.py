@@ -1,29 +1,24 @@
 """Inception-I3D gives what the public PyTorch I3D gives with the same weights."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from golden import drawn_weights
+from golden_weights import drawn_weights, golden_answers, golden_shapes
 from torch import Tensor
 
-from taltool.data.files import read_bytes
 from taltool.nn.clips.fold_norm import fold_norms
 from taltool.nn.clips.inception_i3d import InceptionI3D
 
 
 @pytest.fixture(scope="module")
-def weights(shared: Path) -> dict[str, Tensor]:
+def weights() -> dict[str, Tensor]:
     """The tensors that the golden numbers were made with, under the public checkpoint's names."""
-    return drawn_weights(shared, "i3d_keys.json")
+    return drawn_weights("i3d_keys.json")
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path) -> dict[str, np.ndarray]:
-    with np.load(shared / "golden/i3d_piergiaj_rgb.npz") as file:
-        return dict(file)
+def golden() -> dict[str, np.ndarray]:
+    return golden_answers("i3d_piergiaj_rgb.npz")
 
 
 def clip(seed: int, length: int) -> Tensor:
@@ -44,9 +39,9 @@ def run(network: InceptionI3D, pixels: Tensor) -> np.ndarray:
         return network.forward_steps(pixels).numpy()
 
 
-def test_the_names_and_shapes_are_those_of_the_public_checkpoint(shared: Path) -> None:
-    listed = json.loads(read_bytes(str(shared / "golden/i3d_keys.json"))[0])
-    assert {name: list(value.shape) for name, value in InceptionI3D(3, 400).state_dict().items()} == listed
+def test_the_names_and_shapes_are_those_of_the_public_checkpoint() -> None:
+    shapes = {name: list(value.shape) for name, value in InceptionI3D(3, 400).state_dict().items()}
+    assert shapes == golden_shapes("i3d_keys.json")
 
 
 @pytest.mark.parametrize("folded", [False, True])
