@@ -24,7 +24,6 @@ CHANNELS, CLASSES = 12, 3
 SMALL = DatasetStatistics(6, CLASSES, CHANNELS, 1.0, (20, 24, 25, 28, 30, 32), (2.0, 3.0, 4.0, 4.5, 6.0, 9.0, 12.0))
 CLIPS = DatasetStatistics(40, CLASSES, CHANNELS, 0.53, tuple([9] * 40), tuple([1.0] * 30 + [4.0] * 30))
 HOURS = DatasetStatistics(3, CLASSES, 2048, 0.53, (9000, 12000, 13500), tuple(float(n) for n in range(2, 400)))
-pytestmark = pytest.mark.parametrize("name", MODELS.names())
 
 
 def experiment(name: str, facts: DatasetStatistics = SMALL) -> Experiment:
@@ -42,6 +41,22 @@ def fitted_model(name: str, facts: DatasetStatistics = SMALL) -> Model:
 
 def length_of(name: str) -> int:
     return experiment(name).sampling.length
+
+
+every_model = pytest.mark.parametrize("name", MODELS.names())
+# Those whose samples are as long as their videos; the samples of the others have one length.
+models_that_pad = pytest.mark.parametrize(
+    "name", [name for name in MODELS.names() if experiment(name).sampling.resize == "pad"]
+)
+
+
+def folder_of(name: str) -> str:
+    """The dotted folder of a model."""
+    return str(MODELS.load(name).__module__).rpartition(".")[0]
+
+
+# A model may be a single file too.
+every_folder = pytest.mark.parametrize("name", [name for name in MODELS.names() if folder_of(name) != MODELS.package])
 
 
 def batch_of(length: int, segments: Sequence[list[list[float]]], valid: Sequence[int] | None = None) -> Batch:
@@ -71,6 +86,7 @@ def assert_learns(model: Model, batch: Batch) -> None:
     assert all(gradient.isfinite().all() for gradient in gradients)
 
 
+@every_model
 def test_losses_are_named_finite_scalars_that_reach_every_part(name: str) -> None:
     model, length = fitted_model(name), length_of(name)
     batch = batch_of(length, [[[2, 9], [length - 5, length - 4]], [[1, 4]]])
@@ -96,6 +112,7 @@ class Rows:
         return draw(self.generator)
 
 
+@every_model
 def test_losses_of_the_parts_of_a_batch_add_up_to_those_of_the_batch(name: str) -> None:
     model, length = fitted_model(name).eval(), length_of(name)
     if hasattr(model.config, "iou_loss"):  # By default it draws cells, for which each process has numbers of its own.
@@ -130,6 +147,7 @@ def updated(name: str, rows: Sequence[range]) -> dict[str, torch.Tensor]:
     return model.state_dict()
 
 
+@every_model
 def test_a_batch_in_parts_learns_what_the_whole_batch_learns(name: str) -> None:
     whole, parts = updated(name, [range(3)]), updated(name, [range(1), range(1, 3)])
     start = fitted_model(name).state_dict()
@@ -143,6 +161,7 @@ def rows_of(batch: Batch, rows: slice) -> Batch:
     return Batch(batch.features[rows], batch.mask[rows], targets, batch.video_ids[rows])
 
 
+@every_model
 def test_candidates_lie_on_the_grid_and_are_scored(name: str) -> None:
     model, length = fitted_model(name).eval(), length_of(name)
     batch = batch_of(length, [[], []])
@@ -160,14 +179,7 @@ def test_candidates_lie_on_the_grid_and_are_scored(name: str) -> None:
         assert labels is None or (labels.dtype == torch.int64 and (labels >= 0).all() and (labels < CLASSES).all())
 
 
-def folder_of(name: str) -> str:
-    """The dotted folder of a model; skips one that is a single file."""
-    folder = MODELS.load(name).__module__.rpartition(".")[0]
-    if folder == MODELS.package:
-        pytest.skip("this model is one file")
-    return folder
-
-
+@every_folder
 def test_decoding_can_be_had_without_the_network(name: str) -> None:
     folder = folder_of(name)
     program = f"import sys, {folder}.decode; print(*sys.modules)"
@@ -176,6 +188,7 @@ def test_decoding_can_be_had_without_the_network(name: str) -> None:
     assert {f"{folder}.network", f"{folder}.model"}.isdisjoint(loaded)
 
 
+@every_folder
 def test_a_model_decodes_by_the_function_of_its_folder(name: str) -> None:
     model, batch = fitted_model(name).eval(), batch_of(length_of(name), [[], []])
     decode = importlib.import_module(f"{folder_of(name)}.decode").decode
@@ -185,6 +198,7 @@ def test_a_model_decodes_by_the_function_of_its_folder(name: str) -> None:
         torch.testing.assert_close(ours._asdict(), theirs._asdict(), rtol=0, atol=0)
 
 
+@every_model
 def test_prediction_is_deterministic(name: str) -> None:
     model, batch = fitted_model(name).eval(), batch_of(length_of(name), [[]])
     with torch.no_grad():
@@ -193,6 +207,7 @@ def test_prediction_is_deterministic(name: str) -> None:
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
+@every_model
 def test_a_sample_says_the_same_alone_and_in_a_batch(name: str) -> None:
     model, batch = fitted_model(name).eval(), batch_of(length_of(name), [[], []])
     with torch.no_grad():
@@ -202,10 +217,9 @@ def test_a_sample_says_the_same_alone_and_in_a_batch(name: str) -> None:
     torch.testing.assert_close(together.scores, alone.scores, atol=1e-5, rtol=1e-4)
 
 
+@models_that_pad
 def test_what_stands_in_padding_changes_nothing(name: str) -> None:
     """The features of padding are zero by contract; here it is the neighbour in the batch that makes the padding."""
-    if experiment(name).sampling.resize != "pad":
-        pytest.skip("samples of this model have one length")
     model = fitted_model(name).eval()
     multiple = model.length_multiple
     short = -(-(length_of(name) // 2) // multiple) * multiple
@@ -214,12 +228,23 @@ def test_what_stands_in_padding_changes_nothing(name: str) -> None:
     with torch.no_grad():
         alone = model.decode(model(features, mask), mask)[0]
         with_padding = model.decode(model(padded.features, padded.mask), padded.mask)[0]
-    assert len(alone.scores) == len(with_padding.scores)
+    assert len(alone.scores) == len(with_padding.scores) > 0
     torch.testing.assert_close(with_padding.segments, alone.segments, atol=1e-3, rtol=1e-4)
     torch.testing.assert_close(with_padding.scores, alone.scores, atol=1e-5, rtol=1e-4)
-    assert (with_padding.segments <= short).all()
 
 
+@every_model
+def test_nothing_is_found_in_padding(name: str) -> None:
+    """A sample of a video shorter than a window is padded behind."""
+    model, length = fitted_model(name).eval(), length_of(name)
+    batch = batch_of(length, [[], []], valid=[length // 2, length])
+    with torch.no_grad():
+        short, whole = model.decode(model(batch.features, batch.mask), batch.mask)
+    assert 0 < len(short.scores) < len(whole.scores)
+    assert (short.segments <= length // 2).all()
+
+
+@every_model
 @pytest.mark.parametrize(
     "segments",
     [[[], []], [[[0, 1e9]], []], [[[3, 3]], [[0, 0.001]]], [[[5, 6]] * 40, [[1, 2]]]],
@@ -231,21 +256,25 @@ def test_odd_ground_truth_gives_finite_losses_and_gradients(name: str, segments:
     assert_learns(fitted_model(name), batch_of(length, clipped))
 
 
+@every_model
 def test_equal_features_give_finite_losses_and_gradients(name: str) -> None:
     batch = batch_of(length_of(name), [[[2, 9]], []])
     assert_learns(fitted_model(name), dataclasses.replace(batch, features=torch.ones_like(batch.features)))
 
 
+@every_model
 def test_autocast_gives_finite_losses_and_gradients(name: str) -> None:
     model = fitted_model(name)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert_learns(model, batch_of(length_of(name), [[[2, 9], [12, 14]], []]))
 
 
+@every_model
 def test_a_sample_that_is_nearly_all_padding_gives_finite_losses(name: str) -> None:
     assert_learns(fitted_model(name), batch_of(length_of(name), [[[0, 1]], [[2, 9]]], valid=[1, length_of(name)]))
 
 
+@every_model
 @pytest.mark.parametrize("facts", [SMALL, CLIPS, HOURS], ids=["small", "clips of seconds", "videos of hours"])
 def test_auto_settings_are_valid_for_any_data(name: str, facts: DatasetStatistics) -> None:
     settings = experiment(name, facts)
@@ -258,14 +287,20 @@ def test_auto_settings_are_valid_for_any_data(name: str, facts: DatasetStatistic
     assert all(value.isfinite().all() for value in outputs.values() if value.is_floating_point())
 
 
+@every_model
 def test_presets_are_valid_settings(name: str) -> None:
     model_class = MODELS.load(name)
     assert "thumos14" in model_class.presets
-    for preset in model_class.presets:
+    for preset, differences in model_class.presets.items():
         settings = build(name, model_class.Config, [preset_layer(preset, model_class.presets, name)])
-        assert settings.training.epochs > 0
+        for section, values in differences.items():
+            assert {key: getattr(getattr(settings, section), key) for key in values} == values
+        with torch.device("meta"):  # A network of that size can be made.
+            model = model_class(settings.model, 400, 20, settings.sampling.length)
+        assert all(dict(model.phase_parameters(phase)) for phase in model.phases)
 
 
+@every_model
 def test_two_equal_networks_average_to_one(name: str) -> None:
     model, batch = fitted_model(name).eval(), batch_of(length_of(name), [[]])
     with torch.no_grad():
@@ -276,11 +311,13 @@ def test_two_equal_networks_average_to_one(name: str) -> None:
     torch.testing.assert_close(fused.scores, one.scores)
 
 
+@every_model
 def test_a_seed_fixes_the_training_loss(name: str) -> None:
     batch = batch_of(length_of(name), [[[2, 12], [20, 22]]])
     assert total_loss(fitted_model(name), batch).item() == total_loss(fitted_model(name), batch).item()
 
 
+@every_model
 def test_phases_change_parameters_of_the_network(name: str) -> None:
     model = fitted_model(name)
     own = dict(model.named_parameters())
