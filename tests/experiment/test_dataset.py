@@ -173,12 +173,21 @@ def videos_with(labels: list[list[int]]) -> list[LabelledVideo]:
     ]
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.1, 1), (0.25, 2), (0.5, 5), (0.01, 1), (0.0, 0)])
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.1, 1), (0.24, 2), (0.28, 3), (0.5, 5), (0.01, 1), (0.98, 9), (0.0, 0)]
+)
 def test_a_share_of_the_videos_is_held_out(share: float, expected: int) -> None:
     videos = videos_with([[0, 1]] * 10)
     train, held = dataset.hold_out(videos, share, seed=0)
     assert len(held) == expected
     assert sorted(v.video_id for v in [*train, *held]) == [v.video_id for v in videos]
+
+
+def test_a_video_without_instances_is_trained_on_and_chooses_no_epoch() -> None:
+    for seed in range(10):
+        train, held = dataset.hold_out(videos_with([[], [], [], [], [0], [0]]), 0.5, seed)
+        assert [video.video_id for video in held] in (["v4"], ["v5"])
+        assert len(train) == 5
 
 
 def test_the_held_out_videos_follow_from_the_seed() -> None:

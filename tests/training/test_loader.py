@@ -254,6 +254,28 @@ def test_a_constant_channel_becomes_zero_not_noise(file: FeatureFile) -> None:
     assert statistics.normalized(file.read("short")).tolist() == np.zeros((6, 2)).tolist()
 
 
+def normalized(folder: Path, *channels: list[float]) -> np.ndarray:
+    """A video of these channels, stored in float32, normalised by its own statistics: (C, T)."""
+    values = np.array(channels, np.float32).T
+    with FeatureWriter(str(folder / "n.h5")) as writer:
+        writer.write(VideoFeatures("v", values, FeatureClock(fps=1, stride=1, window=1, duration=len(values)), {}))
+    with FeatureFile(str(folder / "n.h5")) as file:
+        return ChannelStatistics.measure(file, ["v"], None).normalized(file.read("v")).T
+
+
+def test_a_channel_that_changes_by_rounding_only_becomes_zero_not_noise(tmp_path: Path) -> None:
+    """Neighbouring float32 numbers are 1e-7 of their size apart."""
+    pairs = [[value, float(np.nextafter(np.float32(value), np.float32(np.inf)))] for value in (0.3, 7.0, -1000.1)]
+    for channel in normalized(tmp_path, *(pair * 50 for pair in pairs)):
+        assert np.abs(channel).max() < 1e-3
+
+
+def test_small_changes_are_normalised_like_large_ones(tmp_path: Path) -> None:
+    """A ten-thousandth of the mean, and a billionth about zero, are no rounding of float32."""
+    for channel in normalized(tmp_path, [99.99, 100.01] * 50, [-1e-9, 1e-9] * 50):
+        assert channel.tolist() == pytest.approx([-1, 1] * 50, abs=1e-3)
+
+
 def test_streams_are_chosen_by_name_and_in_order(tmp_path: Path) -> None:
     data: TinyData = write_tiny_data(tmp_path, 1)
     with FeatureFile(str(data.features)) as file:

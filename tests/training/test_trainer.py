@@ -126,6 +126,24 @@ def test_selection_by_map_measures_the_held_out_videos(trainer: MakeTrainer, tmp
     assert read_checkpoint_header(str(tmp_path / "tiny.safetensors")).training["score"] == best > 0.2
 
 
+@pytest.mark.parametrize("select", ["loss", "map"])
+def test_of_epochs_that_are_equally_good_the_first_is_kept(trainer: MakeTrainer, tmp_path: Path, select: str) -> None:
+    """Steps of 1e-30 change no weight."""
+    trainer("epochs=3", f"select={select}", "learning_rate=1e-30").run()
+    found = [record["validation"] for record in journal(tmp_path / "tiny.metrics.jsonl")]
+    assert found[0] == found[1] == found[2]
+    assert read_checkpoint_header(str(tmp_path / "tiny.safetensors")).training["chosen_epoch"] == 1
+
+
+def test_the_last_epoch_is_validated_whatever_the_interval(trainer: MakeTrainer, tmp_path: Path) -> None:
+    trainer("epochs=5", "validate_every=2").run()
+    records = journal(tmp_path / "tiny.metrics.jsonl")
+    assert [("validation" in record) for record in records] == [False, True, False, True, True]
+    losses = {n: record["validation"]["loss"] for n, record in enumerate(records, 1) if "validation" in record}  # type: ignore[index]
+    chosen = read_checkpoint_header(str(tmp_path / "tiny.safetensors")).training["chosen_epoch"]
+    assert losses[chosen] == min(losses.values())
+
+
 def test_averaged_weights_are_what_is_saved(trainer: MakeTrainer, tmp_path: Path) -> None:
     run = trainer("ema_decay=0.9", "select=last", "epochs=2")
     run.run()

@@ -1,0 +1,103 @@
+"""Where a training sample begins: crops and shifted windows, counted over many draws."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from taltool.data.clock import FeatureClock
+from taltool.data.features import FeatureFile, FeatureWriter, VideoFeatures
+from taltool.data.records import Floats, Integers
+from taltool.experiment.augmentation import shift_sample
+from taltool.experiment.feature_source import FeatureSource
+from taltool.experiment.settings import SamplingSettings
+from taltool.experiment.windows import Sample
+
+LENGTHS = {"long": 1000, "short": 12}
+NONE = np.zeros((0, 2))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[FeatureFile]:
+    """One snippet a second, so that seconds are grid positions."""
+    path = str(tmp_path / "f.h5")
+    with FeatureWriter(path) as writer:
+        for video_id, length in LENGTHS.items():
+            clock = FeatureClock(fps=1, stride=1, window=1, duration=length)
+            writer.write(VideoFeatures(video_id, np.zeros((length, 1), np.float32), clock, {}))
+    with FeatureFile(path) as opened:
+        yield opened
+
+
+def drawn(file: FeatureFile, sample: Sample, segments: Floats, draws: int, settings: SamplingSettings) -> Integers:
+    """The first snippet of the sample after each of so many draws."""
+    source, rng = FeatureSource(file, settings), np.random.default_rng(0)
+    moved = [shift_sample(sample, segments, source, rng) for _ in range(draws)]
+    assert {each.count for each in moved} == {settings.length}
+    return np.array([each.first for each in moved])
+
+
+def crops(file: FeatureFile, video_id: str, length: int, segments: Floats, draws: int = 3000) -> Integers:
+    """Where crops of `length` snippets of a whole video begin."""
+    whole = Sample(video_id, 0, LENGTHS[video_id], file.clock(video_id))
+    return drawn(file, whole, segments, draws, SamplingSettings(resize="pad", length=length))
+
+
+def test_two_crops_in_three_are_placed_on_an_instance_and_the_third_anywhere(file: FeatureFile) -> None:
+    """A crop of 10 placed anywhere holds the instant 502 ten times in 991; 3000 draws have a deviation of .009."""
+    first = crops(file, "long", 10, np.array([[500.0, 504.0]]))
+    holds = (first <= 502) & (first + 10 >= 502)
+    assert holds.mean() == pytest.approx(2 / 3 + 1 / 3 * 10 / 991, abs=0.03)
+    others = first[~holds]
+    assert others.mean() == pytest.approx(495, abs=30)
+    assert others.min() < 10
+    assert others.max() > 980
+
+
+def test_the_middle_of_the_instance_lies_anywhere_in_its_crop(file: FeatureFile) -> None:
+    first = crops(file, "long", 100, np.array([[500.0, 504.0]]))
+    place = 502 - first[(first <= 502) & (first + 100 >= 502)]
+    assert np.histogram(place, 4, (0, 100))[0] / len(place) == pytest.approx([0.25] * 4, abs=0.03)
+
+
+def test_each_instance_is_as_likely_to_be_in_a_crop_and_no_crop_leaves_the_video(file: FeatureFile) -> None:
+    """The crops on an instance at an end of the video begin at that end as often as they would begin outside of it."""
+    first = crops(file, "long", 100, np.array([[0.0, 2.0], [400.0, 402.0], [998.0, 1000.0]]))
+    assert first.min() == 0
+    assert first.max() == 900
+    for begin, end in ((0, 2), (301, 401), (898, 900)):
+        assert ((begin <= first) & (first <= end)).mean() == pytest.approx(2 / 9, abs=0.06)
+
+
+def test_a_video_without_instances_is_cropped_at_every_place_as_often(file: FeatureFile) -> None:
+    counts = np.bincount(crops(file, "short", 8, NONE), minlength=5)
+    assert len(counts) == 5  # 0 to 4: the last crop is flush with the end.
+    assert counts / 3000 == pytest.approx([0.2] * 5, abs=0.03)
+
+
+def test_a_video_as_long_as_its_samples_is_not_cropped(file: FeatureFile) -> None:
+    assert set(crops(file, "short", 12, np.array([[1.0, 3.0]]), 50)) == {0}
+
+
+def test_a_window_moves_to_either_side_by_no_more_than_the_jitter(file: FeatureFile) -> None:
+    """uniform(-3, 3), rounded: the two ends are half as likely as what lies between."""
+    sample = Sample("long", 100, 10, file.clock("long").cropped(100))
+    first = drawn(file, sample, NONE, 3000, SamplingSettings(length=10, jitter=3.0))
+    shares = np.bincount(first - 97, minlength=7) / 3000
+    assert shares == pytest.approx([1 / 12, *[1 / 6] * 5, 1 / 12], abs=0.03)
+
+
+def test_a_window_at_an_end_of_the_video_stays_in_it(file: FeatureFile) -> None:
+    for begin, inwards in ((0, 1), (990, -1)):
+        sample = Sample("long", begin, 10, file.clock("long").cropped(begin))
+        moves = inwards * (drawn(file, sample, NONE, 500, SamplingSettings(length=10, jitter=3.0)) - begin)
+        assert (moves.min(), moves.max()) == (0, 3)
+
+
+def test_a_sample_knows_the_times_of_where_it_was_moved(file: FeatureFile) -> None:
+    source = FeatureSource(file, SamplingSettings(resize="pad", length=8))
+    whole = Sample("long", 0, 1000, file.clock("long"))
+    moved = shift_sample(whole, NONE, source, np.random.default_rng(1))
+    assert moved.first > 0
+    assert moved.clock.seconds(0.0) == file.clock("long").seconds(float(moved.first))
