@@ -80,6 +80,20 @@ def test_few_classes_have_one_hard_negative() -> None:
     assert found.item() == pytest.approx(0.693147 + 10 * 1.313262, abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("classes", "share", "expected"),
+    [(9, 0.1, 1), (10, 0.1, 1), (19, 0.1, 1), (20, 0.1, 2), (29, 0.1, 2), (200, 0.1, 20), (100, 0.29, 29), (5, 1.0, 5)],
+)
+def test_hard_negatives_are_a_share_of_the_classes_without_background(
+    classes: int, share: float, expected: int
+) -> None:
+    """|N| = K / 10 (Eq. 5), whole classes: as many wrong logits, background among them, are pushed down."""
+    logits = torch.linspace(-1, 1, classes + 1)[None].requires_grad_()
+    logistic_loss(logits, torch.tensor([0]), 10.0, share).sum().backward()
+    assert logits.grad is not None
+    assert (logits.grad > 0).nonzero()[:, 1].tolist() == list(range(classes + 1 - expected, classes + 1))
+
+
 def test_l2_term_is_a_fallback_or_a_quotient() -> None:
     mask, truth = torch.zeros(1, 10), torch.zeros(1, 10)
     mask[0, 2:7], truth[0, 7:] = 1.0, 1.0

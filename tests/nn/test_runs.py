@@ -63,3 +63,18 @@ def test_likely_boundaries_are_peaks_high_scores_and_the_ends() -> None:
     scores = torch.tensor([[0.1, 0.3, 0.2, 0.2, 0.9, 0.6, 0.1, 0.05]])
     mask = torch.arange(8)[None] < 7
     assert likely_boundaries(scores, mask).int().tolist() == [[1, 1, 0, 0, 1, 1, 1, 0]]
+
+
+def test_half_of_the_highest_score_is_not_above_half_and_a_plateau_is_no_peak() -> None:
+    """BSN: higher than 0.5 * max, or higher than both neighbours; the first and the last snippet count in any case."""
+    scores = torch.tensor([[0.1, 0.5, 1.0, 0.5, 0.2, 0.3, 0.3, 0.1, 0.4, 0.1]])
+    found = likely_boundaries(scores, torch.ones(1, 10, dtype=torch.bool))
+    assert found.int().tolist() == [[1, 0, 1, 0, 0, 0, 0, 0, 1, 1]]
+    scores[0, 1] += 0.01
+    assert likely_boundaries(scores, torch.ones(1, 10, dtype=torch.bool)).int().tolist()[0][:4] == [1, 1, 1, 0]
+
+
+def test_each_row_has_its_own_highest_score() -> None:
+    scores = torch.tensor([[0.1, 0.2, 0.6, 0.9, 0.1], [0.01, 0.02, 0.06, 0.09, 0.01]])
+    found = likely_boundaries(scores, torch.ones(2, 5, dtype=torch.bool))
+    assert found.int().tolist() == [[1, 0, 1, 1, 1]] * 2

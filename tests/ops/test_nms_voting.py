@@ -22,6 +22,13 @@ def test_boundaries_are_means_weighted_by_score_times_tiou():
     assert found[1] == pytest.approx([20, 30])
 
 
+def test_a_candidate_votes_from_the_threshold_on():
+    """The tIoU is 8 / 10: it votes at 0.8, which is at least 0.8, and no more above that."""
+    both = candidates([[0, 10], [0, 8]], [0.9, 0.5])
+    assert vote(both, np.array([0]), 0.8, agnostic=False)[0] == pytest.approx([0, (0.9 * 10 + 0.4 * 8) / 1.3])
+    assert vote(both, np.array([0]), 0.8000001, agnostic=False).tolist() == [[0, 10]]
+
+
 def test_a_segment_without_any_weight_stays():
     found = vote(candidates([[3, 3], [1, 2]], [0.5, 0.0]), np.array([0, 1]), 0.5, agnostic=False)
     assert found.tolist() == [[3, 3], [1, 2]]
