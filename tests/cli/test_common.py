@@ -14,6 +14,8 @@ import pytest
 from project import PROJECT, Run
 from terminal import run_on_terminal
 
+from taltool.cli.app import command_names
+
 STREAM = (
     b'{"taltool":{"kind":"proposals","version":1,"videos":2,"classes":["Dive"]}}\n'
     b'{"video_id":"v","duration":9.0,"proposals":[{"segment":[1.0,2.0],"score":0.5,"label":"Dive"}]}\n'
@@ -66,8 +68,12 @@ def test_wrong_usage_is_2_with_words_and_usage_on_stderr(taltool: Run, words: tu
     assert "--help' for help." in done.stderr.decode()
 
 
-def test_bare_call_is_2(taltool: Run) -> None:
-    assert taltool().returncode == 2
+def test_bare_call_is_2_with_the_list_of_commands(taltool: Run) -> None:
+    done = taltool()
+    assert done.returncode == 2
+    shown = (done.stdout + done.stderr).decode()
+    assert "Usage: taltool [OPTIONS] COMMAND" in shown
+    assert all(f"\n  {name}  " in shown for name in command_names())
 
 
 def test_broken_record_is_3_with_file_line_and_mend_but_no_traceback(taltool: Run, tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ def test_a_video_that_a_file_lacks_is_fused_from_the_others_and_counted(taltool,
 
 def test_one_of_the_files_may_come_from_a_pipe(taltool, files):
     through = taltool("fuse", "-", files[1], "--no-provenance", stdin=A)
+    assert through.returncode == 0, through.stderr
+    assert rows(through).keys() == {"v", "w"}
     assert through.stdout == taltool("fuse", *files, "--no-provenance").stdout
 
 

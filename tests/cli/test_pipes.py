@@ -100,4 +100,4 @@ def test_another_program_may_stand_in_the_pipe(folder: Path) -> None:
 def test_closed_input_counts_as_empty(taltool: Run, folder: Path) -> None:
     done = shell("taltool convert <&-", folder)
     assert done.returncode == 3
-    assert b"Traceback" not in done.stderr
+    assert done.stderr == b"taltool convert: error: -: empty (did the command before it fail?)\n"

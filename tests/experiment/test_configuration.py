@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from taltool.errors import DataError, UsageError
 from taltool.experiment.configuration import Layer, build, from_plain, override_layer, read_config, to_plain, to_toml
 from taltool.experiment.settings import Experiment
+from taltool.ops.nms_settings import Method
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,14 @@ def test_later_layers_win_over_earlier_ones_and_over_defaults() -> None:
         ("name=two words", "model", "name", "two words"),
         ("learning_rate=1", "training", "learning_rate", 1.0),
         ("training.learning_rate=1e-4", "training", "learning_rate", 1e-4),
-        ("nms.method=soft-linear", "nms", "method", "soft-linear"),
+        ("nms.method=soft-linear", "nms", "method", Method.soft_linear),
         ("streams=rgb", "sampling", "streams", ("rgb",)),
     ],
 )
 def test_set_changes_one_setting(text: str, section: str, name: str, value: object) -> None:
     found = getattr(getattr(with_set(text), section), name)
     assert found == value
-    assert type(found) is type(value) or section == "nms"
+    assert type(found) is type(value)
 
 
 @pytest.mark.parametrize(

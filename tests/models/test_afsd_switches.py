@@ -165,6 +165,11 @@ def test_without_refinement_the_coarse_segment_and_class_are_the_answer() -> Non
         outputs = model(batch().features, WHOLE)
         candidates = model.decode(outputs, WHOLE)[0]
     assert "offsets" not in outputs
+    coarse = outputs["centres"][:, None] + outputs["distances"][0] * torch.tensor([-1, 1])
+    expected = (coarse / model.config.frames_per_snippet).clamp(0, WHOLE.shape[1])
+    torch.testing.assert_close(
+        candidates.segments.unflatten(0, (len(expected), -1)), expected[:, None].expand(-1, 3, 2)
+    )
     torch.testing.assert_close(candidates.scores, outputs["logits"][0].softmax(-1)[:, 1:].flatten())
 
 

@@ -328,7 +328,8 @@ def test_the_suppression_of_activitynet_is_that_of_the_preset() -> None:
 def test_channels_that_are_no_whole_groups_are_refused() -> None:
     with pytest.raises(UsageError, match=r"5 channels .* 2 groups.*model\.groups=1"):
         network(channels=5)
-    assert network(channels=5, embedding="transformer", width=6) is not None
+    outputs = network(channels=5, embedding="transformer", width=6)(torch.zeros(1, 5, 12), torch.ones(1, 12).bool())
+    assert outputs["start_logits"].shape == (1, 12)
 
 
 @pytest.mark.parametrize(
