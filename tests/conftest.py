@@ -11,7 +11,7 @@ from project import PROJECT, Run
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real data and golden numbers; tests that want it are skipped where it is absent."""
+    """The folder of real data, which is other people's; tests that want it are skipped where it is absent."""
     folder = Path(os.environ.get("TALTOOL_SHARED", PROJECT.parent / "shared"))
     if not folder.is_dir():
         pytest.skip("the folder of real data is not here (set TALTOOL_SHARED)")

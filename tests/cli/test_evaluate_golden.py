@@ -1,4 +1,4 @@
-"""Real detections: the numbers that the official kits print (the golden folder's README)."""
+"""Real detections of THUMOS14 and ActivityNet: the numbers that the official kits print for them."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ def precisions(metrics: dict[str, float]) -> list[float]:
 def test_map_equals_the_official_kit_with_its_order_of_ties(evaluated, file: str, expected: list[float]) -> None:
     import numpy as np
 
-    # What `argsort()` does with ties depends on the processor; the golden numbers come from one like this.
+    # What `argsort()` does with ties depends on the processor; these numbers come from one like this.
     if np.argsort(np.zeros(40)).tolist() != list(range(40)):
         pytest.skip("numpy orders ties differently here")
     assert precisions(evaluated(file, "--protocol", "activitynet-kit")) == pytest.approx(expected, abs=1e-4)
