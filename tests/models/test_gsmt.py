@@ -8,7 +8,7 @@ import torch
 
 from taltool.data.arrays import Detections, Instances
 from taltool.models.contract import Targets
-from taltool.models.gsmt.loss import focal_loss, l2_term, logistic_loss
+from taltool.models.gsmt.loss import class_terms, focal_loss, l2_term, logistic_loss
 from taltool.models.gsmt.model import GSMT, GSMTConfig
 from taltool.ops.metrics import mean_average_precision
 
@@ -59,6 +59,16 @@ def test_class_loss_of_equation_5_worked_by_hand() -> None:
     assert focal.item() == pytest.approx(0.698594, abs=1e-5)
     assert lr.item() == pytest.approx(7.058400, abs=1e-5)
     assert 0.4 * focal.item() + 0.6 * lr.item() == pytest.approx(4.514478, abs=1e-5)
+
+
+def test_class_terms_are_means_over_valid_snippets_weighted_by_lambda_1() -> None:
+    """The snippets of the case above, three of them valid; the true class of the padding is another one."""
+    logits = torch.zeros(1, 21, 5)
+    logits[:, 3] = 2.0
+    outputs = {"class_logits": logits, "lr_logits": logits, "valid": torch.tensor([[1.0, 1, 1, 0, 0]])}
+    terms = class_terms(GSMTConfig(), outputs, torch.tensor([[3, 3, 3, 7, 7]]))
+    assert terms["focal"].item() == pytest.approx(0.4 * 0.698594, abs=1e-5)
+    assert terms["lr"].item() == pytest.approx(0.6 * 7.058400, abs=1e-5)
 
 
 def test_hard_negatives_are_the_most_probable_wrong_classes() -> None:

@@ -1,6 +1,7 @@
 """The training loop: it learns, chooses, stops on NaN, and continues bit for bit wherever it was killed."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,25 @@ def test_of_epochs_that_are_equally_good_the_first_is_kept(trainer: MakeTrainer,
     found = [record["validation"] for record in journal(tmp_path / "tiny.metrics.jsonl")]
     assert found[0] == found[1] == found[2]
     assert read_checkpoint_header(str(tmp_path / "tiny.safetensors")).training["chosen_epoch"] == 1
+
+
+def test_an_epoch_whose_validation_loss_is_not_a_number_is_never_the_best(
+    trainer: MakeTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trainer("epochs=3")
+    losses = iter([math.nan, 0.5, math.nan])
+    monkeypatch.setattr(run.validation, "losses", lambda _: {"class": next(losses)})
+    run.run()
+    training = read_checkpoint_header(str(tmp_path / "tiny.safetensors")).training
+    assert (training["chosen_epoch"], training["score"]) == (2, -0.5)
+
+
+def test_an_epoch_is_kept_before_the_first_is_validated(trainer: MakeTrainer, tmp_path: Path) -> None:
+    steps = trainer().loader.steps_per_epoch
+    with pytest.raises(DataError, match="keeps epoch 1"):
+        trainer(f"broken_batch={2 * steps + 1}", "epochs=4", "validate_every=4").run()
+    training = read_checkpoint_header(str(tmp_path / "tiny.safetensors")).training
+    assert (training["chosen_epoch"], training["score"], training["finished"]) == (1, None, False)
 
 
 def test_the_last_epoch_is_validated_whatever_the_interval(trainer: MakeTrainer, tmp_path: Path) -> None:
