@@ -207,7 +207,11 @@ def test_a_second_extraction_into_one_output_is_refused_and_the_first_goes_on(
     output = tmp_path / "f.h5"
     first = running(data / "videos", "-o", output, "--no-provenance", "-j", "1")
     wait_for((tmp_path / "f.h5.partial" / "settings.json").exists, first)
-    second = taltool("extract", data / "videos", "-o", output, "--no-provenance")
+    first.send_signal(signal.SIGSTOP)  # Or it may be done before the second one begins.
+    try:
+        second = taltool("extract", data / "videos", "-o", output, "--no-provenance")
+    finally:
+        first.send_signal(signal.SIGCONT)
     assert second.returncode == 2
     assert f"is being written by process {first.pid} on ".encode() in second.stderr
     assert first.wait() == 0
