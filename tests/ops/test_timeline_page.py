@@ -36,7 +36,7 @@ def test_a_label_cannot_end_the_script() -> None:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Headless Chromium; skipped where it, its driver or selenium is missing."""
     webdriver = pytest.importorskip("selenium.webdriver")
     program = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
@@ -45,10 +45,14 @@ def browser() -> Iterator[Any]:
         pytest.skip("no Chromium with chromedriver here")
     options = webdriver.ChromeOptions()
     options.binary_location = program
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1200,800"):
-        options.add_argument(word)
+    # Root may run it, /dev/shm may be small, and no network is asked for anything.
+    words = "headless=new no-sandbox disable-gpu disable-dev-shm-usage disable-background-networking"
+    for word in (*words.split(), "disable-component-update", "disable-sync", "no-first-run", "window-size=1200,800"):
+        options.add_argument(f"--{word}")
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('browser')}")
     options.add_argument("--autoplay-policy=no-user-gesture-required")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    # With the driver named selenium looks for none.
     session = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     yield session
     session.quit()
