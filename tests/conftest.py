@@ -1,12 +1,36 @@
-"""What every test may use: the real data beside the checkout, and the command line as a user runs it."""
+"""What every test may use: the real data beside the checkout, and the command line as a user runs it.
+
+With --fail-on-skip, as in .ci/run, a run fails that left out a test for want of anything but a GPU or the real data.
+"""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from project import PROJECT, Run
+
+# The reasons that excuse a skip: what no package can install.
+EXCUSED = re.compile(r"\bGPU\b|the folder of real data is not here")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fail-on-skip", action="store_true", help="fail when a skip is not for want of a GPU or of data")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # A worker of xdist has no terminal; the process that has one knows the skips of all.
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is None or not session.config.getoption("fail_on_skip"):
+        return
+    skips = [(report.nodeid, report.longrepr[2]) for report in terminal.stats.get("skipped", [])]
+    unexcused = [f"{test}: {reason}" for test, reason in skips if not EXCUSED.search(reason)]
+    if unexcused:
+        terminal.section("skipped without excuse", red=True)
+        terminal.write_line("\n".join(unexcused))
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,13 @@
 #!/bin/sh
 # Installs taltool with what its tests need and runs all but the slow ones: sh tests/run.sh [pytest options]
-# The slow ones: sh tests/run.sh -m slow
+# All of them, as .ci/run does: EXTRAS=test,ray sh tests/run.sh -m "slow or not slow"
 set -eu
 cd "$(dirname "$0")/.."
-EXTRAS=test
+EXTRAS=${EXTRAS:-test}
 . examples/venv.sh
 ruff check .
 ruff format --check .
 mypy
 python man/generate.py --check
-# A process per core; more threads in each would only wait for one another.
+# A process per core; more threads in each would only wait for one another. Of two -m the last one counts.
 OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} python -m pytest -n auto -m "not slow" "$@"
