@@ -66,7 +66,7 @@ def test_a_dense_window_holds_two_long_instances_in_sixteens_up_to_256_or_the_vi
 def test_a_batch_is_about_1024_snippets_and_no_more_than_a_fourth_of_an_epoch(
     samples: int, length: int, expected: int
 ) -> None:
-    assert batch_size(samples, length) == expected
+    assert batch_size(samples, length, 1024) == expected
 
 
 def test_a_batch_may_be_asked_for_other_snippets() -> None:
@@ -94,7 +94,7 @@ def test_the_width_grows_with_the_instances_and_with_the_features(instances: int
 def test_a_training_makes_a_thousand_updates_within_10_and_400_epochs(
     samples: int, batch: int, epochs: int, warmup: float
 ) -> None:
-    found = training_recipe(samples, batch)
+    found = training_recipe(samples, batch, 1000)
     assert (found["epochs"], found["batch_size"], found["warmup_epochs"]) == (epochs, batch, warmup)
 
 

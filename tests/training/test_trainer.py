@@ -20,14 +20,14 @@ ALL_RANDOM = (
 )  # fmt: skip
 
 
-def log(path: Path) -> list[dict[str, object]]:
+def records_of(path: Path) -> list[dict[str, object]]:
     records = [json.loads(line) for line in path.read_text().splitlines()]
     return [{k: v for k, v in record.items() if k != "samples_per_second"} for record in records]
 
 
 def test_training_lowers_the_loss(trainer: MakeTrainer, tmp_path: Path) -> None:
     trainer("epochs=6").run()
-    losses = [sum(record["losses"].values()) for record in log(tmp_path / "tiny.metrics.jsonl")]  # type: ignore[attr-defined]
+    losses = [sum(record["losses"].values()) for record in records_of(tmp_path / "tiny.metrics.jsonl")]  # type: ignore[attr-defined]
     assert len(losses) == 6
     assert losses[-1] < 0.6 * losses[0]
 
@@ -41,7 +41,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(trainer: MakeTrainer, tmp_path: 
     torch.manual_seed(98)
     start_or_resume(trainer(*ALL_RANDOM, **wishes), True, SILENT)
     assert (tmp_path / "cut.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
-    assert log(tmp_path / "cut.metrics.jsonl") == log(tmp_path / "whole.metrics.jsonl")
+    assert records_of(tmp_path / "cut.metrics.jsonl") == records_of(tmp_path / "whole.metrics.jsonl")
 
 
 def test_a_run_killed_twice_inside_an_epoch_resumes_to_the_same_bytes(trainer: MakeTrainer, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_the_epoch_of_lowest_validation_loss_becomes_the_checkpoint(trainer: Mak
     # A step factor of 0 freezes nothing; a rising rate ruins the last epochs, so the best one is not the last.
     run = trainer("epochs=6", "schedule=step", "step_epochs=2", "step_factor=30.0")
     run.run()
-    found = [record["validation"]["loss"] for record in log(tmp_path / "tiny.metrics.jsonl")]  # type: ignore[index]
+    found = [record["validation"]["loss"] for record in records_of(tmp_path / "tiny.metrics.jsonl")]  # type: ignore[index]
     training = read_checkpoint_header(str(tmp_path / "tiny.safetensors")).training
     assert training["chosen_epoch"] == found.index(min(found)) + 1 < 6
     assert training["score"] == -min(found)
@@ -121,7 +121,7 @@ def test_the_epoch_of_lowest_validation_loss_becomes_the_checkpoint(trainer: Mak
 
 def test_selection_by_map_measures_the_held_out_videos(trainer: MakeTrainer, tmp_path: Path) -> None:
     trainer("epochs=6", "select=map", "validate_every=3").run()
-    records = log(tmp_path / "tiny.metrics.jsonl")
+    records = records_of(tmp_path / "tiny.metrics.jsonl")
     assert [("validation" in record) for record in records] == [False, False, True, False, False, True]
     best = max(record["validation"]["mAP"] for record in records if "validation" in record)  # type: ignore[index]
     assert read_checkpoint_header(str(tmp_path / "tiny.safetensors")).training["score"] == best > 0.2
@@ -131,7 +131,7 @@ def test_selection_by_map_measures_the_held_out_videos(trainer: MakeTrainer, tmp
 def test_of_epochs_that_are_equally_good_the_first_is_kept(trainer: MakeTrainer, tmp_path: Path, select: str) -> None:
     """Steps of 1e-30 change no weight."""
     trainer("epochs=3", f"select={select}", "learning_rate=1e-30").run()
-    found = [record["validation"] for record in journal(tmp_path / "tiny.metrics.jsonl")]
+    found = [record["validation"] for record in records_of(tmp_path / "tiny.metrics.jsonl")]
     assert found[0] == found[1] == found[2]
     assert read_checkpoint_header(str(tmp_path / "tiny.safetensors")).training["chosen_epoch"] == 1
 
@@ -157,7 +157,7 @@ def test_an_epoch_is_kept_before_the_first_is_validated(trainer: MakeTrainer, tm
 
 def test_the_last_epoch_is_validated_whatever_the_interval(trainer: MakeTrainer, tmp_path: Path) -> None:
     trainer("epochs=5", "validate_every=2").run()
-    records = journal(tmp_path / "tiny.metrics.jsonl")
+    records = records_of(tmp_path / "tiny.metrics.jsonl")
     assert [("validation" in record) for record in records] == [False, True, False, True, True]
     losses = {n: record["validation"]["loss"] for n, record in enumerate(records, 1) if "validation" in record}  # type: ignore[index]
     chosen = read_checkpoint_header(str(tmp_path / "tiny.safetensors")).training["chosen_epoch"]
@@ -176,14 +176,14 @@ def test_averaged_weights_are_what_is_saved(trainer: MakeTrainer, tmp_path: Path
 def test_training_takes_the_warm_up_and_the_phases_it_is_told(trainer: MakeTrainer, tmp_path: Path) -> None:
     run = trainer("two_phases=true", "warmup_epochs=1.0", "epochs=1", "learning_rate=0.5")
     run.run()
-    (record,) = log(tmp_path / "tiny.metrics.jsonl")
+    (record,) = records_of(tmp_path / "tiny.metrics.jsonl")
     assert set(record["losses"]) == {"class.class", "location.location"}  # type: ignore[call-overload]
     assert record["learning_rate"] == 0.5
 
 
 def test_bfloat16_trains_float32_weights(trainer: MakeTrainer, tmp_path: Path) -> None:
     trainer("precision=bfloat16", "epochs=6").run()
-    losses = [sum(record["losses"].values()) for record in log(tmp_path / "tiny.metrics.jsonl")]  # type: ignore[attr-defined]
+    losses = [sum(record["losses"].values()) for record in records_of(tmp_path / "tiny.metrics.jsonl")]  # type: ignore[attr-defined]
     assert losses[-1] < 0.6 * losses[0]
     assert model_weights(tmp_path / "tiny.safetensors")["body.weight"].dtype == torch.float32
 
