@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -20,7 +21,7 @@ def command_names() -> list[str]:
     """The names of all commands in the order of the help page; a file without a function of its name is none."""
     package = importlib.import_module(_COMMANDS)
     files = [module.name for module in pkgutil.iter_modules(package.__path__)]
-    found = {name for name in files if f"\ndef {name}(" in source_of(f"{_COMMANDS}.{name}")}
+    found = {name for name in files if re.search(rf"^def {name}\(", source_of(f"{_COMMANDS}.{name}"), re.M)}
     return [name for name in _ORDER if name in found] + sorted(found - set(_ORDER))
 
 

@@ -1,4 +1,4 @@
-"""What the training engine costs beside the network: input, bookkeeping, and saving.
+"""What the trainer costs beside the network: input, bookkeeping, and saving.
 
 Run as `python tests/benchmarks/bench_train.py [--videos 413] [--folder DIR]`. Features are random, THUMOS14-shaped
 (2,048 channels of float16, 3,000 snippets a video on average: 413 videos are 5 GB, written to DIR or the folder for
@@ -83,8 +83,8 @@ def plain_loop(trainer: Trainer, batches: list[Batch]) -> None:
         optimizer.step()
 
 
-def engine_loop(trainer: Trainer, batches: Iterator[Batch]) -> None:
-    """The same updates as the engine makes them."""
+def trainer_loop(trainer: Trainer, batches: Iterator[Batch]) -> None:
+    """The same updates as the trainer makes them."""
     for step, batch in zip(range(STEPS), batches, strict=False):
         trainer._update([(batch, MicroBatch(range(1)))], 0, step)
 
@@ -95,13 +95,13 @@ def report(folder: Path, file: FeatureFile, batch_size: int) -> None:
     ready = [batch for batch, _ in zip(trainer.loader.batches(0), range(STEPS), strict=False)]
     plain_loop(trainer, ready[:2])
     plain = seconds(lambda: plain_loop(trainer, ready))
-    engine = seconds(lambda: engine_loop(trainer, iter(ready)))
-    piped = seconds(lambda: engine_loop(trainer, trainer.loader.batches(1)))
+    trained = seconds(lambda: trainer_loop(trainer, iter(ready)))
+    piped = seconds(lambda: trainer_loop(trainer, trainer.loader.batches(1)))
     loader = trainer.loader
     reading = seconds(lambda: [loader.maker.make(1, loader.places(step)) for step in range(STEPS)])
     print(
-        f"batch {batch_size}: plain step {plain / STEPS * 1e3:.0f} ms; engine on ready batches x {engine / plain:.3f}; "
-        f"engine with input from HDF5 x {piped / plain:.3f}; input alone {reading / plain:.1%} of a step"
+        f"batch {batch_size}: plain step {plain / STEPS * 1e3:.0f} ms; trainer on ready batches x {trained / plain:.3f}; "
+        f"trainer with input from HDF5 x {piped / plain:.3f}; input alone {reading / plain:.1%} of a step"
     )
 
 
