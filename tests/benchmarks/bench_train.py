@@ -100,8 +100,8 @@ def report(folder: Path, file: FeatureFile, batch_size: int) -> None:
     loader = trainer.loader
     reading = seconds(lambda: [loader.maker.make(1, loader.places(step)) for step in range(STEPS)])
     print(
-        f"batch {batch_size}: plain step {plain / STEPS * 1e3:.0f} ms; trainer on ready batches x {trained / plain:.3f}; "
-        f"trainer with input from HDF5 x {piped / plain:.3f}; input alone {reading / plain:.1%} of a step"
+        f"batch {batch_size}: plain step {plain / STEPS * 1e3:.0f} ms; on ready batches x {trained / plain:.3f}; "
+        f"with input from HDF5 x {piped / plain:.3f}; input alone {reading / plain:.1%} of a step"
     )
 
 
