@@ -14,10 +14,12 @@ import pkgutil
 import re
 from collections.abc import Callable
 from importlib.abc import InspectLoader
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from taltool.errors import UsageError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
 # The decorator at the beginning of a line.
@@ -98,7 +100,9 @@ class Registry:
         return found
 
     @functools.cached_property
-    def _foreign(self) -> dict[str, EntryPoint]:
+    def _foreign(self) -> "dict[str, EntryPoint]":
+        from importlib.metadata import entry_points  # Slow to load, and seldom needed.
+
         return {point.name: point for point in entry_points(group=self.group)}
 
     def _import(self, name: str) -> None:

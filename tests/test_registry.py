@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from taltool import registry
 from taltool.errors import UsageError
 from taltool.registry import Registry
 
@@ -67,6 +66,6 @@ def test_file_that_registers_another_name_is_named(shelf: Registry) -> None:
 
 def test_another_package_joins_by_entry_point(shelf: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("theirs", "collections:OrderedDict", "shelf.things")
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group == "shelf.things" else [])
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [point] if group == "shelf.things" else [])
     assert "theirs" in shelf.names()
     assert shelf.load("theirs").__name__ == "OrderedDict"

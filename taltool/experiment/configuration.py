@@ -14,13 +14,15 @@ import types
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from taltool.errors import DataError, UsageError
 from taltool.experiment.settings import Experiment, PredictionSettings, SamplingSettings, TrainingSettings
-from taltool.models.contract import SettingsBySection
 from taltool.ops.nms_settings import Suppression
 from taltool.registry import did_you_mean
+
+if TYPE_CHECKING:  # Extraction reads its settings here, and knows no torch where its backbone needs none.
+    from taltool.models.contract import SettingsBySection
 
 NAME_KEY = "name"
 
@@ -30,7 +32,7 @@ class Layer:
     """Overrides and their origin, for error messages."""
 
     source: str
-    values: SettingsBySection
+    values: "SettingsBySection"
 
 
 def sections(model_config: type) -> dict[str, type]:
@@ -61,7 +63,7 @@ def merged(kinds: dict[str, type], layers: Iterable[Layer]) -> dict[str, Any]:
     return {name: _made(kind, values[name], f"{named.get(name, 'defaults')}: {name}") for name, kind in kinds.items()}
 
 
-def preset_layer(name: str, presets: dict[str, SettingsBySection], model_name: str) -> Layer:
+def preset_layer(name: str, presets: "dict[str, SettingsBySection]", model_name: str) -> Layer:
     """The differences that a model's preset makes; raises UsageError for a name it does not have."""
     if name not in presets:
         known = ", ".join([*presets, "auto"])

@@ -46,3 +46,10 @@ def test_nothing_heavy_is_loaded(words: list[str], tmp_path_factory: pytest.Temp
     loaded = set(done.stderr.decode().rpartition("LOADED ")[2].split())
     assert "taltool.cli.main" in loaded
     assert loaded.isdisjoint(HEAVY)
+
+
+def test_extraction_loads_no_torch_for_a_backbone_without_weights() -> None:
+    program = "import sys, taltool.extraction.extract, taltool.backbones.hog3d; print(*sys.modules)"
+    env = os.environ | {"PYTHONPATH": str(PROJECT)}
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, timeout=120, check=True)
+    assert {"torch", "safetensors", "matplotlib"}.isdisjoint(done.stdout.decode().split())
