@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 from project import PROJECT
 
-from taltool.data import features, proposals
+from taltool.data import hdf5_features, proposals
 from taltool.data.formats import FORMATS
 
 PAGES = sorted((PROJECT / "man").glob("man*/*.[15]"))
@@ -82,7 +82,7 @@ def test_every_format_is_on_the_page_of_convert() -> None:
 
 
 def test_pages_of_section_5_are_of_the_version_that_is_written() -> None:
-    for name, version in (("features", features.VERSION), ("proposals", proposals.VERSION)):
+    for name, version in (("features", hdf5_features.VERSION), ("proposals", proposals.VERSION)):
         text = (PROJECT / f"man/man5/taltool-{name}.5").read_text(encoding="utf-8")
         assert text.startswith(f'.TH TALTOOL\\-{name.upper()} 5 "" "format version {version}"')
 
@@ -93,8 +93,8 @@ def test_page_of_features_names_every_attribute(tmp_path: Path) -> None:
 
     from taltool.data.clock import FeatureClock
 
-    with features.FeatureWriter(str(tmp_path / "f.h5"), {"backbone": "b"}, {"rgb": (0, 1)}, []) as writer:
-        writer.write(features.VideoFeatures("v", np.zeros((1, 1)), FeatureClock(1, 1, 1, 0, 1), {}))
+    with hdf5_features.FeatureWriter(str(tmp_path / "f.h5"), {"backbone": "b"}, {"rgb": (0, 1)}, []) as writer:
+        writer.write(hdf5_features.VideoFeatures("v", np.zeros((1, 1)), FeatureClock(1, 1, 1, 0, 1), {}))
     text = (PROJECT / "man/man5/taltool-features.5").read_text(encoding="utf-8")
     with h5py.File(tmp_path / "f.h5") as file:
         assert all(f"\n.B {name}\n" in text for name in [*file.attrs, *file["v"].attrs])

@@ -11,7 +11,7 @@ from plugin.tiny_data import TinyData, write_tiny_data
 from project import PROJECT
 
 from taltool.data.annotations import read_ground_truth
-from taltool.data.features import FeatureFile
+from taltool.data.hdf5_features import FeatureFile
 from taltool.models import MODELS
 from taltool.reporting import SILENT, Reporter, Task
 from taltool.training.setup import ResolvedModel, TrainRequest, make_trainer, read_data

@@ -42,7 +42,7 @@ class TerminalReporter(Reporter):
     def track(self, what: str, total: float | None = None, unit: str = "videos") -> Iterator[Task]:
         """Show the progress of a `with` block as `style` says."""
         if self.style == "bar":
-            with _bar() as progress:
+            with _progress_bar() as progress:
                 yield _BarTask(progress, progress.add_task(what, total=total, unit=unit, status=""))
         elif self.style == "none":
             with super().track(what, total, unit) as task:
@@ -63,7 +63,7 @@ def _style(progress: str, quiet: int) -> str:
     return "bar" if sys.stderr.isatty() else "plain"
 
 
-def _bar() -> Any:
+def _progress_bar() -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     from rich.table import Column

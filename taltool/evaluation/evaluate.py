@@ -7,9 +7,9 @@ from typing import Literal
 
 from taltool.data.annotations import read_ground_truth, read_id_list
 from taltool.data.arrays import Contents, Detections, Scope, flatten, scope
-from taltool.data.datasets import ANY_DATASET
 from taltool.data.files import STANDARD
 from taltool.data.proposals import ProposalReader
+from taltool.data.public_datasets import ANY_DATASET
 from taltool.data.records import Floats, GroundTruth
 from taltool.data.thresholds import Thresholds, parse_thresholds
 from taltool.errors import DataError, UsageError

@@ -14,7 +14,7 @@ from taltool.experiment.augmentation import Example
 from taltool.experiment.dataset import LabelledVideo
 from taltool.experiment.feature_source import FeatureSource
 from taltool.experiment.settings import SamplingSettings
-from taltool.experiment.windows import Sample, is_useful, on_grid, whole_samples
+from taltool.experiment.windows import Sample, cut_samples, is_useful, on_grid
 from taltool.models.contract import Batch, Targets
 
 SegmentsAndLabels = tuple[Floats, Integers]
@@ -59,7 +59,7 @@ def labelled_samples(source: FeatureSource, videos: Iterable[LabelledVideo], str
     """The samples of `videos` that are worth a loss."""
     settings, samples = source.settings, []
     for video in videos:
-        every = whole_samples(
+        every = cut_samples(
             video.video_id, source.length(video.video_id), source.clock(video.video_id), settings, stride
         )
         samples += [sample for sample in every if is_useful(sample, video.segments, settings)]

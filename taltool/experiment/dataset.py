@@ -12,7 +12,7 @@ import numpy as np
 
 from taltool.data.annotations import read_split
 from taltool.data.clock import FeatureClock
-from taltool.data.features import FeatureFile
+from taltool.data.hdf5_features import FeatureFile
 from taltool.data.records import Floats, GroundTruth, Integers, VideoAnnotations
 from taltool.data.statistics import DatasetStatistics
 from taltool.errors import DataError, UsageError

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from taltool.data.clock import FeatureClock
-from taltool.data.features import FeatureFile
+from taltool.data.hdf5_features import FeatureFile
 from taltool.data.records import FeatureArray, Integers
 from taltool.errors import UsageError
 from taltool.experiment.settings import SamplingSettings

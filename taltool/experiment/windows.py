@@ -38,7 +38,7 @@ def window_starts(length: int, window: int, stride: int) -> Integers:
     return starts if starts[-1] == last else np.append(starts, last)
 
 
-def whole_samples(
+def cut_samples(
     video_id: str, length: int, clock: FeatureClock, settings: SamplingSettings, stride: int
 ) -> list[Sample]:
     """The samples that cover a video of `length` snippets: sliding windows, or the whole of it."""

@@ -1,23 +1,20 @@
 """From videos to a feature file: each video by itself, in any order, resumed where an earlier run was stopped."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
-
-import orjson
 
 from taltool.backbones import BACKBONES
 from taltool.backbones.contract import Computing
-from taltool.data.features import VideoFeatures
+from taltool.data.hdf5_features import VideoFeatures
 from taltool.data.provenance import Step
 from taltool.errors import DataError, PartialFailure, UsageError
+from taltool.extraction.assemble import FeatureFileBuilder, refuse_other
 from taltool.extraction.encoder import Encoder
-from taltool.extraction.feature_file import FeatureFileBuilder, refuse_other, sources_in
 from taltool.extraction.lock import exclusive_lock
 from taltool.extraction.pipeline import Concurrency, Finished, extract_features
 from taltool.extraction.resources import Resources
-from taltool.extraction.resume import PartialResults
+from taltool.extraction.resume import PartialResults, sources_in, unfinished
 from taltool.extraction.settings import ExtractionSettings
 from taltool.extraction.weights import make_backbone
 from taltool.extraction.worker_pool import imap_unordered
@@ -25,7 +22,6 @@ from taltool.reporting import SILENT, Reporter
 from taltool.video.sources import VideoSource
 
 __all__ = ["ExtractionSettings", "Resources", "extract", "extract_video"]
-
 # Videos whose snippets may share a batch, where networks run in batches.
 _MOST_TOGETHER = 32
 _CHUNKS_PER_PROCESS = 4
@@ -130,7 +126,7 @@ def extract(
     with exclusive_lock(PartialResults.folder_of(output), output, reporter):
         refuse_other(output, settings)
         earlier, partial_results = sources_in(output), PartialResults(output, settings.record())
-        todo = [source for source in sources if not _is_done(source, earlier, partial_results)]
+        todo = unfinished(sources, earlier, partial_results)
         if len(todo) < len(sources):
             reporter.note(f"{len(sources) - len(todo)} of {len(sources)} videos are done already")
         failed = _report_outcomes(_outcomes(todo, settings, output, resources), len(todo), reporter)
@@ -168,12 +164,12 @@ def _outcomes(
 def _on_cluster(
     todo: list[VideoSource], settings: ExtractionSettings, output: str, resources: Resources
 ) -> Iterator[Outcome]:
-    from taltool.extraction.ray_cluster import Cluster
+    from taltool.extraction.ray_cluster import RayCluster
 
     partial_results = PartialResults(output, settings.record())
     # A task is given one processor.
     work = _ExtractionTask(settings, resources, Concurrency(patience=resources.patience))
-    with Cluster(resources.engine.partition(":")[2]) as cluster:
+    with RayCluster(resources.engine.partition(":")[2]) as cluster:
         for source, finished in cluster.imap_unordered(work.alone, todo, resources.batches):
             yield _died(source) if finished is None else _saved(finished, partial_results)
 
@@ -195,14 +191,3 @@ def _report_outcomes(outcomes: Iterable[Outcome], total: int, reporter: Reporter
 
 def _died(source: VideoSource) -> Outcome:
     return Outcome(source, error="the process that read it died (out of memory, or a fault in a decoder)")
-
-
-def _is_done(source: VideoSource, earlier: Mapping[str, Mapping[str, Any]], partial_results: PartialResults) -> bool:
-    try:
-        identity = source.identity()
-    except DataError:
-        return False
-    if earlier.get(source.video_id) == identity:
-        return True
-    waiting = partial_results.source(source.video_id)
-    return waiting is not None and orjson.loads(waiting) == identity

@@ -15,7 +15,7 @@ import orjson
 from numpy.typing import NDArray
 
 from taltool.data.clock import FeatureClock
-from taltool.data.features import VideoFeatures
+from taltool.data.hdf5_features import VideoFeatures
 from taltool.data.records import FeatureArray
 from taltool.errors import DataError
 from taltool.extraction.encoder import Encoder, Row, Span, single_threaded

@@ -26,7 +26,7 @@ _LEAST_AHEAD = 8
 _GLANCE = 5.0
 
 
-class Cluster:
+class RayCluster:
     """A cluster that is running already; used as a `with` block.
 
     address: HOST:PORT, `ray://HOST:PORT`, or empty for the cluster that this machine belongs to. Raises UsageError

@@ -1,13 +1,13 @@
-"""The folder in which finished videos wait for the feature file: what makes an extraction survive a kill.
+"""How a killed extraction continues: which videos are left, and the folder in which finished ones wait.
 
-Each finished video is one file, written beside its name and renamed, so a file is there wholly or not at all. The
-folder stands beside the feature file and vanishes when that is written.
+Each finished video is one file in that folder, written beside its name and renamed, so it is there wholly or not at
+all. The folder stands beside the feature file and vanishes when that is written.
 """
 
 import hashlib
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,43 @@ import numpy as np
 import orjson
 
 from taltool.data.clock import FeatureClock
-from taltool.data.features import VideoFeatures, unlike
 from taltool.data.files import replacing
+from taltool.data.hdf5_features import FeatureFile, VideoFeatures, unlike
 from taltool.errors import DataError
+from taltool.video.sources import VideoSource
 
 _SUFFIX = ".video"
+
+
+def sources_in(output: str) -> dict[str, dict[str, Any]]:
+    """The identity of the source of every video that `output` holds; empty where it is not there."""
+    if not Path(output).exists():
+        return {}
+    with FeatureFile(output) as file:
+        return {video_id: orjson.loads(file.video_attributes(video_id)["source"]) for video_id in file.ids}
+
+
+def unfinished(
+    sources: Iterable[VideoSource], earlier: Mapping[str, Mapping[str, Any]], partial_results: "PartialResults"
+) -> list[VideoSource]:
+    """The sources that are still to be extracted: new ones, and those that have changed since.
+
+    earlier says of what the videos of the feature file were made, see `sources_in`.
+    """
+    return [source for source in sources if not _is_extracted(source, earlier, partial_results)]
+
+
+def _is_extracted(
+    source: VideoSource, earlier: Mapping[str, Mapping[str, Any]], partial_results: "PartialResults"
+) -> bool:
+    try:
+        identity = source.identity()
+    except DataError:
+        return False
+    if earlier.get(source.video_id) == identity:
+        return True
+    waiting = partial_results.source(source.video_id)
+    return waiting is not None and orjson.loads(waiting) == identity
 
 
 class PartialResults:

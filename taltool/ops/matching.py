@@ -105,10 +105,3 @@ def _defer(takers: Integers, wishes: Integers, begin: Integers, counts: Integers
         asking = np.concatenate([refused, evicted])
         asked[asking] += 1
         asking = asking[asked[asking] < remaining[asking]]
-
-
-def kit_order(groups: Integers, scores: Floats) -> Integers:
-    """The groups (N,) one after the other, each by score as the ActivityNet kit's unstable `argsort()[::-1]` has it."""
-    by_group = np.argsort(groups, kind="stable")
-    starts = np.flatnonzero(np.diff(groups[by_group]) != 0) + 1
-    return np.concatenate([part[np.argsort(scores[part])[::-1]] for part in np.split(by_group, starts)])

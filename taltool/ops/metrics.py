@@ -12,8 +12,9 @@ import numpy as np
 
 from taltool.data.arrays import Detections, Instances
 from taltool.data.records import Booleans, Floats, Integers
-from taltool.ops.matching import kit_order, overlapping_pairs, serial_match
+from taltool.ops.matching import overlapping_pairs, serial_match
 from taltool.ops.protocols import ACTIVITYNET, Protocol
+from taltool.ops.tie_order import kit_order, total_order
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,11 @@ def match(
 
     Segments of zero length never match; detections of labels that no instance has are left out.
     """
-    order = kit_order(detections.labels, detections.scores) if protocol.ties == "kit" else ranking(detections)
+    order = (
+        kit_order(detections.labels, detections.scores)
+        if protocol.ties == "kit"
+        else total_order(detections.labels, detections)
+    )
     order = order[detections.labels[order] >= 0]
     segments, videos, labels = detections.segments[order], detections.videos[order], detections.labels[order]
     stride = max(truth.num_videos, int(videos.max(initial=-1)) + 1)
@@ -102,15 +107,6 @@ def match(
     edges = np.searchsorted(labels, np.arange(truth.num_classes + 1))
     hits = _hits(partners, len(order))
     return Matches(order, videos, detections.scores[order], edges, hits, forgiven, partners, truth)
-
-
-def ranking(detections: Detections) -> Integers:
-    """The total order (N,) of detections: class, then score down, then video, start and end up.
-
-    Videos compare by id, those that the ground truth does not have after the others.
-    """
-    start, end = detections.segments.T
-    return np.lexsort((end, start, detections.videos, -detections.scores, detections.labels))
 
 
 def _inverted(takers: Integers, num_choosers: int) -> Integers:

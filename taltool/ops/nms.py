@@ -11,7 +11,7 @@ import numpy as np
 
 from taltool.data.records import Floats, Integers
 from taltool.errors import DataError
-from taltool.ops.nms_greedy import Block, blocks, chains, greedy, ordered
+from taltool.ops.nms_hard_and_soft import Block, blocks, chains, greedy, ordered
 from taltool.ops.nms_settings import Method, Suppression
 
 
@@ -80,7 +80,7 @@ def suppress_batch(candidates: ProposalBatch, settings: Suppression) -> tuple[In
     entrants = candidates.take(entered)
     groups = entrants.groups(by_class=not settings.agnostic)
     order = entrants.timeline(groups)
-    kept, scores = _Run(entrants.take(order), groups[order], settings).result()
+    kept, scores = _Suppressor(entrants.take(order), groups[order], settings).result()
     kept = entered[order[kept]]
     survivors = candidates.take(kept)
     ranking = _best(
@@ -134,7 +134,7 @@ def _places(groups: Integers) -> Integers:
     return np.arange(len(groups)) - np.searchsorted(groups, groups)
 
 
-class _Run:
+class _Suppressor:
     """One suppression under way: sorted candidates, their chains, and what was picked so far."""
 
     def __init__(self, candidates: ProposalBatch, groups: Integers, settings: Suppression) -> None:

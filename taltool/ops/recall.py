@@ -14,7 +14,8 @@ import numpy as np
 
 from taltool.data.arrays import Detections, Instances
 from taltool.data.records import Floats, Integers
-from taltool.ops.matching import kit_order, overlapping_pairs
+from taltool.ops.matching import overlapping_pairs
+from taltool.ops.tie_order import kit_order, total_order
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ def first_hits(
     truth_labels = truth.labels if by_class else np.zeros_like(truth.labels)
     num_videos = max(truth.num_videos, int(detections.videos.max(initial=-1)) + 1)
     groups = labels * num_videos + detections.videos
-    order = kit_order(groups, detections.scores) if kit_ties else _total_order(groups, detections)
+    order = kit_order(groups, detections.scores) if kit_ties else total_order(groups, detections)
     groups = groups[order]
     within_group = np.arange(len(order)) - np.searchsorted(groups, groups, "left")
     pairs = overlapping_pairs(
@@ -53,11 +54,6 @@ def first_hits(
         reached = pairs.tious >= threshold
         np.minimum.at(row, pairs.first[reached], within_group[pairs.second[reached]])
     return FirstHits(truth, ranks, len(order), np.bincount(detections.videos, minlength=num_videos))
-
-
-def _total_order(groups: Integers, detections: Detections) -> Integers:
-    start, end = detections.segments.T
-    return np.lexsort((end, start, -detections.scores, groups))
 
 
 def average_recall(hits: FirstHits, weights: Floats, max_average: int = 100) -> Floats:

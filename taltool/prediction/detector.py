@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from taltool.data.features import FeatureFile
+from taltool.data.hdf5_features import FeatureFile
 from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
 from taltool.experiment.batches import NO_INSTANCES, read_batch
 from taltool.experiment.checkpoint import Checkpoint
 from taltool.experiment.feature_source import FeatureSource
 from taltool.experiment.settings import PredictionSettings
-from taltool.experiment.windows import Sample, whole_samples
+from taltool.experiment.windows import Sample, cut_samples
 from taltool.models.contract import Batch, Candidates, Model, Outputs
 from taltool.prediction.oracle import Oracle
 from taltool.reporting import Reporter
@@ -85,7 +85,7 @@ class Detector:
         source = self.first.source
         for video_id in video_ids:
             length, clock = source.length(video_id), source.clock(video_id)
-            samples = whole_samples(video_id, length, clock, source.settings, source.settings.test_stride)
+            samples = cut_samples(video_id, length, clock, source.settings, source.settings.test_stride)
             for sample in samples:
                 yield sample, sample is samples[-1]
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from taltool.data.features import FeatureFile
+from taltool.data.hdf5_features import FeatureFile
 from taltool.data.records import GroundTruth
 from taltool.errors import DataError, UsageError
 from taltool.experiment.batches import SegmentsAndLabels

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from taltool.data.features import FeatureFile
+from taltool.data.hdf5_features import FeatureFile
 from taltool.data.proposals import ProposalWriter
 from taltool.data.provenance import Chain, InputFile, merge_chains, step
 from taltool.data.records import GroundTruth

@@ -12,9 +12,9 @@ from pathlib import Path
 import orjson
 
 from taltool.data.annotations import read_ground_truth
-from taltool.data.datasets import ANY_DATASET, DATASETS
-from taltool.data.features import FeatureFile
 from taltool.data.files import read_bytes, replacing
+from taltool.data.hdf5_features import FeatureFile
+from taltool.data.public_datasets import ANY_DATASET, DATASETS
 from taltool.data.records import GroundTruth
 from taltool.errors import DataError, UsageError
 from taltool.experiment import dataset

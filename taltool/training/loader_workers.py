@@ -19,7 +19,7 @@ import torch
 import torch.multiprocessing  # Teaches connections to hand tensors over in shared memory.
 from torch import Tensor
 
-from taltool.data.features import FeatureFile
+from taltool.data.hdf5_features import FeatureFile
 from taltool.errors import PartialFailure, TaltoolError, UsageError
 from taltool.models.contract import Batch, Targets
 

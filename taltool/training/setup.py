@@ -11,10 +11,10 @@ import orjson
 import torch
 
 from taltool.data.checkpoint_header import CheckpointHeader
-from taltool.data.datasets import ANY_DATASET, DATASETS
 from taltool.data.downloads import digest
-from taltool.data.features import FeatureFile
+from taltool.data.hdf5_features import FeatureFile
 from taltool.data.provenance import InputFile, step
+from taltool.data.public_datasets import ANY_DATASET, DATASETS
 from taltool.data.records import GroundTruth
 from taltool.data.statistics import DatasetStatistics
 from taltool.errors import DataError, UsageError

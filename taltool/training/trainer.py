@@ -23,7 +23,7 @@ from taltool.experiment.feature_source import ChannelStatistics
 from taltool.experiment.settings import Experiment
 from taltool.models.contract import Batch, Model
 from taltool.reporting import Reporter, Task
-from taltool.training import failures
+from taltool.training import failure_advice
 from taltool.training.distributed import MicroBatch, ProcessGroup
 from taltool.training.loader import TrainingLoader
 from taltool.training.log_writer import TrainingLogWriter
@@ -149,14 +149,14 @@ class Trainer:
             self._write_checkpoint(is_finished=False)
             best = self.progress.best_epoch
             kept = f"{self.plan.output} keeps epoch {best}" if best else "no epoch was finished"
-            raise DataError(failures.not_finite(error, where, kept)) from error
+            raise DataError(failure_advice.not_finite(error, where, kept)) from error
         except (RuntimeError, MemoryError) as error:
             if is_compiler_failure(error):
                 reason = next(filter(None, str(error).splitlines()))
                 raise UsageError(f"--compile: {reason}; install a compiler, or train without --compile") from error
-            if not failures.is_out_of_memory(error):
+            if not failure_advice.is_out_of_memory(error):
                 raise
-            mend = failures.out_of_memory(self.plan.experiment, samples, snippets, where, self.plan.state_path)
+            mend = failure_advice.out_of_memory(self.plan.experiment, samples, snippets, where, self.plan.state_path)
             raise UsageError(mend) from error
 
     def _end_epoch(self, epoch: int, speed: float) -> None:

@@ -21,7 +21,7 @@ import torch
 
 from taltool.data.annotations import read_ground_truth
 from taltool.data.clock import FeatureClock
-from taltool.data.features import FeatureFile, FeatureWriter, VideoFeatures
+from taltool.data.hdf5_features import FeatureFile, FeatureWriter, VideoFeatures
 from taltool.models.contract import Batch
 from taltool.reporting import SILENT
 from taltool.training.distributed import MicroBatch

@@ -10,10 +10,10 @@ import pytest
 from project import Run
 from safetensors.numpy import save_file
 
-from taltool.data.checking import check_whole
+from taltool.data.check import check_whole
 from taltool.data.checkpoint_header import CheckpointHeader
 from taltool.data.clock import FeatureClock
-from taltool.data.features import FeatureWriter, VideoFeatures
+from taltool.data.hdf5_features import FeatureWriter, VideoFeatures
 from taltool.errors import DataError
 
 HEADER = '{"taltool":{"kind":"proposals","version":1}}\n'

@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from taltool.cli.commands.info import table
 from taltool.data.checkpoint_header import CheckpointHeader
-from taltool.data.summaries import summarize
+from taltool.data.info import summarize
 
 
 def test_ground_truth(shared: Path) -> None:

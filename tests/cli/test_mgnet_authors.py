@@ -12,7 +12,7 @@ from project import Run
 from torch import Tensor
 
 from taltool.data.clock import FeatureClock
-from taltool.data.features import FeatureWriter, VideoFeatures
+from taltool.data.hdf5_features import FeatureWriter, VideoFeatures
 
 LENGTH, SECONDS = 100, 250.0
 Weights = dict[str, Tensor]

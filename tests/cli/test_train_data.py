@@ -14,7 +14,7 @@ from plugin.tiny_data import TinyData, write_tiny_data
 from project import PROJECT, Run
 
 from taltool.data.clock import FeatureClock
-from taltool.data.features import FeatureWriter, VideoFeatures
+from taltool.data.hdf5_features import FeatureWriter, VideoFeatures
 
 PATHS = os.pathsep.join([str(PROJECT), str(PROJECT / "tests" / "plugin")])
 Train = Callable[..., CompletedProcess[bytes]]

@@ -5,7 +5,7 @@ import pytest
 
 from taltool.data.annotations import read_id_list
 from taltool.data.arrays import Amount, Detections, Scope, flatten, scope
-from taltool.data.datasets import dataset_spec
+from taltool.data.public_datasets import dataset_spec
 from taltool.data.records import GroundTruth, LabelVocabulary, VideoAnnotations, VideoProposals
 from taltool.errors import DataError, UsageError
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from taltool.data.clock import FeatureClock
-from taltool.data.conversion import Conversion, convert
+from taltool.data.convert import Conversion, convert
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Proposals
 from taltool.data.formats.sniffing import for_output, format_named, open_content, sniff

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from taltool.data.checking import check_whole
+from taltool.data.check import check_whole
 from taltool.data.formats.contract import Annotations, FormatOptions, Proposals
 from taltool.data.formats.sniffing import open_content
+from taltool.data.info import summarize
 from taltool.data.proposals import encode
-from taltool.data.summaries import summarize
 from taltool.errors import DataError
 
 ODD = [None, True, -1.5, "12", [], {}, [1, "x"], {"x": None}]

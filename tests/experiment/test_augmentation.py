@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from taltool.data.clock import FeatureClock
-from taltool.data.features import FeatureFile, FeatureWriter, VideoFeatures
+from taltool.data.hdf5_features import FeatureFile, FeatureWriter, VideoFeatures
 from taltool.data.records import Floats, Integers
 from taltool.experiment.augmentation import shift_sample
 from taltool.experiment.feature_source import FeatureSource

@@ -13,7 +13,7 @@ from training_runs import Listener, MakeTrainer
 
 from taltool.data.annotations import read_ground_truth
 from taltool.data.clock import FeatureClock
-from taltool.data.features import FeatureFile, FeatureWriter, VideoFeatures
+from taltool.data.hdf5_features import FeatureFile, FeatureWriter, VideoFeatures
 from taltool.data.records import GroundTruth
 from taltool.errors import DataError, UsageError
 from taltool.experiment import dataset

@@ -10,11 +10,11 @@ from taltool.data.clock import FeatureClock
 from taltool.experiment.settings import SamplingSettings
 from taltool.experiment.windows import (
     Sample,
+    cut_samples,
     is_useful,
     on_grid,
     rescaled,
     visible_span,
-    whole_samples,
     window_starts,
 )
 
@@ -50,7 +50,7 @@ def test_every_window_lies_inside_and_every_snippet_in_some_window(length: int, 
 
 def test_a_window_keeps_the_instances_of_which_enough_lies_inside_clipped() -> None:
     settings = SamplingSettings(length=10, min_ioa=0.5)
-    (_, sample, _) = whole_samples("v", 30, CLOCK, settings, 10)
+    (_, sample, _) = cut_samples("v", 30, CLOCK, settings, 10)
     assert (sample.first, sample.count) == (10, 10)
     # Inside whole; half inside; less than half inside; outside.
     segments = np.array([[12.0, 15.0], [18.0, 22.0], [19.0, 22.0], [21.0, 25.0]])
@@ -130,7 +130,7 @@ def test_ground_truth_comes_back_from_the_grid_of_every_sample_that_holds_it(
     low, high = sorted((first + start * (last - first), first + end * (last - first)))
     segments = np.array([[low, high]])
     found = 0
-    for sample in whole_samples("v", length, clock, settings, max(1, window // 2)):
+    for sample in cut_samples("v", length, clock, settings, max(1, window // 2)):
         grid, _, share = on_grid(sample, segments, 0.0)
         if share[0] >= 1 - 1e-9 and high - low > 1e-6:
             found += 1

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from short_videos import SETTINGS, Mean, sources, use, write_video
 
-from taltool.data.features import FeatureFile
+from taltool.data.hdf5_features import FeatureFile
 from taltool.data.provenance import step
 from taltool.errors import DataError, PartialFailure, UsageError
 from taltool.extraction.extract import ExtractionSettings, Resources, extract, extract_video
@@ -208,7 +208,7 @@ def test_a_full_disk_keeps_what_is_finished(videos: Path, tmp_path: Path, monkey
         raise OSError(errno.ENOSPC, "no room")
 
     with monkeypatch.context() as patch:
-        patch.setattr("taltool.data.features.FeatureWriter.write", full)
+        patch.setattr("taltool.data.hdf5_features.FeatureWriter.write", full)
         with pytest.raises(DataError, match="No space left on device; finished videos wait"):
             extract(sources(videos), str(tmp_path / "f.h5"), SETTINGS)
     assert not (tmp_path / "f.h5").exists()

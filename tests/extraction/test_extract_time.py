@@ -17,7 +17,7 @@ from project import PROJECT
 from short_videos import use
 
 from taltool.backbones.contract import Backbone
-from taltool.data.features import FeatureFile
+from taltool.data.hdf5_features import FeatureFile
 from taltool.extraction.extract import ExtractionSettings, extract
 from taltool.video.frames import FrameFormat
 from taltool.video.sources import VideoSource

@@ -10,7 +10,7 @@ from short_videos import write_video
 
 from taltool.backbones.contract import is_quick_on_cpu
 from taltool.backbones.i3d import I3D
-from taltool.data.features import VideoFeatures
+from taltool.data.hdf5_features import VideoFeatures
 from taltool.errors import DataError
 from taltool.extraction.extract import ExtractionSettings, extract_video
 from taltool.video.frames import FrameFormat, FrameSequence

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from taltool.data.annotations import read_ground_truth
 from taltool.data.arrays import flatten, scope
-from taltool.data.datasets import dataset_spec
 from taltool.data.proposals import ProposalReader
+from taltool.data.public_datasets import dataset_spec
 from taltool.evaluation.diagnose import instance_values
 from taltool.ops.diagnosis_instances import (
     bins_at,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from taltool.data.clock import FeatureClock
-from taltool.data.features import FeatureWriter, VideoFeatures
+from taltool.data.hdf5_features import FeatureWriter, VideoFeatures
 
 CLASSES = ("jump", "run")
 CHANNELS = 6

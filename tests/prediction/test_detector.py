@@ -13,7 +13,7 @@ from torch import Tensor
 from training_runs import Listener, MakeTrainer
 
 from taltool.data.clock import FeatureClock
-from taltool.data.features import FeatureFile, FeatureWriter, VideoFeatures
+from taltool.data.hdf5_features import FeatureFile, FeatureWriter, VideoFeatures
 from taltool.data.records import VideoProposals
 from taltool.errors import DataError, UsageError
 from taltool.experiment.checkpoint import load_checkpoint

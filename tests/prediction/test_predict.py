@@ -9,7 +9,7 @@ import pytest
 from plugin.tiny_data import TinyData
 from training_runs import Listener, MakeTrainer
 
-from taltool.data.features import FeatureFile
+from taltool.data.hdf5_features import FeatureFile
 from taltool.errors import DataError, PartialFailure, UsageError
 from taltool.experiment.checkpoint import load_checkpoint, save_checkpoint
 from taltool.prediction.predict import PredictRequest, write_predictions

@@ -8,7 +8,7 @@ import pytest
 from plugin.tiny_data import TinyData
 
 from taltool.data.annotations import read_ground_truth
-from taltool.data.features import FeatureFile
+from taltool.data.hdf5_features import FeatureFile
 from taltool.errors import DataError, UsageError
 from taltool.reporting import SILENT
 from taltool.training.cross_validation import Summary, cross_validate, read_folds

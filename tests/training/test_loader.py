@@ -8,13 +8,13 @@ import torch
 from plugin.tiny_data import TinyData, write_tiny_data
 
 from taltool.data.clock import FeatureClock
-from taltool.data.features import FeatureFile, FeatureWriter, VideoFeatures
+from taltool.data.hdf5_features import FeatureFile, FeatureWriter, VideoFeatures
 from taltool.errors import DataError, UsageError
 from taltool.experiment.batches import read_batch
 from taltool.experiment.dataset import LabelledVideo
 from taltool.experiment.feature_source import ChannelStatistics, FeatureSource
 from taltool.experiment.settings import SamplingSettings
-from taltool.experiment.windows import whole_samples
+from taltool.experiment.windows import cut_samples
 from taltool.models.contract import Batch
 from taltool.training.loader import TrainingLoader
 from taltool.training.loader_workers import prefetch
@@ -71,8 +71,8 @@ def test_windows_without_a_whole_instance_are_left_out(file: FeatureFile) -> Non
 
 def test_a_window_batch_holds_the_snippets_and_the_ground_truth_of_its_windows(file: FeatureFile) -> None:
     source = FeatureSource(file, SamplingSettings(length=10))
-    samples = [whole_samples("long", 25, file.clock("long"), source.settings, 10)[1]]
-    samples += whole_samples("short", 6, file.clock("short"), source.settings, 10)
+    samples = [cut_samples("long", 25, file.clock("long"), source.settings, 10)[1]]
+    samples += cut_samples("short", 6, file.clock("short"), source.settings, 10)
     batch = read_batch(source, samples, [(v.segments, v.labels) for v in VIDEOS], 1)
     assert batch.features.shape == (2, 2, 10)
     assert batch.features[0, 0].tolist() == list(range(10, 20))

@@ -44,7 +44,7 @@ def check(
 
     Odd but usable contents, such as segments past the end of a video, are warnings.
     """
-    from taltool.data.checking import check_whole
+    from taltool.data.check import check_whole
 
     paths = files or ["-"]
     broken = []

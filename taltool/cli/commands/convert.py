@@ -149,8 +149,8 @@ def convert(
     The format of the input is told by its content, that of the output by its name. Whatever the output cannot hold is
     named in a warning.
     """
-    from taltool.data.conversion import Conversion
-    from taltool.data.conversion import convert as run
+    from taltool.data.convert import Conversion
+    from taltool.data.convert import convert as run
     from taltool.data.formats.contract import FormatOptions
     from taltool.data.provenance import InputFile, step
     from taltool.data.relabelling import read_relabelling

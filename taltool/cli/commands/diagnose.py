@@ -119,7 +119,7 @@ def diagnose(
     """
     from taltool.cli.commands.evaluate import names_of
     from taltool.cli.reports.diagnose import write_report
-    from taltool.data.datasets import dataset_spec
+    from taltool.data.public_datasets import dataset_spec
     from taltool.data.thresholds import parse_thresholds
     from taltool.evaluation.diagnose import diagnose_files
     from taltool.evaluation.evaluate import EvaluationRequest

@@ -244,7 +244,7 @@ def evaluate(
     Detections in videos of other subsets are left out; those in videos that the ground truth does not have are false
     positives. Segments of zero length never match; duplicates count; the order of a file does not matter.
     """
-    from taltool.data.datasets import dataset_spec
+    from taltool.data.public_datasets import dataset_spec
     from taltool.data.thresholds import parse_thresholds
     from taltool.evaluation.evaluate import EvaluationRequest, evaluate_files
 

@@ -41,7 +41,7 @@ def info(
     """
     import orjson
 
-    from taltool.data.summaries import summarize
+    from taltool.data.info import summarize
 
     for path in files or ["-"]:
         facts = summarize(path, score)

@@ -184,7 +184,7 @@ def _request(
     tiou: str | None,
     an: int,
 ) -> "EvaluationRequest":
-    from taltool.data.datasets import dataset_spec
+    from taltool.data.public_datasets import dataset_spec
     from taltool.data.thresholds import parse_thresholds
     from taltool.evaluation.evaluate import EvaluationRequest
 

@@ -76,7 +76,7 @@ def predict(
     taltool predict --model afsd feats.h5 | taltool nms | taltool evaluate gt.json
     """
     from taltool.data.annotations import read_ground_truth
-    from taltool.data.features import ClockOptions, FeatureFile
+    from taltool.data.hdf5_features import ClockOptions, FeatureFile
     from taltool.prediction.predict import PredictRequest, write_predictions
 
     truth = read_ground_truth(ground_truth) if ground_truth else None

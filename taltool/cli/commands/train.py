@@ -166,7 +166,7 @@ def train(
     """
     _hush_launched_torch()
     from taltool.data.annotations import read_ground_truth
-    from taltool.data.features import ClockOptions, FeatureFile
+    from taltool.data.hdf5_features import ClockOptions, FeatureFile
     from taltool.experiment.configuration import to_toml
     from taltool.experiment.device import checked_device
     from taltool.experiment.device import deterministic as deterministic_mode

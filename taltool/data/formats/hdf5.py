@@ -7,14 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taltool.data.features import ClockOptions, FeatureFile, FeatureWriter, VideoFeatures
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Features, Format, FormatOptions, Opening
+from taltool.data.hdf5_features import (
+    CLOCK_ATTRIBUTES,
+    COMPLETE,
+    ROOT_ATTRIBUTES,
+    ClockOptions,
+    FeatureFile,
+    FeatureWriter,
+    VideoFeatures,
+)
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
-# Root attributes that the writer enters itself, and attributes of a video that its clock holds.
-_WRITTEN = ("format", "version", "streams", "provenance")
-_CLOCK = ("fps", "stride", "window", "offset", "duration", "complete")
 
 
 @FORMATS.register("hdf5")
@@ -39,7 +44,7 @@ class Hdf5(Format):
                 file.clock,
                 lambda video_id: _values(file, video_id),
                 lambda video_id: _extras(file, video_id),
-                {name: value for name, value in file.attributes.items() if name not in _WRITTEN},
+                {name: value for name, value in file.attributes.items() if name not in ROOT_ATTRIBUTES},
                 file.streams,
                 file.provenance,
             )
@@ -59,4 +64,8 @@ def _values(file: FeatureFile, video_id: str) -> NDArray[np.floating[Any]]:
 
 
 def _extras(file: FeatureFile, video_id: str) -> dict[str, Any]:
-    return {name: value for name, value in file.video_attributes(video_id).items() if name not in _CLOCK}
+    return {
+        name: value
+        for name, value in file.video_attributes(video_id).items()
+        if name not in (*CLOCK_ATTRIBUTES, COMPLETE)
+    }

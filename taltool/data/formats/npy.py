@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taltool.data.clock import FeatureClock
-from taltool.data.features import clock_from
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Features, Format, FormatOptions, Opening
 from taltool.data.formats.tables import new_folder
+from taltool.data.hdf5_features import clock_from
 from taltool.errors import DataError
 
 

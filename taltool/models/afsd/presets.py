@@ -1,7 +1,7 @@
 """AFSD's presets, and its settings for data that nobody tuned it for."""
 
 from taltool.data.statistics import DatasetStatistics
-from taltool.models.auto_settings import (
+from taltool.models.auto_recipes import (
     STRONG_AUGMENTATION,
     WIDE,
     detector_settings,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from taltool.data.statistics import DatasetStatistics
-from taltool.models.auto_settings import (
+from taltool.models.auto_recipes import (
     STRONG_AUGMENTATION,
     WIDE,
     detector_settings,
@@ -43,7 +43,7 @@ PRESETS: dict[str, SettingsBySection] = {
 def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
     """Settings for `statistics`, as differences from the defaults.
 
-    Sampling, levels, width and recipe are those of the other models (`taltool.models.auto_settings`); levels share
+    Sampling, levels, width and recipe are those of the other models (`taltool.models.auto_recipes`); levels share
     instances by size. The pyramid's norm is over time, which keeps how strong a snippet is beside its neighbours: with
     30 videos of 50 Salads, 10 more to look at, two such divisions and one run each, the average mAP was .59 and .53
     instead of .54 and .47 with LayerNorm (group norm in the heads too .58 and .50; AFSD .59 and .49). Nothing else

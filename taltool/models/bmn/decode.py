@@ -6,7 +6,7 @@ from torch import Tensor
 from taltool.models.bmn.config import BMNConfig
 from taltool.models.bmn.proposal_map import proposal_cells
 from taltool.models.contract import Candidates, Outputs
-from taltool.nn.runs import likely_boundaries
+from taltool.nn.active_runs import likely_boundaries
 
 
 def decode(config: BMNConfig, outputs: Outputs, mask: Tensor) -> list[Candidates]:

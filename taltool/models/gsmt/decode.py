@@ -7,7 +7,7 @@ from torch import Tensor
 
 from taltool.models.contract import Candidates, Outputs
 from taltool.models.gsmt.config import GSMTConfig
-from taltool.nn.runs import Runs, run_means, runs
+from taltool.nn.active_runs import Runs, run_means, runs
 
 PADDED = -1.0
 

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from taltool.data.statistics import DatasetStatistics
-from taltool.models.auto_settings import AUGMENTATION, detector_settings, network_width, windows
+from taltool.models.auto_recipes import AUGMENTATION, detector_settings, network_width, windows
 from taltool.models.contract import SettingsBySection
 
 # The paper trains by SGD with learning rates 1e-4 (ActivityNet) and 1e-5 (THUMOS14), which over its 15 epochs hardly

@@ -5,8 +5,8 @@ from torch import Tensor
 
 from taltool.models.contract import Candidates, Outputs
 from taltool.models.mgnet.config import MGNetConfig
+from taltool.nn.active_runs import likely_boundaries
 from taltool.nn.proposal_sampling import upper_triangle
-from taltool.nn.runs import likely_boundaries
 
 
 def decode(config: MGNetConfig, outputs: Outputs, mask: Tensor) -> list[Candidates]:

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from taltool.data.statistics import DatasetStatistics
-from taltool.models.auto_settings import dense_windows, network_width, proposal_settings
+from taltool.models.auto_recipes import dense_windows, network_width, proposal_settings
 from taltool.models.contract import SettingsBySection
 
 _TRAINING: dict[str, Any] = {

@@ -12,8 +12,8 @@ from torch import Tensor
 from taltool.models.contract import Candidates, Outputs
 from taltool.models.tsa_tal.config import TSATALConfig
 from taltool.models.tsa_tal.detection import Detection, upsampled
+from taltool.nn.active_runs import Runs, run_means, runs
 from taltool.nn.packed_pyramid import Axis
-from taltool.nn.runs import Runs, run_means, runs
 
 
 class DensePredictions(NamedTuple):

@@ -1,7 +1,7 @@
 """TSA-TAL's presets, and its settings for data that nobody tuned it for."""
 
 from taltool.data.statistics import DatasetStatistics
-from taltool.models.auto_settings import AUGMENTATION, UPDATES, WIDE, detector_settings, network_width, whole_or_windows
+from taltool.models.auto_recipes import AUGMENTATION, UPDATES, WIDE, detector_settings, network_width, whole_or_windows
 from taltool.models.contract import SettingsBySection
 
 # Ours but for the data: the paper's section on training is empty. At 30 frames a second and one snippet every 4 frames,

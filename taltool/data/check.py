@@ -12,8 +12,8 @@ from taltool.data.checkpoint_header import KEY, CheckpointHeader, read_tensor_ta
 from taltool.data.files import STANDARD, read_bytes
 from taltool.data.formats.contract import Annotations, Features, FormatOptions, Proposals
 from taltool.data.formats.sniffing import beginning, json_key, open_content
+from taltool.data.info import kind_of, read_epochs
 from taltool.data.records import Floats, VideoProposals
-from taltool.data.summaries import kind_of, read_epochs
 from taltool.errors import DataError
 
 Warn = Callable[[str], None]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from taltool.data.datasets import dataset_spec
+from taltool.data.public_datasets import dataset_spec
 from taltool.errors import UsageError
 
 

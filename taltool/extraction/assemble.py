@@ -5,18 +5,12 @@ from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import orjson
-
-from taltool.data.features import FeatureFile, FeatureWriter, VideoFeatures, unlike
+from taltool.data.hdf5_features import EXTRACTION_ATTRIBUTES, FeatureFile, FeatureWriter, VideoFeatures, unlike
 from taltool.data.provenance import Step
 from taltool.errors import DataError, UsageError
 from taltool.extraction.resume import PartialResults
 from taltool.extraction.settings import ExtractionSettings
-
-# What a dataset says beside its clock.
-_ATTRIBUTES = frozenset({"num_frames", "problem", "source"})
 
 
 def refuse_other(output: str, settings: ExtractionSettings) -> None:
@@ -32,14 +26,6 @@ def refuse_other(output: str, settings: ExtractionSettings) -> None:
             f"{output} was made with other settings (now {unlike(settings.record(), made)}); give another name "
             "with -o, or remove the file"
         )
-
-
-def sources_in(output: str) -> dict[str, dict[str, Any]]:
-    """The identity of the source of every video that `output` holds; empty where it is not there."""
-    if not Path(output).exists():
-        return {}
-    with FeatureFile(output) as file:
-        return {video_id: orjson.loads(file.video_attributes(video_id)["source"]) for video_id in file.ids}
 
 
 @dataclass(frozen=True)
@@ -97,6 +83,8 @@ class FeatureFileBuilder:
         return video
 
     def _kept(self, video_id: str, old: FeatureFile) -> VideoFeatures:
-        attributes = {name: value for name, value in old.video_attributes(video_id).items() if name in _ATTRIBUTES}
+        attributes = {
+            name: value for name, value in old.video_attributes(video_id).items() if name in EXTRACTION_ATTRIBUTES
+        }
         values = old.read(video_id).astype(self.settings.dtype)
         return VideoFeatures(video_id, values, old.clock(video_id), attributes)

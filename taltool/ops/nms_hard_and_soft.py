@@ -106,7 +106,7 @@ def greedy(
     returns floors (R,) for the rows of the original block that may only rise.
     """
     picked: list[tuple[Integers, Floats, Integers]] = []
-    work, told = _Workplace(block), 0
+    work, told = _BlockState(block), 0
     for step in range(1, limit + 1):
         best = work.corner + block.score.argmax(1)
         values = work.score[best]
@@ -123,7 +123,7 @@ def greedy(
             if smaller is not block:
                 if not smaller.score.size:
                     break
-                block, work = smaller, _Workplace(smaller)
+                block, work = smaller, _BlockState(smaller)
     raise_floors(*_joined(picked[told:])[1:])
     return _joined(picked)
 
@@ -137,7 +137,7 @@ def _joined(picked: list[tuple[Integers, Floats, Integers]]) -> tuple[Integers, 
     return origins[real], scores[real], rows[real]
 
 
-class _Workplace:
+class _BlockState:
     """One block under work: flat views of it, room for intermediate results, and the neighbours in a long row."""
 
     def __init__(self, block: Block) -> None:
@@ -168,7 +168,9 @@ class _Workplace:
         np.add(block.length[:, near], two, out=two)
         np.subtract(two, one, out=two)
         np.divide(one, two, out=one)
-        _decay(block.score[:, near], one, _thresholds(settings, end - start, block.duration[:, None]), settings)
+        _decay_hard_or_soft(
+            block.score[:, near], one, _thresholds(settings, end - start, block.duration[:, None]), settings
+        )
 
     def _window(self, start: Floats, end: Floats) -> slice:
         """The columns that may overlap the picked candidate: all, or the neighbours where the row is long."""
@@ -184,7 +186,7 @@ def _thresholds(settings: Suppression, lengths: Floats, durations: Floats) -> Fl
     return settings.threshold + (settings.wide_threshold - settings.threshold) * (lengths / durations)
 
 
-def _decay(scores: Floats, tiou: Floats, thresholds: Floats | float, settings: Suppression) -> None:
+def _decay_hard_or_soft(scores: Floats, tiou: Floats, thresholds: Floats | float, settings: Suppression) -> None:
     """Lower scores (R, L) in place by their tiou (R, L) with the picked candidates; `tiou` is overwritten."""
     if settings.method is Method.hard:
         scores[tiou > thresholds] = _GONE

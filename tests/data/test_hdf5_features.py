@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from taltool.data.clock import FeatureClock
-from taltool.data.features import ClockOptions, FeatureFile, FeatureWriter, VideoFeatures
 from taltool.data.files import lock
+from taltool.data.hdf5_features import ClockOptions, FeatureFile, FeatureWriter, VideoFeatures
 from taltool.errors import DataError, UsageError
 
 CLOCK = FeatureClock(fps=25.0, stride=4.0, window=16.0, offset=2.0, duration=9.5)

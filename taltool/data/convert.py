@@ -9,10 +9,10 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from taltool.data.features import FeatureFile, FeatureWriter
 from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Proposals
 from taltool.data.formats.jsonl import gathered_classes
 from taltool.data.formats.sniffing import for_output, format_named, open_content
+from taltool.data.hdf5_features import FeatureFile, FeatureWriter
 from taltool.data.provenance import Step, merge_chains
 from taltool.data.records import VideoProposals
 from taltool.data.relabelling import relabelled

@@ -21,7 +21,13 @@ from taltool.errors import DataError, UsageError
 
 FORMAT = "taltool-features"
 VERSION = 1
+# Attributes of the file that the writer enters itself; further ones (backbone, settings, ...) are the caller's.
+ROOT_ATTRIBUTES = ("format", "version", "streams", "provenance")
+# Attributes of every video: its clock, and last, when the video is whole, that it is.
 CLOCK_ATTRIBUTES = ("fps", "stride", "window", "offset", "duration")
+COMPLETE = "complete"
+# What extraction adds to a video: the frames that it has, what it is made of, and what of that could not be decoded.
+EXTRACTION_ATTRIBUTES = ("num_frames", "source", "problem")
 
 
 @dataclass(frozen=True)
@@ -162,7 +168,7 @@ class FeatureFile:
             raise DataError(f"{where}: expected numbers of shape (T, C), found {node.dtype} {node.shape}")
         if 0 in node.shape:
             raise DataError(f"{where} has no snippets: shape {node.shape}; extract it again")
-        if self.is_own and not node.attrs.get("complete", False):
+        if self.is_own and not node.attrs.get(COMPLETE, False):
             raise DataError(f"{where} is not complete: run the extraction again, it continues where it stopped")
         return node
 
@@ -268,7 +274,7 @@ class FeatureWriter:
             raise DataError(f"video '{video.video_id}' cannot be beside a video named like its folder") from error
         dataset.attrs.update({name: getattr(video.clock, name) for name in CLOCK_ATTRIBUTES})
         dataset.attrs.update(video.attributes)
-        dataset.attrs["complete"] = True
+        dataset.attrs[COMPLETE] = True
 
     def link(self, video_id: str, path: str) -> None:
         """Refer to a video in the feature file at `path`, which must stay where it is, seen from this one."""

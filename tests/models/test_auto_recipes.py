@@ -3,7 +3,7 @@
 import pytest
 
 from taltool.data.statistics import DatasetStatistics
-from taltool.models.auto_settings import (
+from taltool.models.auto_recipes import (
     batch_size,
     dense_windows,
     network_width,
