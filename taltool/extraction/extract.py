@@ -14,7 +14,7 @@ from taltool.extraction.encoder import Encoder
 from taltool.extraction.lock import exclusive_lock
 from taltool.extraction.pipeline import Concurrency, Finished, extract_features
 from taltool.extraction.resources import Resources
-from taltool.extraction.resume import PartialResults, sources_in, unfinished
+from taltool.extraction.resume import PartialResults, sources_in, videos_left_to_extract
 from taltool.extraction.settings import ExtractionSettings
 from taltool.extraction.weights import make_backbone
 from taltool.extraction.worker_pool import imap_unordered
@@ -126,7 +126,7 @@ def extract(
     with exclusive_lock(PartialResults.folder_of(output), output, reporter):
         refuse_other(output, settings)
         earlier, partial_results = sources_in(output), PartialResults(output, settings.record())
-        todo = unfinished(sources, earlier, partial_results)
+        todo = videos_left_to_extract(sources, earlier, partial_results)
         if len(todo) < len(sources):
             reporter.note(f"{len(sources) - len(todo)} of {len(sources)} videos are done already")
         failed = _report_outcomes(_outcomes(todo, settings, output, resources), len(todo), reporter)

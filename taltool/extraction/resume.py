@@ -32,7 +32,7 @@ def sources_in(output: str) -> dict[str, dict[str, Any]]:
         return {video_id: orjson.loads(file.video_attributes(video_id)["source"]) for video_id in file.ids}
 
 
-def unfinished(
+def videos_left_to_extract(
     sources: Iterable[VideoSource], earlier: Mapping[str, Mapping[str, Any]], partial_results: "PartialResults"
 ) -> list[VideoSource]:
     """The sources that are still to be extracted: new ones, and those that have changed since.
