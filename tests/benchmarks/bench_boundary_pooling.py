@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "nn"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "models"))
 from boundary_pooling_twin import loop_over_proposals
 
 from taltool.models.afsd.pooling import boundary_max_pool

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS), str(TESTS / "models"), str(TESTS.parent)]
+sys.path[:0] = [str(TESTS / "models"), str(TESTS.parent)]
 
 from mgnet_heads_twin import PlainHeads  # noqa: E402
 from mgnet_points_twin import sampling_weights  # noqa: E402
