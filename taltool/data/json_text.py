@@ -1,0 +1,41 @@
+"""What a parsed JSON document no longer shows: that one of its objects had the same key twice.
+
+Parsers keep the last of two equal keys, so a video that is there twice would vanish without a word.
+"""
+
+import json
+from typing import Any
+
+from taltool.errors import DataError
+
+# The colon of a member stands behind the quote of its key or behind white space; colons inside of names seldom do.
+_COLONS = (b'":', b" :", b"\t:", b"\n:", b"\r:")
+
+
+def count_members(document: Any) -> int:
+    """How many members all objects of a parsed document have together."""
+    count, level = 0, [document]
+    while level:
+        objects = [value for value in level if type(value) is dict]
+        count += sum(map(len, objects))
+        holders = [each.values() for each in objects] + [value for value in level if type(value) is list]
+        level = [value for holder in holders for value in holder if type(value) is dict or type(value) is list]
+    return count
+
+
+def refuse_repeated_keys(text: bytes, members: int, where: str) -> None:
+    """Raise DataError, naming `where` and the key, if an object in the JSON `text` has a key twice.
+
+    members is the number of members that are left in the objects once parsed; counting too few of them costs time
+    only. A valid text with as many colons as members has no key twice; any other is parsed again, key by key.
+    """
+    if sum(map(text.count, _COLONS)) <= members:
+        return
+
+    def unique(pairs: list[tuple[str, Any]]) -> None:
+        if len(dict(pairs)) < len(pairs):
+            seen: set[str] = set()
+            twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+            raise DataError(f"{where}: '{twice}' is there twice in one object; only the last would count")
+
+    json.loads(text, object_pairs_hook=unique)
