@@ -3,6 +3,7 @@
 Locks on files are dropped by the operating system when their holder ends, however that happens.
 """
 
+import codecs
 import contextlib
 import errno
 import gzip
@@ -20,6 +21,7 @@ from taltool.errors import DataError, UsageError
 
 STANDARD = "-"
 _GZIP_MAGIC = b"\x1f\x8b"
+UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # What file systems answer that know no locks.
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP)
 
@@ -75,7 +77,9 @@ def open_input(path: str) -> Iterator[HashingReader]:
 
 
 def peek(path: str, size: int = 1 << 20) -> bytes:
-    """The first bytes of `path`, gzip undone, up to `size`; of standard input at least one read, none of it used up."""
+    """The first bytes of `path`, gzip and a byte order mark undone, up to `size`; of standard input at least one read,
+    none of it used up.
+    """
     if path == STANDARD:
         if sys.stdin.isatty():
             raise UsageError("no input: name a file, or pipe one in")
@@ -84,7 +88,8 @@ def peek(path: str, size: int = 1 << 20) -> bytes:
         with _opened(path) as stream:
             head = stream.read(size)
     with _explaining_gzip(path):
-        return zlib.decompressobj(wbits=31).decompress(head, size) if head[:2] == _GZIP_MAGIC else head
+        head = zlib.decompressobj(wbits=31).decompress(head, size) if head[:2] == _GZIP_MAGIC else head
+    return head.removeprefix(codecs.BOM_UTF8)
 
 
 def _opened(path: str) -> BinaryIO:
@@ -99,6 +104,36 @@ def read_bytes(path: str) -> tuple[bytes, str]:
     with open_input(path) as stream:
         content = stream.read()
         return content, stream.hexdigest()
+
+
+def read_text(path: str) -> str:
+    """The whole text of `path` (`-` = standard input); see `decode_text`."""
+    return decode_text(read_bytes(path)[0], path)
+
+
+def decode_text(content: bytes, path: str) -> str:
+    """The text in `content` without a byte order mark; every line ends with a newline, whichever line ends it had.
+
+    Raises DataError, naming `path` and the line, for what is not UTF-8: read leniently, different names become one.
+    """
+    if content.startswith(UTF_16_MARKS):
+        raise DataError(f"{path}:1: UTF-16, not UTF-8; convert it: iconv -f utf-16 -t utf-8")
+    content = content.removeprefix(codecs.BOM_UTF8)
+    if (position := content.find(b"\0")) >= 0:
+        raise DataError(f"{path}:{_line(content, position)}: a NUL byte, which no text has; is this the right file?")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}:{_line(content, error.start)}: not UTF-8 (byte 0x{content[error.start]:02x}); convert it: "
+            "iconv -f ENCODING -t utf-8, where ENCODING is gb18030, shift_jis, latin1 or whatever it was saved in"
+        ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _line(content: bytes, position: int) -> int:
+    """The number of the line, from 1, in which a byte stands."""
+    return len((content[:position] + b".").splitlines())
 
 
 def _unzipped(stream: BinaryIO) -> BinaryIO:

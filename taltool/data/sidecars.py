@@ -1,6 +1,6 @@
 """Sidecar files: durations of videos, and numbers of classes."""
 
-from taltool.data.files import peek, read_bytes
+from taltool.data.files import peek, read_text
 from taltool.data.formats.contract import Annotations, Features
 from taltool.data.formats.sniffing import open_content
 from taltool.data.formats.tables import read_table
@@ -35,7 +35,7 @@ def _seconds(text: str, where: str) -> float:
 def read_classes(path: str) -> dict[str, int]:
     """The number of each class, from lines of names (the first is 0) or a ground truth with label and label_id."""
     if not peek(path).lstrip().startswith(b"{"):
-        names = read_bytes(path)[0].decode("utf-8", "replace").splitlines()
+        names = read_text(path).split("\n")
         return {name.strip(): number for number, name in enumerate(names) if name.strip()}
     with open_content(path) as content:
         entries = content.database.values() if isinstance(content, Annotations) else []

@@ -13,9 +13,9 @@ import tomllib
 import types
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from taltool.data.files import read_text
 from taltool.errors import DataError, UsageError
 from taltool.experiment.settings import Experiment, PredictionSettings, SamplingSettings, TrainingSettings
 from taltool.ops.nms_settings import Suppression
@@ -75,10 +75,8 @@ def preset_layer(name: str, presets: "dict[str, SettingsBySection]", model_name:
 def read_config(path: str) -> tuple[str | None, Layer]:
     """The model name (None where the file does not say) and the differences in a TOML file."""
     try:
-        document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        document = tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
         raise DataError(f"{path}: not TOML: {error}") from error
     name = document.pop(NAME_KEY, None)
     for section, values in document.items():

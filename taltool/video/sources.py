@@ -1,5 +1,6 @@
 """From what the user names (files, folders, lists) to videos with ids."""
 
+import codecs
 import os
 import stat
 from collections import Counter
@@ -169,8 +170,12 @@ def _id_inside(base: Path, path: Path) -> str:
 
 def _lines(operand: str) -> Iterator[str]:
     with open_input(operand) as stream:
-        for line in stream:
-            if name := os.fsdecode(line).rstrip("\r\n"):
+        for number, line in enumerate(stream, start=1):
+            if b"\0" in line:
+                raise DataError(f"{operand}:{number}: a NUL byte; expected a list of videos, one path per line")
+            path = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            # Not `read_text`: the names of files may be any bytes.
+            if name := os.fsdecode(path).rstrip("\r\n"):
                 yield name
 
 

@@ -1,12 +1,14 @@
 """Writing beside and renaming, and what must never be renamed over."""
 
+import codecs
+import gzip
 import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from taltool.data.files import open_output, replacing
+from taltool.data.files import open_output, peek, read_text, replacing
 from taltool.errors import DataError
 
 
@@ -59,3 +61,32 @@ def test_a_file_keeps_its_old_content_when_writing_fails(tmp_path: Path) -> None
 def test_a_folder_cannot_be_written_over(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a regular file"), replacing(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+def test_text_has_one_kind_of_line_end_and_no_byte_order_mark(ends: bytes, mark: bytes, tmp_path: Path) -> None:
+    content = mark + "é".encode() + ends + b"b" + ends
+    (tmp_path / "plain").write_bytes(content)
+    (tmp_path / "zipped").write_bytes(gzip.compress(content))
+    for name in ("plain", "zipped"):
+        assert read_text(str(tmp_path / name)) == "é\nb\n"
+        assert peek(str(tmp_path / name)).startswith("é".encode())
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("a\nb\n排球\n".encode("gbk"), r":3: not UTF-8 \(byte 0xc5\); convert it: iconv -f ENCODING"),
+        ("a\rb\ré\r".encode("latin1"), ":3: not UTF-8"),
+        ("a\r\n跳\r\n".encode("shift_jis"), ":2: not UTF-8"),
+        ("\ufeffa\né".encode()[:-1], ":2: not UTF-8"),
+        ("a\n".encode("utf-16"), ":1: UTF-16, .* iconv -f utf-16 -t utf-8"),
+        ("ab\n".encode("utf-16-le"), ":1: a NUL byte"),
+        (b"a\nb\n\0", ":3: a NUL byte"),
+    ],
+)
+def test_text_that_is_not_utf8_is_refused_with_its_line(content: bytes, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(DataError, match=f"x{complaint}"):
+        read_text(str(tmp_path / "x"))

@@ -11,7 +11,7 @@ import pytest
 from taltool.data.clock import FeatureClock
 from taltool.data.convert import Conversion, convert
 from taltool.data.formats import FORMATS
-from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Proposals
+from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Opening, Proposals
 from taltool.data.formats.sniffing import for_output, format_named, open_content, sniff
 from taltool.data.proposals import encode
 from taltool.data.records import LabelVocabulary, VideoProposals
@@ -125,8 +125,6 @@ def test_failed_writing_leaves_nothing(name: str, kind: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", FORMATS.names())
 def test_no_format_claims_a_file_of_another(name: str) -> None:
-    from taltool.data.formats.contract import Opening
-
     strangers = (b"", b"\x00\x00\x00\x18ftypmp42", b"{}", b'{"version": "1"}', b"hello\n", b"[1, 2]", b"\xff\xfe\x00")
     assert not any(format_named(name).recognises(Opening("x", head)) for head in strangers)
     assert not format_named(name).recognises(Opening("x", suffixes=frozenset({".mp4"})))
@@ -201,6 +199,12 @@ def test_ground_truth_without_durations_is_not_written(tmp_path: Path) -> None:
         ("video_id,start,end,score\nv,1,2,high\n", ":2: score 'high' is not a number"),
         ("video_id,start,end,score\nv,1,2,\n", ":2: no score; give those without one a score with --score"),
         ("video_id,start,end\nv,1,2\n", ":1: neither a label .* nor a score"),
+        ("video_id,start,end,label,label\nv,1,2,a,b\n", ":1: two columns 'label'"),
+        ('video_id,start,end,label\nv,1,2,"a\nv,3,4,b"\n', ":2: not a line of CSV .* where they open"),
+        ('video_id,start,end,label\nv,1,2,a\nv,1,2,"a\rb"\n', ":3: not a line of CSV"),
+        ('video_id,start,end,label\nv,1,2,"a"b\n', ":2: not a line of CSV"),
+        (f"video_id,start,end,label\nv,1,2,{'a' * 200_000}\n", r":2: not a line of CSV \(field larger"),
+        ("video_id,start,end,label\nv,1,2,a\0\n", ":2: a NUL byte"),
         ("video_id,start,end,label,score\nv,1,2,a,1\nv,1,2,,1\n", ":3: some proposals have a label and some have none"),
     ],
 )

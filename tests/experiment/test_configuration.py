@@ -162,3 +162,9 @@ def test_a_checkpoint_with_a_setting_of_another_version_is_refused() -> None:
     plain["training"]["magic"] = 1
     with pytest.raises(UsageError, match=r"old\.safetensors: training\.magic: no such setting"):
         from_plain(plain, Config, "old.safetensors")
+
+
+def test_config_file_of_a_windows_editor_is_read(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_bytes(b'\xef\xbb\xbfname = "afsd"\r\n[training]\r\nepochs = 3\r\n')
+    name, layer = read_config(str(tmp_path / "x.toml"))
+    assert (name, layer.values) == ("afsd", {"training": {"epochs": 3}})

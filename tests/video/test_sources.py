@@ -40,6 +40,17 @@ def test_a_list_names_one_path_a_line(tmp_path: Path) -> None:
     assert ids(tmp_path / "list.txt") == ["a", "b c"]
 
 
+def test_a_list_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbfa.mp4\r\nb.mp4\r\n")
+    assert ids(tmp_path / "list.txt") == ["a", "b"]
+
+
+def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes(b"a.mp4\n\0\0\0\x18ftypmp42")
+    with pytest.raises(DataError, match=r"list\.txt:2: a NUL byte; expected a list of videos, one path per line"):
+        ids(tmp_path / "list.txt")
+
+
 def test_the_same_file_twice_is_one_video(tmp_path: Path) -> None:
     make(tmp_path, "a.mp4")
     assert ids(tmp_path / "a.mp4", tmp_path) == ["a"]

@@ -12,6 +12,7 @@ A format registers itself in its file of this folder:
 layout could not hold, in words, for the user to hear.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -106,8 +107,8 @@ class Opening:
 
     def first_line(self) -> str:
         """The first line that is not blank, as far as it was read."""
-        text = self.head.decode("utf-8-sig", "replace").lstrip()
-        return text.partition("\n")[0]
+        text = self.head.decode("utf-8", "replace").lstrip()
+        return re.split(r"[\r\n]", text, maxsplit=1)[0]
 
 
 class Format(ABC):
@@ -119,7 +120,10 @@ class Format(ABC):
 
     @abstractmethod
     def recognises(self, opening: Opening) -> bool:
-        """Whether a file with this beginning is in this layout; at most one format may say so."""
+        """Whether a file with this beginning is in this layout; at most one format may say so.
+
+        It raises nothing, whatever the file is: every format is asked about every file.
+        """
 
     @abstractmethod
     def read(self, path: str, options: FormatOptions) -> AbstractContextManager[Content]:

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+from collections.abc import Iterable
 from typing import Any
 
 from taltool.data.files import open_output
@@ -51,7 +52,8 @@ class Csv(Format):
 
 
 def _columns(line: str) -> list[str]:
-    return [name.strip() for name in next(csv.reader([line]), [])]
+    """What the line of a header names; any other line is split all the same, where a CSV reader would raise."""
+    return [name.strip().strip('"').strip() for name in line.split(",")]
 
 
 def _read(path: str, options: FormatOptions) -> Proposals | Annotations:
@@ -100,10 +102,18 @@ def _write_proposals(content: Proposals, path: str) -> list[str]:
     return lost + (["the provenance"] if content.provenance else [])
 
 
-def _write(path: str, columns: tuple[str, ...], rows: Any) -> None:
+def _write(path: str, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
     with open_output(path) as stream:
         text = io.TextIOWrapper(stream, "utf-8", newline="", write_through=True)
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(rows)
+        writer.writerows(_on_one_line(row, path) for row in rows)
         text.detach()
+
+
+def _on_one_line(row: tuple[Any, ...], path: str) -> tuple[Any, ...]:
+    """The same row; raises DataError for a name with a line end, for which `read_table` would refuse the file."""
+    for value in row:
+        if isinstance(value, str) and ("\n" in value or "\r" in value):
+            raise DataError(f"{path}: the name {value!r} has a line end, which does not fit into this format")
+    return row

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from taltool.data.files import STANDARD, peek
+from taltool.data.files import STANDARD, UTF_16_MARKS, peek
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Content, Format, FormatOptions, Opening
 from taltool.errors import DataError, UsageError
@@ -37,6 +37,8 @@ def sniff(path: str) -> str:
     found = [name for name in FORMATS.names() if format_named(name).recognises(start)]
     if len(found) == 1:
         return found[0]
+    if start.head.startswith(UTF_16_MARKS):
+        raise DataError(f"{path}: UTF-16, which no format is; convert it: iconv -f utf-16 -t utf-8")
     if not start.head and not start.suffixes:
         raise DataError(f"{path}: empty (did the command before it fail?)")
     seen = f"it may be {' or '.join(found)}" if found else "its beginning looks like no known format"

@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import io
 import math
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from taltool.data.files import STANDARD, read_bytes
+from taltool.data.files import STANDARD, read_text
 from taltool.data.formats.contract import Annotations, FormatOptions
 from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
@@ -34,21 +33,39 @@ class Row:
 def read_table(path: str, needed: tuple[str, ...]) -> tuple[list[str], list[tuple[str, dict[str, str]]]]:
     """The columns of a CSV file, and its rows by column, each with its place (file:line).
 
-    Raises DataError where a needed column is missing, or a row has another number of fields than the header.
+    Raises DataError where a needed column is missing, two have one name, a row has another number of fields than the
+    header, or the text is not UTF-8 or not CSV.
     """
-    text = read_bytes(path)[0].decode("utf-8-sig", "replace")
-    lines = csv.reader(io.StringIO(text, newline=""))
-    columns = [name.strip() for name in next(lines, [])]
+    lines = _lines(path)
+    _, header = next(lines, (path, []))
+    columns = [name.strip() for name in header]
     missing = [name for name in needed if name not in columns]
     if missing:
         raise DataError(f"{path}:1: no column '{missing[0]}' (there are: {', '.join(columns) or 'none'})")
+    twice = [name for name in columns if name and columns.count(name) > 1]
+    if twice:
+        raise DataError(f"{path}:1: two columns '{twice[0]}'; rename or remove one")
     rows = []
-    for fields in filter(None, lines):
-        where = f"{path}:{lines.line_num}"
+    for where, fields in lines:
         if len(fields) != len(columns):
             raise DataError(f"{where}: {len(fields)} fields, expected {len(columns)} ({', '.join(columns)})")
         rows.append((where, dict(zip(columns, (field.strip() for field in fields), strict=True))))
     return columns, rows
+
+
+def _lines(path: str) -> Iterator[tuple[str, list[str]]]:
+    """The fields of each line that is not blank, and its place. A row is one line: a stray quote swallows no other."""
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        where = f"{path}:{number}"
+        try:
+            fields = next(csv.reader([line], strict=True), [])
+        except csv.Error as error:
+            raise DataError(
+                f"{where}: not a line of CSV ({error}); quotes must close on the line where they open, and a field is "
+                f"at most {csv.field_size_limit()} characters long"
+            ) from error
+        if fields:
+            yield where, fields
 
 
 def segment(start: str | float, end: str | float, where: str) -> tuple[float, float]:

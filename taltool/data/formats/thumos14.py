@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from taltool.data.files import read_text
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening
 from taltool.data.formats.tables import (
@@ -66,7 +67,7 @@ def _rows(file: Path) -> Iterator[Row]:
     for ending, name in _SUBSETS.items():
         if file.stem.endswith(ending):
             label, subset = file.stem.removesuffix(ending), name
-    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate(read_text(str(file)).split("\n"), start=1):
         words = line.split()
         if not words:
             continue
