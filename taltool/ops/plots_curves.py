@@ -11,6 +11,8 @@ from taltool.ops.plots import FAINT, GRID, INK, Axes, Figure, colour, legend_abo
 
 _ROWS_PER_COLUMN = 50
 _MARKERS = "os^Dv*"
+# The largest value of a training's panel over the smallest from which on the axis is logarithmic.
+_LOGARITHMIC_FROM = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,12 +123,20 @@ def training_figure(runs: Mapping[str, Mapping[str, Line]]) -> Figure:
         axes.margins(x=0.02)
         if position >= len(quantities) - columns:
             axes.set_xlabel(next(line.name for run in runs.values() for line in run.values()))
-        if quantity.lower() in ("lr", "learning_rate"):
-            axes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+        _scale([lines[quantity].y for lines in runs.values() if quantity in lines], quantity, axes)
     if len(runs) > 1:
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower left", ncols=4)
     return figure
+
+
+def _scale(values: Sequence[Floats], quantity: str, axes: Axes) -> None:
+    """Let all values of a panel be read: by powers of ten where they span many; learning rates never as 0.0000."""
+    finite = np.concatenate([each[np.isfinite(each)] for each in values])
+    if len(finite) and finite.min() > 0 and finite.max() / finite.min() > _LOGARITHMIC_FROM:
+        axes.set_yscale("log")
+    elif quantity.lower() in ("lr", "learning_rate"):
+        axes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
 
 
 def _training_line(axes: Axes, line: Line, number: int, name: str) -> None:
@@ -136,6 +146,4 @@ def _training_line(axes: Axes, line: Line, number: int, name: str) -> None:
     if len(finite) < len(line.y):
         axes.text(0.98, 0.95, f"{len(line.y) - len(finite)} not finite", transform=axes.transAxes, ha="right", va="top",
                   color=INK, fontsize=7.5)  # fmt: skip
-    if len(finite) > 1 and finite.min() > 0 and finite.max() / finite.min() > 200:
-        axes.set_yscale("log")
     axes.tick_params(colors=FAINT, labelcolor=INK)

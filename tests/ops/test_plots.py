@@ -145,6 +145,30 @@ def test_training_curves_have_a_panel_for_each_quantity_and_tell_what_is_not_fin
     assert {"losses.total", "learning_rate", "epoch", "1 not finite", "a", "b"} <= set(found)
 
 
+@pytest.mark.parametrize("file_format", ["png", "svg"])
+@pytest.mark.parametrize(("name", "span"), [("lr", 1.0), ("lr", 201.0), ("learning_rate", 1e9), ("loss", 1e9)])
+def test_training_curves_are_drawn_whatever_their_values_span(file_format: str, name: str, span: float) -> None:
+    rising = Line("epoch", X, np.geomspace(1e-3 / span, 1e-3, len(X)))
+    for others in ({}, {"b": {name: Line("epoch", X, np.zeros(len(X)))}}, {"b": {name: Line("epoch", X, X * np.nan)}}):
+        assert render(lambda others=others: training_figure({"a": {name: rising}, **others}), file_format)
+
+
+def scale_of(*runs: list[float]) -> str:
+    lines = {str(n): {"lr": Line("epoch", np.arange(len(y)), np.array(y))} for n, y in enumerate(runs)}
+    (axes,) = training_figure(lines).axes
+    return axes.get_yscale()
+
+
+def test_a_panel_is_logarithmic_where_its_runs_together_span_much() -> None:
+    assert scale_of([1.0, 100.0]) == "linear"
+    assert scale_of([1.0, 300.0]) == "log"
+    assert scale_of([1.0, 100.0], [300.0]) == "log"
+
+
+def test_no_run_vanishes_from_a_panel_because_another_spans_much() -> None:
+    assert scale_of([1.0, 300.0], [0.0, 1.0]) == "linear"
+
+
 def test_long_names_keep_their_ends() -> None:
     assert shortened("abcdefghij", 7) == "abc…hij"
     assert shortened("short", 7) == "short"
