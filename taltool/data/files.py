@@ -14,7 +14,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO, cast
 
 from taltool.errors import DataError, UsageError
@@ -183,6 +183,33 @@ def open_output(path: str) -> Iterator[BinaryIO]:
         return
     with replacing(path) as temporary, temporary.open("wb") as stream:
         yield stream
+
+
+def file_name(name: str, where: str) -> str:
+    """`name`, which comes out of some file, where it can be the name of a file or folder.
+
+    Raises DataError, which begins with `where`, for a name that would lead to another folder (`..`, a path) or nowhere.
+    """
+    if name in ("", "..") or "\0" in name or PurePath(name).name != name:
+        raise DataError(f"{where} '{name}' cannot be the name of a file or folder; rename it")
+    return name
+
+
+def create_below(folder: Path, name: str, suffix: str, where: str) -> BinaryIO:
+    """A new file in `folder`, open for writing: `name`, which comes out of some file, and `suffix`.
+
+    A `/` in the name makes subfolders.
+
+    Raises DataError, which begins with `where`, for a name that leads out of `folder`, and where another file has it or
+    one of its folders: to some file systems `A` and `a` are one name.
+    """
+    parts = [file_name(part, f"{where} '{name}'") for part in name.split("/")]
+    path = folder / f"{'/'.join(parts)}{suffix}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")
+    except (FileExistsError, NotADirectoryError) as error:
+        raise DataError(f"{where} '{name}': a file of that name is there already; rename one of the two") from error
 
 
 def _is_special(path: Path) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 
 from taltool.data.annotations import read_ground_truth
-from taltool.data.files import read_bytes, replacing
+from taltool.data.files import file_name, read_bytes, replacing
 from taltool.data.hdf5_features import FeatureFile
 from taltool.data.public_datasets import ANY_DATASET, DATASETS
 from taltool.data.records import GroundTruth
@@ -67,7 +67,8 @@ def read_folds(path: str, ground_truth: str) -> dict[str | None, GroundTruth]:
         raise DataError(f"{path}: not JSON: {error}") from error
     if not isinstance(splits, dict) or not splits or not all(isinstance(each, dict) for each in splits.values()):
         raise DataError(f"{path}: expected splits, {{NAME: {{subset: list of video ids}}}}")
-    return {name: read_ground_truth(ground_truth, f"{path}:{name}") for name in splits}
+    # Each fold gets a folder, so no name may lead elsewhere.
+    return {name: read_ground_truth(ground_truth, f"{path}:{file_name(name, f'{path}: split')}") for name in splits}
 
 
 def single_fold(truth: GroundTruth) -> dict[str | None, GroundTruth]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from taltool.data.files import open_output, peek, read_text, replacing
+from taltool.data.files import create_below, file_name, open_output, peek, read_text, replacing
 from taltool.errors import DataError
 
 
@@ -90,3 +90,31 @@ def test_text_that_is_not_utf8_is_refused_with_its_line(content: bytes, complain
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(DataError, match=f"x{complaint}"):
         read_text(str(tmp_path / "x"))
+
+
+LEADING_ELSEWHERE = ["", "..", "../x", "../../x", "/x", "/etc/x", "a/../../x", "a//b", "a/", "./a", "a/.", "a\0b"]
+
+
+@pytest.mark.parametrize("name", LEADING_ELSEWHERE)
+def test_a_name_out_of_a_file_that_leads_elsewhere_is_refused(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "er"
+    folder.mkdir(parents=True)
+    with pytest.raises(DataError, match=r"there .* cannot be the name of a file or folder; rename it"):
+        create_below(folder, name, ".npy", "there")
+    with pytest.raises(DataError, match="cannot be the name"):
+        file_name(name, "there")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("name", ["a", "...", ".hidden", "a b", "日本", "a..b", "-", "a\\b", "con:x", "a.npy"])
+def test_other_names_name_files_and_a_stroke_makes_folders(name: str, tmp_path: Path) -> None:
+    assert file_name(name, "there") == name
+    create_below(tmp_path, f"{name}/{name}", ".npy", "there").close()
+    assert (tmp_path / name / f"{name}.npy").is_file()
+
+
+@pytest.mark.parametrize(("first", "second"), [("a", "a"), ("a", "a.npy/b"), ("a.npy/b", "a")])
+def test_two_names_never_land_in_one_file(first: str, second: str, tmp_path: Path) -> None:
+    create_below(tmp_path, first, ".npy", "there").close()
+    with pytest.raises(DataError, match=f"there '{second}': a file of that name is there already"):
+        create_below(tmp_path, second, ".npy", "there")

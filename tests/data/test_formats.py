@@ -179,6 +179,51 @@ def test_thumos_folder_takes_class_and_subset_from_the_file_names(tmp_path: Path
     ]
 
 
+def test_a_class_that_would_be_read_as_another_is_not_written_as_a_thumos_folder(tmp_path: Path) -> None:
+    rows = {
+        subset: [{"segment": [1.0, 2.0], "label": label}] for subset, label in ((None, "a_val"), ("validation", "a"))
+    }
+    database = {str(subset): {"subset": subset, "annotations": found} for subset, found in rows.items()}
+    with pytest.raises(DataError, match="label 'a_val' ends like the name of a subset"):
+        format_named("thumos14").write(Annotations({"database": database}), str(tmp_path / "out"), FACTS)
+    database["None"]["subset"] = "testing"
+    format_named("thumos14").write(Annotations({"database": database}), str(tmp_path / "out"), FACTS)
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"a_val_test.txt", "a_val.txt"}
+    with open_content(str(tmp_path / "out")) as content:
+        assert essence(content) == {"None": [("a_val", 1, 2)], "validation": [("a", 1, 2)]}
+
+
+@pytest.mark.parametrize("label", ["../../x", "/tmp/x", "a/b", "..", "a\0"])
+def test_no_label_leads_out_of_a_thumos_folder(label: str, tmp_path: Path) -> None:
+    content = Annotations({"database": {"v": {"annotations": [{"segment": [1.0, 2.0], "label": label}]}}})
+    with pytest.raises(DataError, match=r"out: class .* cannot be the name of a file"):
+        format_named("thumos14").write(content, str(tmp_path / "out"), FACTS)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("video_id", ["../../x", "a/../../../x", "..", "/tmp/x", "a//b"])
+def test_no_video_id_leads_out_of_a_folder_of_arrays(video_id: str, tmp_path: Path) -> None:
+    content = some_features()
+    content.ids = [*content.ids, video_id]
+    content.values, content.clock = lambda v: np.ones((2, 2), np.float32), lambda v: CLOCK
+    (tmp_path / "deep").mkdir()
+    with pytest.raises(DataError, match=r"out: video .* cannot be the name of a file or folder; rename it"):
+        format_named("npy").write(content, str(tmp_path / "deep" / "out"), FACTS)
+    assert [path.name for path in tmp_path.rglob("*")] == ["deep"]
+
+
+def test_two_videos_never_land_in_one_array(tmp_path: Path) -> None:
+    content = some_features()
+    content.ids = ["v_1", "v_1"]
+    with pytest.raises(DataError, match="video 'v_1': a file of that name is there already"):
+        format_named("npy").write(content, str(tmp_path / "out"), FACTS)
+
+
+def test_an_id_with_a_stroke_is_a_subfolder_of_arrays(tmp_path: Path) -> None:
+    format_named("npy").write(some_features(), str(tmp_path / "out"), FACTS)
+    assert (tmp_path / "out" / "dir" / "v.npy").is_file()
+
+
 def test_ground_truth_without_durations_is_not_written(tmp_path: Path) -> None:
     (tmp_path / "Dive_val.txt").write_text("v 1 2\n")
     with pytest.raises(DataError, match="1 of 1 videos have no duration, 'v' the first; give them with --durations"):

@@ -64,6 +64,14 @@ def test_measuring_on_the_videos_that_choose_the_epoch_is_refused(tiny: TinyData
         repeated(tiny, tmp_path / "runs", validation_subset="validation")
 
 
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "..", "", "a/b"])
+def test_a_fold_whose_name_leads_to_another_folder_is_refused(name: str, tiny: TinyData, tmp_path: Path) -> None:
+    splits = tmp_path / "splits.json"
+    splits.write_text(json.dumps({"f0": {}, name: {}}))
+    with pytest.raises(DataError, match=r"splits\.json: split '.*' cannot be the name of a file or folder; rename it"):
+        read_folds(str(splits), str(tiny.truth))
+
+
 def test_a_file_of_folds_that_holds_no_splits_is_refused(tiny: TinyData, tmp_path: Path) -> None:
     wrong = tmp_path / "splits.json"
     wrong.write_text("[1]")

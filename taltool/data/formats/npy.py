@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taltool.data.clock import FeatureClock
+from taltool.data.files import create_below
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Features, Format, FormatOptions, Opening
 from taltool.data.formats.tables import new_folder
@@ -39,9 +40,8 @@ class Npy(Format):
         settings: set[str] = set()
         with new_folder(path) as folder:
             for video_id in content.ids:
-                file = folder / f"{video_id}.npy"
-                file.parent.mkdir(parents=True, exist_ok=True)
-                np.save(file, content.values(video_id), allow_pickle=False)
+                with create_below(folder, video_id, ".npy", f"{path}: video") as stream:
+                    np.save(stream, content.values(video_id), allow_pickle=False)
                 clock = content.clock(video_id)
                 settings.add(
                     f"fps {clock.fps:g}, stride {clock.stride:g}, window {clock.window:g}, offset {clock.offset:g}"

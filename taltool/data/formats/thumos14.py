@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from taltool.data.files import read_text
+from taltool.data.files import create_below, file_name, read_text
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening
 from taltool.data.formats.tables import (
@@ -48,25 +48,41 @@ class Thumos14(Format):
 
     def write(self, content: Annotations, path: str, options: FormatOptions) -> list[str]:
         """Lost: durations, videos without annotations, and subsets other than validation and testing."""
-        endings = {subset: ending for ending, subset in _SUBSETS.items()}
         files: dict[str, list[str]] = {}
         for row in annotation_rows(content):
-            name = f"{row.label}{endings.get(row.subset or '', '')}.txt"
-            if "/" in name or any(character.isspace() for character in row.video_id):
-                raise DataError(f"{path}: label '{row.label}' of video '{row.video_id}' does not fit into this format")
+            name = file_name(_name(row, path), f"{path}: class")
+            if row.video_id.split() != [row.video_id]:
+                raise DataError(f"{path}: video id '{row.video_id}' has blanks, which do not fit into this format")
             files.setdefault(name, []).append(f"{row.video_id} {row.start!r} {row.end!r}\n")
         with new_folder(path) as folder:
             for name, lines in files.items():
-                (folder / name).write_text("".join(lines), encoding="utf-8")
+                with create_below(folder, name, ".txt", f"{path}: class") as stream:
+                    stream.write("".join(lines).encode())
         subsets = {entry.get("subset") for entry in content.database.values()}
         return lost_annotations(content, keeps_subset=subsets <= {*_SUBSETS.values(), None})
 
 
+def _name(row: Row, path: str) -> str:
+    """The name of a row's file, without .txt; raises DataError where it would be read as another class or subset."""
+    subset = row.subset if row.subset in _SUBSETS.values() else None
+    ending = next((ending for ending, name in _SUBSETS.items() if name == subset), "")
+    name = f"{row.label}{ending}"
+    if _label_and_subset(name) != (row.label, subset):
+        raise DataError(
+            f"{path}: label '{row.label}' ends like the name of a subset; rename it, or give --subset validation"
+        )
+    return name
+
+
+def _label_and_subset(name: str) -> tuple[str, str | None]:
+    for ending, subset in _SUBSETS.items():
+        if name.endswith(ending):
+            return name.removesuffix(ending), subset
+    return name, None
+
+
 def _rows(file: Path) -> Iterator[Row]:
-    label, subset = file.stem, None
-    for ending, name in _SUBSETS.items():
-        if file.stem.endswith(ending):
-            label, subset = file.stem.removesuffix(ending), name
+    label, subset = _label_and_subset(file.stem)
     for number, line in enumerate(read_text(str(file)).split("\n"), start=1):
         words = line.split()
         if not words:
