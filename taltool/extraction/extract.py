@@ -63,11 +63,13 @@ def extract_video(
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one video: `error` says why there are no features, `problem` what is missing of them."""
+    """What became of one video: `error` says why there are no features, `problem` what is missing of them, `trace`
+    where an error was that nobody foresaw."""
 
     source: VideoSource
     error: str | None = None
     problem: str | None = None
+    trace: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class _ExtractionTask:
 
 def _saved(finished: Finished, partial_results: PartialResults) -> Outcome:
     if finished.features is None:
-        return Outcome(finished.source, error=finished.error)
+        return Outcome(finished.source, error=finished.error, trace=finished.trace)
     partial_results.save(finished.features)
     return Outcome(finished.source, problem=finished.features.attributes.get("problem"))
 
@@ -182,6 +184,8 @@ def _report_outcomes(outcomes: Iterable[Outcome], total: int, reporter: Reporter
             where = f"video '{outcome.source.video_id}' ({outcome.source.path})"
             if outcome.error:
                 reporter.warn(f"{where} failed: {outcome.error}")
+                if outcome.trace:
+                    reporter.detail(outcome.trace)
                 failed.append(outcome)
             elif outcome.problem:
                 reporter.warn(f"{where} {outcome.problem}")

@@ -4,6 +4,7 @@ Every video is read in a thread of its own, some videos at once; flow is compute
 batches of snippets, whichever videos these come from. This thread only hands on.
 """
 
+import traceback
 from collections import defaultdict, deque
 from collections.abc import Hashable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from taltool.data.clock import FeatureClock
 from taltool.data.hdf5_features import VideoFeatures
 from taltool.data.records import FeatureArray
-from taltool.errors import DataError
+from taltool.errors import DataError, UsageError
 from taltool.extraction.encoder import Encoder, Row, Span, single_threaded
 from taltool.extraction.read_ahead import read_ahead
 from taltool.extraction.settings import ExtractionSettings
@@ -46,11 +47,25 @@ class Concurrency:
 
 @dataclass
 class Finished:
-    """What became of a video: its features, or why there are none."""
+    """What became of a video: its features, or why there are none; trace is where an error was that nobody foresaw."""
 
     source: VideoSource
     features: VideoFeatures | None = None
     error: str | None = None
+    trace: str | None = None
+
+    @classmethod
+    def failed(cls, source: VideoSource, error: Exception) -> "Finished":
+        """A video that raised `error`, of whatever kind: files break in more ways than anybody lists.
+
+        A UsageError is raised again, for it holds for all videos.
+        """
+        if isinstance(error, UsageError):
+            raise error
+        if isinstance(error, DataError | OSError | MemoryError):
+            return cls(source, error=str(error) or type(error).__name__)
+        reason = f"{type(error).__name__}: {error} (nobody foresaw this; please report it, with what -v says)"
+        return cls(source, error=reason, trace="".join(traceback.format_exception(error)))
 
 
 class Reading:
@@ -161,7 +176,10 @@ class _Batches:
 def extract_features(
     sources: Iterable[VideoSource], settings: ExtractionSettings, encoder: Encoder, concurrency: Concurrency
 ) -> Iterator[Finished]:
-    """Yield what becomes of every video, as soon as it is known."""
+    """Yield what becomes of every video, as soon as it is known; one that breaks, however it does, stops no other.
+
+    What the networks raise over snippets is raised here: a batch is of several videos, and the next would be no better.
+    """
     with single_threaded(), ExitStack() as close:
         threads = close.enter_context(_threads(concurrency.threads))
         if not encoder.takes_snippets:
@@ -189,8 +207,8 @@ def _by_video(
         reading = Reading(source, settings, encoder, patience)
         values = encoder.encode_video(reading.pictures(), threads)
         return Finished(source, reading.finished(values))
-    except (DataError, OSError) as error:
-        return Finished(source, error=str(error))
+    except Exception as error:
+        return Finished.failed(source, error)
 
 
 def _by_snippet(
@@ -207,8 +225,8 @@ def _by_snippet(
         while len(active) < concurrency.readers and (source := next(remaining, None)) is not None:
             try:
                 reading = Reading(source, settings, batches.encoder, concurrency.patience)
-            except DataError as error:
-                yield Finished(source, error=str(error))
+            except Exception as error:
+                yield Finished.failed(source, error)
             else:
                 active.append((reading, reading.spans(flow)))
         if not active:
@@ -216,9 +234,9 @@ def _by_snippet(
         reading, spans = active.popleft()
         try:
             span = next(spans, None)
-        except (DataError, OSError) as error:
+        except Exception as error:
             batches.drop(reading)
-            yield Finished(reading.source, error=str(error))
+            yield Finished.failed(reading.source, error)
             continue
         if span is None:
             batches.end(reading)
@@ -236,6 +254,7 @@ def _complete(ended: list[Reading]) -> Iterator[Finished]:
     for reading in [each for each in ended if len(each.rows) == each.snippets]:
         ended.remove(reading)
         try:
-            yield Finished(reading.source, reading.finished(reading.concatenated()))
-        except (DataError, OSError) as error:
-            yield Finished(reading.source, error=str(error))
+            finished = Finished(reading.source, reading.finished(reading.concatenated()))
+        except Exception as error:
+            finished = Finished.failed(reading.source, error)
+        yield finished

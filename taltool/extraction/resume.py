@@ -47,7 +47,7 @@ def _is_extracted(
 ) -> bool:
     try:
         identity = source.identity()
-    except DataError:
+    except Exception:  # Of any kind: it is told when this video is read.
         return False
     if earlier.get(source.video_id) == identity:
         return True

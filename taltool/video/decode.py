@@ -206,11 +206,19 @@ def _opened(path: str) -> Iterator[tuple[Any, Any]]:
     except (FFmpegError, OSError) as error:
         raise DataError(_reason(error)) from error
     with container:
-        pictures = [stream for stream in container.streams.video if not _is_cover(stream)]
-        if not pictures:
-            raise DataError("holds no video stream")
-        pictures[0].codec_context.thread_count = 1  # Files are decoded side by side; threads only add waiting.
-        yield container, pictures[0]
+        stream = video_stream(container)
+        stream.codec_context.thread_count = 1  # Files are decoded side by side; threads only add waiting.
+        yield container, stream
+
+
+def video_stream(container: Any) -> Any:
+    """The stream with the pictures of an open file; raises DataError where there is none that can be decoded."""
+    pictures = [stream for stream in container.streams.video if not _is_cover(stream)]
+    if not pictures:
+        raise DataError("holds no video stream")
+    if pictures[0].codec_context is None:
+        raise DataError("FFmpeg does not know its codec; convert it, to H.264 say, with the program that wrote it")
+    return pictures[0]
 
 
 def _is_cover(stream: Any) -> bool:

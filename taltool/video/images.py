@@ -17,7 +17,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from taltool.errors import DataError
-from taltool.video.decode import Losses, PacketScan
+from taltool.video.decode import Losses, PacketScan, video_stream
 from taltool.video.sources import image_files
 
 _NUMBERED = re.compile(r"^(.*?)(\d+)$")
@@ -68,8 +68,8 @@ def decoded_images(path: str, fps: float, losses: Losses) -> Iterator[tuple[floa
         try:
             # From memory: a name with a percent sign would be taken for a pattern.
             with av.open(io.BytesIO(file.read_bytes()), "r") as container:
-                frame = next(container.decode(video=0), None)
-        except FFmpegError as error:
+                frame = next(container.decode(video_stream(container)), None)
+        except (FFmpegError, DataError) as error:
             losses.add(place / fps, error)
             continue
         if frame is not None:

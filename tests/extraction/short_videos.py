@@ -34,6 +34,14 @@ def write_video(path: Path, length: int = 40, seed: int = 0) -> Path:
     return path
 
 
+def write_video_of_unknown_codec(path: Path) -> Path:
+    """A whole file whose header names a codec that FFmpeg does not know."""
+    content = write_video(path).read_bytes()
+    named = content.rindex(b"avc1")
+    path.write_bytes(content[:named] + b"zzzz" + content[named + 4 :])
+    return path
+
+
 def sources(folder: Path) -> list[VideoSource]:
     return find([str(folder)])[0]
 

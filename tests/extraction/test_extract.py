@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from short_videos import SETTINGS, Mean, sources, use, write_video
+from short_videos import SETTINGS, Mean, sources, use, write_video, write_video_of_unknown_codec
 
 from taltool.data.hdf5_features import FeatureFile
 from taltool.data.provenance import step
@@ -183,6 +183,37 @@ def test_a_video_that_fails_is_named_and_the_others_are_written(videos: Path, tm
     assert any("'gone'" in message and "No such file" in message for message in listener.heard)
     with FeatureFile(str(tmp_path / "f.h5")) as file:
         assert len(file.ids) == 4
+
+
+def test_a_video_whose_codec_nobody_knows_fails_alone(videos: Path, tmp_path: Path) -> None:
+    odd = write_video_of_unknown_codec(tmp_path / "odd.mp4")
+    listener = Listener()
+    with pytest.raises(PartialFailure, match="1 of 5 videos failed: odd"):
+        extract([*sources(videos), VideoSource("odd", str(odd))], str(tmp_path / "f.h5"), SETTINGS, reporter=listener)
+    assert any("odd.mp4) failed: FFmpeg does not know its codec; convert it" in each for each in listener.heard)
+    with FeatureFile(str(tmp_path / "f.h5")) as file:
+        assert len(file.ids) == 4
+
+
+def test_a_video_that_cannot_even_be_looked_at_fails_alone(videos: Path, tmp_path: Path) -> None:
+    with pytest.raises(PartialFailure, match="1 of 5 videos failed: odd"):
+        extract([*sources(videos), VideoSource("odd", "a\0b.mp4")], str(tmp_path / "f.h5"), SETTINGS)
+    with FeatureFile(str(tmp_path / "f.h5")) as file:
+        assert len(file.ids) == 4
+
+
+def test_where_an_unforeseen_error_was_is_a_detail(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    details: list[str] = []
+    listener = Listener()
+    monkeypatch.setattr(listener, "detail", details.append)
+    monkeypatch.setattr("taltool.extraction.pipeline.FrameSequence", None)
+    with pytest.raises(PartialFailure, match="4 of 4 videos failed"):
+        extract(sources(videos), str(tmp_path / "f.h5"), SETTINGS, reporter=listener)
+    assert any("failed: TypeError: 'NoneType' object is not callable" in message for message in listener.heard)
+    assert len(details) == 4
+    assert all("pipeline.py" in each for each in details)
 
 
 def test_no_file_is_written_when_every_video_fails(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from taltool.backbones.contract import Backbone
 from taltool.errors import DataError, UsageError
 from taltool.extraction.encoder import Encoder
 from taltool.extraction.extract import ExtractionSettings, Resources
-from taltool.extraction.pipeline import Concurrency, Finished, extract_features
+from taltool.extraction.pipeline import Concurrency, Finished, Reading, extract_features
 from taltool.extraction.worker_pool import available_cores
 from taltool.video.flow import FlowSettings
-from taltool.video.frames import FrameFormat
+from taltool.video.frames import FrameFormat, FrameSequence
 from taltool.video.snippet_windows import SnippetWindows
 from taltool.video.sources import VideoSource
 
@@ -106,6 +106,65 @@ def test_a_video_that_breaks_takes_no_other_along(videos: list[VideoSource], tmp
     finished = run(mixed, Counting(), batch=4, readers=3)
     assert {name for name, each in finished.items() if each.error} == {"torn", "empty", "absent"}
     assert values(finished) == values(run(videos, Counting()))
+
+
+class Whole(Backbone):
+    """A backbone that sees whole videos."""
+
+    frame_format = FrameFormat("gray", short_side=16)
+    streams: ClassVar = {"mean": (0, 1)}
+
+    def encode(self, frames: Any, windows: Any, threads: Any) -> Any:
+        yield from (frame.mean(keepdims=True, dtype=np.float32) for frame in frames)
+
+
+def raising(monkeypatch: pytest.MonkeyPatch, owner: Any, method: str, error: BaseException) -> None:
+    """Let `method` of the video with the id 1 raise `error`."""
+    before = getattr(owner, method)
+
+    def after(self: Any, *words: Any, **more: Any) -> Any:
+        if "1.mp4" in str(vars(self)):
+            raise error
+        return before(self, *words, **more)
+
+    monkeypatch.setattr(owner, method, after)
+
+
+PARTS = [(VideoSource, "identity"), (FrameSequence, "_scanned"), (FrameSequence, "_shown"), (Reading, "finished")]
+ERRORS = [AttributeError("x"), RecursionError("x")]
+
+
+@pytest.mark.parametrize("backbone", [Counting, Whole])
+@pytest.mark.parametrize(("owner", "method"), PARTS)
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_a_video_that_raises_whatever_it_may_takes_no_other_along(
+    backbone: Any, owner: Any, method: str, error: Exception, videos: list[VideoSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = backbone() if backbone is Counting else backbone(None)
+    raising(monkeypatch, owner, method, error)
+    finished = run(videos, made, readers=2)
+    assert [name for name, each in finished.items() if each.features is None] == ["1"]
+    assert finished["1"].error is not None
+    assert finished["1"].error.startswith(f"{type(error).__name__}: x (nobody foresaw this")
+    assert "Traceback" in str(finished["1"].trace)
+
+
+@pytest.mark.parametrize(("error", "reason"), [(OSError("gone"), "gone"), (MemoryError(), "MemoryError")])
+def test_an_error_that_was_foreseen_needs_no_trace(
+    error: Exception, reason: str, videos: list[VideoSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raising(monkeypatch, FrameSequence, "_shown", error)
+    finished = run(videos[:3], Counting())["1"]
+    assert (finished.error, finished.trace) == (reason, None)
+
+
+@pytest.mark.parametrize("error", [UsageError("all"), KeyboardInterrupt()], ids=lambda error: type(error).__name__)
+def test_what_holds_for_all_videos_stops_them(
+    error: BaseException, videos: list[VideoSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raising(monkeypatch, Reading, "finished", error)
+    with pytest.raises(type(error)):
+        run(videos, Counting())
 
 
 def test_a_video_that_vanishes_while_it_is_read_fails_alone(videos: list[VideoSource], tmp_path: Path) -> None:

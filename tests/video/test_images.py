@@ -1,5 +1,7 @@
 """A folder of images is read as the video that it was."""
 
+import io
+import wave
 from fractions import Fraction
 from pathlib import Path
 
@@ -57,9 +59,17 @@ def test_numbers_in_equal_steps_are_neighbours(tmp_path: Path) -> None:
     assert shown(write_images(tmp_path / "v", ["00000.png", "00005.png", "00010.png"])) == [0, 1, 2]
 
 
-def test_an_image_that_is_none_is_lost_alone_and_told(tmp_path: Path) -> None:
+def sound() -> bytes:
+    with wave.open(file := io.BytesIO(), "wb") as writer:
+        writer.setparams((1, 2, 8000, 0, "NONE", ""))
+        writer.writeframes(bytes(1000))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("content", [b"no image", b"", sound()], ids=["text", "empty", "sound"])
+def test_an_image_that_is_none_is_lost_alone_and_told(content: bytes, tmp_path: Path) -> None:
     folder = write_images(tmp_path / "v", [f"{n}.png" for n in range(6)])
-    (folder / "3.png").write_bytes(b"no image")
+    (folder / "3.png").write_bytes(content)
     frames = FrameSequence(str(folder), GRAY, None, 10.0)
     assert [number(each) for each in frames] == [0, 1, 2, 2, 4, 5]
     assert "0.30 s" in str(frames.losses.summary())
