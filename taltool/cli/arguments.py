@@ -1,7 +1,7 @@
 """Arguments that several commands share: same word, same meaning everywhere."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -38,6 +38,15 @@ OutputOption = Annotated[
         "-o",
         metavar="FILE",
         help="Where to write: x.jsonl the stream, x.json the ActivityNet layout, - standard output (the stream).",
+    ),
+]
+LayoutOption = Annotated[
+    Literal["jsonl", "jsonl1", "activitynet"] | None,
+    typer.Option(
+        "--to",
+        help="Layout of the output: jsonl, jsonl1 (version 1 of the stream, with an object per proposal), activitynet. "
+        "Default: as the name of the output says.",
+        show_default=False,
     ),
 ]
 ProvenanceOption = Annotated[

@@ -1,6 +1,5 @@
 """Is a file whole: does it end where it should, and is everything in it what it says."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, SupportsInt
@@ -9,10 +8,11 @@ import numpy as np
 
 from taltool.data.annotations import parse_ground_truth
 from taltool.data.checkpoint_header import KEY, CheckpointHeader, read_tensor_table
-from taltool.data.files import STANDARD, read_bytes
+from taltool.data.files import STANDARD
 from taltool.data.formats.contract import Annotations, Features, FormatOptions, Proposals
-from taltool.data.formats.sniffing import beginning, json_key, open_content
+from taltool.data.formats.sniffing import beginning, open_content
 from taltool.data.info import kind_of, read_epochs
+from taltool.data.json_text import telling_key
 from taltool.data.records import Floats, VideoProposals
 from taltool.errors import DataError
 
@@ -32,29 +32,10 @@ def check_whole(path: str, warn: Warn, score: float | None = None) -> str:
         return _checkpoint(path, warn)
     if kind == "metrics":
         return f"metrics, {len(read_epochs(path))} epochs"
-    if path != STANDARD and json_key(beginning(path))[0] in ("results", "database"):
-        _refuse_repeated_keys(path)
     with open_content(path, options=FormatOptions(score=score)) as content:
         if isinstance(content, Proposals):
             return _proposals(path, content, warn)
         return _annotations(path, content, warn) if isinstance(content, Annotations) else _features(path, content, warn)
-
-
-def _refuse_repeated_keys(path: str) -> None:
-    """JSON readers keep the last of two equal keys; a video that is there twice would vanish without a word."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise DataError(f"{path}: '{twice}' is there twice in one object; only the last would count")
-        return found
-
-    try:
-        json.loads(read_bytes(path)[0], object_pairs_hook=unique)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not whole JSON: {error}") from error
 
 
 class _Oddities:
@@ -83,7 +64,7 @@ def _proposals(path: str, content: Proposals, warn: Warn) -> str:
         _note_segments(odd, "proposals", video.video_id, video.segments, video.duration)
         odd.add("repeated proposals", video.video_id, len(video) - _distinct(video))
     odd.tell(path, warn)
-    key = json_key(beginning(path))[0] if path != STANDARD else "taltool"
+    key = telling_key(beginning(path).head)[0] if path != STANDARD else "taltool"
     unsure = "" if key in ("taltool", "results") else "; plain lines, no end line tells whether they are all"
     return f"proposals, {videos} videos, {number} proposals{unsure}"
 

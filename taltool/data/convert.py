@@ -10,11 +10,10 @@ import orjson
 from numpy.typing import NDArray
 
 from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Proposals
-from taltool.data.formats.jsonl import gathered_classes
 from taltool.data.formats.sniffing import for_output, format_named, open_content
 from taltool.data.hdf5_features import FeatureFile, FeatureWriter
 from taltool.data.provenance import Step, merge_chains
-from taltool.data.records import VideoProposals
+from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.data.relabelling import relabelled
 from taltool.errors import DataError, UsageError
 from taltool.reporting import SILENT, Reporter, Task
@@ -124,25 +123,37 @@ def concatenate(contents: Sequence[Content], paths: Sequence[str]) -> Content:
 def _owners(ids: Iterable[Iterable[str]], paths: Sequence[str]) -> dict[str, int]:
     """Which file each video is in; raises DataError for a video in two."""
     owners: dict[str, int] = {}
-    for number, (found, path) in enumerate(zip(ids, paths, strict=True)):
+    for number, found in enumerate(ids):
         for video_id in found:
-            if video_id in owners:
-                raise DataError(
-                    f"{path}: video '{video_id}' is in {paths[owners[video_id]]} too; leave one of them out"
-                )
-            owners[video_id] = number
+            _own(owners, video_id, number, paths)
     return owners
 
 
+def _own(owners: dict[str, int], video_id: str, number: int, paths: Sequence[str]) -> None:
+    if video_id in owners:
+        other = paths[owners[video_id]]
+        raise DataError(f"{paths[number]}: video '{video_id}' is in {other} too; leave one of them out")
+    owners[video_id] = number
+
+
 def _joined_proposals(contents: Sequence[Proposals], paths: Sequence[str]) -> Proposals:
-    read = [list(content.videos) for content in contents]
-    _owners(([video.video_id for video in videos] for videos in read), paths)
-    every: list[VideoProposals] = [video for videos in read for video in videos]
-    listed = [content.classes for content in contents if content.classes is not None]
-    classes = list(dict.fromkeys(name for names in [*listed, gathered_classes(every) or []] for name in names))
     chain = merge_chains(content.provenance for content in contents)
-    notes = [note for content in contents for note in content.notes]
-    return Proposals(every, classes or None, len(every), chain, notes)
+    names = LabelVocabulary(name for content in contents for name in content.names)
+    joined = Proposals((), names, None, chain, open_ended=True)
+    joined.videos = _one_after_the_other(contents, paths, joined)
+    return joined
+
+
+def _one_after_the_other(
+    contents: Sequence[Proposals], paths: Sequence[str], joined: Proposals
+) -> Iterator[VideoProposals]:
+    """The videos of all files, a video at a time; what they note goes to `joined`."""
+    owners: dict[str, int] = {}
+    for number, content in enumerate(contents):
+        for video in content.videos:
+            _own(owners, video.video_id, number, paths)
+            yield video
+        joined.notes += content.notes
 
 
 def _joined_annotations(contents: Sequence[Annotations], paths: Sequence[str], notes: list[str]) -> Annotations:

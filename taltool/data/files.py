@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 from typing import BinaryIO, cast
 
@@ -22,12 +22,14 @@ from taltool.errors import DataError, UsageError
 STANDARD = "-"
 _GZIP_MAGIC = b"\x1f\x8b"
 UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# Bytes that are read at once: a line of a video is far longer than the usual buffer.
+_BUFFER = 1 << 20
 # What file systems answer that know no locks.
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP)
 
 
 class HashingReader:
-    """A binary stream whose lines are hashed as they pass; `hexdigest` is that of everything read so far.
+    """A binary stream that is hashed as it passes; `hexdigest` is that of everything read so far.
 
     Raises DataError, naming `path`, where the stream is a broken gzip file.
     """
@@ -41,12 +43,25 @@ class HashingReader:
                 self._hash.update(line)
                 yield line
 
-    def read(self) -> bytes:
-        """All that is left."""
+    def readline(self, limit: int = -1) -> bytes:
+        """The next line, or its first `limit` bytes; empty at the end."""
+        return self._passed(lambda: self._stream.readline(limit))
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, at most `size`; all that is left without it."""
+        return self._passed(lambda: self._stream.read(size))
+
+    def _passed(self, read: Callable[[], bytes]) -> bytes:
         with _explaining_gzip(self._path):
-            rest = self._stream.read()
-        self._hash.update(rest)
-        return rest
+            found = read()
+        self._hash.update(found)
+        return found
+
+    @property
+    def rereadable(self) -> BinaryIO | None:
+        """The stream itself where it is a plain file, in which one can go back; None for pipes and gzip."""
+        plain = self._path != STANDARD and isinstance(self._stream, io.BufferedReader) and self._stream.seekable()
+        return self._stream if plain else None
 
     def hexdigest(self) -> str:
         """SHA-256 of all bytes read so far (of the uncompressed content where the file is gzip)."""
@@ -94,7 +109,7 @@ def peek(path: str, size: int = 1 << 20) -> bytes:
 
 def _opened(path: str) -> BinaryIO:
     try:
-        return Path(path).open("rb")
+        return Path(path).open("rb", _BUFFER)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
 

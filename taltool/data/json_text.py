@@ -4,12 +4,27 @@ Parsers keep the last of two equal keys, so a video that is there twice would va
 """
 
 import json
+import re
 from typing import Any
 
 from taltool.errors import DataError
 
 # The colon of a member stands behind the quote of its key or behind white space; colons inside of names seldom do.
 _COLONS = (b'":', b" :", b"\t:", b"\n:", b"\r:")
+
+# The first of these keys tells which kind of JSON it is; whatever stands before it (version, taxonomy) does not.
+_TELLING_KEY = re.compile(
+    rb'"(taltool|video_id|proposals|segments|results|database)"\s*:\s*(?:(\{)\s*"(?:[^"\\]|\\.)*"\s*:\s*(.))?'
+)
+
+
+def telling_key(head: bytes) -> tuple[str, str]:
+    """The key that tells the kind of a JSON text by its beginning, and the first character of its first member's value.
+
+    Both are empty where it does not begin like an object with such a key.
+    """
+    found = _TELLING_KEY.search(head) if head.lstrip().startswith(b"{") else None
+    return (found[1].decode(), (found[3] or b"").decode("ascii", "replace")) if found else ("", "")
 
 
 def count_members(document: Any) -> int:
@@ -29,7 +44,7 @@ def refuse_repeated_keys(text: bytes, members: int, where: str) -> None:
     members is the number of members that are left in the objects once parsed; counting too few of them costs time
     only. A valid text with as many colons as members has no key twice; any other is parsed again, key by key.
     """
-    if sum(map(text.count, _COLONS)) <= members:
+    if text.count(b":") <= members or sum(map(text.count, _COLONS)) <= members:
         return
 
     def unique(pairs: list[tuple[str, Any]]) -> None:
@@ -38,4 +53,7 @@ def refuse_repeated_keys(text: bytes, members: int, where: str) -> None:
             twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
             raise DataError(f"{where}: '{twice}' is there twice in one object; only the last would count")
 
-    json.loads(text, object_pairs_hook=unique)
+    try:
+        json.loads(text, object_pairs_hook=unique)
+    except RecursionError as error:
+        raise DataError(f"{where}: lists and objects are nested too deeply") from error

@@ -1,11 +1,13 @@
-"""Reading and writing proposals: JSON Lines between stages, ActivityNet JSON at the ends, told apart by content.
+"""Reading and writing proposals: a stream between stages, ActivityNet JSON at the ends, told apart by content.
 
-A stream is a header line, one line per video, and an end line with the number of videos; see taltool-proposals(5). JSON
-Lines without header and end (from jq, say) are read too. A stream with a header must have its end line: without it
-the command that wrote it was cut short.
+A stream is a header line, one line per video, and an end line with the number of videos; see taltool-proposals(5).
+Streams may follow each other, as `cat` joins them. JSON Lines without header and end (from jq, say) are read too. A
+stream with a header must have its end line: without it the command that wrote it was cut short.
 """
 
-from collections.abc import Iterator
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from itertools import chain
 from types import TracebackType
@@ -15,19 +17,27 @@ import numpy as np
 import orjson
 
 from taltool.data.files import HashingReader, open_input, open_output
-from taltool.data.provenance import Chain
-from taltool.data.records import Floats, Integers, LabelVocabulary, VideoProposals
+from taltool.data.json_documents import JsonDocument, collection_paused
+from taltool.data.json_text import count_members, refuse_repeated_keys, telling_key
+from taltool.data.provenance import Chain, merge_chains
+from taltool.data.records import Integers, LabelVocabulary, VideoProposals, broken
+from taltool.data.video_json import from_columns, from_objects, keys_of_objects, to_objects
 from taltool.errors import DataError
 
-VERSION = 1
-Layout = Literal["jsonl", "activitynet"]
+# The version of the stream that is written, and those that are read.
+VERSION, VERSIONS = 2, (1, 2)
+Layout = Literal["jsonl", "jsonl1", "activitynet"]
+# The first line is looked at up to this length; a longer one is a document, or the line of a long video.
+_FIRST_LINE = 1 << 20
+_CUT_SHORT = "the command that wrote it was cut short; run it again"
 
 
 class ProposalReader:
     """The proposals of a file or of standard input, a video at a time; iterate once, inside a `with` block.
 
-    labels grows as videos are read (it is complete from the start where the header lists classes); provenance is the
-    chain that the file carries; num_videos what the header promises, if anything; classes the names that it lists.
+    labels are the names in the header, or grow as videos are read (labels.complete tells which); provenance is the
+    chain that the file carries; num_videos what the header promises, if anything. Where several streams follow each
+    other, labels and provenance grow with each, and num_videos is the first one's.
     default_score stands in for missing scores; without it they are an error. Segments that end before they start are
     an error, or with drop_invalid left out and counted in num_dropped.
     """
@@ -37,15 +47,18 @@ class ProposalReader:
         self.labels = LabelVocabulary()
         self.provenance: Chain = []
         self.num_videos: int | None = None
-        self.classes: list[str] | None = None
         self.num_dropped = 0
         self._seen: set[str] = set()
         self._close = ExitStack()
+        # For each class that the present header lists, its number in `labels`.
+        self._classes: Integers | None = None
 
     def __enter__(self) -> Self:
         self._stream: HashingReader = self._close.enter_context(open_input(self.file))
-        self._lines = enumerate(self._stream, start=1)
-        self._videos = self._sniff()
+        with ExitStack() as failing:
+            failing.push(self._close)
+            self._videos = self._sniff()
+            failing.pop_all()
         return self
 
     def __exit__(
@@ -63,213 +76,269 @@ class ProposalReader:
 
     def _sniff(self) -> Iterator[VideoProposals]:
         """Read up to the first video, so that the header is known before any video is asked for."""
-        for number, line in self._lines:
-            if not line.strip():
-                continue
-            try:
-                first = orjson.loads(line)
-            except orjson.JSONDecodeError:
-                return self._document(self._parsed(line + self._stream.read(), number))
-            if isinstance(first, dict) and "taltool" in first:
-                self._take_header(first["taltool"], number)
-                return self._whole_stream()
-            if isinstance(first, dict) and "video_id" in first:
-                return chain([self._video(first, number)], self._plain_lines())
-            return self._document(self._parsed(line + self._stream.read(), number))
-        raise DataError(f"{self.file}: empty; expected proposals (did the command before it fail?)")
+        before, number, line = b"", 1, b""
+        while not line.strip():
+            before, number = before + line, number + line.endswith(b"\n")
+            line = self._stream.readline(_FIRST_LINE)
+            if not line:
+                raise DataError(f"{self.file}: empty; expected proposals (did the command before it fail?)")
+        if len(line) == _FIRST_LINE and telling_key(line)[0] not in ("results", "database"):
+            line += self._stream.readline()
+        first = _object_in(line)
+        if first is not None and "taltool" in first:
+            self._take_header(self._item(line, number), f"{self.file}:{number}")
+            return self._streams(number + 1)
+        if first is not None and "video_id" in first:
+            return self._plain_lines(chain([(number, line)], self._lines(number + 1)))
+        return self._document(before + line)
 
-    def _take_header(self, header: Any, number: int) -> None:
-        where = f"{self.file}:{number}"
+    def _take_header(self, record: Any, where: str) -> None:
+        header = record["taltool"]
         if not isinstance(header, dict):
             raise DataError(f"{where}: expected a header {{kind, version, ...}}, found {header!r}")
-        if header.get("kind") != "proposals" or header.get("version") != VERSION:
+        if header.get("kind") != "proposals" or header.get("version") not in VERSIONS:
             found = f"{header.get('kind')} version {header.get('version')}"
-            raise DataError(f"{where}: expected a stream of proposals version {VERSION}, found {found}")
-        self._take_metadata(header, where)
-        self.num_videos = header.get("videos")
-        if not isinstance(self.num_videos, int | None):
-            raise DataError(f"{where}: {self.num_videos!r} is not a number of videos")
+            raise DataError(f"{where}: expected a stream of proposals version 1 or 2, found {found}")
+        number = header.get("videos")
+        if not isinstance(number, int | None):
+            raise DataError(f"{where}: {number!r} is not a number of videos")
+        self._take_metadata(header, where, complete=header["version"] > 1)
+        if self.num_videos is None:
+            self.num_videos = number
 
-    def _take_metadata(self, metadata: dict[str, Any], where: str) -> None:
-        """Classes and provenance, of a header or of external_data."""
+    def _take_metadata(self, metadata: dict[str, Any], where: str, *, complete: bool) -> None:
+        """Classes and provenance, of a header or of external_data; complete: no other class can come."""
         classes, provenance = metadata.get("classes"), metadata.get("provenance") or []
         if classes is not None and not (isinstance(classes, list) and all(isinstance(each, str) for each in classes)):
             raise DataError(f"{where}: classes must be a list of names, or null")
         if not isinstance(provenance, list) or not all(isinstance(each, dict) for each in provenance):
             raise DataError(f"{where}: provenance must be a list of steps")
-        self.classes, self.provenance = classes, provenance
-        self.labels = LabelVocabulary(classes or ())
+        self.provenance = merge_chains([self.provenance, provenance])
+        self._classes = self.labels.numbered(classes or [])
+        self.labels.complete = complete
 
-    def _whole_stream(self) -> Iterator[VideoProposals]:
-        count = 0
-        for number, record in self._records():
-            if "end" in record:
-                promised = record["end"].get("videos") if isinstance(record["end"], dict) else None
+    def _streams(self, first: int) -> Iterator[VideoProposals]:
+        """The videos of one stream, or of several that follow each other; the first header was read."""
+        count: int | None = 0  # videos of the present stream; None between an end line and the next header
+        earlier: set[bool] = set()  # whether videos of the streams before have labels
+        present: set[bool] = set()
+        for number, line in self._lines(first):
+            where, item = f"{self.file}:{number}", self._item(line, number)
+            if count is None:
+                if isinstance(item, VideoProposals) or "taltool" not in item:
+                    raise DataError(f"{where}: after an end line only another stream may follow, header first")
+                self._take_header(item, where)
+                count, earlier = 0, earlier | present
+            elif isinstance(item, VideoProposals):
+                count += 1
+                if len(item):
+                    present.add(item.labels is not None)
+                    _refuse_mixture(item, earlier, where)
+                yield item
+            elif "end" in item:
+                promised = item["end"].get("videos") if isinstance(item["end"], dict) else None
                 if promised != count:
-                    raise DataError(f"{self.file}:{number}: the end line says {promised} videos, {count} came before")
-                return
-            count += 1
-            yield self._video(record, number)
-        raise DataError(
-            f"{self.file}: no end line after {count} videos: the command that wrote it was cut short; run it again"
-        )
+                    raise DataError(f"{where}: the end line says {promised} videos, {count} came before")
+                count = None
+            else:
+                raise DataError(f"{where}: a stream begins before the one above has its end line; {_CUT_SHORT}")
+        if count is not None:
+            raise DataError(f"{self.file}: no end line after {count} videos: {_CUT_SHORT}")
 
-    def _plain_lines(self) -> Iterator[VideoProposals]:
-        for number, record in self._records():
+    def _plain_lines(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[VideoProposals]:
+        for number, line in lines:
+            item = self._item(line, number)
+            if isinstance(item, VideoProposals):
+                yield item
+            elif "end" not in item:
+                raise DataError(f"{self.file}:{number}: a stream begins amid lines that belong to none")
             # A filter may have dropped the header and left the end line, whose count then says nothing.
-            if "end" not in record:
-                yield self._video(record, number)
 
-    def _records(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        for number, line in self._lines:
-            if line.strip():
-                record = self._parsed(line, number)
-                if not isinstance(record, dict):
-                    raise DataError(f"{self.file}:{number}: expected an object, found {type(record).__name__}")
-                yield number, record
+    def _lines(self, number: int) -> Iterator[tuple[int, bytes]]:
+        return ((place, line) for place, line in enumerate(self._stream, start=number) if line.strip())
 
-    def _parsed(self, text: bytes, number: int) -> Any:
+    def _item(self, line: bytes, number: int) -> VideoProposals | dict[str, Any]:
+        """The video on a line, or the object of a header or end line."""
+        with collection_paused():
+            return self._parsed(line, f"{self.file}:{number}")
+
+    def _parsed(self, line: bytes, where: str) -> VideoProposals | dict[str, Any]:
         try:
-            return orjson.loads(text)
+            record = orjson.loads(line)
         except orjson.JSONDecodeError as error:
-            raise DataError(f"{self.file}:{number}: not JSON: {error}") from error
-
-    def _document(self, document: Any) -> Iterator[VideoProposals]:
-        if not isinstance(document, dict) or not isinstance(document.get("results"), dict):
-            kind = "a ground truth" if isinstance(document, dict) and "database" in document else "something else"
-            raise DataError(f'{self.file}: expected proposals (a JSON object with "results"), found {kind}')
-        external = document.get("external_data")
-        # Other programs put anything there, a list or a sentence; only an object can be taltool's.
-        external = external if isinstance(external, dict) else {}
-        self._take_metadata(external, self.file)
-        self.num_videos = len(document["results"])
-        durations = external.get("durations") or {}
-        if not isinstance(durations, dict):
-            raise DataError(f"{self.file}: durations must be {{video id: seconds}}")
-        return (
-            self._parse(video_id, proposals, durations.get(video_id), f"{self.file}: video '{video_id}'")
-            for video_id, proposals in document["results"].items()
-        )
-
-    def _video(self, record: dict[str, Any], number: int) -> VideoProposals:
-        where = f"{self.file}:{number}"
+            raise DataError(f"{where}: not JSON: {error}") from error
+        if not isinstance(record, dict):
+            raise DataError(f"{where}: expected an object, found {type(record).__name__}")
+        if "taltool" in record or "end" in record:
+            refuse_repeated_keys(line, count_members(record), where)
+            return record
+        refuse_repeated_keys(line, len(record) + keys_of_objects(record.get("proposals", ())), where)
         video_id = record.get("video_id")
         if not isinstance(video_id, str):
             raise DataError(f"{where}: no video_id")
         if video_id in self._seen:
-            raise DataError(f"{where}: video '{video_id}' comes a second time; join streams with taltool fuse, not cat")
+            raise DataError(
+                f"{where}: video '{video_id}' comes a second time; two files about it are merged by taltool fuse"
+            )
         self._seen.add(video_id)
-        return self._parse(video_id, record.get("proposals"), record.get("duration"), where)
+        return self._video(video_id, record, record.get("duration"), f"{where}: ")
 
-    def _parse(self, video_id: str, proposals: Any, duration: Any, where: str) -> VideoProposals:
-        if not isinstance(proposals, list):
-            raise DataError(f"{where}: expected a list of proposals, found {type(proposals).__name__}")
-        if duration is not None and not (_is_number(duration) and duration > 0):
-            raise DataError(f"{where}: duration {duration!r} is not a positive number of seconds")
+    def _document(self, head: bytes) -> Iterator[VideoProposals]:
+        document = self._close.enter_context(JsonDocument(self._stream, head, self.file))
+        if not document.is_object("results"):
+            kind = "a ground truth" if "database" in document else "something else"
+            raise DataError(f'{self.file}: expected proposals (a JSON object with "results"), found {kind}')
+        external = document.value("external_data")
+        # Other programs put anything there, a list or a sentence; only an object can be taltool's.
+        external = external if isinstance(external, dict) else {}
+        self._take_metadata(external, self.file, complete=False)
+        self.num_videos = document.count("results")
+        durations = external.get("durations") or {}
+        if not isinstance(durations, dict):
+            raise DataError(f"{self.file}: durations must be {{video id: seconds}}")
+
+        def video(video_id: str, proposals: Any) -> VideoProposals:
+            return self._video(video_id, {"proposals": proposals}, durations.get(video_id), f"{self.file}: ")
+
+        return document.members("results", video, keys_of_objects)
+
+    def _video(self, video_id: str, record: dict[str, Any], duration: Any, where: str) -> VideoProposals:
         try:
-            segments, scores, labels = self._columns(proposals)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise DataError(f"{where}: {_complaint(proposals)}") from None
-        wrong = ~((segments[:, 0] <= segments[:, 1]) & np.isfinite(segments).all(1) & np.isfinite(scores))
-        if wrong.any() and not self.drop_invalid:
-            raise DataError(f"{where}: {_complaint(proposals, int(np.argmax(wrong)))}")
-        self.num_dropped += int(np.count_nonzero(wrong))
-        video = VideoProposals(video_id, segments, scores, labels, self.labels, duration)
-        return video.take(~wrong) if wrong.any() else video
-
-    def _columns(self, proposals: list[dict[str, Any]]) -> tuple[Floats, Floats, Integers | None]:
-        count = len(proposals)
-        pairs = [proposal["segment"] for proposal in proposals]
-        if set(map(len, pairs)) - {2}:
-            raise ValueError
-        segments = np.fromiter(chain.from_iterable(pairs), np.float64, 2 * count).reshape(count, 2)
-        if self.default_score is None:
-            scores = np.fromiter((p["score"] for p in proposals), np.float64, count)
-        else:
-            scores = np.fromiter((p.get("score", self.default_score) for p in proposals), np.float64, count)
-        names = [proposal.get("label") for proposal in proposals]
-        if not any(name is not None for name in names):
-            return segments, scores, None
-        if not all(type(name) is str for name in names):
-            raise ValueError
-        return segments, scores, self.labels.numbered(names)  # type: ignore[arg-type]
+            if duration is not None and type(duration) not in (int, float):
+                raise DataError(f"duration {duration!r} is not a positive number of seconds")
+            if "segments" in record:
+                segments, scores, labels = from_columns(record, self.labels, self._classes, self.default_score)
+            else:
+                segments, scores, labels = from_objects(record.get("proposals"), self.labels, self.default_score)
+        except DataError as error:
+            raise DataError(f"{where}video '{video_id}': {error}") from None
+        if self.drop_invalid:
+            kept = ~broken(segments, scores)
+            self.num_dropped += int(np.count_nonzero(~kept))
+            segments, scores, labels = segments[kept], scores[kept], None if labels is None else labels[kept]
+        try:
+            return VideoProposals(video_id, segments, scores, labels, self.labels, duration)
+        except DataError as error:
+            raise DataError(f"{where}{error}") from None
 
 
-def _complaint(proposals: list[Any], first: int = 0) -> str:
-    """Say what is wrong with the first broken one of `proposals`, looking from number `first` on."""
-    labelled = [isinstance(p, dict) and p.get("label") is not None for p in proposals]
-    for number, proposal in enumerate(proposals[first:], start=first + 1):
-        if not isinstance(proposal, dict) or "segment" not in proposal:
-            return f"proposal {number} has no segment"
-        segment, score = proposal["segment"], proposal.get("score")
-        if not isinstance(segment, list) or len(segment) != 2 or not all(map(_is_number, segment)):
-            return f"segment {segment} of proposal {number} is not [start, end] in seconds"
-        if segment[0] > segment[1]:
-            return f"segment {segment} ends before it starts"
-        if score is None:
-            return f"proposal {number} has no score; give all of them one with taltool convert --score 1.0"
-        if not _is_number(score):
-            return f"score {score!r} of proposal {number} is not a finite number"
-        if labelled[number - 1] and not isinstance(proposal["label"], str):
-            return f"label {proposal['label']!r} of proposal {number} is not a name"
-    return "some proposals have a label and some have none"
+def _object_in(line: bytes) -> dict[str, Any] | None:
+    try:
+        found = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+def _refuse_mixture(video: VideoProposals, earlier: set[bool], where: str) -> None:
+    """Raise DataError where a video has labels and those of the streams before have none, or the other way."""
+    labelled = video.labels is not None
+    if earlier and labelled not in earlier:
+        with_or_without = ("no labels", "labels") if labelled else ("labels", "no labels")
+        before, here = with_or_without
+        raise DataError(
+            f"{where}: video '{video.video_id}' has {here}, the stream before has {before}; only streams of one kind "
+            "can be joined (taltool label gives proposals their labels)"
+        )
 
 
 class ProposalWriter:
-    """Writes proposals, best first: a stream, or the ActivityNet layout where `path` ends in .json.
+    """Writes proposals, best first, in a layout: a stream of version 2 or 1 (jsonl, jsonl1), or ActivityNet JSON.
 
-    Used as a `with` block: the end line, or the whole file, appears only if the block ends well. classes are the
-    names for the header (None = class-agnostic or not known yet), num_videos the number of videos if it is known,
-    provenance the chain, None to leave it out.
+    Used as a `with` block: the end line, or the whole file, appears only if the block ends well. names are the labels
+    for the header, provenance the chain (None to leave it out), num_videos the number of videos if it is known. Without
+    a layout the name of the file decides.
+
+    A header that cannot be written yet waits, and the videos in a temporary file: where names are not complete in
+    version 2, whose labels are numbers, and with `open_ended`, which says that names and number of videos are to be
+    counted. Where a video has a label that the header does not list, or one comes that it did not promise, because
+    streams were joined, a further stream begins.
     """
 
     def __init__(
         self,
         path: str,
-        classes: list[str] | None = None,
+        names: LabelVocabulary | None = None,
         provenance: Chain | None = None,
         num_videos: int | None = None,
         layout: Layout | None = None,
+        *,
+        open_ended: bool = False,
     ) -> None:
-        self.path, self.classes, self.provenance, self.num_videos = path, classes, provenance, num_videos
+        self.path, self.provenance, self.num_videos, self.open_ended = path, provenance, num_videos, open_ended
+        self.names = LabelVocabulary() if names is None else names
         self.layout: Layout = layout or ("activitynet" if path.endswith(".json") else "jsonl")
-        self.count = 0
-        self._results: dict[str, list[dict[str, Any]]] = {}
+        # Videos in the present stream, or in the document.
+        self._count = 0
         self._durations: dict[str, float] = {}
+        # The names of the last video that were not `names`, and their numbers there.
+        self._source, self._map = self.names, np.empty(0, np.int64)
         self._close = ExitStack()
 
     def __enter__(self) -> Self:
-        self._stream: BinaryIO = self._close.enter_context(open_output(self.path))
-        if self.layout == "jsonl":
-            header: dict[str, Any] = {"kind": "proposals", "version": VERSION}
-            if self.num_videos is not None:
-                header["videos"] = self.num_videos
-            header["classes"] = self.classes
-            if self.provenance is not None:
-                header["provenance"] = self.provenance
-            self._line({"taltool": header})
+        self._output: BinaryIO = self._close.enter_context(open_output(self.path))
+        self._stream = self._output
+        self._listed = [] if self.open_ended else self.names.names
+        self._waits = self.open_ended or (self.layout == "jsonl" and not self.names.complete)
+        if self.layout == "activitynet":
+            self._stream.write(b'{"version":"VERSION 1.3","results":{')
+        elif self._waits:
+            self._stream = self._close.enter_context(tempfile.TemporaryFile())
+        else:
+            self._write_header()
         return self
 
     def write(self, video: VideoProposals) -> None:
         """Write one video, its proposals in the total order."""
-        self.write_encoded(video.video_id, video.duration, encode(video))
-
-    def write_encoded(self, video_id: str, duration: float | None, proposals: list[dict[str, Any]]) -> None:
-        """Write one video whose proposals are already ranked and encoded (by `encode`, in another process)."""
-        self.count += 1
-        if self.layout == "jsonl":
-            record: dict[str, Any] = {"video_id": video_id}
-            if duration is not None:
-                record["duration"] = duration
-            self._line(record | {"proposals": proposals})
+        if self.layout == "activitynet":
+            if self.open_ended:
+                self._numbered(video)
+            self._stream.write(b"," * (self._count > 0) + orjson.dumps(video.video_id) + b":")
+            self._stream.write(orjson.dumps(to_objects(video)))
+            if video.duration is not None:
+                self._durations[video.video_id] = video.duration
         else:
-            self._results[video_id] = proposals
-            if duration is not None:
-                self._durations[video_id] = duration
+            self._write_line(video)
+        self._count += 1
+
+    def _write_line(self, video: VideoProposals) -> None:
+        record: dict[str, Any] = {"video_id": video.video_id}
+        if video.duration is not None:
+            record["duration"] = video.duration
+        unlisted = False
+        if self.layout == "jsonl1":
+            if self.open_ended:
+                self._numbered(video)
+            record["proposals"] = to_objects(video)
+        else:
+            video = video.ranked()
+            labels = self._numbered(video)
+            record |= {"segments": video.segments, "scores": video.scores}
+            if labels is not None:
+                record["labels"] = labels
+                unlisted = len(labels) > 0 and int(labels.max()) >= len(self._listed)
+        if not self._waits and (unlisted or self._count == self.num_videos):
+            self._line({"end": {"videos": self._count}})
+            self._listed, self._count, self.num_videos = self.names.names, 0, None
+            self._write_header()
+        self._line(record)
+
+    def _numbered(self, video: VideoProposals) -> Integers | None:
+        """The labels of a video as numbers into `names`, in which those of other sources are entered."""
+        if video.labels is None or video.names is self.names:
+            return video.labels
+        if self._source is not video.names or len(self._map) != len(video.names):
+            self._source, self._map = video.names, self.names.numbered(video.names)
+        return self._map[video.labels]
+
+    def _write_header(self) -> None:
+        header: dict[str, Any] = {"kind": "proposals", "version": 1 if self.layout == "jsonl1" else VERSION}
+        if self.num_videos is not None:
+            header["videos"] = self.num_videos
+        header["classes"] = self._listed or None
+        if self.provenance is not None:
+            header["provenance"] = self.provenance
+        self._line({"taltool": header})
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -278,32 +347,29 @@ class ProposalWriter:
             if kind is not None:
                 # Let `open_output` see the error, so that the half-written file is dropped.
                 self._close.__exit__(kind, error, trace)
-            elif self.layout == "jsonl":
-                self._line({"end": {"videos": self.count}})
+            elif self.layout == "activitynet":
+                self._stream.write(b'},"external_data":' + orjson.dumps(self._external_data()) + b"}\n")
             else:
-                self._line(self._document())
+                self._write_what_waits()
+                self._line({"end": {"videos": self._count}})
 
-    def _document(self) -> dict[str, Any]:
+    def _write_what_waits(self) -> None:
+        if self._waits:
+            waiting, self._stream = self._stream, self._output
+            self._listed = self.names.names
+            self.num_videos = self._count if self.open_ended else self.num_videos
+            self._write_header()
+            waiting.seek(0)
+            shutil.copyfileobj(waiting, self._output)
+
+    def _external_data(self) -> dict[str, Any]:
         external: dict[str, Any] = {"durations": self._durations} if self._durations else {}
-        if self.classes is not None:
-            external["classes"] = self.classes
+        classes = self.names.names if self.open_ended else self._listed
+        if classes:
+            external["classes"] = classes
         if self.provenance is not None:
             external["provenance"] = self.provenance
-        return {"version": "VERSION 1.3", "results": self._results, "external_data": external}
+        return external
 
     def _line(self, content: dict[str, Any]) -> None:
-        self._stream.write(orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE))
-
-
-def encode(video: VideoProposals) -> list[dict[str, Any]]:
-    """The proposals of a video in the total order, ready for JSON."""
-    video = video.ranked()
-    pairs, scores = video.segments.tolist(), video.scores.tolist()
-    if video.labels is None:
-        return [{"segment": pair, "score": score} for pair, score in zip(pairs, scores, strict=True)]
-    names = video.names.names
-    labels = [names[number] for number in video.labels.tolist()]
-    return [
-        {"segment": pair, "score": score, "label": label}
-        for pair, score, label in zip(pairs, scores, labels, strict=True)
-    ]
+        self._stream.write(orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY))

@@ -1,5 +1,6 @@
 """The records that every command passes on: the proposals of a video, and its annotations. All times are seconds."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -17,23 +18,29 @@ FeatureArray = NDArray[np.float32]
 class LabelVocabulary:
     """The label names of one stream or file, numbered in order of first appearance.
 
-    Records carry numbers; a stream without a header learns its names as it goes, so the list may grow.
+    Records carry numbers. complete says that the names are all that can come, as where a header lists them; otherwise
+    the list grows as videos are read. Raises DataError for a name that is no text.
     """
 
-    def __init__(self, names: Iterable[str] = ()) -> None:
+    def __init__(self, names: Iterable[str] = (), *, complete: bool = False) -> None:
         self.numbers: dict[str, int] = {}
+        self.complete = complete
+        self._ranks = np.empty(0, np.int64)
         for name in names:
             self.number(name)
 
     def number(self, name: str) -> int:
         """The number of `name`, which is entered if it is new."""
+        if not isinstance(name, str):
+            raise DataError(f"label {name!r} is not a name")
         return self.numbers.setdefault(name, len(self.numbers))
 
-    def numbered(self, names: list[str]) -> Integers:
+    def numbered(self, names: Iterable[str]) -> Integers:
         """The numbers (N,) of N names; new ones are entered."""
+        names = names if isinstance(names, list) else list(names)
         try:
-            return np.array([self.numbers[name] for name in names], np.int64)
-        except KeyError:
+            return np.fromiter(map(self.numbers.__getitem__, names), np.int64, len(names))
+        except (KeyError, TypeError):
             return np.array([self.number(name) for name in names], np.int64)
 
     @property
@@ -43,9 +50,11 @@ class LabelVocabulary:
 
     def alphabetical_ranks(self) -> Integers:
         """For each number, its position (K,) in alphabetical order: labels compare by name, not by arrival."""
-        ranks = np.empty(len(self.numbers), np.int64)
-        ranks[np.argsort(np.array(self.names, dtype=object), kind="stable")] = np.arange(len(self.numbers))
-        return ranks
+        if len(self._ranks) != len(self.numbers):
+            ranks = np.empty(len(self.numbers), np.int64)
+            ranks[np.argsort(np.array(self.names, dtype=object), kind="stable")] = np.arange(len(self.numbers))
+            self._ranks = ranks
+        return self._ranks
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -63,6 +72,9 @@ class VideoProposals:
 
     segments (N, 2) start and end in seconds, float64; scores (N,) float64; labels (N,) numbers into `names`, or None
     for class-agnostic proposals; duration in seconds, or None where nobody said.
+
+    Raises DataError, naming video and proposal, unless all numbers are finite, no segment ends before it starts, every
+    label has a name, and the duration is positive.
     """
 
     video_id: str
@@ -71,6 +83,45 @@ class VideoProposals:
     labels: Integers | None = None
     names: LabelVocabulary = field(default_factory=LabelVocabulary)
     duration: float | None = None
+
+    def __post_init__(self) -> None:
+        count, labels = len(self.scores), np.empty(0, np.int64) if self.labels is None else self.labels
+        together = self.segments.shape == (count, 2) and self.scores.shape == (count,)
+        if not together or (self.labels is not None and labels.shape != (count,)):
+            raise DataError(
+                f"video '{self.video_id}': {self.segments.shape} segments, {self.scores.shape} scores and "
+                f"{labels.shape} labels do not belong together"
+            )
+        if not isinstance(self.video_id, str):
+            raise DataError(f"video id {self.video_id!r} is not a text")
+        if self.duration is not None and not 0 < self.duration < math.inf:
+            raise DataError(f"video '{self.video_id}': duration {self.duration!r} is not a positive number of seconds")
+        # A sum is finite only if all its terms are; where it overflows, a closer look follows.
+        sound = math.isfinite(self.segments.sum() + self.scores.sum())
+        if count and not (sound and (self.segments[:, 0] <= self.segments[:, 1]).all() and self._labels_known(labels)):
+            self._refuse_faults(labels)
+
+    def _labels_known(self, labels: Integers) -> bool:
+        return not len(labels) or bool(labels.min() >= 0 and labels.max() < len(self.names))
+
+    def _refuse_faults(self, labels: Integers) -> None:
+        """Name the first proposal that is broken, if any is."""
+        wrong = broken(self.segments, self.scores)
+        if wrong.any():
+            number = int(np.argmax(wrong))
+            segment, score = self.segments[number].tolist(), float(self.scores[number])
+            fault = f"segment {segment} of proposal {number + 1} ends before it starts"
+            if not np.isfinite(segment).all():
+                fault = f"segment {segment} of proposal {number + 1} is not [start, end] in seconds"
+            if not math.isfinite(score):
+                fault = f"score {score!r} of proposal {number + 1} is not a finite number"
+            raise DataError(f"video '{self.video_id}': {fault}")
+        if not self._labels_known(labels):
+            number = int(np.argmax((labels < 0) | (labels >= len(self.names))))
+            raise DataError(
+                f"video '{self.video_id}': label {labels[number]} of proposal {number + 1} is the number of no class "
+                f"(there are {len(self.names)})"
+            )
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -89,6 +140,12 @@ class VideoProposals:
     def ranked(self) -> "VideoProposals":
         """The same proposals in the total order."""
         return self.take(self.ranking())
+
+
+def broken(segments: Floats, scores: Floats) -> Booleans:
+    """Which (N,) of the segments (N, 2) with scores (N,) are not finite, or end before they start."""
+    forward = segments[:, 0] <= segments[:, 1]
+    return ~(forward & np.isfinite(segments).all(axis=1) & np.isfinite(scores))
 
 
 @dataclass(frozen=True, eq=False)

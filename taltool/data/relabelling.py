@@ -60,15 +60,14 @@ def _renamed(annotation: dict[str, Any], names: Mapping[str, str]) -> dict[str, 
 
 
 def _proposals(content: Proposals, names: Mapping[str, str]) -> Proposals:
-    classes = None if content.classes is None else [names[name] for name in content.classes if name in names]
-    unique = None if classes is None else list(dict.fromkeys(classes))
-    changed = replace(content, videos=(), classes=unique)
+    kept = LabelVocabulary((names[name] for name in content.names if name in names), complete=content.names.complete)
+    changed = replace(content, videos=(), names=kept)
     changed.videos = _renaming(content, changed, names)
     return changed
 
 
 def _renaming(content: Proposals, changed: Proposals, names: Mapping[str, str]) -> Iterator[VideoProposals]:
-    new_names, dropped = LabelVocabulary(changed.classes or ()), 0
+    dropped = 0
     for video in content.videos:
         if video.labels is None and not len(video):
             yield video
@@ -78,7 +77,7 @@ def _renaming(content: Proposals, changed: Proposals, names: Mapping[str, str]) 
         old = video.names.names
         kept = video.take(np.array([old[label] in names for label in video.labels], bool))
         dropped += len(video) - len(kept)
-        labels = new_names.numbered([names[old[label]] for label in video.labels if old[label] in names])
-        yield replace(kept, labels=labels, names=new_names)
+        labels = changed.names.numbered([names[old[label]] for label in video.labels if old[label] in names])
+        yield replace(kept, labels=labels, names=changed.names)
     if dropped:
         changed.notes.append(f"{dropped} detections of other labels")

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from taltool.data.annotations import read_ground_truth
-from taltool.data.formats.sniffing import beginning, json_key
+from taltool.data.formats.sniffing import beginning
+from taltool.data.json_text import telling_key
 from taltool.data.proposals import ProposalReader
 from taltool.data.records import Floats, GroundTruth, VideoAnnotations, VideoProposals
 from taltool.data.training_log import read_training_log
@@ -50,7 +51,7 @@ def _kind(path: str) -> str:
     if path == "-":
         return "predictions"
     start = beginning(path)
-    key, _ = json_key(start)
+    key, _ = telling_key(start.head)
     if key == "database":
         return "truth"
     if key:

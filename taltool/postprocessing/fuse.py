@@ -12,7 +12,7 @@ import orjson
 from taltool.data.annotations import read_ground_truth
 from taltool.data.arrays import Detections, flatten, scope
 from taltool.data.files import STANDARD, open_output, read_bytes
-from taltool.data.proposals import ProposalReader, ProposalWriter
+from taltool.data.proposals import Layout, ProposalReader, ProposalWriter
 from taltool.data.provenance import InputFile, merge_chains, step
 from taltool.data.records import Integers, LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
@@ -21,6 +21,7 @@ from taltool.ops.fusion_fit import FitData, fit
 from taltool.ops.method_names import FusionMethod
 from taltool.ops.nms import ProposalBatch
 from taltool.postprocessing.nms import BATCH_SIZE
+from taltool.postprocessing.shelf import Shelf
 from taltool.reporting import Reporter
 
 
@@ -46,13 +47,14 @@ class FuseRequest:
     fit: FitRequest | None = None
     save_fit: str | None = None
     with_provenance: bool = True
+    layout: Layout | None = None
 
 
 def fuse_files(request: FuseRequest, reporter: Reporter) -> None:
     """Fuse files into one.
 
-    Reads them in step, so that memory holds a batch of videos where they list the same videos in the same order, and
-    otherwise also what is ahead. A fit, and the method rank, read the files once more beforehand.
+    Reads them in step, and what is ahead in one of them waits on disk, so that memory holds a batch of videos. A fit,
+    and the method rank, read the files once more beforehand.
     """
     if len(request.paths) < 2:
         raise UsageError("fuse needs at least two files of proposals")
@@ -65,10 +67,10 @@ def fuse_files(request: FuseRequest, reporter: Reporter) -> None:
         if request.with_provenance:
             before = merge_chains(reader.provenance for reader in readers)
             chain = [*before, step(map(InputFile.named, request.paths), fusion=described(settings))]
-        writer = stack.enter_context(ProposalWriter(request.output, _classes(readers), chain))
+        names = _names(readers)
+        writer = stack.enter_context(ProposalWriter(request.output, names, chain, layout=request.layout))
         promised = [reader.num_videos for reader in readers if reader.num_videos is not None]
         task = stack.enter_context(reporter.track("fuse", max(promised, default=None)))
-        names = LabelVocabulary(writer.classes or ())
         missing = [0] * len(readers)
         for fused in fuse_videos(_counted(align_streams(readers), missing), names, settings):
             writer.write(fused.take(np.arange(len(fused))[: request.top_k]))
@@ -83,15 +85,28 @@ def align_streams(readers: Sequence[Iterable[VideoProposals]]) -> Iterator[list[
 
     A video is held back until every reader has delivered it or has ended.
     """
-    waiting: dict[str, list[VideoProposals | None]] = {}
-    for row in zip_longest(*readers):
-        for number, video in enumerate(row):
-            if video is not None:
-                waiting.setdefault(video.video_id, [None] * len(readers))[number] = video
-        for key in dict.fromkeys(video.video_id for video in row if video is not None):
-            if all(part is not None for part in waiting[key]):
-                yield waiting.pop(key)
-    yield from waiting.values()
+    waiting: dict[str, set[int]] = {}  # which readers have delivered a video that others have not
+    with Shelf() as shelf:
+
+        def joined(key: str, parts: dict[int, VideoProposals]) -> list[VideoProposals | None]:
+            laid = {number: shelf.take((key, number)) for number in waiting.get(key, ())}
+            return [(laid | parts).get(number) for number in range(len(readers))]
+
+        for row in zip_longest(*readers):
+            arrived: dict[str, dict[int, VideoProposals]] = {}
+            for number, video in enumerate(row):
+                if video is not None:
+                    arrived.setdefault(video.video_id, {})[number] = video
+            for key, parts in arrived.items():
+                if len(parts) + len(waiting.get(key, ())) == len(readers):
+                    yield joined(key, parts)
+                    waiting.pop(key, None)
+                    continue
+                waiting.setdefault(key, set()).update(parts)
+                for number, video in parts.items():
+                    shelf.put((key, number), video)
+        for key in waiting:
+            yield joined(key, {})
 
 
 def fuse_videos(
@@ -156,15 +171,15 @@ def _fused(
 
 
 def _renumbered(part: VideoProposals, names: LabelVocabulary) -> Integers:
-    return np.empty(0, np.int64) if part.labels is None else names.numbered(part.names.names)[part.labels]
+    return np.empty(0, np.int64) if part.labels is None else names.numbered(part.names)[part.labels]
 
 
-def _classes(readers: Sequence[ProposalReader]) -> list[str] | None:
-    """All classes of all headers, or None if a reader does not know its classes beforehand."""
-    known = [reader.classes for reader in readers]
-    if any(classes is None for classes in known):
-        return None
-    return list(dict.fromkeys(name for classes in known for name in classes or ()))
+def _names(readers: Sequence[ProposalReader]) -> LabelVocabulary:
+    """All classes of all headers; none yet if a reader does not know its classes beforehand."""
+    if not all(reader.labels.complete or len(reader.labels) for reader in readers):
+        return LabelVocabulary()
+    complete = all(reader.labels.complete for reader in readers)
+    return LabelVocabulary((name for reader in readers for name in reader.labels), complete=complete)
 
 
 def _counted(

@@ -1,18 +1,20 @@
 """Proposals become detections: classes from a classifier of whole videos, or from another detector."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from taltool.data.class_scores import ClassScores, read_class_scores
-from taltool.data.proposals import ProposalReader
+from taltool.data.proposals import Layout, ProposalReader, ProposalWriter
 from taltool.data.provenance import InputFile, step
 from taltool.data.records import Floats, Integers, LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
 from taltool.ops.labelling import best_classes, best_votes, combined, voted_shares
 from taltool.ops.method_names import Combination, Vote
 from taltool.postprocessing.nms import write_stream
+from taltool.postprocessing.shelf import Shelf
 from taltool.reporting import Reporter
 
 
@@ -32,13 +34,15 @@ class LabelRequest:
     replace_labels: bool = False
     skip_missing: bool = False
     with_provenance: bool = True
+    layout: Layout | None = None
 
 
 class FromClassifier:
     """Every proposal of a video gets the video's class scores."""
 
     def __init__(self, scores: ClassScores) -> None:
-        self.scores, self.names, self.file = scores, LabelVocabulary(scores.names), scores.file
+        self.scores, self.file = scores, scores.file
+        self.names = LabelVocabulary(scores.names, complete=True)
 
     def shares(self, video: VideoProposals) -> Floats | None:
         """Class scores (N, K) of the proposals, None where the file lacks the video."""
@@ -47,19 +51,34 @@ class FromClassifier:
 
 
 class FromDetections:
-    """Every proposal gets the classes of the detections that overlap it."""
+    """Every proposal gets the classes of the detections that overlap it.
 
-    def __init__(self, path: str, vote: Vote) -> None:
-        self.file, self.votes = path, voted_shares if vote is Vote.share else best_votes
-        with ProposalReader(path) as reader:
-            self.videos = {video.video_id: video for video in reader}
-            self.names, self.sha256 = reader.labels, reader.sha256
+    The file is read in step with the proposals; what it lists earlier than they do waits on `shelf`. Where its header
+    does not list the classes, it is read to its end first.
+    """
+
+    def __init__(self, reader: ProposalReader, shelf: Shelf, vote: Vote) -> None:
+        self.file, self.votes = reader.file, voted_shares if vote is Vote.share else best_votes
+        self.shelf, self.ahead, self.names = shelf, iter(reader), reader.labels
+        if not self.names.complete:
+            for video in self.ahead:
+                shelf.put(video.video_id, video)
+            self.names.complete = True
         if not len(self.names):
-            raise DataError(f"{path}: these proposals have no labels to vote with")
+            raise DataError(f"{self.file}: these proposals have no labels to vote with")
+
+    def _find(self, video_id: str) -> VideoProposals | None:
+        if video_id in self.shelf:
+            return self.shelf.take(video_id)
+        for video in self.ahead:
+            if video.video_id == video_id:
+                return video
+            self.shelf.put(video.video_id, video)
+        return None
 
     def shares(self, video: VideoProposals) -> Floats | None:
         """Class scores (N, K) of the proposals, None where the file lacks the video."""
-        voters = self.videos.get(video.video_id)
+        voters = self._find(video.video_id)
         if voters is None:
             return None
         if voters.labels is None:
@@ -77,18 +96,21 @@ def label_file(request: LabelRequest, reporter: Reporter) -> None:
     """
     if (request.classifier is None) == (request.detections is None):
         raise UsageError("give the classes with --classifier FILE, or with --from FILE, one of both")
-    source: FromClassifier | FromDetections
-    if request.classifier is not None:
-        source = FromClassifier(read_class_scores(request.classifier, request.softmax))
-    elif request.detections is not None:
-        source = FromDetections(request.detections, request.vote)
-    labeller = _Labeller(request, source)
-    with ProposalReader(request.proposals) as reader:
+    with ExitStack() as opened:
+        source: FromClassifier | FromDetections
+        if request.classifier is not None:
+            source = FromClassifier(read_class_scores(request.classifier, request.softmax))
+        elif request.detections is not None:
+            voters = opened.enter_context(ProposalReader(request.detections))
+            source = FromDetections(voters, opened.enter_context(Shelf()), request.vote)
+        labeller = _Labeller(request, source)
+        reader = opened.enter_context(ProposalReader(request.proposals))
         chain = None
         if request.with_provenance:
             classes_from = InputFile.named(request.classifier or request.detections or "")
             chain = [*reader.provenance, step([InputFile.named(request.proposals), classes_from])]
-        write_stream(labeller(reader), reader, request.output, source.names.names, chain, "label", reporter)
+        writer = ProposalWriter(request.output, source.names, chain, reader.num_videos, request.layout)
+        write_stream(labeller(reader), reader, writer, "label", reporter)
     labeller.tell(reporter)
 
 

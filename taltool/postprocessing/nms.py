@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from taltool.data.proposals import ProposalReader, ProposalWriter
-from taltool.data.provenance import Chain, InputFile, step
+from taltool.data.proposals import Layout, ProposalReader, ProposalWriter
+from taltool.data.provenance import InputFile, step
 from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.errors import DataError
 from taltool.ops.nms import ProposalBatch, suppress_batch
@@ -125,33 +125,31 @@ def _check(videos: list[VideoProposals], settings: Suppression) -> None:
 
 
 def suppress_file(
-    source: str, target: str, settings: Suppression, jobs: int, with_provenance: bool, reporter: Reporter
+    source: str,
+    target: str,
+    settings: Suppression,
+    jobs: int,
+    with_provenance: bool,
+    reporter: Reporter,
+    layout: Layout | None = None,
 ) -> None:
     """Suppress the proposals of `source` into `target`, a batch of videos in memory at a time; 0 jobs: one per core."""
     workers = jobs or os.cpu_count() or 1
     with ProposalReader(source) as reader:
         chain = [*reader.provenance, step([InputFile.named(source)])] if with_provenance else None
         changed = suppress_stream(reader, settings, workers)
-        write_stream(changed, reader, target, reader.classes, chain, "nms", reporter)
+        writer = ProposalWriter(target, reader.labels, chain, reader.num_videos, layout)
+        write_stream(changed, reader, writer, "nms", reporter)
 
 
 def write_stream(
-    videos: Iterator[VideoProposals],
-    reader: ProposalReader,
-    target: str,
-    classes: list[str] | None,
-    chain: Chain | None,
-    name: str,
-    reporter: Reporter,
+    videos: Iterator[VideoProposals], reader: ProposalReader, writer: ProposalWriter, name: str, reporter: Reporter
 ) -> None:
     """Write `videos`, which come from `reader`, and tell the progress. Adds the file's name to data errors."""
-    with (
-        ProposalWriter(target, classes, chain, reader.num_videos) as writer,
-        reporter.track(name, reader.num_videos) as task,
-    ):
+    with writer as output, reporter.track(name, reader.num_videos) as task:
         try:
             for video in videos:
-                writer.write(video)
+                output.write(video)
                 task.advance()
         except DataError as error:
             message = str(error)

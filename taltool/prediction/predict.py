@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from taltool.data.hdf5_features import FeatureFile
-from taltool.data.proposals import ProposalWriter
+from taltool.data.proposals import Layout, ProposalWriter
 from taltool.data.provenance import Chain, InputFile, merge_chains, step
-from taltool.data.records import GroundTruth
+from taltool.data.records import GroundTruth, LabelVocabulary
 from taltool.errors import DataError, PartialFailure, UsageError
 from taltool.experiment.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from taltool.experiment.dataset import chosen_videos, list_some, sharded
@@ -35,6 +35,7 @@ class PredictRequest:
     cache_bytes: int = 0
     device: str = "cpu"
     oracle: tuple[str, ...] = ()
+    layout: Layout | None = None
 
 
 def write_predictions(
@@ -56,9 +57,10 @@ def write_predictions(
     oracle = _oracle(request, checkpoints[0], file, video_ids, truth, reporter)
     detector = make_detector(checkpoints, file, settings, device, request.cache_bytes, oracle)
     check_features(checkpoints, detector, video_ids, reporter)
-    classes = None if detector.first.model.is_class_agnostic else checkpoints[0].header.classes
+    classes = () if detector.first.model.is_class_agnostic else checkpoints[0].header.classes
+    labels = LabelVocabulary(classes, complete=True)
     chain = _chain(file, checkpoints) if with_provenance else None
-    with ProposalWriter(request.output, classes, chain) as writer:
+    with ProposalWriter(request.output, labels, chain, layout=request.layout) as writer:
         failed = _write_all(detector, video_ids, request.batch_size, writer, reporter)
     if failed and len(failed) == len(video_ids):
         raise DataError(f"no video could be predicted; the first: {failed[0].reason}")

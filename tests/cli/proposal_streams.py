@@ -17,9 +17,13 @@ def stream(*videos, end=True, classes=None):
 def rows(result):
     """What a stream holds: id -> [(start, end, score, label)]."""
     assert result.returncode == 0, result.stderr
-    lines = [json.loads(line) for line in result.stdout.splitlines()]
-    assert lines[-1] == {"end": {"videos": len(lines) - 2}}
-    return {
-        line["video_id"]: [(*p["segment"], p["score"], p.get("label")) for p in line["proposals"]]
-        for line in lines[1:-1]
-    }
+    header, *lines, end = (json.loads(line) for line in result.stdout.splitlines())
+    assert header["taltool"]["version"] == 2
+    assert end == {"end": {"videos": len(lines)}}
+    classes = header["taltool"]["classes"]
+    found = {}
+    for line in lines:
+        labels = [classes[n] for n in line["labels"]] if "labels" in line else [None] * len(line["scores"])
+        columns = zip(line["segments"], line["scores"], labels, strict=True)
+        found[line["video_id"]] = [(*segment, score, label) for segment, score, label in columns]
+    return found

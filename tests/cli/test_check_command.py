@@ -97,7 +97,7 @@ BROKEN = [
     (text(HEADER + VIDEO + END.replace("1", "2"), "p.jsonl"), ":3: the end line says 2 videos, 1 came before"),
     (text(HEADER + VIDEO + VIDEO + END, "p.jsonl"), ":3: video 'v' comes a second time"),
     (ground_truth(INSTANCE, ',"v":{"duration":1}'), "'v' is there twice in one object"),
-    (cut(ground_truth(INSTANCE), 60), "not whole JSON"),
+    (cut(ground_truth(INSTANCE), 60), ":1: not JSON"),
     (changed(uncompleted), "video 'v' is not complete"),
     (changed(not_finite), "video 'v': snippet 2, channel 1 is nan"),
     (changed(emptied), "no video in it"),

@@ -17,9 +17,9 @@ from terminal import run_on_terminal
 from taltool.cli.app import command_names
 
 STREAM = (
-    b'{"taltool":{"kind":"proposals","version":1,"videos":2,"classes":["Dive"]}}\n'
-    b'{"video_id":"v","duration":9.0,"proposals":[{"segment":[1.0,2.0],"score":0.5,"label":"Dive"}]}\n'
-    b'{"video_id":"w","proposals":[]}\n'
+    b'{"taltool":{"kind":"proposals","version":2,"videos":2,"classes":["Dive"]}}\n'
+    b'{"video_id":"v","duration":9.0,"segments":[[1.0,2.0]],"scores":[0.5],"labels":[0]}\n'
+    b'{"video_id":"w","segments":[],"scores":[]}\n'
     b'{"end":{"videos":2}}\n'
 )
 
@@ -77,10 +77,10 @@ def test_bare_call_is_2_with_the_list_of_commands(taltool: Run) -> None:
 
 
 def test_broken_record_is_3_with_file_line_and_mend_but_no_traceback(taltool: Run, tmp_path: Path) -> None:
-    (tmp_path / "p.jsonl").write_bytes(STREAM.replace(b'"score":0.5,', b""))
+    (tmp_path / "p.jsonl").write_bytes(STREAM.replace(b'"scores":[0.5],', b""))
     done = taltool("convert", tmp_path / "p.jsonl")
     assert done.returncode == 3
-    where = f"taltool convert: error: {tmp_path}/p.jsonl:2: proposal 1 has no score; give all of them one with"
+    where = f"taltool convert: error: {tmp_path}/p.jsonl:2: video 'v': there are no scores; give all"
     assert done.stderr.decode().startswith(where)
     assert "Traceback" not in done.stderr.decode()
 

@@ -33,8 +33,8 @@ def test_proposals_without_scores_need_the_option(taltool: Run, shared: Path) ->
     scored = taltool("convert", source, "--score", "1.0")
     lines = [orjson.loads(line) for line in scored.stdout.splitlines()]
     assert lines[-1] == {"end": {"videos": 213}}
-    assert sum(len(line["proposals"]) for line in lines[1:-1]) == 53130
-    assert {each["score"] for line in lines[1:-1] for each in line["proposals"]} == {1.0}
+    assert sum(len(line["segments"]) for line in lines[1:-1]) == 53130
+    assert {score for line in lines[1:-1] for score in line["scores"]} == {1.0}
 
 
 def test_real_features_survive_the_way_through_a_folder(taltool: Run, shared: Path, tmp_path: Path) -> None:

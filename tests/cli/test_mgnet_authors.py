@@ -72,8 +72,8 @@ def test_the_authors_checkpoint_gives_the_authors_proposals(
     videos = [record for line in predicted.stdout.splitlines() if "video_id" in (record := json.loads(line))]
     assert [video["video_id"] for video in videos] == ["v0", "v1"]
     for video, wanted in zip(videos, fused_scores(), strict=True):
-        segments = np.array([each["segment"] for each in video["proposals"]]) * (LENGTH / SECONDS)
-        scores = np.array([each["score"] for each in video["proposals"]])
+        segments = np.array(video["segments"]) * (LENGTH / SECONDS)
+        scores = np.array(video["scores"])
         first, last = np.rint(segments[:, 0]).astype(int), np.rint(segments[:, 1]).astype(int) - 1
         np.testing.assert_allclose(segments, np.stack([first, last + 1], axis=1), atol=1e-6)
         assert len(set(zip(first.tolist(), last.tolist(), strict=True))) == LENGTH * (LENGTH + 1) // 2

@@ -103,7 +103,12 @@ def test_voting_moves_boundaries(taltool):
         (("--method", "soft-width"), stream(("v", EXAMPLE, None)), 3, "video 'v' has no duration"),
         ((), stream(("v", [[0, 1, -0.5]], 5.0)), 3, "-0.5 is negative"),
         ((), stream(("v", EXAMPLE, 5.0), end=False), 3, "no end line"),
-        ((), stream(("v", [[9.2, 4.0, 0.5]], 5.0)), 3, "-:2: segment [9.2, 4.0] ends before it starts"),
+        (
+            (),
+            stream(("v", [[9.2, 4.0, 0.5]], 5.0)),
+            3,
+            "-:2: video 'v': segment [9.2, 4.0] of proposal 1 ends before",
+        ),
         (("--sigma", "0"), b"", 2, "--sigma 0"),
         (("--method", "hard", "--sigma", "1"), b"", 2, "--sigma belongs to"),
         (("--preset", "afsd-thumos"), b"", 2, "did you mean 'afsd-thumos14'"),

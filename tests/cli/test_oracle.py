@@ -67,11 +67,11 @@ def test_each_answer_is_replaced_by_itself(data: TinyData, predict: Predict) -> 
     of_class, of_mask = (json.loads(predict("--oracle", each).stdout.splitlines()[1]) for each in ("class", "mask"))
     truth = json.loads(data.truth.read_text())["database"][of_class["video_id"]]["annotations"]
     wanted = {tuple(each["segment"]) for each in truth}
-    found = {tuple(each["segment"]) for each in of_mask["proposals"]}
+    found = set(map(tuple, of_mask["segments"]))
     assert found
     assert all(any(abs(a - c) + abs(b - d) < 0.5 for c, d in wanted) for a, b in found)
-    assert {tuple(each["segment"]) for each in of_class["proposals"]} - found
-    assert max(each["score"] for each in of_mask["proposals"]) < 0.99
+    assert set(map(tuple, of_class["segments"])) - found
+    assert max(of_mask["scores"]) < 0.99
 
 
 def test_the_truth_of_every_video_is_needed(run: Run, data: TinyData, gsmt: Path, tmp_path: Path) -> None:

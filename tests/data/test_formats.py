@@ -13,8 +13,8 @@ from taltool.data.convert import Conversion, convert
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Opening, Proposals
 from taltool.data.formats.sniffing import for_output, format_named, open_content, sniff
-from taltool.data.proposals import encode
 from taltool.data.records import LabelVocabulary, VideoProposals
+from taltool.data.video_json import to_objects
 from taltool.errors import DataError, UsageError
 
 CLOCK = FeatureClock(fps=30.0, stride=4.0, window=16.0, offset=2.0, duration=2.0)
@@ -28,12 +28,12 @@ PAIRS = [(name, kind) for name in FORMATS.names() for kind in FORMATS.load(name)
 
 
 def some_proposals() -> Proposals:
-    names = LabelVocabulary(["High jump", "Dive"])
+    names = LabelVocabulary(["High jump", "Dive"], complete=True)
     first = VideoProposals(
         "v_1", np.array([[0.1, 1 / 3], [2, 5.5]]), np.array([0.9, 1e-7]), np.array([1, 0]), names, 9.5
     )
     second = VideoProposals("naïve v", np.array([[1.0, 1.0]]), np.array([-2.0]), np.array([1]), names, 4.0)
-    return Proposals([first, second], names.names, 2, [{"tool": "t"}])
+    return Proposals([first, second], names, 2, [{"tool": "t"}])
 
 
 def some_annotations() -> Annotations:
@@ -67,7 +67,7 @@ def sample(kind: str) -> Content:
 def essence(content: Content) -> Any:
     """What every layout of a kind must keep."""
     if isinstance(content, Proposals):
-        return {video.video_id: encode(video) for video in content.videos}
+        return {video.video_id: to_objects(video) for video in content.videos}
     if isinstance(content, Annotations):
         every = content.database.items()
         return {key: sorted((a["label"], *a["segment"]) for a in entry["annotations"]) for key, entry in every}
@@ -82,8 +82,9 @@ def place(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(("name", "kind"), PAIRS)
 def test_what_a_format_writes_it_recognises_and_reads(name: str, kind: str, place: Path) -> None:
     format_named(name).write(sample(kind), str(place), FACTS)
-    # A ground truth with numbers beside the names is an ordinary one.
-    assert sniff(str(place)) == ("activitynet" if (name, kind) == ("actionformer", "annotations") else name)
+    # A ground truth with numbers beside the names is an ordinary one, and so is a stream of the first version.
+    told = {("actionformer", "annotations"): "activitynet", ("jsonl1", "proposals"): "jsonl"}.get((name, kind), name)
+    assert sniff(str(place)) == told
     facts = FormatOptions(durations=FACTS.durations | {"v_2": 4.0}, clock=FACTS.clock, classes=FACTS.classes)
     with open_content(str(place), name, facts) as content:
         assert content.kind == kind
@@ -397,7 +398,8 @@ def test_video_in_two_files_is_refused(tmp_path: Path) -> None:
 
 def test_shards_of_predictions_become_one_stream(tmp_path: Path) -> None:
     for number, video in enumerate(some_proposals().videos):
-        part = Proposals([video], ["High jump", "Dive"] if number else ["Dive", "High jump"], 1, [])
+        listed = ["High jump", "Dive"] if number else ["Dive", "High jump"]
+        part = Proposals([video], LabelVocabulary(listed, complete=True), 1, [])
         format_named("jsonl").write(part, str(tmp_path / f"{number}.jsonl"), FACTS)
     convert(Conversion([str(tmp_path / "0.jsonl"), str(tmp_path / "1.jsonl")], str(tmp_path / "all.jsonl")))
     with open_content(str(tmp_path / "all.jsonl")) as content:

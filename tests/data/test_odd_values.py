@@ -12,7 +12,7 @@ from taltool.data.check import check_whole
 from taltool.data.formats.contract import Annotations, FormatOptions, Proposals
 from taltool.data.formats.sniffing import open_content
 from taltool.data.info import summarize
-from taltool.data.proposals import encode
+from taltool.data.video_json import to_objects
 from taltool.errors import DataError
 
 ODD = [None, True, -1.5, "12", [], {}, [1, "x"], {"x": None}]
@@ -62,7 +62,7 @@ def consume(path: str) -> None:
     with open_content(path, options=FormatOptions(classes={"a": 0})) as content:
         if isinstance(content, Proposals):
             for video in content.videos:
-                encode(video)
+                to_objects(video)
         elif isinstance(content, Annotations):
             json.dumps(content.document)
 

@@ -70,10 +70,10 @@ def detections(names: list[str]) -> VideoProposals:
 
 def test_detections_of_several_labels_may_become_one_class() -> None:
     content = relabelled(
-        Proposals([detections(["CliffDiving", "Billiards", "Diving"])], ["Billiards", "Diving"]), NAMES
+        Proposals([detections(["CliffDiving", "Billiards", "Diving"])], LabelVocabulary(["Billiards", "Diving"])), NAMES
     )
     assert isinstance(content, Proposals)
-    assert content.classes == ["diving"]
+    assert content.names.names == ["diving"]
     (video,) = content.videos
     assert [video.names.names[label] for label in video.labels] == ["diving", "diving"]  # type: ignore[union-attr]
     assert video.segments.tolist() == [[0, 1], [2, 3]]

@@ -71,7 +71,7 @@ def test_the_request_wins_over_the_limits_of_the_model(request_: PredictRequest,
         for top_k in (None, 3):
             write_predictions(replace(request_, min_score=0.0, top_k=top_k), file, None, True, Listener())
             records = map(json.loads, Path(request_.output).read_text().splitlines())
-            counts[top_k] = {len(record["proposals"]) for record in records if "video_id" in record}
+            counts[top_k] = {len(record["scores"]) for record in records if "video_id" in record}
     assert counts[3] == {3}
     assert min(counts[None]) > 3
 

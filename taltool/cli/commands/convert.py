@@ -20,6 +20,11 @@ Proposals: the stream between commands, see
 .BR taltool\-proposals (5).
 Output names: .jsonl, and standard output.
 .TP
+.B jsonl1
+The first version of that stream, in which each proposal is an object with its label: what releases before this one
+wrote, and handier for
+.BR jq (1).
+.TP
 .B activitynet
 Ground truth and proposals: ActivityNet JSON.
 Output names: .json, and standard output for ground truth.

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from taltool.cli.arguments import OutputOption, ProvenanceOption, SplitOption, SubsetOption
+from taltool.cli.arguments import LayoutOption, OutputOption, ProvenanceOption, SplitOption, SubsetOption
 from taltool.ops.method_names import FusionMethod
 from taltool.reporting import Reporter
 
@@ -82,6 +82,7 @@ def fuse(
         list[str], typer.Argument(metavar="PROPOSALS...", help="Two or more files of proposals of the same videos.")
     ],
     output: OutputOption = "-",
+    to: LayoutOption = None,
     method: Annotated[FusionMethod, typer.Option(help="How proposals come together.")] = FusionMethod.union,
     weights: Annotated[
         str | None, typer.Option(metavar="W,W..|FILE", help="A weight per file, or what --save-fit wrote.")
@@ -108,8 +109,10 @@ def fuse(
     """Fuse the proposals of several models, streams or seeds for the same videos into one.
 
     Scores of different models do not compare: give --weights, or fit them with --fit. Videos may come in any order;
-    where all files have the same order, memory stays flat however long they are.
+    memory stays flat however many they are.
     """
+    from dataclasses import replace
+
     from taltool.data.thresholds import parse_thresholds
     from taltool.ops.fusion import Fusion
     from taltool.ops.nms_settings import Method, Suppression
@@ -119,4 +122,5 @@ def fuse(
     settings = Fusion((), method, tiou, suppression)
     fitting = FitRequest(fit, subset, split, parse_thresholds(map_tiou, "--map-tiou").values) if fit else None
     request = FuseRequest(proposals, output, settings, top_k or None, weights, fitting, save_fit, provenance)
+    request = replace(request, layout=to)
     fuse_files(request, reporter)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from taltool.cli.arguments import OutputOption, ProposalsArgument, ProvenanceOption
+from taltool.cli.arguments import LayoutOption, OutputOption, ProposalsArgument, ProvenanceOption
 from taltool.ops.method_names import Combination, Vote
 from taltool.reporting import Reporter
 
@@ -86,6 +86,7 @@ taltool predict --model mgnet feats.h5 | taltool label --from afsd.jsonl --vote 
 def label(
     proposals: ProposalsArgument = "-",
     output: OutputOption = "-",
+    to: LayoutOption = None,
     classifier: Annotated[
         str | None, typer.Option(metavar="FILE", help="Class scores of whole videos, in any of the layouts below.")
     ] = None,
@@ -134,6 +135,7 @@ def label(
             replace_labels=replace,
             skip_missing=skip_missing,
             with_provenance=provenance,
+            layout=to,
         ),
         reporter,
     )

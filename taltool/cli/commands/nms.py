@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from taltool.cli.arguments import JobsOption, OutputOption, ProposalsArgument, ProvenanceOption
+from taltool.cli.arguments import JobsOption, LayoutOption, OutputOption, ProposalsArgument, ProvenanceOption
 from taltool.ops.nms_settings import Method, Suppression
 from taltool.reporting import Reporter
 
@@ -144,6 +144,7 @@ for s in 0.3 0.5 0.7; do taltool nms --sigma $s p.jsonl | taltool evaluate gt.js
 def nms(
     proposals: ProposalsArgument = "-",
     output: OutputOption = "-",
+    to: LayoutOption = None,
     method: Annotated[
         Method | None, typer.Option(help="How overlap lowers a score. Default: soft-gaussian.", show_default=False)
     ] = None,
@@ -218,7 +219,7 @@ def nms(
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     chosen.update({name: None for name in limits if given[name] == 0})
-    suppress_file(proposals, output, _settings(preset, chosen), jobs, provenance, reporter)
+    suppress_file(proposals, output, _settings(preset, chosen), jobs, provenance, reporter, to)
 
 
 def _settings(preset_name: str | None, chosen: dict[str, object]) -> Suppression:

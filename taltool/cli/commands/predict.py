@@ -8,6 +8,7 @@ from taltool.cli.arguments import (
     DeviceOption,
     FeaturesArgument,
     FpsOption,
+    LayoutOption,
     OffsetOption,
     OutputOption,
     ProvenanceOption,
@@ -34,6 +35,7 @@ def predict(
         ),
     ],
     output: OutputOption = "-",
+    to: LayoutOption = None,
     subset: SubsetOption = None,
     split: SplitOption = None,
     ground_truth: Annotated[
@@ -95,6 +97,7 @@ def predict(
         int(cache * _GIBIBYTE),
         device,
         answers,
+        to,
     )
     with FeatureFile(features, ClockOptions(fps, stride, window, offset), durations) as file:
         write_predictions(request, file, truth, provenance, reporter)

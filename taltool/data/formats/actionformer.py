@@ -11,9 +11,10 @@ from taltool.data.annotations import read_document
 from taltool.data.formats import FORMATS
 from taltool.data.formats.activitynet import complete, read_annotations, write_document
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
-from taltool.data.formats.sniffing import beginning, json_key
+from taltool.data.formats.sniffing import beginning
 from taltool.data.formats.tables import Row, segment, to_proposals, valid
-from taltool.data.proposals import encode
+from taltool.data.json_text import telling_key
+from taltool.data.video_json import to_objects
 from taltool.errors import DataError
 
 
@@ -26,11 +27,11 @@ class ActionFormer(Format):
 
     def recognises(self, opening: Opening) -> bool:
         """A database whose entries are lists; its ground truth is plain ActivityNet."""
-        return json_key(opening) == ("database", "[")
+        return telling_key(opening.head) == ("database", "[")
 
     def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Proposals | Annotations]:
         """Read either kind, told by content."""
-        if json_key(beginning(path))[1] == "[":
+        if telling_key(beginning(path).head)[1] == "[":
             return contextlib.nullcontext(_read_predictions(path, options))
         return contextlib.nullcontext(read_annotations(path, options))
 
@@ -43,7 +44,9 @@ class ActionFormer(Format):
             raise DataError(f"{path}: the numbers of the classes are not known; give them with --classes FILE")
         database, timed = {}, 0
         for video in content.videos:
-            database[video.video_id] = [_prediction(each, options.classes, video.video_id) for each in encode(video)]
+            database[video.video_id] = [
+                _prediction(each, options.classes, video.video_id) for each in to_objects(video)
+            ]
             timed += video.duration is not None
         write_document({"version": "from taltool", "database": database}, path)
         lost = ["the names of the classes"] + ([f"{timed} durations"] if timed else [])
@@ -87,7 +90,7 @@ def _read_predictions(path: str, options: FormatOptions) -> Proposals:
         for number, each in enumerate(predictions, start=1)
     ]
     videos, labels = to_proposals(valid(rows, options, notes), options, document["database"])
-    return Proposals(videos, labels.names or None, len(videos), [], notes)
+    return Proposals(videos, labels, len(videos), [], notes)
 
 
 def _row(where: str, video_id: str, prediction: Any, names: dict[int, str]) -> Row:

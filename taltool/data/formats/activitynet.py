@@ -11,7 +11,8 @@ from taltool.data.files import open_output
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
 from taltool.data.formats.jsonl import read_proposals, write_proposals
-from taltool.data.formats.sniffing import beginning, json_key
+from taltool.data.formats.sniffing import beginning
+from taltool.data.json_text import telling_key
 from taltool.errors import DataError
 
 
@@ -25,7 +26,7 @@ class ActivityNet(Format):
 
     def recognises(self, opening: Opening) -> bool:
         """Results, or a database whose entries are objects."""
-        key, inside = json_key(opening)
+        key, inside = telling_key(opening.head)
         return key == "results" or (key == "database" and inside != "[")
 
     def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Proposals | Annotations]:
@@ -34,7 +35,7 @@ class ActivityNet(Format):
 
     @contextlib.contextmanager
     def _read(self, path: str, options: FormatOptions) -> Iterator[Proposals | Annotations]:
-        if json_key(beginning(path))[0] == "results":
+        if telling_key(beginning(path).head)[0] == "results":
             with read_proposals(path, options) as proposals:
                 yield proposals
         else:

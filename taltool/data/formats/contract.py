@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from taltool.data.clock import FeatureClock
 from taltool.data.provenance import Chain
-from taltool.data.records import VideoProposals
+from taltool.data.records import LabelVocabulary, VideoProposals
 
 Kind = Literal["proposals", "annotations", "features"]
 
@@ -50,15 +50,17 @@ class FormatOptions:
 class Proposals:
     """Proposals of many videos, to be iterated once.
 
-    classes: the label names if all are known before the first video; notes: what reading left out, in words, complete
-    after the iteration.
+    names: the label names that are known before the first video, and whether they are complete; num_videos: how many
+    videos there are, if that is known; open_ended: both are to be counted as the videos pass. notes: what reading left
+    out, in words, complete after the iteration.
     """
 
     videos: Iterable[VideoProposals]
-    classes: list[str] | None = None
+    names: LabelVocabulary = field(default_factory=LabelVocabulary)
     num_videos: int | None = None
     provenance: Chain | None = None
     notes: list[str] = field(default_factory=list)
+    open_ended: bool = False
     kind: ClassVar[Kind] = "proposals"
 
 

@@ -19,7 +19,7 @@ from taltool.data.formats.tables import (
     to_proposals,
     valid,
 )
-from taltool.data.proposals import encode
+from taltool.data.video_json import to_objects
 from taltool.errors import DataError
 
 _NEEDED = ("video_id", "start", "end")
@@ -63,7 +63,7 @@ def _read(path: str, options: FormatOptions) -> Proposals | Annotations:
     rows = valid([_row(where, fields) for where, fields in table], options, notes)
     if "score" in columns or options.score is not None:
         videos, names = to_proposals(rows, options)
-        return Proposals(videos, names.names or None, len(videos), [], notes)
+        return Proposals(videos, names, len(videos), [], notes)
     if "label" not in columns:
         raise DataError(f"{path}:1: neither a label (annotations) nor a score (proposals); give one with --score 1.0")
     content = to_annotations(rows, options, "from CSV")
@@ -94,7 +94,7 @@ def _write_proposals(content: Proposals, path: str) -> list[str]:
         empty += not len(video)
         timed += video.duration is not None
         labelled |= video.labels is not None
-        rows += [(video.video_id, *each["segment"], each.get("label", ""), each["score"]) for each in encode(video)]
+        rows += [(video.video_id, *each["segment"], each.get("label", ""), each["score"]) for each in to_objects(video)]
     columns = (*_NEEDED, "label", "score") if labelled else (*_NEEDED, "score")
     _write(path, columns, rows if labelled else [(*row[:3], row[4]) for row in rows])
     lost = [f"{timed} durations"] if timed else []

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Format, FormatOptions, Opening, Proposals
-from taltool.data.formats.sniffing import json_key
+from taltool.data.json_text import telling_key
 from taltool.data.proposals import Layout, ProposalReader, ProposalWriter
 from taltool.data.records import VideoProposals
 
@@ -14,13 +14,13 @@ from taltool.data.records import VideoProposals
 class JsonLines(Format):
     """taltool's own stream."""
 
-    summary = "the stream between commands: JSON Lines, one video per line"
+    summary = "the stream between commands: one video per line, its proposals as arrays"
     kinds = ("proposals",)
     suffixes = (".jsonl", ".ndjson")
 
     def recognises(self, opening: Opening) -> bool:
-        """Header, or a first line that is a video."""
-        return json_key(opening)[0] in ("taltool", "video_id", "proposals")
+        """Header, or a first line that is a video, of either version."""
+        return telling_key(opening.head)[0] in ("taltool", "video_id", "proposals", "segments")
 
     def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Proposals]:
         """Read video by video."""
@@ -34,9 +34,10 @@ class JsonLines(Format):
 
 @contextlib.contextmanager
 def read_proposals(path: str, options: FormatOptions) -> Iterator[Proposals]:
-    """The proposals of `path` in either of taltool's layouts, with what was dropped among the notes."""
+    """The proposals of `path` in any of taltool's layouts, with what was dropped among the notes."""
     with ProposalReader(path, options.score, options.drop_invalid) as reader:
-        content = Proposals((), reader.classes, reader.num_videos, reader.provenance)
+        unknown = not reader.labels and not reader.labels.complete
+        content = Proposals((), reader.labels, reader.num_videos, reader.provenance, open_ended=unknown)
         content.videos = _noting(reader, content)
         yield content
 
@@ -48,19 +49,8 @@ def _noting(reader: ProposalReader, content: Proposals) -> Iterator[VideoProposa
 
 
 def write_proposals(content: Proposals, path: str, layout: Layout) -> None:
-    """Write `content` in either of taltool's layouts; a class list that is not known yet is gathered first."""
-    videos, classes, number = content.videos, content.classes, content.num_videos
-    if classes is None:
-        videos = list(videos)
-        classes = gathered_classes(videos)
-        number = len(videos)
-    with ProposalWriter(path, classes, content.provenance, number, layout) as writer:
-        for video in videos:
+    """Write `content` in one of taltool's layouts, a video at a time."""
+    facts = content.names, content.provenance, content.num_videos, layout
+    with ProposalWriter(path, *facts, open_ended=content.open_ended) as writer:
+        for video in content.videos:
             writer.write(video)
-
-
-def gathered_classes(videos: list[VideoProposals]) -> list[str] | None:
-    """The label names of all videos in order of first appearance; None where no video has labels."""
-    if not any(video.labels is not None for video in videos):
-        return None
-    return list(dict.fromkeys(name for video in videos for name in video.names))

@@ -1,7 +1,6 @@
 """Telling formats apart by content, and opening a file whatever its format is."""
 
 import contextlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,19 +8,6 @@ from taltool.data.files import STANDARD, UTF_16_MARKS, peek
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Content, Format, FormatOptions, Opening
 from taltool.errors import DataError, UsageError
-
-# The first of these keys tells which kind of JSON it is; whatever stands before it (version, taxonomy) does not.
-_TELLING_KEY = re.compile(
-    rb'"(taltool|video_id|proposals|results|database)"\s*:\s*(?:(\{)\s*"(?:[^"\\]|\\.)*"\s*:\s*(.))?'
-)
-
-
-def json_key(opening: Opening) -> tuple[str, str]:
-    """The key that tells the kind of a JSON file, and the first character of its first member's value, or empty."""
-    if not opening.head.lstrip().startswith(b"{"):
-        return "", ""
-    found = _TELLING_KEY.search(opening.head)
-    return (found[1].decode(), (found[3] or b"").decode("ascii", "replace")) if found else ("", "")
 
 
 def beginning(path: str) -> Opening:

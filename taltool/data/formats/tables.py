@@ -107,7 +107,9 @@ def to_proposals(
     Raises DataError where some rows of a video carry a label and some none, or where `options.score` is needed.
     """
     names = LabelVocabulary()
-    return [_proposals(key, found, names, options) for key, found in by_video(rows, video_ids).items()], names
+    videos = [_proposals(key, found, names, options) for key, found in by_video(rows, video_ids).items()]
+    names.complete = True
+    return videos, names
 
 
 def _proposals(video_id: str, rows: list[Row], names: LabelVocabulary, options: FormatOptions) -> VideoProposals:

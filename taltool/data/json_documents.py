@@ -1,0 +1,225 @@
+"""JSON documents that may be too long to be held: one object, the long members of which are read piece by piece.
+
+A first pass finds where brackets open and close, on arrays; it parses nothing. Then the few short members are parsed
+whole, and the members of a long one (the videos of `results` or `database`) a batch at a time.
+"""
+
+import gc
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, BinaryIO, TypeVar, cast
+
+import numpy as np
+import orjson
+
+from taltool.data.files import HashingReader
+from taltool.data.json_text import refuse_repeated_keys
+from taltool.data.records import Integers
+from taltool.errors import DataError
+
+Made = TypeVar("Made")
+# Bytes that are scanned at once, and about how many are parsed at once.
+_BLOCK = 1 << 20
+_QUOTE, _BACKSLASH = b'"\\'
+# Setting this bit makes [ and { equal, ] and } too, and nothing else equal to them.
+_BRACE_BIT, _OPENING, _CLOSING = 0x20, ord("{"), ord("}")
+
+
+@contextmanager
+def collection_paused() -> Iterator[None]:
+    """Keep the garbage collector from walking thousands of parsed objects that are about to be arrays."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@dataclass(frozen=True, eq=False)
+class _Span:
+    """Where a member's list or object stands: its bytes [start, stop), and the ends of the lists and objects in it."""
+
+    start: int
+    stop: int
+    ends: Integers
+
+
+class JsonDocument:
+    """The JSON object that `reader` holds, the first bytes of which, `head`, were read from it already.
+
+    A plain file is read twice; pipes and gzip files are copied to a temporary file on the way. Used as a `with` block.
+    Raises DataError, naming file and line, for what is not one whole JSON object.
+    """
+
+    def __init__(self, reader: HashingReader, head: bytes, path: str) -> None:
+        self.path, self._reader, self._head = path, reader, head
+
+    def __enter__(self) -> "JsonDocument":
+        plain = self._reader.rereadable
+        self._copy = None if plain is not None else tempfile.TemporaryFile()
+        self._file: BinaryIO = plain if plain is not None else cast(BinaryIO, self._copy)
+        self._spans, self._length = _spans(self._blocks())
+        self._short = self._skeleton()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._copy is not None:
+            self._copy.close()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._short
+
+    def _blocks(self) -> Iterator[bytes]:
+        block = self._head
+        while block:
+            if self._copy is not None:
+                self._copy.write(block)
+            yield block
+            block = self._reader.read(_BLOCK)
+
+    def _skeleton(self) -> dict[str, Any]:
+        """The document with every list or object in it replaced by [its number]."""
+        edges = [0, *(edge for span in self._spans for edge in (span.start, span.stop)), self._length]
+        pieces = [self._bytes(*gap) for gap in zip(edges[::2], edges[1::2], strict=True)]
+        text = pieces[0] + b"".join(b"[%d]%s" % numbered for numbered in enumerate(pieces[1:]))
+        try:
+            found = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            shown = text[error.pos :][:20].decode("utf-8", "replace")
+            near = f", near {shown!r}" if shown else ": it ends too early, was it cut short?"
+            raise DataError(f"{self.path}:{self._line(self._length if not shown else 0)}: not JSON{near}") from error
+        if not isinstance(found, dict):
+            raise DataError(f"{self.path}: expected a JSON object, found {type(found).__name__}")
+        refuse_repeated_keys(text, len(found), self.path)
+        return found
+
+    def _bytes(self, start: int, stop: int) -> bytes:
+        self._file.seek(start)
+        return self._file.read(stop - start)
+
+    def _line(self, position: int) -> int:
+        return self._bytes(0, position).count(b"\n") + 1
+
+    def _span(self, key: str) -> _Span | None:
+        """The span of a member; None where it is neither list nor object."""
+        value = self._short[key]
+        return self._spans[value[0]] if isinstance(value, list) else None
+
+    def value(self, key: str) -> Any:
+        """A member, parsed whole; None where there is none."""
+        if key not in self._short:
+            return None
+        span = self._span(key)
+        return self._short[key] if span is None else self._parsed(self._bytes(span.start, span.stop), span.start)
+
+    def is_object(self, key: str) -> bool:
+        """Whether there is such a member, and it is an object."""
+        span = self._span(key) if key in self._short else None
+        return span is not None and self._bytes(span.start, span.start + 1) == b"{"
+
+    def count(self, key: str) -> int:
+        """How many lists and objects stand directly in a member that is a list or an object."""
+        span = self._span(key)
+        return 0 if span is None else len(span.ends)
+
+    def members(
+        self, key: str, make: Callable[[str, Any], Made], keys_in: Callable[[Any], int] = len
+    ) -> Iterator[Made]:
+        """What `make` makes of the name and the value of each member of the object at `key`, in order.
+
+        keys_in tells how many keys the objects in a value have, or less where it does not know.
+        """
+        span = self._span(key)
+        seen: set[str] = set()
+        for start, stop in pairwise(_cuts(cast(_Span, span))):
+            with collection_paused():
+                text = self._bytes(start, stop)
+                text = b"{%s}" % (self._after_comma(text, start) if seen else text)
+                batch = self._parsed(text, start)
+                refuse_repeated_keys(text, len(batch) + sum(map(keys_in, batch.values())), self.path)
+                twice = seen & batch.keys()
+                if twice:
+                    raise DataError(
+                        f"{self.path}: '{min(twice)}' is there twice in one object; only the last would count"
+                    )
+                seen |= batch.keys()
+                made = [make(name, value) for name, value in batch.items()]
+                del batch
+            yield from made
+
+    def _after_comma(self, text: bytes, start: int) -> bytes:
+        """The text behind the comma that parts its members from those before."""
+        text = text.lstrip()
+        if not text.startswith(b","):
+            raise DataError(f"{self.path}:{self._line(start)}: not JSON: a comma is missing")
+        return text[1:]
+
+    def _parsed(self, text: bytes, start: int) -> Any:
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            line = self._line(start) + text[: error.pos].count(b"\n")
+            raise DataError(f"{self.path}:{line}: not JSON: {error.msg}") from error
+
+
+def _cuts(span: _Span) -> list[int]:
+    """Where to cut the inside of an object into batches of whole members."""
+    inside = span.start + 1
+    batch = (span.ends - inside) // _BLOCK
+    # The last end of each batch; behind the very last one there may be blanks, or members without brackets.
+    last = span.ends[np.flatnonzero(np.diff(batch))].tolist()
+    return [inside, *last, span.stop - 1]
+
+
+def _spans(blocks: Iterator[bytes]) -> tuple[list[_Span], int]:
+    """The spans of all lists and objects directly inside the outermost one, and the length of the text."""
+    depth = inside = offset = 0
+    opened: list[int] = []
+    closed: list[int] = []
+    ends: list[Integers] = []
+    held = b""
+    for block in blocks:
+        text = held + block
+        # A block must not end between a backslash and what it escapes.
+        held = b"\\" if (len(text) - len(text.rstrip(b"\\"))) & 1 else b""
+        codes = np.frombuffer(text, np.uint8, len(text) - len(held))
+        quotes = _bare_quotes(codes) if b"\\" in text else np.flatnonzero(codes == _QUOTE)
+        folded = codes | _BRACE_BIT
+        places = np.flatnonzero((folded == _OPENING) | (folded == _CLOSING))
+        places = places[(np.searchsorted(quotes, places) + inside) % 2 == 0]
+        opens = folded[places] == _OPENING
+        depths = depth + np.cumsum(np.where(opens, 1, -1))
+        places += offset
+        opened += places[opens & (depths == 2)].tolist()
+        closed += (places[~opens & (depths == 1)] + 1).tolist()
+        ends.append(places[~opens & (depths == 2)] + 1)
+        if len(depths):
+            depth = int(depths[-1])
+        inside = (inside + len(quotes)) % 2
+        offset += len(codes)
+    every = np.concatenate([np.empty(0, np.int64), *ends])
+    # What never closes ends with the text; the parser will say so.
+    closed += [offset] * (len(opened) - len(closed))
+    edges = np.searchsorted(every, np.array(closed, np.int64))
+    of_each = np.split(every, edges)[: len(opened)]
+    spans = [_Span(*facts) for facts in zip(opened, closed[: len(opened)], of_each, strict=True)]
+    return spans, offset + len(held)
+
+
+def _bare_quotes(codes: np.ndarray[Any, np.dtype[np.uint8]]) -> Integers:
+    """The places of the quotation marks in front of which no backslash, or an even number of them, stands."""
+    slashes = np.flatnonzero(codes == _BACKSLASH)
+    quotes = np.flatnonzero(codes == _QUOTE)
+    # For each backslash, how many stand in a row up to it.
+    begins = np.flatnonzero(np.diff(slashes, prepend=-2) != 1)
+    runs = np.arange(len(slashes)) - np.repeat(begins, np.diff(begins, append=len(slashes))) + 1
+    before = np.searchsorted(slashes, quotes - 1)
+    found = before < len(slashes)
+    escaped = found & (slashes[np.minimum(before, len(slashes) - 1)] == quotes - 1)
+    escaped &= runs[np.minimum(before, len(slashes) - 1)] % 2 == 1
+    return quotes[~escaped]
