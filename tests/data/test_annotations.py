@@ -1,11 +1,12 @@
 """Reading ground truth and splits: what is kept as it is, and what is refused with which words."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 
-from taltool.data.annotations import read_ground_truth, read_split
+from taltool.data.annotations import parse_ground_truth, read_ground_truth, read_split
 from taltool.errors import DataError, UsageError
 
 
@@ -41,7 +42,19 @@ def test_withheld_annotations_mean_none(tmp_path: Path) -> None:
         ),
         (database(annotations=[{"segment": [1], "label": "a"}]), r"annotation 1: segment \[1\] is not \[start, end\]"),
         (database(annotations=[{"segment": [1, 2]}]), "annotation 1 has no label"),
+        (database(annotations=[{"segment": [1, 2], "label": 3}]), "annotation 1 has no label"),
+        (database(annotations=["dive"]), "annotation 1 has no label"),
+        (database(annotations=[{"label": "a"}]), "annotation 1: segment None is not"),
+        (database(annotations=[{"segment": [False, 2], "label": "a"}]), r"segment \[False, 2\] is not \[start, end\]"),
+        (database(annotations=[{"segment": [1, "2"], "label": "a"}]), r"segment \[1, '2'\] is not \[start, end\]"),
+        (database(annotations=[{"segment": "12", "label": "a"}]), "segment '12' is not"),
+        (database(annotations={"label": 3}), "expected a list of annotations, found dict"),
+        (database(duration=True), "duration True is not"),
+        (database(duration=0), "duration 0 is not"),
+        (database(duration=-1.5), r"duration -1\.5 is not"),
+        (database(subset=1), "subset 1 is not a name"),
         ({"database": {"v": 3}}, "video 'v': expected an object, found int"),
+        ({"database": {"v": None}}, "video 'v': expected an object, found NoneType"),
         ({"results": {}}, r"expected a ground truth .* \(these are proposals\)"),
         ([], "expected a ground truth"),
     ],
@@ -49,6 +62,63 @@ def test_withheld_annotations_mean_none(tmp_path: Path) -> None:
 def test_broken_annotation_is_named(document: object, complaint: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=rf"gt\.json: .*{complaint}"):
         read_ground_truth(written(tmp_path, document))
+
+
+def test_the_first_of_several_broken_annotations_is_named(tmp_path: Path) -> None:
+    fine = {"segment": [1, 2], "label": "a"}
+    document = {
+        "database": {
+            "fine": {"duration": 3, "annotations": [fine]},
+            "first": {"duration": 3, "annotations": [fine, fine, {"segment": [2, 1], "label": "a"}]},
+            "second": {"duration": -3, "annotations": [{}]},
+        }
+    }
+    with pytest.raises(DataError, match=r"video 'first': annotation 3: segment \[2, 1\] ends before it starts"):
+        read_ground_truth(written(tmp_path, document))
+
+
+def test_what_is_not_finite_is_no_time() -> None:
+    # JSON has no such numbers; other programs may hand over a document that has.
+    for broken in (math.inf, math.nan):
+        with pytest.raises(DataError, match="is not a positive number"):
+            parse_ground_truth(database(duration=broken), "gt.json")
+        with pytest.raises(DataError, match=r"is not \[start, end\]"):
+            parse_ground_truth(database(annotations=[{"segment": [0, broken], "label": "a"}]), "gt.json")
+
+
+def test_each_video_has_its_own_annotations(tmp_path: Path) -> None:
+    document = {
+        "database": {
+            "a": {"duration": 9, "annotations": [{"segment": [0, 1], "label": "x"}, {"segment": [1, 2], "label": "y"}]},
+            "none": {"duration": 9, "annotations": []},
+            "b": {"duration": 9, "annotations": [{"segment": [3, 4], "label": "y", "agreement": 0.5}]},
+        }
+    }
+    truth = read_ground_truth(written(tmp_path, document))
+    assert [video.segments.tolist() for video in truth.videos.values()] == [[[0, 1], [1, 2]], [], [[3, 4]]]
+    assert truth.videos["none"].segments.shape == (0, 2)
+    assert [video.labels.tolist() for video in truth.videos.values()] == [[0, 1], [], [1]]
+    assert truth.names.names == ["x", "y"]
+    found = {
+        key: {name: v.tolist() for name, v in video.annotator_attributes.items()} for key, video in truth.videos.items()
+    }
+    assert found == {"a": {}, "none": {}, "b": {"agreement": [0.5]}}
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('{"database": {"v": {"duration": 3}, "v": {"duration": 3}}}', "v"),
+        (
+            '{"database": {"v": {"duration": 3, "annotations": [{"segment": [0, 1], "segment": [1, 2]}]}}}',
+            "segment",
+        ),
+    ],
+)
+def test_a_key_twice_is_refused(text: str, key: str, tmp_path: Path) -> None:
+    (tmp_path / "gt.json").write_text(text)
+    with pytest.raises(DataError, match=rf"gt\.json: '{key}' is there twice in one object"):
+        read_ground_truth(str(tmp_path / "gt.json"))
 
 
 def test_split_names_the_subset_of_each_video(tmp_path: Path) -> None:
