@@ -36,7 +36,8 @@ class FitData:
         """The average mAP of the fused detections."""
         found = self.detections
         durations = np.full(int(found.videos.max(initial=0)) + 1, np.nan)
-        candidates = ProposalBatch(found.segments, found.scores, found.videos, found.labels, durations)
+        videos, labels = found.videos.astype(np.int64), found.labels.astype(np.int64)
+        candidates = ProposalBatch(found.segments, found.scores, videos, labels, durations)
         fused = fuse_batch(candidates, self.sources, settings)
         classes = np.empty(0, np.int64) if fused.classes is None else fused.classes
         detections = Detections(fused.videos, classes, fused.segments, fused.scores)

@@ -13,28 +13,30 @@ from itertools import pairwise
 
 import numpy as np
 
+from taltool.data.arrays import Numbers
 from taltool.data.records import Booleans, Floats, Integers
 from taltool.ops.segments import paired_tiou
 
-# Pairs whose tIoU is computed together: bounds the memory at about 60 MB.
-_PAIRS_AT_ONCE = 1_000_000
+# Pairs whose tIoU is computed together: bounds the memory at about 15 MB.
+_PAIRS_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Overlapping pairs: first (P,) and second (P,) are positions in the two sides, tious (P,) their tIoU > 0."""
+    """Overlapping pairs: first (P,) and second (P,) are positions in the two sides, tious (P,) their tIoU > 0.
+
+    Ordered by first, then second.
+    """
 
     first: Integers
     second: Integers
     tious: Floats
 
 
-def overlapping_pairs(
-    segments: Floats, groups: Integers, others: Floats, other_groups: Integers, lowest: float
-) -> Pairs:
+def overlapping_pairs(segments: Floats, groups: Numbers, others: Floats, other_groups: Numbers, lowest: float) -> Pairs:
     """Every pair of segments (N, 2) and others (M, 2) of one group whose tIoU is positive and at least `lowest`.
 
-    groups (N,) and other_groups (M,) are any integers (video, or video and class). Ordered by first, then second.
+    groups (N,) and other_groups (M,) are any integers (video, or video and class).
     """
     order = np.argsort(other_groups, kind="stable")
     begin = np.searchsorted(other_groups[order], groups, "left")
@@ -77,9 +79,10 @@ def serial_match(
     Each chooser takes the free partner of the highest tIoU (equal tIoU: the lower position) that reaches the
     threshold. Returns (L, num_partners): the chooser at each of L thresholds, or num_choosers where nobody came.
     """
-    order = np.lexsort((pairs.second, -pairs.tious, pairs.first))
+    order = np.lexsort((-pairs.tious, pairs.first))
     wishes, tious = pairs.second[order], pairs.tious[order]
-    choosers, begin = np.unique(pairs.first[order], return_index=True)
+    begin = np.flatnonzero(np.diff(pairs.first, prepend=-1))
+    choosers = pairs.first[begin]
     takers = np.full(len(thresholds) * num_partners, len(choosers))
     if len(choosers):
         # Wishes are in descending tIoU, so those that reach a threshold are the first ones of each list.

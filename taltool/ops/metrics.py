@@ -7,13 +7,15 @@ videos reuses the matching with other weights.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from taltool.data.arrays import Detections, Instances
+from taltool.data.arrays import Detections, Instances, Numbers
 from taltool.data.records import Booleans, Floats, Integers
 from taltool.ops.matching import overlapping_pairs, serial_match
 from taltool.ops.protocols import ACTIVITYNET, Protocol
+from taltool.ops.row_blocks import Rows, blocks, by_group, shared_blocks
 from taltool.ops.tie_order import kit_order, total_order
 
 
@@ -21,20 +23,34 @@ from taltool.ops.tie_order import kit_order, total_order
 class Matches:
     """Detections in the total order, each a true positive or not at each of L thresholds.
 
-    order (N,) are positions in the detections that were given: those of known classes, ranked; videos (N,), scores
-    (N,) and segments are in that order. edges (K + 1,): class k is the slice edges[k]:edges[k + 1]. hits (L, N) says
-    true positive, forgiven (N,) that a false positive does not count. partners (L, M): which detection (ranked
-    position) matched each instance, N for none. positives: the instances.
+    order (N,) are positions in `detections`: those of known classes, ranked. edges (K + 1,): class k is the slice
+    edges[k]:edges[k + 1]. forgiven (N,) that a false positive does not count. partners (L, M): which detection (ranked
+    position) matched each instance, N for none. positives: the instances. Of each detection 5 bytes are added.
     """
 
-    order: Integers
-    videos: Integers
-    scores: Floats
+    detections: Detections
+    order: Rows
     edges: Integers
-    hits: Booleans
     forgiven: Booleans
     partners: Integers
     positives: Instances
+
+    @property
+    def videos(self) -> Numbers:
+        """The videos (N,) in the total order."""
+        return self.detections.videos[self.order]
+
+    @property
+    def scores(self) -> Floats:
+        """The scores (N,) in the total order."""
+        return self.detections.scores[self.order]
+
+    @cached_property
+    def hits(self) -> Booleans:
+        """Which detections (L, N), in the total order, are true positives."""
+        hits = np.zeros((len(self.partners), len(self.order) + 1), bool)
+        np.put_along_axis(hits, self.partners, True, axis=1)
+        return hits[:, :-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +76,7 @@ def mean_average_precision(
     excused are segments that forgive false positives overlapping them, where the protocol has that rule.
     """
     matches = match(truth, detections, tious, protocol, excused)
-    ap = average_precisions(matches, protocol, np.ones((1, _num_videos(matches))))[0]
+    ap = average_precisions(matches, protocol, np.ones((1, max(truth.num_videos, detections.num_videos))))[0]
     means = class_means(ap)
     return MapResult(ap, means, float(means.mean()) if len(means) else 0.0, matches)
 
@@ -83,30 +99,42 @@ def match(
 
     Segments of zero length never match; detections of labels that no instance has are left out.
     """
-    order = (
-        kit_order(detections.labels, detections.scores)
-        if protocol.ties == "kit"
-        else total_order(detections.labels, detections)
-    )
-    order = order[detections.labels[order] >= 0]
-    segments, videos, labels = detections.segments[order], detections.videos[order], detections.labels[order]
-    stride = max(truth.num_videos, int(videos.max(initial=-1)) + 1)
-    groups, truth_groups = labels * stride + videos, truth.labels * stride + truth.videos
-    lowest = min(tious)
-    if protocol.chooser == "detections":
-        pairs = overlapping_pairs(segments, groups, truth.segments, truth_groups, lowest)
-        partners = serial_match(pairs, len(order), len(truth), tious, protocol.strict)
-    else:
-        pairs = overlapping_pairs(truth.segments, truth_groups, segments, groups, lowest)
-        takers = serial_match(pairs, len(truth), len(order), tious, protocol.strict)
-        partners = _inverted(takers, len(truth))
+    order, edges = _ranked_by_class(detections, truth.num_classes, protocol)
+    partners = np.full((len(tious), len(truth)), len(order))
     forgiven = np.zeros(len(order), bool)
-    if protocol.excused is not None and excused is not None:
-        reached = overlapping_pairs(segments, videos, excused.segments, excused.videos, 0.0).first
-        forgiven[reached] = True
-    edges = np.searchsorted(labels, np.arange(truth.num_classes + 1))
-    hits = _hits(partners, len(order))
-    return Matches(order, videos, detections.scores[order], edges, hits, forgiven, partners, truth)
+    num_videos = max(truth.num_videos, detections.num_videos)
+    for ranked, instances in shared_blocks(detections.videos[order], truth.videos, num_videos):
+        block = detections.take(order[ranked])
+        found = _partners(truth.take(instances), block, tious, protocol, num_videos)
+        partners[:, instances] = np.append(ranked, len(order))[found]
+        if protocol.excused is not None and excused is not None:
+            reached = overlapping_pairs(block.segments, block.videos, excused.segments, excused.videos, 0.0).first
+            forgiven[ranked[reached]] = True
+    return Matches(detections, order, edges, forgiven, partners, truth)
+
+
+def _ranked_by_class(detections: Detections, num_classes: int, protocol: Protocol) -> tuple[Rows, Integers]:
+    """The detections in the total order, and the edges of the classes."""
+    order, edges = by_group(detections.labels, num_classes)
+    for first, last in blocks(edges):
+        own = order[edges[first] : edges[last]]
+        block = detections.take(own)
+        kit = protocol.ties == "kit"
+        own[:] = own[kit_order(block.labels, block.scores) if kit else total_order(block.labels, block)]
+    return order, edges
+
+
+def _partners(
+    truth: Instances, ranked: Detections, tious: Sequence[float], protocol: Protocol, num_videos: int
+) -> Integers:
+    """Which of N detections, each class in the total order, matches each instance (L, M) of these videos; N = none."""
+    groups = ranked.labels.astype(np.int64) * num_videos + ranked.videos
+    truth_groups = truth.labels * num_videos + truth.videos
+    if protocol.chooser == "detections":
+        pairs = overlapping_pairs(ranked.segments, groups, truth.segments, truth_groups, min(tious))
+        return serial_match(pairs, len(ranked), len(truth), tious, protocol.strict)
+    pairs = overlapping_pairs(truth.segments, truth_groups, ranked.segments, groups, min(tious))
+    return _inverted(serial_match(pairs, len(truth), len(ranked), tious, protocol.strict), len(truth))
 
 
 def _inverted(takers: Integers, num_choosers: int) -> Integers:
@@ -117,64 +145,79 @@ def _inverted(takers: Integers, num_choosers: int) -> Integers:
     return taken[:, :num_choosers]
 
 
-def _hits(partners: Integers, count: int) -> Booleans:
-    hits = np.zeros((len(partners), count + 1), bool)
-    np.put_along_axis(hits, partners, True, axis=1)
-    return hits[:, :count]
-
-
-def _num_videos(matches: Matches) -> int:
-    return max(matches.positives.num_videos, int(matches.videos.max(initial=-1)) + 1)
-
-
 def average_precisions(matches: Matches, protocol: Protocol, weights: Floats) -> Floats:
     """AP (B, K, L) under B weightings of the videos.
 
-    weights (B, V) >= 0 says how often each video counts: all ones for the plain number. A video that counts twice
-    enters with all its detections twice, copies side by side. nan where a class has no instance of positive weight.
+    weights (B, V) >= 0 says how often each video counts, in whole numbers: all ones for the plain number. A video that
+    counts twice enters with all its detections twice, copies side by side. nan where a class has no instance of
+    positive weight.
     """
     truth = matches.positives
-    num_classes, num_levels = truth.num_classes, len(matches.hits)
-    result = np.full((len(weights), num_classes, num_levels), np.nan)
-    by_class = np.argsort(truth.labels, kind="stable")
-    edges = np.searchsorted(truth.labels[by_class], np.arange(num_classes + 1))
-    for k in range(num_classes):
-        positives = weights[:, truth.videos[by_class[edges[k] : edges[k + 1]]]].sum(axis=1)
+    # The last row is that of a video that never counts.
+    by_video = np.concatenate([weights.T, np.zeros((1, len(weights)))])
+    result = np.full((len(weights), truth.num_classes, len(matches.partners)), np.nan)
+    by_class, edges = by_group(truth.labels, truth.num_classes)
+    for k in range(truth.num_classes):
+        instances = by_class[edges[k] : edges[k + 1]]
         ranked = slice(matches.edges[k], matches.edges[k + 1])
-        share = weights[:, matches.videos[ranked]]
-        scores, forgiven = matches.scores[ranked], matches.forgiven[ranked]
-        for level in range(num_levels):
-            hits = matches.hits[level, ranked]
-            ap = _average_precision(hits, forgiven, scores, share, positives, protocol)
-            result[:, k, level] = np.where(positives > 0, ap, np.nan)
+        own = matches.order[ranked]
+        # What no detection found takes one behind all others, which has no weight.
+        hits = np.sort(np.minimum(matches.partners[:, instances] - ranked.start, len(own)), axis=1)
+        share = by_video[np.append(matches.detections.videos[own], weights.shape[1])]
+        scores = np.append(matches.detections.scores[own], -np.inf)
+        forgiven = np.append(matches.forgiven[ranked], False)
+        positives = by_video[truth.videos[instances]].sum(axis=0)
+        ap = _average_precision(hits, scores, forgiven, share, positives, protocol)
+        result[:, k] = np.where(positives > 0, ap, np.nan).T
     return result
 
 
 def _average_precision(
-    hits: Booleans, forgiven: Booleans, scores: Floats, weights: Floats, positives: Floats, protocol: Protocol
+    hits: Integers, scores: Floats, forgiven: Booleans, weights: Floats, positives: Floats, protocol: Protocol
 ) -> Floats:
-    """AP (B,) of one class at one threshold; hits (n,), weights (B, n) and scores (n,) are in the total order.
+    """AP (L, B) of one class of n detections in the total order, of which hits (L, m), ascending, are true positives.
 
-    Only the precisions at true positives matter: between two of them precision falls.
+    scores (n + 1,), forgiven (n + 1,), weights (n + 1, B): the last, which nothing weighs, stands for no hit. positives
+    (B,). Only the precisions at true positives matter: between two of them precision falls. Weights are whole numbers,
+    so sums of them are exact in any order.
     """
-    if protocol.ties == "hits":
-        order = np.lexsort((~hits, -scores))
-        hits, forgiven, weights = hits[order], forgiven[order], weights[:, order]
-    counted = np.cumsum(weights * (hits | ~forgiven) if forgiven.any() else weights, axis=1)[:, hits]
-    gains = weights[:, hits]
+    gains = weights[hits]  # (L, m, B)
     found = np.cumsum(gains, axis=1)
+    if forgiven.any() or protocol.ties == "hits":
+        counted = _counted(hits, scores, forgiven, weights, protocol)
+    else:
+        counted = np.cumsum(weights, axis=0)[hits]
     precision = np.divide(found, counted, out=np.zeros_like(found), where=counted > 0)
     if protocol.average_precision == "eleven-point":
         return _eleven_point(precision, found, positives)
     if protocol.average_precision == "interpolated":
         precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    return (precision * gains).sum(axis=1) / np.maximum(positives, 1e-300)
+    # Each row without its zeros: how numpy groups the terms of a sum, hence its last digit, depends on their number.
+    rows = zip(precision * gains, np.count_nonzero(hits < len(scores) - 1, axis=1), strict=True)
+    return np.stack([row[:count].sum(axis=0) for row, count in rows]) / np.maximum(positives, 1e-300)
+
+
+def _counted(hits: Integers, scores: Floats, forgiven: Booleans, weights: Floats, protocol: Protocol) -> Floats:
+    """The weight (L, m, B) of the detections down to each hit, itself included, without forgiven false positives."""
+    gains, false = weights[hits], np.where(forgiven[:, None], 0.0, weights)
+    total, found = np.cumsum(false, axis=0), np.cumsum(gains, axis=1)
+    # True positives count, even if they would be forgiven were they false.
+    spared = gains - false[hits]
+    all_spared = np.cumsum(spared, axis=1)
+    if protocol.ties != "hits":
+        return total[hits] + all_spared
+    # Of detections with one score the true positives come first: what counts is all before that score, and they.
+    start = np.searchsorted(-scores, -scores[hits])  # (L, m)
+    is_new = np.diff(start, axis=1, prepend=-1) != 0
+    first = np.maximum.accumulate(np.where(is_new, np.arange(hits.shape[1]), 0), axis=1)[..., None]
+    before = (total - false)[start] + np.take_along_axis(all_spared - spared, first, axis=1)
+    return before + found - np.take_along_axis(found - gains, first, axis=1)
 
 
 def _eleven_point(precision: Floats, found: Floats, positives: Floats) -> Floats:
     """The mean over recalls 0, 0.1 .. 1 of the best precision at that recall or more; counts compare exactly."""
-    total = np.zeros(len(precision))
+    total = np.zeros((len(precision), precision.shape[2]))
     for tenth in range(11):
-        enough = found * 10 >= tenth * positives[:, None]
+        enough = found * 10 >= tenth * positives
         total += np.where(enough, precision, 0.0).max(axis=1, initial=0.0)
     return total / 11

@@ -15,6 +15,7 @@ import numpy as np
 from taltool.data.arrays import Detections, Instances
 from taltool.data.records import Floats, Integers
 from taltool.ops.matching import overlapping_pairs
+from taltool.ops.row_blocks import shared_blocks
 from taltool.ops.tie_order import kit_order, total_order
 
 
@@ -39,21 +40,22 @@ def first_hits(
 
     Proposals are ranked by score down, then start and end up; with kit_ties as the kit's unstable sort leaves them.
     """
-    labels = detections.labels if by_class else np.zeros_like(detections.labels)
-    truth_labels = truth.labels if by_class else np.zeros_like(truth.labels)
-    num_videos = max(truth.num_videos, int(detections.videos.max(initial=-1)) + 1)
-    groups = labels * num_videos + detections.videos
-    order = kit_order(groups, detections.scores) if kit_ties else total_order(groups, detections)
-    groups = groups[order]
-    within_group = np.arange(len(order)) - np.searchsorted(groups, groups, "left")
-    pairs = overlapping_pairs(
-        truth.segments, truth_labels * num_videos + truth.videos, detections.segments[order], groups, min(tious)
-    )
-    ranks = np.full((len(tious), len(truth)), len(order))
-    for row, threshold in zip(ranks, tious, strict=True):
-        reached = pairs.tious >= threshold
-        np.minimum.at(row, pairs.first[reached], within_group[pairs.second[reached]])
-    return FirstHits(truth, ranks, len(order), np.bincount(detections.videos, minlength=num_videos))
+    num_videos = max(truth.num_videos, detections.num_videos)
+    ranks = np.full((len(tious), len(truth)), len(detections))
+    for rows, instances in shared_blocks(detections.videos, truth.videos, num_videos):
+        block, part = detections.take(rows), truth.take(instances)
+        groups, part_groups = block.videos, part.videos
+        if by_class:
+            groups = groups + block.labels.astype(np.int64) * num_videos
+            part_groups = part_groups + part.labels * num_videos
+        order = kit_order(groups, block.scores) if kit_ties else total_order(groups, block)
+        groups = groups[order]
+        pairs = overlapping_pairs(part.segments, part_groups, block.segments[order], groups, min(tious))
+        rank = (np.arange(len(order)) - np.searchsorted(groups, groups, "left"))[pairs.second]
+        for row, threshold in zip(ranks, tious, strict=True):
+            reached = pairs.tious >= threshold
+            np.minimum.at(row, instances[pairs.first[reached]], rank[reached])
+    return FirstHits(truth, ranks, len(detections), np.bincount(detections.videos, minlength=num_videos))
 
 
 def average_recall(hits: FirstHits, weights: Floats, max_average: int = 100) -> Floats:
