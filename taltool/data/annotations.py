@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 
 from taltool.data.files import read_bytes
-from taltool.data.json_text import count_members, refuse_repeated_keys
+from taltool.data.json_text import collector_at_rest, count_members, refuse_repeated_keys
 from taltool.data.records import Floats, GroundTruth, LabelVocabulary, VideoAnnotations
 from taltool.errors import DataError, UsageError
 
@@ -23,7 +23,8 @@ def read_ground_truth(path: str, split: str | None = None) -> GroundTruth:
     Segments past the end of the video, of zero length, or given twice are kept as they are (real data sets have
     them); a segment that ends before it starts is an error. Raises DataError naming file, video and annotation.
     """
-    truth = parse_ground_truth(*read_document(path))
+    with collector_at_rest():
+        truth = parse_ground_truth(*read_document(path))
     return truth.with_split(read_split(split, truth)) if split else truth
 
 

@@ -4,10 +4,8 @@ A first pass finds where brackets open and close, on arrays; it parses nothing. 
 whole, and the members of a long one (the videos of `results` or `database`) a batch at a time.
 """
 
-import gc
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, BinaryIO, TypeVar, cast
@@ -16,7 +14,7 @@ import numpy as np
 import orjson
 
 from taltool.data.files import HashingReader
-from taltool.data.json_text import refuse_repeated_keys
+from taltool.data.json_text import collector_at_rest, refuse_repeated_keys
 from taltool.data.records import Integers
 from taltool.errors import DataError
 
@@ -26,18 +24,6 @@ _BLOCK = 1 << 20
 _QUOTE, _BACKSLASH = b'"\\'
 # Setting this bit makes [ and { equal, ] and } too, and nothing else equal to them.
 _BRACE_BIT, _OPENING, _CLOSING = 0x20, ord("{"), ord("}")
-
-
-@contextmanager
-def collection_paused() -> Iterator[None]:
-    """Keep the garbage collector from walking thousands of parsed objects that are about to be arrays."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +123,7 @@ class JsonDocument:
         span = self._span(key)
         seen: set[str] = set()
         for start, stop in pairwise(_cuts(cast(_Span, span))):
-            with collection_paused():
+            with collector_at_rest():
                 text = self._bytes(start, stop)
                 text = b"{%s}" % (self._after_comma(text, start) if seen else text)
                 batch = self._parsed(text, start)

@@ -17,8 +17,8 @@ import numpy as np
 import orjson
 
 from taltool.data.files import HashingReader, open_input, open_output
-from taltool.data.json_documents import JsonDocument, collection_paused
-from taltool.data.json_text import count_members, refuse_repeated_keys, telling_key
+from taltool.data.json_documents import JsonDocument
+from taltool.data.json_text import collector_at_rest, count_members, refuse_repeated_keys, telling_key
 from taltool.data.provenance import Chain, merge_chains
 from taltool.data.records import Integers, LabelVocabulary, VideoProposals, broken
 from taltool.data.video_json import from_columns, from_objects, keys_of_objects, to_objects
@@ -159,7 +159,7 @@ class ProposalReader:
 
     def _item(self, line: bytes, number: int) -> VideoProposals | dict[str, Any]:
         """The video on a line, or the object of a header or end line."""
-        with collection_paused():
+        with collector_at_rest():
             return self._parsed(line, f"{self.file}:{number}")
 
     def _parsed(self, line: bytes, where: str) -> VideoProposals | dict[str, Any]:

@@ -1,5 +1,6 @@
 """A key twice in one object is refused, however the text is laid out; nothing else is."""
 
+import gc
 import json
 import random
 import time
@@ -7,8 +8,20 @@ import time
 import orjson
 import pytest
 
-from taltool.data.json_text import count_members, refuse_repeated_keys
+from taltool.data.json_text import collector_at_rest, count_members, refuse_repeated_keys
 from taltool.errors import DataError
+
+
+def test_the_collector_rests_and_is_as_before_afterwards() -> None:
+    with collector_at_rest():
+        assert not gc.isenabled()
+        with collector_at_rest():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(DataError), collector_at_rest():
+        raise DataError("broken")
+    assert gc.isenabled()
 
 
 def checked(text: str) -> None:
