@@ -94,7 +94,7 @@ def test_page_of_features_names_every_attribute(tmp_path: Path) -> None:
     from taltool.data.clock import FeatureClock
 
     with hdf5_features.FeatureWriter(str(tmp_path / "f.h5"), {"backbone": "b"}, {"rgb": (0, 1)}, []) as writer:
-        writer.write(hdf5_features.VideoFeatures("v", np.zeros((1, 1)), FeatureClock(1, 1, 1, 0, 1), {}))
+        writer.write(hdf5_features.VideoFeatures("v", np.zeros((1, 1)), FeatureClock(1, 1, 1, duration=1), {}))
     text = (PROJECT / "man/man5/taltool-features.5").read_text(encoding="utf-8")
     with h5py.File(tmp_path / "f.h5") as file:
         assert all(f"\n.B {name}\n" in text for name in [*file.attrs, *file["v"].attrs])

@@ -7,7 +7,7 @@ work on the grid: snippet i is the cell [i, i + 1), so its centre lies at i + 0.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -23,19 +23,19 @@ class FeatureClock:
     """Timing of a feature sequence: fps of the frames that snippets were cut from; stride, window and offset in frames
     (offset = frame at which snippet 0 begins; all three may be fractional after rescaling); duration of the video in
     seconds.
+
+    Raises DataError, naming the number, unless all are finite and all but the offset positive.
     """
 
     fps: float
     stride: float
     window: float
     offset: float = 0.0
-    duration: float = math.inf
+    duration: float = field(kw_only=True)
 
     def __post_init__(self) -> None:
-        for name in ("fps", "stride", "window", "duration"):
-            value = getattr(self, name)
-            if not value > 0 or math.isnan(value):
-                raise DataError(f"a feature clock needs a positive {name}, not {value}")
+        for name, value in vars(self).items():
+            check_clock_number(name, value)
 
     def seconds(self, grid: Times) -> Times:
         """The time of grid positions, in seconds, not clipped to the video."""
@@ -69,4 +69,12 @@ class FeatureClock:
     @classmethod
     def covering(cls, length: int, duration: float) -> "FeatureClock":
         """The clock of `length` cells that divide a video of `duration` seconds evenly (a rescaled feature file)."""
+        check_clock_number("duration", duration)
         return cls(fps=length / duration, stride=1.0, window=1.0, offset=0.0, duration=duration)
+
+
+def check_clock_number(name: str, value: float) -> None:
+    """Raise DataError unless `value` can be the `name` of a clock: finite, and positive but for the offset."""
+    if not math.isfinite(value) or (name != "offset" and value <= 0):
+        kind = "finite" if name == "offset" else "positive, finite"
+        raise DataError(f"{name} is {value}; expected a {kind} number")

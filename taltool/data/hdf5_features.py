@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from taltool.data.clock import FeatureClock
+from taltool.data.clock import FeatureClock, check_clock_number
 from taltool.data.files import NO_LOCKS, STANDARD, replacing
 from taltool.data.provenance import Chain
 from taltool.errors import DataError, UsageError
@@ -130,11 +130,11 @@ class FeatureFile:
     def clock(self, video_id: str) -> FeatureClock:
         """The clock of one video; raises DataError, with the mend, where nobody knows it."""
         length, _ = self.shape(video_id)
-        attributes = self.video_attributes(video_id)
-        known = {name: float(attributes[name]) for name in CLOCK_ATTRIBUTES if name in attributes}
+        attributes, where = self.video_attributes(video_id), f"{self.path}: video '{video_id}'"
+        known = {name: _number(attributes[name], name, where) for name in CLOCK_ATTRIBUTES if name in attributes}
         known |= self.clock_options.given()
         duration = known.get("duration", self.durations.get(video_id))
-        return clock_from(known, length, duration, f"{self.path}: video '{video_id}'")
+        return clock_from(known, length, duration, where)
 
     def read(
         self, video_id: str, first: int = 0, last: int | None = None, channels: NDArray[np.int64] | None = None
@@ -212,13 +212,19 @@ def unlike(settings: str, others: str) -> str:
 def clock_from(known: Mapping[str, float], length: int, duration: float | None, where: str) -> FeatureClock:
     """The clock of `length` snippets from what is known: fps, stride and window (and offset), or the duration alone.
 
-    Raises DataError, with the mend, where neither is known; `where` names the video.
+    Raises DataError, with the mend, where neither is known, and for a number that no clock can have; `where` names the
+    video.
     """
-    if {"fps", "stride", "window"} <= known.keys():
-        frames = known.get("offset", 0.0) + (length - 1) * known["stride"] + known["window"]
-        return FeatureClock(**dict(known) | {"duration": duration or frames / known["fps"]})
-    if duration is not None and not known.keys() & {"fps", "stride", "window"}:
-        return FeatureClock.covering(length, duration)
+    try:
+        for name, value in known.items():
+            check_clock_number(name, value)
+        if {"fps", "stride", "window"} <= known.keys():
+            frames = known.get("offset", 0.0) + (length - 1) * known["stride"] + known["window"]
+            return FeatureClock(**dict(known) | {"duration": frames / known["fps"] if duration is None else duration})
+        if duration is not None and not known.keys() & {"fps", "stride", "window"}:
+            return FeatureClock.covering(length, duration)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
     missing = ", ".join(f"--{name}" for name in ("fps", "stride", "window") if name not in known)
     raise DataError(
         f"{where} does not say when its snippets are; give {missing}, "
@@ -302,6 +308,14 @@ class FeatureWriter:
             if found is None:
                 raise
             raise OSError(int(found[1]), os.strerror(int(found[1])), self.path) from failed
+
+
+def _number(value: Any, name: str, where: str) -> float:
+    """The attribute `name` of a video as a number."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise DataError(f"{where}: {name} is {value!r}; expected a number") from None
 
 
 def _plain(value: Any) -> Any:

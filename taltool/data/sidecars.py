@@ -1,5 +1,7 @@
 """Sidecar files: durations of videos, and numbers of classes."""
 
+import math
+
 from taltool.data.files import peek, read_text
 from taltool.data.formats.contract import Annotations, Features
 from taltool.data.formats.sniffing import open_content
@@ -26,9 +28,9 @@ def _seconds(text: str, where: str) -> float:
     try:
         seconds = float(text)
     except ValueError:
-        seconds = 0.0
-    if not seconds > 0:
-        raise DataError(f"{where}: duration '{text}' is not a positive number of seconds")
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise DataError(f"{where}: duration '{text}' is not a positive, finite number of seconds")
     return seconds
 
 

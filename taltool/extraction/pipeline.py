@@ -109,7 +109,7 @@ class Reading:
             raise DataError("it changed while it was read")
         windows, rate = settings.windows, frames.timeline.fps
         offset = frames.timeline.first * rate + windows.offset
-        clock = FeatureClock(rate, float(windows.stride), float(windows.window), offset, frames.duration)
+        clock = FeatureClock(rate, float(windows.stride), float(windows.window), offset, duration=frames.duration)
         attributes = {"num_frames": frames.count, "source": orjson.dumps(self.identity).decode()}
         problem = frames.losses.summary()
         stored = _stored(values, settings.dtype)

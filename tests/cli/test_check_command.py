@@ -31,7 +31,7 @@ def text(content: str, name: str) -> Callable[[Path], Path]:
 
 def features(folder: Path) -> Path:
     with FeatureWriter(str(folder / "f.h5")) as writer:
-        writer.write(VideoFeatures("v", np.zeros((4, 2), np.float32), FeatureClock(10, 5, 5, 0, 2.0), {}))
+        writer.write(VideoFeatures("v", np.zeros((4, 2), np.float32), FeatureClock(10, 5, 5, duration=2.0), {}))
     return folder / "f.h5"
 
 

@@ -1,5 +1,7 @@
 """The clock of features: seconds and grid are inverse, and crops and rescalings keep the time of every snippet."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,12 +22,12 @@ CLOCKS = st.builds(
 
 def test_snippet_time_is_the_centre_of_its_window() -> None:
     # Snippet 3 of 16 frames every 4 covers frames [12, 28); its centre is frame 20, at 10 frames/s second 2.
-    clock = FeatureClock(fps=10, stride=4, window=16)
+    clock = FeatureClock(fps=10, stride=4, window=16, duration=5)
     assert clock.seconds(3 + 0.5) == 2.0
 
 
 def test_offset_shifts_every_snippet() -> None:
-    assert FeatureClock(fps=10, stride=4, window=16, offset=5).seconds(3.5) == 2.5
+    assert FeatureClock(fps=10, stride=4, window=16, offset=5, duration=5).seconds(3.5) == 2.5
 
 
 @given(CLOCKS, st.floats(-1000, 100000))
@@ -67,7 +69,19 @@ def test_clipped_seconds_stay_inside_the_video() -> None:
 
 
 @pytest.mark.parametrize("name", ["fps", "stride", "window", "duration"])
-@pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
-def test_clock_refuses_what_is_no_positive_number(name: str, value: float) -> None:
-    with pytest.raises(DataError, match=f"positive {name}"):
-        FeatureClock(**{"fps": 1.0, "stride": 1.0, "window": 1.0} | {name: value})
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
+def test_clock_refuses_what_is_no_positive_finite_number(name: str, value: float) -> None:
+    with pytest.raises(DataError, match=f"{name} is {value}; expected a positive, finite number"):
+        FeatureClock(**{"fps": 1.0, "stride": 1.0, "window": 1.0, "duration": 1.0} | {name: value})
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_clock_refuses_an_offset_that_is_not_finite(value: float) -> None:
+    with pytest.raises(DataError, match=f"offset is {value}; expected a finite number"):
+        FeatureClock(fps=1, stride=1, window=1, offset=value, duration=1)
+
+
+@pytest.mark.parametrize("duration", [0.0, math.nan, math.inf])
+def test_a_video_of_no_duration_cannot_be_divided(duration: float) -> None:
+    with pytest.raises(DataError, match=f"duration is {duration}"):
+        FeatureClock.covering(4, duration)

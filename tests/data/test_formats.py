@@ -48,7 +48,7 @@ def some_annotations() -> Annotations:
 
 def some_features() -> Features:
     values = {"v_1": np.arange(6, dtype=np.float32).reshape(3, 2), "dir/v": np.ones((2, 2), np.float16)}
-    clocks = {video_id: FeatureClock(30.0, 4.0, 16.0, 2.0, FACTS.durations[video_id]) for video_id in values}
+    clocks = {video_id: FeatureClock(30.0, 4.0, 16.0, 2.0, duration=FACTS.durations[video_id]) for video_id in values}
     return Features(
         sorted(values),
         lambda v: values[v].shape,

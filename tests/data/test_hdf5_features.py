@@ -47,7 +47,7 @@ def test_foreign_file_without_clock_asks_for_it(tmp_path: Path) -> None:
 def test_given_facts_make_the_clock_of_a_foreign_file(tmp_path: Path) -> None:
     with FeatureFile(foreign_file(tmp_path), ClockOptions(fps=10, stride=4, window=16)) as file:
         # Four snippets of 16 frames every 4: 28 frames, at 10 frames/s 2.8 seconds.
-        assert file.clock("v") == FeatureClock(10, 4, 16, 0, 2.8)
+        assert file.clock("v") == FeatureClock(10, 4, 16, duration=2.8)
 
 
 def test_half_a_clock_names_the_missing_half(tmp_path: Path) -> None:
@@ -66,6 +66,44 @@ def test_durations_alone_divide_the_video_evenly(tmp_path: Path) -> None:
 def test_given_facts_win_over_the_attributes(tmp_path: Path) -> None:
     with FeatureFile(own_file(tmp_path, "v"), ClockOptions(fps=50)) as file:
         assert file.clock("v").fps == 50
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("offset", np.nan, "offset is nan; expected a finite number"),
+        ("offset", -np.inf, "offset is -inf; expected a finite number"),
+        ("fps", np.inf, "fps is inf; expected a positive, finite number"),
+        ("fps", 0, "fps is 0.0; expected a positive, finite number"),
+        ("stride", np.nan, "stride is nan; expected a positive, finite number"),
+        ("window", -1, "window is -1.0; expected a positive, finite number"),
+        ("duration", np.inf, "duration is inf; expected a positive, finite number"),
+        ("duration", 0, "duration is 0.0; expected a positive, finite number"),
+        ("fps", "fast", "fps is 'fast'; expected a number"),
+        ("fps", [25, 30], r"fps is array\(\[25, 30\]\); expected a number"),
+    ],
+)
+def test_an_attribute_that_no_clock_can_have_is_refused(tmp_path: Path, name: str, value: object, said: str) -> None:
+    path = own_file(tmp_path, "v")
+    with h5py.File(path, "a") as file:
+        file["v"].attrs[name] = value
+    with FeatureFile(path) as features, pytest.raises(DataError, match=f"own.h5: video 'v': {said}"):
+        features.clock("v")
+
+
+@pytest.mark.parametrize("options", [ClockOptions(fps=0, stride=4, window=16), ClockOptions(offset=np.nan)])
+def test_a_given_fact_that_no_clock_can_have_is_refused(tmp_path: Path, options: ClockOptions) -> None:
+    with FeatureFile(foreign_file(tmp_path), options) as file, pytest.raises(DataError, match=r"'v': (fps|offset) is"):
+        file.clock("v")
+
+
+@pytest.mark.parametrize("duration", [0.0, np.nan, np.inf])
+def test_a_duration_by_which_nothing_can_be_divided_is_refused(tmp_path: Path, duration: float) -> None:
+    with (
+        FeatureFile(foreign_file(tmp_path), durations={"v": duration}) as file,
+        pytest.raises(DataError, match=f"video 'v': duration is {duration}"),
+    ):
+        file.clock("v")
 
 
 def test_video_that_is_not_complete_is_refused(tmp_path: Path) -> None:

@@ -495,7 +495,7 @@ def test_a_segment_and_its_score_by_hand() -> None:
     torch.testing.assert_close(found.segments[0], torch.tensor([14.0, 34.0]))
     assert found.scores[0].item() == pytest.approx(0.337835, abs=1e-6)
     # 16 frames every 4 at 30 frames/s: the middle of snippet 14 (grid 14.5) is at frame 64, its left edge two before.
-    clock = FeatureClock(fps=30.0, stride=4.0, window=16.0)
+    clock = FeatureClock(fps=30.0, stride=4.0, window=16.0, duration=5.0)
     assert [clock.seconds(edge) for edge in found.segments[0].tolist()] == pytest.approx([62 / 30, 142 / 30])
 
 
