@@ -74,13 +74,27 @@ DeviceOption = Annotated[
     str,
     typer.Option("--device", metavar="DEVICE", help="Where to compute: cpu, cuda, cuda:1, ... (as torch names it)."),
 ]
+
+
+def _positive(value: float | None) -> float | None:
+    if value is not None and value <= 0:
+        raise typer.BadParameter(f"{value} is not a positive number.")
+    return value
+
+
 FpsOption = Annotated[
-    float | None, typer.Option("--fps", help="Foreign features: frames per second that the snippets were cut at.")
+    float | None,
+    typer.Option(
+        "--fps", callback=_positive, help="Foreign features: frames per second that the snippets were cut at."
+    ),
 ]
 StrideOption = Annotated[
-    float | None, typer.Option("--stride", help="Foreign features: frames from one snippet to the next.")
+    float | None,
+    typer.Option("--stride", callback=_positive, help="Foreign features: frames from one snippet to the next."),
 ]
-WindowOption = Annotated[float | None, typer.Option("--window", help="Foreign features: frames in one snippet.")]
+WindowOption = Annotated[
+    float | None, typer.Option("--window", callback=_positive, help="Foreign features: frames in one snippet.")
+]
 OffsetOption = Annotated[
     float | None, typer.Option("--offset", help="Foreign features: frame at which the first snippet begins.")
 ]

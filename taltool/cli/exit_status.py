@@ -2,10 +2,11 @@
 
 import functools
 import inspect
+import math
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
 
 import typer
@@ -34,6 +35,7 @@ def exit_with_status(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def command(context: typer.Context, quiet: int, verbose: bool, progress: str, **arguments: Any) -> None:
+        _refuse_not_finite(context, arguments)
         if "reporter" in signature.parameters:
             arguments["reporter"] = TerminalReporter(context.command_path, quiet, verbose, progress)
         raise typer.Exit(_status(context, functools.partial(function, **arguments), verbose))
@@ -42,6 +44,16 @@ def exit_with_status(function: Callable[..., None]) -> Callable[..., None]:
     command.__signature__ = signature.replace(parameters=[*own, *common])  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in (*own, *common)}
     return command
+
+
+def _refuse_not_finite(context: typer.Context, arguments: Mapping[str, Any]) -> None:
+    """Raise BadParameter, naming it, for an option that is NaN or infinite: comparisons with it would do nothing."""
+    for parameter in context.command.params:
+        value = arguments.get(parameter.name or "")
+        for number in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(number, float) and not math.isfinite(number):
+                hint = f"'{parameter.opts[0]}'"
+                raise typer.BadParameter(f"{number} is not a finite number.", context, param_hint=hint)
 
 
 def _status(context: typer.Context, function: Callable[[], None], verbose: bool) -> int:

@@ -56,6 +56,8 @@ class Suppression:
                 raise UsageError(f"--{name.replace('_', '-')} {value}: expected a tIoU between 0 and 1")
         if self.sigma is not None and not 0 < self.sigma < math.inf:
             raise UsageError(f"--sigma {self.sigma}: expected a positive number")
+        if self.min_score is not None and not math.isfinite(self.min_score):
+            raise UsageError(f"--min-score {self.min_score}: expected a finite number")
         for name in ("top_k", "top_k_per_class", "pre_top_k"):
             value = getattr(self, name)
             if value is not None and value < 1:

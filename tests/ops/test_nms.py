@@ -190,6 +190,7 @@ def test_a_tiny_sigma_does_not_bring_back_what_was_picked():
         ({"top_k": 0}, "top-k"),
         ({"method": Method.hard, "sigma": 0.5}, "sigma"),
         ({"tiou_wide": 0.9}, "tiou-wide"),
+        ({"min_score": float("nan")}, "--min-score nan"),
     ],
 )
 def test_settings_that_make_no_sense_are_named(wrong, word):

@@ -1,5 +1,6 @@
 """`taltool diagnose`: why a detector fails, by the analyses of DETAD."""
 
+import math
 from enum import StrEnum
 from typing import Annotated
 
@@ -158,6 +159,8 @@ def _cuts(text: str) -> tuple[str, tuple[float, ...]]:
         cuts = tuple(float(value) for value in values.split(","))
     except ValueError:
         raise UsageError(f"--groups {text}: expected NAME=VALUE,VALUE, such as length=3,6,12,18") from None
+    if not all(map(math.isfinite, cuts)):
+        raise UsageError(f"--groups {text}: expected finite numbers")
     if list(cuts) != sorted(set(cuts)):
         raise UsageError(f"--groups {text}: the values must ascend")
     return name.strip(), cuts

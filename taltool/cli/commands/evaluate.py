@@ -298,8 +298,8 @@ def _demand(text: str) -> tuple[str, float]:
         least = float(value)
     except ValueError:
         least = math.nan
-    if not equals or math.isnan(least):
-        raise UsageError(f"--fail-under {text}: expected METRIC=VALUE, such as average_mAP=0.5")
+    if not equals or not math.isfinite(least):
+        raise UsageError(f"--fail-under {text}: expected METRIC=VALUE, a finite number, such as average_mAP=0.5")
     return name.strip(), least
 
 
