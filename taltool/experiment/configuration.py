@@ -1,14 +1,14 @@
 """From words to settings: defaults, preset, TOML file and `--set`, each layer over the one before, every value checked.
 
 A layer is a nested dict of differences {section: {field: value}}; the sections are `model` (the model's own Config),
-`sampling`, `training`, `prediction` and `nms`. An unknown name, a value of the wrong type or outside the allowed ones
-is a UsageError that says which layer holds it.
+`sampling`, `training`, `prediction` and `nms`. An unknown name, a value of the wrong type or outside the allowed ones,
+and a number that is not finite (no setting may be infinite) is a UsageError that says which layer holds it.
 """
 
 import dataclasses
 import enum
 import json
-import math
+import sys
 import tomllib
 import types
 from collections.abc import Iterable
@@ -130,8 +130,6 @@ def _toml(value: Any) -> str:
         return "{" + ", ".join(f"{name} = {_toml(each)}" for name, each in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
     # JSON leaves the delete character as it is, TOML forbids it.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
@@ -190,7 +188,9 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
         return _checked_tuple(value, arguments, where)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return value if isinstance(value, hint) else _made(hint, _checked_fields(hint, value, where), where)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not abs(value) <= sys.float_info.max:  # TOML has nan and inf, and whole numbers that no float can hold.
+            raise UsageError(f"{where}: expected a finite number, found {value}")
         return float(value)
     if hint is Any or (isinstance(value, hint) and isinstance(value, bool) == (hint is bool)):
         return value

@@ -128,6 +128,33 @@ def test_a_broken_config_file_is_named(tmp_path: Path) -> None:
         read_config(str(tmp_path / "b.toml"))
 
 
+NOT_FINITE = ("nan", "inf", "-inf", "1e999", "1" + "0" * 400)
+
+
+@pytest.mark.parametrize("value", NOT_FINITE)
+@pytest.mark.parametrize(
+    ("key", "where"),
+    [
+        ("prediction.min_score", "prediction.min_score"),
+        ("training.learning_rate", "training.learning_rate"),
+        ("nms.sigma", "nms.sigma"),
+        ("limit", "model.limit"),
+    ],
+)
+def test_a_setting_that_is_not_finite_is_refused(key: str, where: str, value: str) -> None:
+    with pytest.raises(UsageError, match=rf"--set {key}={value}: {where}: expected a finite number, found"):
+        with_set(f"{key}={value}")
+
+
+@pytest.mark.parametrize("value", NOT_FINITE)
+def test_a_file_with_a_setting_that_is_not_finite_is_refused(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(f"[training]\nselect_tious = [0.5, {value}]\n")
+    _, layer = read_config(str(path))
+    with pytest.raises(UsageError, match=r"a\.toml: training\.select_tious\[1\]: expected a finite number"):
+        build("model", Config, [layer])
+
+
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=8).filter(lambda word: word != "none")
 
 
@@ -135,7 +162,7 @@ words = st.text(st.characters(exclude_categories=["Cs"]), max_size=8).filter(lam
     width=st.integers(-(2**53), 2**53),
     name=words,
     sizes=st.lists(st.integers(0, 99), max_size=3),
-    limit=st.none() | st.floats(allow_nan=False),
+    limit=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     number=st.floats(allow_nan=False, allow_infinity=False),
     is_open=st.booleans(),
     depth=st.integers(0, 9),

@@ -79,6 +79,8 @@ def test_a_preset_may_be_a_file_of_the_users_own(tmp_path: Path) -> None:
         ({"preset": "afsd-thumos"}, "did you mean 'afsd-thumos14'"),
         ({"overrides": ("backbone.blok=8",)}, "did you mean 'block'"),
         ({"overrides": ("backbone.block=eight",)}, "expected a whole number"),
+        ({"overrides": ("snippets.fps=inf",)}, "snippets.fps: expected a finite number, found inf"),
+        ({"overrides": ("flow.bound=nan",)}, "flow.bound: expected a finite number, found nan"),
         ({"overrides": ("snipets.stride=8",)}, "did you mean 'snippets'"),
         ({"overrides": ("stride",)}, "expected SECTION.NAME=VALUE"),
         ({"flow": "dis-slow"}, "none of ultrafast, fast, medium"),
