@@ -110,7 +110,7 @@ class C3D(NetworkBackbone):
 def read_mean(path: str, size: tuple[int, ...]) -> NDArray[np.float32]:
     """The mean clip (3, T, H, W) of this size in a file of Caffe for videos (one BlobProto of C3D's caffe.proto).
 
-    Raises DataError where the file is something else.
+    Raises DataError where the file is something else, or holds values that are not finite.
     """
     data = read_bytes(path)[0]
     position, found = 0, []
@@ -126,6 +126,8 @@ def read_mean(path: str, size: tuple[int, ...]) -> NDArray[np.float32]:
         raise DataError(f"{path}: a mean clip that is cut off, or holds more than one")
     if shape != [1, *size]:
         raise DataError(f"{path}: a mean clip of {' x '.join(map(str, shape[1:]))}, not {' x '.join(map(str, size))}")
+    if not np.isfinite(values).all():
+        raise DataError(f"{path}: a mean clip that holds values that are not finite")
     return values.reshape(size).astype(np.float32)
 
 

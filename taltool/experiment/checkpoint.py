@@ -7,6 +7,7 @@ weights of an earlier one, or with those that a model's authors published (`--in
 import glob
 import os
 import pickle
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from taltool.errors import DataError, UsageError
 from taltool.experiment.configuration import from_plain
 from taltool.experiment.feature_source import ChannelStatistics
 from taltool.experiment.settings import Experiment
-from taltool.experiment.tensors import SAFETENSORS, read_tensors, read_weights
+from taltool.experiment.tensors import SAFETENSORS, check_finite, read_tensors, read_weights
 from taltool.models import MODELS
 from taltool.models.contract import Model
 
@@ -44,19 +45,27 @@ class Checkpoint:
 def save_checkpoint(
     path: Path, weights: dict[str, Tensor], header: CheckpointHeader, statistics: ChannelStatistics | None
 ) -> None:
-    """Write weights and header; the same input gives the same bytes."""
+    """Write weights and header; the same input gives the same bytes.
+
+    Raises DataError for weights that are not finite, which `load_checkpoint` would refuse.
+    """
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
     if statistics is not None:
         tensors |= {
             _MEAN: torch.from_numpy(statistics.mean),
             _DEVIATION: torch.from_numpy(statistics.deviation),
         }
+    check_finite(tensors, path)
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata=header.metadata())
 
 
 def load_checkpoint(path: str, device: str = "cpu") -> Checkpoint:
-    """The network at `path`, ready to predict; raises DataError for what is no checkpoint or does not fit its model."""
+    """The network at `path`, ready to predict.
+
+    Raises DataError for what is no checkpoint, does not fit its model, or holds weights or statistics that are not
+    finite.
+    """
     header = read_checkpoint_header(path)
     model_class = MODELS.load(header.model)
     experiment = from_plain(header.configuration, model_class.Config, path)
@@ -64,6 +73,8 @@ def load_checkpoint(path: str, device: str = "cpu") -> Checkpoint:
     statistics = None
     if _MEAN in tensors:
         statistics = ChannelStatistics(tensors.pop(_MEAN).numpy(), tensors.pop(_DEVIATION).numpy())
+        if not (statistics.deviation > 0).all():
+            raise DataError(f"{path}: tensor '{_DEVIATION}' holds values that are not positive")
     model = model_class(experiment.model, header.channels, len(header.classes), header.length)
     try:
         model.load_state_dict(tensors)
@@ -95,12 +106,25 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """The state that `save_state` wrote; nothing but tensors and plain values is ever unpickled."""
+    """The state that `save_state` wrote; nothing but tensors and plain values is ever unpickled.
+
+    Raises DataError for what is no such file, or holds a tensor that is not finite.
+    """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         raise DataError(f"{path}: not a readable training state ({error}); train without --resume") from error
+    check_finite(dict(_named_tensors(state)), path)
     return state
+
+
+def _named_tensors(state: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Every tensor in nested dicts and lists, with the keys and positions that lead to it, joined by dots."""
+    if isinstance(state, Tensor):
+        yield name, state
+    elif isinstance(state, dict | list | tuple):
+        for key, inside in state.items() if isinstance(state, dict) else enumerate(state):
+            yield from _named_tensors(inside, f"{name}.{key}" if name else str(key))
 
 
 def remove_leftovers(path: Path) -> None:

@@ -18,22 +18,36 @@ _NESTED = ("state_dict", "model_state_dict", "model")
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """All tensors of a safetensors file, by name."""
+    """All tensors of a safetensors file by name; raises DataError for what is none, and for one that is not finite."""
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path}: not a readable safetensors file ({error})") from error
+    check_finite(tensors, path)
+    return tensors
 
 
 def read_tensors(path: str) -> dict[str, Tensor]:
     """All tensors of a checkpoint by name: safetensors, or what torch.save wrote, of which no code is ever run.
 
-    Raises DataError for what is neither, or holds more than tensors and plain values.
+    Raises DataError for what is neither, holds more than tensors and plain values, or a tensor that is not finite.
     """
     if Path(path).suffix == SAFETENSORS:
         return read_weights(path)
-    return _tensors(_loaded(path), path)
+    tensors = _tensors(_loaded(path), path)
+    check_finite(tensors, path)
+    return tensors
+
+
+def check_finite(tensors: Mapping[str, Tensor], path: str | Path) -> None:
+    """Raise DataError, naming the file and the tensor, unless all values of all tensors are finite.
+
+    A network with such weights gives NaN, which comparisons drop without a word.
+    """
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise DataError(f"{path}: tensor '{name}' holds values that are not finite")
 
 
 def _loaded(path: str) -> Any:

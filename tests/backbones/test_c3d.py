@@ -1,5 +1,6 @@
 """C3D subtracts the mean clip that its authors' program subtracts."""
 
+import math
 import struct
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def test_the_mean_clip_is_subtracted_frame_by_frame_where_it_is_seen(mean: tuple
     [
         (lambda content: content[:-4], "a mean clip that is cut off"),
         (lambda content: content + b"\x32\x00", "a mean clip that is cut off, or holds more than one"),
+        (lambda content: content[:-4] + struct.pack("<f", math.nan), "holds values that are not finite"),
         (lambda content: content[:3], "not a mean clip"),
         (lambda content: b"", "not a mean clip"),
         (lambda content: b"\x89HDF" + content, "not a mean clip"),

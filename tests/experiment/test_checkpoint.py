@@ -1,9 +1,11 @@
 """Checkpoints: what they hold comes back, the same input gives the same bytes, and broken ones are told."""
 
+import math
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from training_runs import MakeTrainer
 
@@ -73,6 +75,61 @@ def test_a_checkpoint_cut_short_is_told(trainer: MakeTrainer, tmp_path: Path) ->
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(DataError, match="not a readable safetensors file"):
         load_checkpoint(str(path))
+
+
+def spoilt(path: Path, name: str, value: float) -> Path:
+    """A copy of a checkpoint, one value of one of whose tensors is another."""
+    other = path.with_name("spoilt.safetensors")
+    with safe_open(path, framework="pt") as file:
+        tensors, metadata = {each: file.get_tensor(each) for each in file.keys()}, file.metadata()  # noqa: SIM118
+    tensors[name].view(-1)[-1] = value
+    save_file(tensors, other, metadata)
+    return other
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", ["body.weight", "taltool.channel_mean", "taltool.channel_deviation"])
+def test_a_tensor_that_is_not_finite_is_named(trainer: MakeTrainer, tmp_path: Path, name: str, value: float) -> None:
+    trainer("epochs=1", "normalize=channel").run()
+    path = spoilt(tmp_path / "tiny.safetensors", name, value)
+    with pytest.raises(DataError, match=rf"spoilt\.safetensors: tensor '{name}' holds values that are not finite"):
+        load_checkpoint(str(path))
+
+
+def test_a_deviation_of_zero_is_refused(trainer: MakeTrainer, tmp_path: Path) -> None:
+    trainer("epochs=1", "normalize=channel").run()
+    path = spoilt(tmp_path / "tiny.safetensors", "taltool.channel_deviation", 0.0)
+    with pytest.raises(DataError, match=r"'taltool\.channel_deviation' holds values that are not positive"):
+        load_checkpoint(str(path))
+
+
+def test_weights_that_are_not_finite_are_not_written(trainer: MakeTrainer, tmp_path: Path) -> None:
+    run = trainer()
+    path = tmp_path / "tiny.safetensors"
+    weights = run.model.state_dict() | {"body.weight": torch.full((1,), torch.inf)}
+    with pytest.raises(DataError, match=r"tensor 'body\.weight' holds values that are not finite"):
+        save_checkpoint(path, weights, run.plan.header, None)
+    assert not path.exists()
+
+
+def test_a_state_that_is_not_finite_is_refused_with_the_place(tmp_path: Path) -> None:
+    state = {
+        "best_score": -math.inf,
+        "optimizer": {"state": [{"step": torch.ones(1)}, {"mean": torch.tensor(math.nan)}]},
+    }
+    save_state(tmp_path / "state", state)
+    with pytest.raises(DataError, match=r"state: tensor 'optimizer\.state\.1\.mean' holds values that are not finite"):
+        load_state(tmp_path / "state")
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pth"])
+def test_first_weights_that_are_not_finite_are_refused(trainer: MakeTrainer, trained: Path, suffix: str) -> None:
+    path = spoilt(trained, "body.weight", math.nan)
+    if suffix == "pth":
+        with safe_open(path, framework="pt") as file:
+            torch.save({name: file.get_tensor(name) for name in file.keys()}, path.with_suffix(".pth"))  # noqa: SIM118
+    with pytest.raises(DataError, match=rf"spoilt\.{suffix}: tensor 'body\.weight' holds values that are not finite"):
+        trainer(init=str(path.with_suffix(f".{suffix}")))
 
 
 def test_weights_of_another_shape_are_told(trainer: MakeTrainer, tmp_path: Path) -> None:

@@ -138,6 +138,16 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes) -> Non
         read_tensors(str(tmp_path / "w.pt"))
 
 
+def test_weights_that_are_not_finite_are_refused_before_anything_is_extracted(
+    tmp_path: Path, tensors: dict[str, Tensor]
+) -> None:
+    name = next(iter(tensors))
+    path = tmp_path / "tsn.pth"
+    torch.save(tensors | {name: torch.full_like(tensors[name], torch.nan)}, path)
+    with pytest.raises(DataError, match=rf"tsn\.pth: tensor '{name}' holds values that are not finite"):
+        resolve_weights(TSN, ("rgb",), [str(path)], config=CONFIG)
+
+
 def test_a_file_without_named_tensors_is_refused(tmp_path: Path) -> None:
     torch.save([torch.zeros(1)], tmp_path / "list.pt")
     with pytest.raises(DataError, match="holds no tensors with names"):
