@@ -89,7 +89,10 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, features: Tensor, mask: Tensor) -> Outputs:
-        """Map features (B, C, T), mask (B, T) bool to named tensors. Padding must not change valid outputs."""
+        """Map features (B, C, T), mask (B, T) bool to named tensors. Padding must not change valid outputs.
+
+        All outputs are finite, in padding too: prediction refuses a video for which one is not.
+        """
 
     @abstractmethod
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ Batches run across videos, so small ones do not leave the processor idle; a vide
 windows share a batch changes sums by rounding only: scores differ by float noise between batch sizes, never by more.
 """
 
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -29,10 +30,11 @@ _CLOCK_TOLERANCE = 1.25
 
 @dataclass(frozen=True)
 class VideoFailure:
-    """A video that could not be predicted, and why."""
+    """A video that could not be predicted, and why; the traceback of an error that nobody foresaw."""
 
     video_id: str
     reason: str
+    traceback: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +51,7 @@ class _Pending:
 
     video_id: str
     parts: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64] | None]] = field(default_factory=list)
-    failure: str | None = None
+    failure: VideoFailure | None = None
 
 
 class Detector:
@@ -70,12 +72,20 @@ class Detector:
         self.first, self.oracle = members[0], oracle
 
     def predict(self, video_ids: Iterable[str], batch_size: int) -> Iterator[VideoProposals | VideoFailure]:
-        """The proposals of each video, in the order given, unsuppressed; a failure where its features are broken."""
+        """The proposals of each video, in the order given, unsuppressed.
+
+        A failure where its features cannot be read, and where what the networks make of them is not finite.
+        """
         pending: dict[str, _Pending] = {}
         for chunk in _chunks(self._samples(video_ids), batch_size):
             readable = self._read(chunk, pending)
-            for (sample, _), found in zip(readable, self._candidates([batch for _, batch in readable]), strict=True):
-                pending[sample.video_id].parts.append(self._in_seconds(sample, found))
+            every = self._candidates([batch for _, batch in readable])
+            for (sample, _), (found, not_finite) in zip(readable, every, strict=True):
+                video = pending[sample.video_id]
+                if not_finite:
+                    video.failure = self._failure(sample, f"the network's {', '.join(not_finite)} are not finite")
+                else:
+                    video.parts.append(self._in_seconds(sample, found))
             for sample, is_last in chunk:
                 if is_last:
                     yield self._finished(pending.pop(sample.video_id))
@@ -100,15 +110,24 @@ class Detector:
                 try:
                     readable.append((sample, [self._batch(member, sample) for member in self.members]))
                 except DataError as error:
-                    video.failure = str(error)
+                    video.failure = VideoFailure(sample.video_id, str(error))
+                except Exception as error:
+                    video.failure = self._failure(sample, f"{type(error).__name__}: {error}", traceback.format_exc())
         return readable
+
+    def _failure(self, sample: Sample, reason: str, trace: str = "") -> VideoFailure:
+        where = f"{self.first.source.file.path}: video '{sample.video_id}'"
+        return VideoFailure(sample.video_id, f"{where}: {reason}", trace)
 
     def _batch(self, member: Member, sample: Sample) -> Batch:
         known = NO_INSTANCES if self.oracle is None else self.oracle.instances[sample.video_id]
         return read_batch(member.source, [sample], [known], member.model.length_multiple)
 
-    def _candidates(self, batches: Sequence[list[Batch]]) -> list[Candidates]:
-        """The candidates of each sample; batches[i][k] is sample i as member k sees it."""
+    def _candidates(self, batches: Sequence[list[Batch]]) -> list[tuple[Candidates, list[str]]]:
+        """The candidates of each sample, and the names of what is not finite in it or in the outputs behind it.
+
+        batches[i][k] is sample i as member k sees it.
+        """
         if not batches:
             return []
         with torch.inference_mode():
@@ -120,7 +139,8 @@ class Detector:
             merged = outputs[0] if len(outputs) == 1 else self.first.model.average(outputs)
             if self.oracle is not None:
                 merged = self.oracle.outputs(self.first.model, merged, [each[0].targets for each in batches])
-            return self.first.model.decode(merged, mask)
+            candidates = self.first.model.decode(merged, mask)
+            return [(found, _not_finite(merged, row, len(mask), found)) for row, found in enumerate(candidates)]
 
     def _in_seconds(
         self, sample: Sample, found: Candidates
@@ -133,7 +153,7 @@ class Detector:
 
     def _finished(self, video: _Pending) -> VideoProposals | VideoFailure:
         if video.failure is not None:
-            return VideoFailure(video.video_id, video.failure)
+            return video.failure
         segments = np.concatenate([part[0] for part in video.parts])
         scores = np.concatenate([part[1] for part in video.parts])
         numbered = [part[2] for part in video.parts if part[2] is not None]
@@ -219,6 +239,17 @@ def _stacked(batches: Sequence[Batch]) -> tuple[torch.Tensor, torch.Tensor]:
         length = batch.mask.shape[1]
         features[row, :, :length], mask[row, :length] = batch.features[0], batch.mask[0]
     return features, mask
+
+
+def _not_finite(outputs: Outputs, row: int, rows: int, found: Candidates) -> list[str]:
+    """What is not finite of a sample: the names of such outputs, and of what was decoded from them.
+
+    Candidates do not tell it alone: NaN is not above a threshold, so decoding drops it without a word.
+    """
+    # What does not begin with the samples describes the grid of all.
+    own = {name: value[row] if value.shape[:1] == (rows,) else value for name, value in outputs.items()}
+    named = own | {"segments": found.segments, "scores": found.scores}
+    return [name for name, value in named.items() if not value.isfinite().all()]
 
 
 def _chunks(items: Iterable[tuple[Sample, bool]], size: int) -> Iterator[list[tuple[Sample, bool]]]:

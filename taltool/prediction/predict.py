@@ -94,6 +94,8 @@ def _write_all(
             if isinstance(found, VideoFailure):
                 failed.append(found)
                 reporter.warn(found.reason)
+                if found.traceback:
+                    reporter.detail(found.traceback)
             else:
                 writer.write(found)
             task.advance()

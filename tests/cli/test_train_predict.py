@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -14,8 +15,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 from plugin.tiny_data import TinyData, write_tiny_data
 from project import PROJECT, Run
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 PATHS = os.pathsep.join([str(PROJECT), str(PROJECT / "tests" / "plugin")])
 ENVIRONMENT = {"PYTHONPATH": PATHS, "OMP_NUM_THREADS": "1"}
@@ -131,6 +135,70 @@ def test_features_that_are_not_numbers_are_named(run: Run, data: TinyData, tmp_p
     done = run("train", "-m", "tiny", broken, data.truth, "-o", tmp_path / "x.safetensors")
     assert done.returncode == 3
     assert b"video 'v02': snippet 5, channel 1 is nan" in done.stderr
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("offset", "nan", "offset is nan; expected a finite number"),
+        ("offset", "inf", "offset is inf; expected a finite number"),
+        ("fps", "inf", "fps is inf; expected a positive, finite number"),
+        ("fps", "0", "fps is 0.0; expected a positive, finite number"),
+        ("duration", "inf", "duration is inf; expected a positive, finite number"),
+    ],
+)
+def test_a_clock_that_is_none_is_refused_with_its_video(
+    run: Run, data: TinyData, checkpoint: Path, tmp_path: Path, name: str, value: str, said: str
+) -> None:
+    broken = tmp_path / "broken.h5"
+    broken.write_bytes(data.features.read_bytes())
+    with h5py.File(broken, "r+") as file:
+        file["v02"].attrs[name] = float(value)
+    done = run("predict", "-m", checkpoint, broken)
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert done.stderr.decode() == f"taltool predict: error: {broken}: video 'v02': {said}\n"
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_weights_that_are_not_finite_are_refused_with_the_tensor(
+    run: Run, data: TinyData, checkpoint: Path, tmp_path: Path, value: str
+) -> None:
+    broken = changed_weights(checkpoint, tmp_path / "broken.safetensors", float(value))
+    done = run("predict", "-m", broken, data.features)
+    assert (done.returncode, done.stdout) == (3, b"")
+    said = f"error: {broken}: tensor 'body.weight' holds values that are not finite\n"
+    assert done.stderr.decode().endswith(said)
+
+
+def test_a_network_that_overflows_is_told_with_the_video(
+    run: Run, data: TinyData, checkpoint: Path, tmp_path: Path
+) -> None:
+    done = run("predict", "-m", changed_weights(checkpoint, tmp_path / "loud.safetensors", 3e38), data.features)
+    assert done.returncode == 3
+    first = rf"no video could be predicted; the first: {re.escape(str(data.features))}: video 'v00': the network's \w+"
+    assert re.search(first, done.stderr.decode())
+    assert videos_of(done.stdout) == []
+
+
+def changed_weights(checkpoint: Path, other: Path, value: float) -> Path:
+    """A copy of a checkpoint, all weights of whose first layer are `value`."""
+    with safe_open(checkpoint, framework="pt") as file:
+        tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    save_file(tensors | {"body.weight": torch.full_like(tensors["body.weight"], value)}, other, metadata)
+    return other
+
+
+@pytest.mark.parametrize("words", [("--set", "prediction.min_score=nan"), ("--config", "CONFIG")])
+def test_settings_that_are_not_finite_are_wrong_usage(
+    run: Run, data: TinyData, tmp_path: Path, words: tuple[str, str]
+) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text("[prediction]\nmin_score = nan\n")
+    given = [str(config) if word == "CONFIG" else word for word in words]
+    done = run("train", "-m", "tiny", data.features, data.truth, "-o", tmp_path / "x.safetensors", *given)
+    assert done.returncode == 2
+    assert b"prediction.min_score: expected a finite number, found nan" in done.stderr
     assert not (tmp_path / "x.safetensors").exists()
 
 

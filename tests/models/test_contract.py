@@ -179,6 +179,21 @@ def test_candidates_lie_on_the_grid_and_are_scored(name: str) -> None:
         assert labels is None or (labels.dtype == torch.int64 and (labels >= 0).all() and (labels < CLASSES).all())
 
 
+@every_model
+def test_outputs_are_finite_and_those_that_are_not_stay_in_their_sample(name: str) -> None:
+    model, length = fitted_model(name).eval(), length_of(name)
+    batch = batch_of(length, [[], [], []], valid=[length, length, length // 2])
+    broken = batch.features.clone()
+    broken[1, 0, 3] = torch.inf
+    with torch.no_grad():
+        outputs, others = model(batch.features, batch.mask), model(broken, batch.mask)
+        model.decode(others, batch.mask)  # Prediction decodes before it looks.
+    assert all(value.isfinite().all() for value in outputs.values())
+    of_samples = [key for key, value in others.items() if len(value) == 3]
+    assert not all(others[key][1].isfinite().all() for key in of_samples)
+    assert all(torch.equal(others[key][[0, 2]], outputs[key][[0, 2]]) for key in of_samples)
+
+
 @every_folder
 def test_decoding_can_be_had_without_the_network(name: str) -> None:
     folder = folder_of(name)

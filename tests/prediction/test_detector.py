@@ -123,6 +123,48 @@ def test_a_broken_video_fails_alone_and_is_named(tmp_path: Path, trainer: MakeTr
             assert "snippet 19, channel 2 is inf" in failed[0].reason
 
 
+@pytest.mark.parametrize("batch_size", [1, 2, 64])
+def test_a_video_on_which_the_network_overflows_fails_alone_and_is_named(
+    tmp_path: Path, trainer: MakeTrainer, tiny: TinyData, batch_size: int
+) -> None:
+    trainer("epochs=1").run()
+    loud = shutil.copy(tiny.features, tmp_path / "loud.h5")
+    with h5py.File(loud, "r+") as file:
+        file["v01"][...] = file["v01"][...] * 3e37  # finite, but not its sums
+    checkpoint = load_checkpoint(str(tmp_path / "tiny.safetensors"))
+    with torch.no_grad():
+        checkpoint.model.body.weight.mul_(100)  # type: ignore[operator, union-attr]
+    with FeatureFile(str(loud)) as file:
+        detector = make_detector([checkpoint], file, PredictionSettings(), "cpu", 0)
+        found = list(detector.predict(file.ids, batch_size))
+    assert [each.video_id for each in found] == file.ids
+    (failed,) = [each for each in found if isinstance(each, VideoFailure)]
+    assert failed.video_id == "v01"
+    assert failed.reason.startswith(f"{loud}: video 'v01': the network's ")
+    assert failed.reason.endswith(" are not finite")
+
+
+def test_an_error_that_nobody_foresaw_is_the_failure_of_its_video(
+    tmp_path: Path, trainer: MakeTrainer, tiny: TinyData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer("epochs=1").run()
+    checkpoint = load_checkpoint(str(tmp_path / "tiny.safetensors"))
+    read = FeatureFile.read
+
+    def broken_read(self: FeatureFile, video_id: str, *place: int) -> object:
+        if video_id == "v01":
+            raise RuntimeError("inflate() failed")
+        return read(self, video_id, *place)
+
+    monkeypatch.setattr(FeatureFile, "read", broken_read)
+    with FeatureFile(str(tiny.features)) as file:
+        found = list(make_detector([checkpoint], file, PredictionSettings(), "cpu", 0).predict(file.ids, 3))
+    assert [each.video_id for each in found] == file.ids
+    (failed,) = [each for each in found if isinstance(each, VideoFailure)]
+    assert failed.reason == f"{tiny.features}: video 'v01': RuntimeError: inflate() failed"
+    assert "broken_read" in failed.traceback
+
+
 def test_batches_change_scores_by_rounding_only(tmp_path: Path, trainer: MakeTrainer, tiny: TinyData) -> None:
     trainer("epochs=1").run()
     checkpoint = load_checkpoint(str(tmp_path / "tiny.safetensors"))
