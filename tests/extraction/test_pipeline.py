@@ -167,6 +167,18 @@ def test_what_holds_for_all_videos_stops_them(
         run(videos, Counting())
 
 
+def test_a_video_whose_features_are_not_finite_fails_alone(videos: list[VideoSource]) -> None:
+    class Overflowing(Counting):
+        def encode_snippets(self, snippets: NDArray[np.uint8]) -> NDArray[np.float32]:
+            found = super().encode_snippets(snippets)
+            return found * np.inf if snippets.shape[-1] == 128 else found
+
+    finished = run(videos, Overflowing(), batch=4, readers=3)
+    assert {name: each.error for name, each in finished.items() if each.error} == {
+        "wide": "its features are not all finite in float32"
+    }
+
+
 def test_a_video_that_vanishes_while_it_is_read_fails_alone(videos: list[VideoSource], tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.mp4", 300)
 
