@@ -6,19 +6,24 @@ classification       {"results": {id: [{"label": name, "score": s}, ...]}}, with
 by name              {id: {name: s, ...}}
 UntrimmedNet         a table of 101 columns, row = number in the video's name - 1: .npy, or JSON [[...], ...]
 UntrimmedNet by id   {id: [101 or 20 scores]}
+
+All videos of a file have one layout; every entry is checked.
 """
 
 import io
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
 import orjson
 
 from taltool.data.files import read_bytes
-from taltool.data.records import Floats, LabelVocabulary
+from taltool.data.records import Booleans, Floats, LabelVocabulary
 from taltool.errors import DataError
+from taltool.reporting import SILENT, Reporter
 
 # THUMOS14's 20 detection classes among the 101 of its classification task, which are numbered from 1.
 THUMOS14_COLUMNS = {
@@ -46,6 +51,18 @@ THUMOS14_COLUMNS = {
 _ALL_COLUMNS = 101
 _PREFIX = "v_"
 _NPY_MAGIC = b"\x93NUMPY"
+# Probabilities whose sum was rounded may be a little above 1.
+_MOST = 1.001
+
+
+class _Layout(StrEnum):
+    """How the scores of a video are written; an empty list or object says only that there are none."""
+
+    row = "a list of numbers"
+    entries = 'a list of {"label": name, "score": s}'
+    best = '{"class": name, "score": s}'
+    by_name = "{name: s, ...}"
+    nothing = "nothing"
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,32 +92,56 @@ class ClassScores:
         return None if found is None else self.rows[found]
 
 
-def read_class_scores(path: str, softmax: bool = False) -> ClassScores:
+def read_class_scores(path: str, softmax: bool = False, reporter: Reporter = SILENT) -> ClassScores:
     """Read class scores of videos in any of the layouts above; with `softmax` the numbers are logits.
 
-    Raises DataError, naming the video, for unknown layouts, wrong lengths, and numbers that are negative or not
-    finite.
+    The softmax of a video is over the classes that it lists; those that it leaves out have score 0. Raises DataError,
+    naming the video, for unknown or mixed layouts, labels that are no names, wrong lengths, and numbers that are
+    negative or not finite; warns of scores above 1, which may be logits.
     """
     content, sha256 = read_bytes(path)
     if content.startswith(_NPY_MAGIC):
-        names, rows, row_of = *_columns(path, _loaded_table(path, content)), None
+        names, rows = _columns(path, _loaded_table(path, content))
+        listed, row_of = np.ones(rows.shape, bool), None
     else:
-        names, rows, row_of = _parsed(path, content)
+        names, rows, listed, row_of = _parsed(path, content)
+    ids = [f"row {row + 1}" for row in range(len(rows))] if row_of is None else [f"video '{each}'" for each in row_of]
+    _refuse(~np.isfinite(rows), ids, path, "class scores must be finite numbers")
     if softmax:
-        rows = np.exp(rows - rows.max(1, keepdims=True, initial=0.0))
-        rows /= rows.sum(1, keepdims=True)
-    wrong = np.flatnonzero(~(np.isfinite(rows) & (rows >= 0)).all(1))
-    if len(wrong):
-        where = f"row {wrong[0] + 1}" if row_of is None else f"video '{list(row_of)[wrong[0]]}'"
-        raise DataError(f"{path}: {where}: class scores must be numbers from 0 on; are these logits? use --softmax")
+        rows = _softmax(rows, listed)
+    _refuse(rows < 0, ids, path, "class scores must be numbers from 0 on; are these logits? use --softmax")
+    above = np.flatnonzero((rows > _MOST).any(1))
+    if len(above):
+        reporter.warn(
+            f"{path}: {len(above)} of {len(rows)} videos have class scores above 1, {ids[above[0]]} "
+            f"{rows[above[0]].max():g}; are these logits? use --softmax"
+        )
     return ClassScores(path, sha256, names, rows, row_of)
+
+
+def _refuse(wrong: Booleans, ids: list[str], path: str, demand: str) -> None:
+    """Raise DataError, naming the first row of `wrong` (V, K) with a True."""
+    found = np.flatnonzero(wrong.any(1))
+    if len(found):
+        raise DataError(f"{path}: {ids[found[0]]}: {demand}")
+
+
+def _softmax(rows: Floats, listed: Booleans) -> Floats:
+    """The softmax of each row (V, K) over the classes that it lists; 0 for the others."""
+    peaks = rows.max(axis=1, keepdims=True, where=listed, initial=-np.inf)
+    powers = np.exp(rows - peaks, where=listed, out=np.zeros_like(rows))
+    # The sum is at least that of the peak, 1, but where nothing is listed.
+    return powers / np.maximum(powers.sum(1, keepdims=True), 1.0)
 
 
 def _loaded_table(path: str, content: bytes) -> Floats:
     try:
-        return np.asarray(np.load(io.BytesIO(content), allow_pickle=False), np.float64)
-    except ValueError as error:
+        table = np.load(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, EOFError, MemoryError) as error:
         raise DataError(f"{path}: not a table of numbers: {error}") from error
+    if table.dtype.kind not in "fiu":
+        raise DataError(f"{path}: expected a table of numbers, found {table.dtype}")
+    return np.asarray(table, np.float64)
 
 
 def _columns(path: str, table: Floats) -> tuple[list[str], Floats]:
@@ -115,57 +156,111 @@ def _columns(path: str, table: Floats) -> tuple[list[str], Floats]:
     return list(THUMOS14_COLUMNS.values()), table
 
 
-def _parsed(path: str, content: bytes) -> tuple[list[str], Floats, dict[str, int] | None]:
+def _parsed(path: str, content: bytes) -> tuple[list[str], Floats, Booleans, dict[str, int] | None]:
+    """Names (K), rows (V, K), which classes each video lists (V, K), and the row of each id, if there are ids."""
     try:
         document = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise DataError(f"{path}: neither JSON nor .npy: {error}") from error
     if isinstance(document, list):
-        return *_columns(path, _table(path, document)), None
+        names, rows = _columns(path, _table({f"row {number + 1}": row for number, row in enumerate(document)}, path))
+        return names, rows, np.ones(rows.shape, bool), None
     if not isinstance(document, dict):
         raise DataError(f"{path}: expected class scores of videos, found {type(document).__name__}")
-    names = document.get("class", document.get("classes"))
     videos = document.get("results", document)
     if not isinstance(videos, dict) or not videos:
         raise DataError(f"{path}: no videos in it")
     row_of = {video_id: row for row, video_id in enumerate(videos)}
-    first = next(iter(videos.values()))
-    if isinstance(first, list) and first and not isinstance(first[0], dict):
-        table = _table(path, [_flat(scores) for scores in videos.values()])
-        if not isinstance(names, list):
-            return *_columns(path, table), row_of
-        if table.shape[1] != len(names):
-            raise DataError(f"{path}: {table.shape[1]} scores a video for {len(names)} class names")
-        return [str(name) for name in names], table, row_of
+    of_video = {f"video '{video_id}'": scores for video_id, scores in videos.items()}
+    layout = _layout(of_video, path)
+    if layout == _Layout.row:
+        names, rows = _named_columns(path, _table(of_video, path), document.get("class", document.get("classes")))
+        return names, rows, np.ones(rows.shape, bool), row_of
     labels = LabelVocabulary()
-    pairs = [_named(path, video_id, scores, labels) for video_id, scores in videos.items()]
-    rows = np.zeros((len(pairs), len(labels)))
-    for row, (numbers, scores) in enumerate(pairs):
-        np.maximum.at(rows[row], numbers, scores)
-    return labels.names, rows, row_of
+    named = [_named(scores, layout, f"{path}: {where}") for where, scores in of_video.items()]
+    numbers = [labels.numbered([name for name, _ in each]) for each in named]
+    rows, listed = np.zeros((len(named), len(labels))), np.zeros((len(named), len(labels)), bool)
+    for row, (own, each) in enumerate(zip(numbers, named, strict=True)):
+        # Of a class that is listed twice the best score counts.
+        rows[row, own] = -np.inf
+        np.maximum.at(rows[row], own, [score for _, score in each])
+        listed[row, own] = True
+    return labels.names, rows, listed, row_of
 
 
-def _flat(scores: Any) -> Any:
-    """TCANet wraps the row of a video into another list."""
-    return scores[0] if isinstance(scores, list) and len(scores) == 1 and isinstance(scores[0], list) else scores
+def _layout(of_video: Mapping[str, Any], path: str) -> _Layout:
+    """The layout of all videos; raises DataError for one that has none, or another than those before it."""
+    layout = _Layout.nothing
+    for where, scores in of_video.items():
+        own = _layout_of(scores)
+        if own is None:
+            raise DataError(f"{path}: {where}: not class scores: {str(scores)[:80]}")
+        if _Layout.nothing not in (own, layout) and own != layout:
+            raise DataError(f"{path}: {where} has {own}, those before it {layout}; a file has one layout")
+        layout = layout if own == _Layout.nothing else own
+    return layout
 
 
-def _table(path: str, rows: list[Any]) -> Floats:
-    try:
-        return np.array(rows, np.float64)
-    except (TypeError, ValueError):
-        raise DataError(f"{path}: expected rows of equally many numbers") from None
+def _layout_of(scores: Any) -> _Layout | None:
+    """The layout of one video's scores."""
+    if not isinstance(scores, dict | list):
+        return None
+    if not scores:
+        return _Layout.nothing
+    if isinstance(scores, dict):
+        return _Layout.best if {"class", "score"} <= scores.keys() else _Layout.by_name
+    return _Layout.entries if isinstance(scores[0], dict) else _Layout.row
 
 
-def _named(path: str, video_id: str, scores: Any, labels: LabelVocabulary) -> tuple[list[int], list[float]]:
-    """Class numbers and scores of one video whose scores come with names."""
-    try:
-        if isinstance(scores, dict) and isinstance(scores.get("class"), str):
-            named = [(scores["class"], float(scores["score"]))]
-        elif isinstance(scores, dict):
-            named = [(name, float(score)) for name, score in scores.items()]
-        else:
-            named = [(each["label"], float(each["score"])) for each in scores]
-    except (KeyError, TypeError, ValueError):
-        raise DataError(f"{path}: video '{video_id}': not class scores: {str(scores)[:80]}") from None
-    return [labels.number(name) for name, _ in named], [score for _, score in named]
+def _table(rows: Mapping[str, Any], path: str) -> Floats:
+    """Rows of equally many numbers (V, K)."""
+    numbers: list[list[float]] = []
+    for where, scores in rows.items():
+        # TCANet wraps the row of a video into another list.
+        row = scores[0] if isinstance(scores, list) and len(scores) == 1 and isinstance(scores[0], list) else scores
+        if not isinstance(row, list) or not all(map(_is_number, row)):
+            raise DataError(f"{path}: {where}: expected a list of numbers, found {str(row)[:80]}")
+        if numbers and len(row) != len(numbers[0]):
+            raise DataError(f"{path}: {where} has {len(row)} scores, those before it {len(numbers[0])}")
+        numbers.append(row)
+    return np.array(numbers, np.float64)
+
+
+def _named_columns(path: str, table: Floats, names: Any) -> tuple[list[str], Floats]:
+    """Names and columns of a table whose file gives the names of its classes, or else of UntrimmedNet's."""
+    if not isinstance(names, list):
+        return _columns(path, table)
+    odd = [name for name in names if not isinstance(name, str)]
+    if odd:
+        raise DataError(f"{path}: class {odd[0]!r} is not a name; put names in the place of numbers")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{path}: class '{twice}' is named twice")
+    if table.shape[1] != len(names):
+        raise DataError(f"{path}: {table.shape[1]} scores a video for {len(names)} class names")
+    return names, table
+
+
+def _named(scores: Any, layout: _Layout, where: str) -> list[tuple[str, float]]:
+    """The classes of one video with their scores."""
+    if not scores:
+        return []
+    if layout == _Layout.by_name:
+        pairs = list(scores.items())
+    else:
+        entries = [scores] if layout == _Layout.best else scores
+        key = "class" if layout == _Layout.best else "label"
+        for entry in entries:
+            if not isinstance(entry, dict) or not {key, "score"} <= entry.keys():
+                raise DataError(f"{where}: not class scores: expected {layout}, found {str(entry)[:80]}")
+        pairs = [(entry[key], entry["score"]) for entry in entries]
+    for name, score in pairs:
+        if not isinstance(name, str):
+            raise DataError(f"{where}: label {name!r} is not the name of a class; put names in the place of numbers")
+        if not _is_number(score):
+            raise DataError(f"{where}: score {score!r} of '{name}' is not a number")
+    return pairs
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -99,7 +99,7 @@ def label_file(request: LabelRequest, reporter: Reporter) -> None:
     with ExitStack() as opened:
         source: FromClassifier | FromDetections
         if request.classifier is not None:
-            source = FromClassifier(read_class_scores(request.classifier, request.softmax))
+            source = FromClassifier(read_class_scores(request.classifier, request.softmax, reporter))
         elif request.detections is not None:
             voters = opened.enter_context(ProposalReader(request.detections))
             source = FromDetections(voters, opened.enter_context(Shelf()), request.vote)

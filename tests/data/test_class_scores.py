@@ -8,6 +8,17 @@ import pytest
 
 from taltool.data.class_scores import THUMOS14_COLUMNS, read_class_scores
 from taltool.errors import DataError
+from taltool.reporting import Reporter
+
+
+class Listener(Reporter):
+    """Remembers its warnings."""
+
+    def __init__(self):
+        self.heard = []
+
+    def warn(self, message):
+        self.heard.append(message)
 
 
 def written(folder, content):
@@ -71,7 +82,7 @@ def test_untrimmednet_columns(tmp_path, kind):
 
 
 def test_activitynets_prefix_is_put_on_or_taken_off_only_where_the_id_itself_is_missing(tmp_path):
-    content = {"v_a": {"class": "Run", "score": 0.5}, "b": {"class": "Run", "score": 0.6}, "v_b": {"Jump": 0.9}}
+    content = {"v_a": {"Run": 0.5}, "b": {"Run": 0.6}, "v_b": {"Jump": 0.9}}
     scores = read_class_scores(written(tmp_path, content))
     assert best(scores, "a") == ("Run", 0.5)
     assert best(scores, "b") == ("Run", 0.6)
@@ -84,6 +95,71 @@ def test_logits_need_softmax(tmp_path):
     assert best(read_class_scores(path, softmax=True), "a") == ("Jump", pytest.approx(1 / (1 + np.exp(-2))))
 
 
+def test_the_softmax_of_a_video_is_over_the_classes_that_it_lists(tmp_path):
+    content = {
+        "a": [{"label": "Run", "score": 17.0}, {"label": "Jump", "score": 18.0}],
+        "b": [{"label": "Dive", "score": 14.6}],
+        "c": [],
+    }
+    scores = read_class_scores(written(tmp_path, content), softmax=True)
+    # exp(17) / (exp(17) + exp(18)); what other videos list takes nothing away.
+    jump = 1 / (1 + np.exp(-1))
+    assert scores.names == ["Run", "Jump", "Dive"]
+    assert scores.find("a").tolist() == pytest.approx([1 - jump, jump, 0])
+    assert scores.find("b").tolist() == [0, 0, 1]
+    assert scores.find("c").tolist() == [0, 0, 0]
+
+
+def test_of_a_class_that_is_listed_twice_the_best_score_counts(tmp_path):
+    path = written(tmp_path, {"a": [{"label": "Run", "score": -3}, {"label": "Run", "score": -1}]})
+    with pytest.raises(DataError, match=r"video 'a'.*--softmax"):
+        read_class_scores(path)
+    assert read_class_scores(path, softmax=True).find("a").tolist() == [1]
+
+
+def test_a_video_without_classes_fits_every_layout(tmp_path):
+    for nothing in ([], {}):
+        scores = read_class_scores(written(tmp_path, {"a": nothing, "b": {"Run": 0.5}, "c": nothing}))
+        assert scores.find("a").tolist() == scores.find("c").tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"a": {"Run": 1.0000002}, "b": {"Jump": 1}}, []),
+        (
+            {"a": {"Run": 0.5}, "b": {"Run": 0.5, "Jump": 17.3}},
+            ["1 of 2 videos have class scores above 1, video 'b' 17.3; are these logits? use --softmax"],
+        ),
+        ([[17.3] * 20], ["1 of 1 videos have class scores above 1, row 1 17.3; are these logits? use --softmax"]),
+    ],
+)
+def test_scores_above_1_are_told(tmp_path, content, told):
+    listener, path = Listener(), written(tmp_path, content)
+    read_class_scores(path, reporter=listener)
+    assert listener.heard == [f"{path}: {message}" for message in told]
+    quiet = Listener()
+    read_class_scores(path, softmax=True, reporter=quiet)
+    assert quiet.heard == []
+
+
+@pytest.mark.parametrize("table", [np.array([["0.5"] * 20]), np.full((1, 20), True), np.full((1, 20), 1j)])
+def test_an_array_of_something_else_than_numbers_is_refused(tmp_path, table):
+    np.save(tmp_path / "scores.npy", table)
+    with pytest.raises(DataError, match="expected a table of numbers, found"):
+        read_class_scores(str(tmp_path / "scores.npy"))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("softmax", [False, True])
+def test_an_array_that_is_not_finite_is_refused(tmp_path, value, softmax):
+    table = np.full((3, 20), 0.5)
+    table[1, 4] = value
+    np.save(tmp_path / "scores.npy", table)
+    with pytest.raises(DataError, match=r"row 2: class scores must be finite numbers"):
+        read_class_scores(str(tmp_path / "scores.npy"), softmax)
+
+
 @pytest.mark.parametrize(
     ("content", "word"),
     [
@@ -91,7 +167,26 @@ def test_logits_need_softmax(tmp_path):
         ({"results": {"a": [0.1, 0.2]}}, "without class names"),
         ({"results": {}, "class": ["Run"]}, "no videos"),
         ({"a": {"Run": "high"}}, "video 'a'"),
-        ({"results": {"a": [0.1], "b": [0.1, 0.2]}, "class": ["Run"]}, "equally many"),
+        ({"results": {"a": [0.1], "b": [0.1, 0.2]}, "class": ["Run"]}, "video 'b' has 2 scores, those"),
+        ({"results": {"a": [0.1, 0.2]}, "class": [0, 1]}, "class 0 is not a name"),
+        ({"results": {"a": [0.1, 0.2]}, "class": ["Run", None]}, "class None is not a name"),
+        ({"results": {"a": [0.1, 0.2]}, "class": ["Run", "Run"]}, "class 'Run' is named twice"),
+        ({"results": {"a": ["0.1", 0.2]}, "class": ["Run", "Jump"]}, "video 'a': expected a list of numbers"),
+        ({"results": {"a": [0.1, 0.2], "b": [0.1, None]}, "class": ["Run", "Jump"]}, "video 'b': expected a list of"),
+        ([[0.5] * 20, [0.5] * 19 + [True]], "row 2: expected a list of numbers"),
+        ({"a": [{"label": 133, "score": 0.5}]}, "video 'a': label 133 is not the name of a class; put names in"),
+        ({"a": [{"label": "Run", "score": 1}, {"label": None, "score": 0.5}]}, "video 'a': label None is not"),
+        ({"a": {"class": 7, "score": 0.5}}, "video 'a': label 7 is not the name of a class"),
+        ({"a": {"class": None, "score": 0.5}}, "video 'a': label None is not the name of a class"),
+        ({"a": [{"label": "Run", "score": "nan"}]}, "video 'a': score 'nan' of 'Run' is not a number"),
+        ({"a": {"Run": None}}, "video 'a': score None of 'Run' is not a number"),
+        ({"a": {"Run": True}}, "video 'a': score True of 'Run' is not a number"),
+        ({"a": [{"label": "Run"}]}, "video 'a': not class scores: expected a list of"),
+        ({"a": [{"label": "Run", "score": 1}, 0.5]}, "video 'a': not class scores: expected a list of"),
+        ({"a": 0.5}, "video 'a': not class scores: 0.5"),
+        ({"a": {"Run": 0.5}, "b": [{"label": "Run", "score": 1}]}, "video 'b' has a list of .* a file has one layout"),
+        ({"a": {"class": "Run", "score": 0.5}, "b": {"Run": 0.5}}, "video 'b' has {name: s, ...}, those before it"),
+        ({"a": [0.5] * 20, "b": {"Run": 0.5}}, "video 'b' has {name: s, ...}, those before it a list of numbers"),
         (7, "found int"),
     ],
 )

@@ -69,9 +69,11 @@ THUMOS14's 101 classes as columns (of which the 20 detection classes are taken),
 by the number at the end of the video's name, from 1; or {ID: [101 or 20 scores]}.
 .PP
 Where an id is not in the file, it is looked for with ActivityNet's v_ put in front or taken off.
+All videos of a file have one layout.
 With
 .B \-\-softmax
-the numbers are logits.
+the numbers are logits; the softmax of a video is over the classes that the file lists for it, and the others have score
+0. Scores above 1 without it are warned of.
 """
 
 EXAMPLES = """
