@@ -1,5 +1,7 @@
 """Reading ground truth in the ActivityNet layout, subsets from a file of splits, and lists of video ids."""
 
+import contextlib
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from types import NoneType
@@ -8,8 +10,8 @@ from typing import Any, TypeGuard
 import numpy as np
 import orjson
 
-from taltool.data.files import read_bytes
-from taltool.data.json_text import collector_at_rest, count_members, refuse_repeated_keys
+from taltool.data.files import HashingReader, open_input, read_bytes
+from taltool.data.json_documents import JsonDocument
 from taltool.data.records import Floats, GroundTruth, LabelVocabulary, VideoAnnotations
 from taltool.errors import DataError, UsageError
 
@@ -23,38 +25,35 @@ def read_ground_truth(path: str, split: str | None = None) -> GroundTruth:
     Segments past the end of the video, of zero length, or given twice are kept as they are (real data sets have
     them); a segment that ends before it starts is an error. Raises DataError naming file, video and annotation.
     """
-    with collector_at_rest():
-        truth = parse_ground_truth(*read_document(path))
+    names, videos = LabelVocabulary(), {}
+    with open_input(path) as reader, open_database(reader, path) as document:
+        for batch in document.batches("database", lambda entries: checked_videos(entries, names, path)):
+            videos.update(batch)
+        truth = GroundTruth(videos, names, path, reader.hexdigest())
     return truth.with_split(read_split(split, truth)) if split else truth
 
 
-def read_document(path: str) -> tuple[Any, str, str]:
-    """The JSON document at `path`, `path`, and the SHA-256 of its bytes.
+@contextlib.contextmanager
+def open_database(reader: HashingReader, path: str) -> Iterator[JsonDocument]:
+    """The document of a ground truth; raises DataError for one of another kind."""
+    with JsonDocument(reader, path) as document:
+        if not document.is_object("database"):
+            hint = " (these are proposals)" if "results" in document else ""
+            raise DataError(f'{path}: expected a ground truth (a JSON object with "database"){hint}')
+        yield document
 
-    Raises DataError for what is not JSON, and for a key that is twice in one object.
+
+def checked_videos(entries: dict[str, Any], names: LabelVocabulary, path: str) -> dict[str, VideoAnnotations]:
+    """The annotated videos in a part of a database; labels are entered into `names`.
+
+    Raises DataError, naming `path`, video and annotation, for what is broken.
     """
-    content, sha256 = read_bytes(path)
     try:
-        document = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise DataError(f"{path}: not JSON: {error}") from error
-    refuse_repeated_keys(content, count_members(document), path)
-    return document, path, sha256
-
-
-def parse_ground_truth(document: Any, path: str, sha256: str = "") -> GroundTruth:
-    """The ground truth in a parsed document; `path` is its name in messages."""
-    if not isinstance(document, dict) or not isinstance(document.get("database"), dict):
-        hint = " (these are proposals)" if isinstance(document, dict) and "results" in document else ""
-        raise DataError(f'{path}: expected a ground truth (a JSON object with "database"){hint}')
-    database, names = document["database"], LabelVocabulary()
-    try:
-        videos = _videos(database, names)
+        return _videos(entries, names)
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError):
-        for video_id, entry in database.items():
+        for video_id, entry in entries.items():
             _refuse_broken(entry, f"{path}: video '{video_id}'")
         raise
-    return GroundTruth(videos, names, path, sha256)
 
 
 def _videos(database: dict[str, Any], names: LabelVocabulary) -> dict[str, VideoAnnotations]:

@@ -6,14 +6,14 @@ from typing import Any, SupportsInt
 
 import numpy as np
 
-from taltool.data.annotations import parse_ground_truth
+from taltool.data.annotations import checked_videos
 from taltool.data.checkpoint_header import KEY, CheckpointHeader, read_tensor_table
 from taltool.data.files import STANDARD
 from taltool.data.formats.contract import Annotations, Features, FormatOptions, Proposals
 from taltool.data.formats.sniffing import beginning, open_content
 from taltool.data.info import kind_of, read_epochs
 from taltool.data.json_text import telling_key
-from taltool.data.records import Floats, VideoProposals
+from taltool.data.records import Floats, LabelVocabulary, VideoProposals
 from taltool.errors import DataError
 
 Warn = Callable[[str], None]
@@ -82,14 +82,15 @@ def _distinct(video: VideoProposals) -> int:
 
 
 def _annotations(path: str, content: Annotations, warn: Warn) -> str:
-    truth = parse_ground_truth(content.document, path)
-    odd = _Oddities()
-    for video in truth.videos.values():
-        _note_segments(odd, "instances", video.video_id, video.segments, video.duration)
+    odd, names, videos, instances = _Oddities(), LabelVocabulary(), 0, 0
+    for video_id, entry in content.entries:
+        video = checked_videos({video_id: entry}, names, path)[video_id]
+        videos, instances = videos + 1, instances + len(video)
+        _note_segments(odd, "instances", video_id, video.segments, video.duration)
         distinct = np.unique(np.column_stack([video.segments, video.labels]), axis=0)
-        odd.add("repeated instances", video.video_id, len(video) - len(distinct))
+        odd.add("repeated instances", video_id, len(video) - len(distinct))
     odd.tell(path, warn)
-    return f"annotations, {len(truth.videos)} videos, {truth.num_instances} instances, {len(truth.names)} classes"
+    return f"annotations, {videos} videos, {instances} instances, {len(names)} classes"
 
 
 def _features(path: str, content: Features, warn: Warn) -> str:

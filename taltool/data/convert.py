@@ -157,14 +157,22 @@ def _one_after_the_other(
 
 
 def _joined_annotations(contents: Sequence[Annotations], paths: Sequence[str], notes: list[str]) -> Annotations:
-    _owners((content.database for content in contents), paths)
-    document = dict(contents[0].document)
-    document["database"] = {key: entry for content in contents for key, entry in content.database.items()}
+    head = contents[0].head
     for content, path in zip(contents[1:], paths[1:], strict=True):
-        other = [key for key, value in content.document.items() if key != "database" and value != document.get(key)]
+        other = [key for key, value in content.head.items() if key != "database" and value != head.get(key)]
         if other:
             notes.append(f"{', '.join(other)} of {path}")
-    return Annotations(document, notes)
+    return Annotations(_entries_one_after_the_other(contents, paths), head, notes)
+
+
+def _entries_one_after_the_other(
+    contents: Sequence[Annotations], paths: Sequence[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    owners: dict[str, int] = {}
+    for number, content in enumerate(contents):
+        for video_id, entry in content.entries:
+            _own(owners, video_id, number, paths)
+            yield video_id, entry
 
 
 def _joined_features(contents: Sequence[Features], paths: Sequence[str]) -> Features:

@@ -126,21 +126,39 @@ def read_text(path: str) -> str:
     return decode_text(read_bytes(path)[0], path)
 
 
-def decode_text(content: bytes, path: str) -> str:
+def read_lines(path: str) -> Iterator[tuple[int, str]]:
+    """The number, from 1, and the text of each line of `path` (`-` = standard input), as they are read.
+
+    Raises DataError like `decode_text`.
+    """
+    number = 1
+    with open_input(path) as stream:
+        for line in stream:
+            # A file of an old Mac is one such line, for it ends its lines otherwise.
+            for text in decode_text(line, path, number).removesuffix("\n").split("\n"):
+                yield number, text
+                number += 1
+
+
+def decode_text(content: bytes, path: str, first: int = 1) -> str:
     """The text in `content` without a byte order mark; every line ends with a newline, whichever line ends it had.
 
-    Raises DataError, naming `path` and the line, for what is not UTF-8: read leniently, different names become one.
+    `first` is the number of its first line. Raises DataError, naming `path` and the line, for what is not UTF-8: read
+    leniently, different names become one.
     """
     if content.startswith(UTF_16_MARKS):
-        raise DataError(f"{path}:1: UTF-16, not UTF-8; convert it: iconv -f utf-16 -t utf-8")
+        raise DataError(f"{path}:{first}: UTF-16, not UTF-8; convert it: iconv -f utf-16 -t utf-8")
     content = content.removeprefix(codecs.BOM_UTF8)
     if (position := content.find(b"\0")) >= 0:
-        raise DataError(f"{path}:{_line(content, position)}: a NUL byte, which no text has; is this the right file?")
+        raise DataError(
+            f"{path}:{first - 1 + _line(content, position)}: a NUL byte, which no text has; is this the right file?"
+        )
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
+        line = first - 1 + _line(content, error.start)
         raise DataError(
-            f"{path}:{_line(content, error.start)}: not UTF-8 (byte 0x{content[error.start]:02x}); convert it: "
+            f"{path}:{line}: not UTF-8 (byte 0x{content[error.start]:02x}); convert it: "
             "iconv -f ENCODING -t utf-8, where ENCODING is gb18030, shift_jis, latin1 or whatever it was saved in"
         ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")

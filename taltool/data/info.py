@@ -1,7 +1,8 @@
 """What is in a file, whatever its kind: counts, classes, durations, clocks, quantiles of scores, provenance."""
 
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from taltool.data.checkpoint_header import KEY, CheckpointHeader, read_tensor_ta
 from taltool.data.files import open_input
 from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Opening, Proposals
 from taltool.data.formats.sniffing import beginning, open_content
+from taltool.data.quantiles import Quantiles
 from taltool.errors import DataError
 
 Summary = dict[str, Any]
@@ -61,68 +63,89 @@ def _content(content: Content) -> Summary:
     return _annotations(content) if isinstance(content, Annotations) else _features(content)
 
 
-def quantiles(values: Sequence[float] | np.ndarray) -> dict[str, float]:
+def quantiles(values: Iterable[float]) -> dict[str, float]:
     """Five quantiles by name; empty where there are no values."""
-    if not len(values):
-        return {}
-    return dict(zip(_QUANTILES, map(float, np.quantile(values, list(_QUANTILES.values()))), strict=True))
+    with Quantiles() as found:
+        found.add(np.fromiter(values, np.float64))
+        return _named(found)
+
+
+def _named(found: Quantiles) -> dict[str, float]:
+    return dict(zip(_QUANTILES, found.at(list(_QUANTILES.values())), strict=False))
 
 
 def _proposals(content: Proposals) -> Summary:
-    videos = list(content.videos)
-    counts = [len(video) for video in videos]
-    segments = np.concatenate([video.segments for video in videos]) if videos else np.empty((0, 2))
-    used = Counter(name for video in videos for name in _label_names(video))
-    durations = [video.duration for video in videos if video.duration is not None]
-    return {
-        "videos": len(videos),
-        "proposals": sum(counts),
-        "proposals_per_video": quantiles(counts),
-        "classes": len(used) if used else None,
-        "proposals_of_class": dict(sorted(used.items())),
-        "videos_with_duration": len(durations),
-        "hours": sum(durations) / 3600 if durations else None,
-        "seconds_per_proposal": quantiles(segments[:, 1] - segments[:, 0]),
-        "score": quantiles(np.concatenate([video.scores for video in videos]) if videos else []),
-        "provenance": content.provenance or [],
-    }
-
-
-def _label_names(video: Any) -> Iterable[str]:
-    if video.labels is None:
-        return ()
-    names = video.names.names
-    return (names[number] for number in video.labels.tolist())
+    counts, durations = array("q"), array("d")
+    used: Counter[str] = Counter()
+    with Quantiles() as lengths, Quantiles() as scores:
+        for video in content.videos:
+            counts.append(len(video))
+            lengths.add(video.segments[:, 1] - video.segments[:, 0])
+            scores.add(video.scores)
+            if video.duration is not None:
+                durations.append(video.duration)
+            if video.labels is not None:
+                for number, count in enumerate(np.bincount(video.labels)):
+                    if count:
+                        used[video.names.names[number]] += int(count)
+        return {
+            "videos": len(counts),
+            "proposals": sum(counts),
+            "proposals_per_video": quantiles(counts),
+            "classes": len(used) if used else None,
+            "proposals_of_class": dict(sorted(used.items())),
+            "videos_with_duration": len(durations),
+            "hours": sum(durations) / 3600 if durations else None,
+            "seconds_per_proposal": _named(lengths),
+            "score": _named(scores),
+            "provenance": content.provenance or [],
+        }
 
 
 def _annotations(content: Annotations) -> Summary:
-    entries = list(content.database.values())
-    annotations = [each for entry in entries for each in entry.get("annotations") or []]
-    durations = [entry["duration"] for entry in entries if "duration" in entry]
-    lengths = [each["segment"][1] - each["segment"][0] for each in annotations]
-    classes = Counter(each["label"] for each in annotations)
-    return {
-        "version": content.document.get("version"),
-        "videos": len(entries),
-        "instances": len(annotations),
-        "subsets": {name or "none": _subset(entries, name) for name in dict.fromkeys(e.get("subset") for e in entries)},
-        "classes": len(classes),
-        "instances_of_class": dict(sorted(classes.items())),
-        "hours": sum(durations) / 3600 if durations else None,
-        "seconds_per_video": quantiles(durations),
-        "seconds_per_instance": quantiles(lengths),
-        "instances_per_video": quantiles([len(entry.get("annotations") or []) for entry in entries]),
-    }
+    counts, durations = array("q"), array("d")
+    classes: Counter[str] = Counter()
+    subsets: dict[str | None, _Subset] = {}
+    with Quantiles() as lengths:
+        for _, entry in content.entries:
+            annotations = entry.get("annotations") or []
+            labels = Counter(each["label"] for each in annotations)
+            classes += labels
+            subsets.setdefault(entry.get("subset"), _Subset()).add(labels)
+            counts.append(len(annotations))
+            segments = np.array([each["segment"] for each in annotations], np.float64).reshape(-1, 2)
+            lengths.add(segments[:, 1] - segments[:, 0])
+            if "duration" in entry:
+                durations.append(entry["duration"])
+        return {
+            "version": content.head.get("version"),
+            "videos": len(counts),
+            "instances": sum(counts),
+            "subsets": {name or "none": subset.summary() for name, subset in subsets.items()},
+            "classes": len(classes),
+            "instances_of_class": dict(sorted(classes.items())),
+            "hours": sum(durations) / 3600 if durations else None,
+            "seconds_per_video": quantiles(durations),
+            "seconds_per_instance": _named(lengths),
+            "instances_per_video": quantiles(counts),
+        }
 
 
-def _subset(entries: list[dict[str, Any]], name: str | None) -> dict[str, int]:
-    chosen = [entry for entry in entries if entry.get("subset") == name]
-    annotations = [each for entry in chosen for each in entry.get("annotations") or []]
-    return {
-        "videos": len(chosen),
-        "instances": len(annotations),
-        "classes": len({each["label"] for each in annotations}),
-    }
+class _Subset:
+    """Counts of one subset of a ground truth."""
+
+    def __init__(self) -> None:
+        self.videos = self.instances = 0
+        self.classes: set[str] = set()
+
+    def add(self, labels: Counter[str]) -> None:
+        """Count a video with so many instances of each label."""
+        self.videos, self.instances = self.videos + 1, self.instances + labels.total()
+        self.classes |= labels.keys()
+
+    def summary(self) -> dict[str, int]:
+        """Videos, instances, classes."""
+        return {"videos": self.videos, "instances": self.instances, "classes": len(self.classes)}
 
 
 def _features(content: Features) -> Summary:

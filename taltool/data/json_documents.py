@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 from taltool.data.files import HashingReader
-from taltool.data.json_text import collector_at_rest, refuse_repeated_keys
+from taltool.data.json_text import collector_at_rest, count_members, refuse_repeated_keys
 from taltool.data.records import Integers
 from taltool.errors import DataError
 
@@ -36,13 +36,13 @@ class _Span:
 
 
 class JsonDocument:
-    """The JSON object that `reader` holds, the first bytes of which, `head`, were read from it already.
+    """The JSON object that `reader` holds; `head` is what was read from it already.
 
     A plain file is read twice; pipes and gzip files are copied to a temporary file on the way. Used as a `with` block.
     Raises DataError, naming file and line, for what is not one whole JSON object.
     """
 
-    def __init__(self, reader: HashingReader, head: bytes, path: str) -> None:
+    def __init__(self, reader: HashingReader, path: str, head: bytes = b"") -> None:
         self.path, self._reader, self._head = path, reader, head
 
     def __enter__(self) -> "JsonDocument":
@@ -61,7 +61,7 @@ class JsonDocument:
         return key in self._short
 
     def _blocks(self) -> Iterator[bytes]:
-        block = self._head
+        block = self._head or self._reader.read(_BLOCK)
         while block:
             if self._copy is not None:
                 self._copy.write(block)
@@ -108,15 +108,19 @@ class JsonDocument:
         span = self._span(key) if key in self._short else None
         return span is not None and self._bytes(span.start, span.start + 1) == b"{"
 
+    def around(self, key: str) -> dict[str, Any]:
+        """All members but the one at `key`, parsed whole, in the order of the document; that one is None."""
+        return {name: None if name == key else self.value(name) for name in self._short}
+
     def count(self, key: str) -> int:
         """How many lists and objects stand directly in a member that is a list or an object."""
         span = self._span(key)
         return 0 if span is None else len(span.ends)
 
-    def members(
-        self, key: str, make: Callable[[str, Any], Made], keys_in: Callable[[Any], int] = len
+    def batches(
+        self, key: str, make: Callable[[dict[str, Any]], Made], keys_in: Callable[[Any], int] = count_members
     ) -> Iterator[Made]:
-        """What `make` makes of the name and the value of each member of the object at `key`, in order.
+        """What `make` makes of some members at a time of the object at `key`, in order.
 
         keys_in tells how many keys the objects in a value have, or less where it does not know.
         """
@@ -134,9 +138,9 @@ class JsonDocument:
                         f"{self.path}: '{min(twice)}' is there twice in one object; only the last would count"
                     )
                 seen |= batch.keys()
-                made = [make(name, value) for name, value in batch.items()]
+                made = make(batch)
                 del batch
-            yield from made
+            yield made
 
     def _after_comma(self, text: bytes, start: int) -> bytes:
         """The text behind the comma that parts its members from those before."""

@@ -184,7 +184,7 @@ class ProposalReader:
         return self._video(video_id, record, record.get("duration"), f"{where}: ")
 
     def _document(self, head: bytes) -> Iterator[VideoProposals]:
-        document = self._close.enter_context(JsonDocument(self._stream, head, self.file))
+        document = self._close.enter_context(JsonDocument(self._stream, self.file, head))
         if not document.is_object("results"):
             kind = "a ground truth" if "database" in document else "something else"
             raise DataError(f'{self.file}: expected proposals (a JSON object with "results"), found {kind}')
@@ -197,10 +197,13 @@ class ProposalReader:
         if not isinstance(durations, dict):
             raise DataError(f"{self.file}: durations must be {{video id: seconds}}")
 
-        def video(video_id: str, proposals: Any) -> VideoProposals:
-            return self._video(video_id, {"proposals": proposals}, durations.get(video_id), f"{self.file}: ")
+        def videos(batch: dict[str, Any]) -> list[VideoProposals]:
+            return [
+                self._video(video_id, {"proposals": proposals}, durations.get(video_id), f"{self.file}: ")
+                for video_id, proposals in batch.items()
+            ]
 
-        return document.members("results", video, keys_of_objects)
+        return chain.from_iterable(document.batches("results", videos, keys_of_objects))
 
     def _video(self, video_id: str, record: dict[str, Any], duration: Any, where: str) -> VideoProposals:
         try:

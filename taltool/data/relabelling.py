@@ -39,18 +39,23 @@ def relabelled(content: Content, names: Mapping[str, str]) -> Content:
 
 
 def _annotations(content: Annotations, names: Mapping[str, str]) -> Annotations:
-    database, dropped = {}, 0
-    for video_id, entry in content.database.items():
+    # The taxonomy is of the old labels.
+    head = {key: value for key, value in content.head.items() if key != "taxonomy"}
+    return Annotations(_kept_entries(content, names), head, content.notes)
+
+
+def _kept_entries(content: Annotations, names: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    dropped = gone = 0
+    for video_id, entry in content.entries:
         before = entry.get("annotations") or []
         after = [_renamed(each, names) for each in before if each.get("label") in names]
         dropped += len(before) - len(after)
         if after or not before:
-            database[video_id] = entry | {"annotations": after}
-    # The taxonomy is of the old labels.
-    document = {key: value for key, value in content.document.items() if key != "taxonomy"} | {"database": database}
-    gone = len(content.database) - len(database)
-    notes = [f"{dropped} annotations of other labels, and {gone} videos that had no others"] if dropped else []
-    return Annotations(document, [*content.notes, *notes])
+            yield video_id, entry | {"annotations": after}
+        else:
+            gone += 1
+    if dropped:
+        content.notes.append(f"{dropped} annotations of other labels, and {gone} videos that had no others")
 
 
 def _renamed(annotation: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

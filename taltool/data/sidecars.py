@@ -18,7 +18,7 @@ def read_durations(path: str) -> dict[str, float]:
         }
     with open_content(path) as content:
         if isinstance(content, Annotations):
-            return {key: entry["duration"] for key, entry in content.database.items() if "duration" in entry}
+            return {key: entry["duration"] for key, entry in content.entries if "duration" in entry}
         if isinstance(content, Features):
             return {video_id: content.clock(video_id).duration for video_id in content.ids}
         return {video.video_id: video.duration for video in content.videos if video.duration is not None}
@@ -40,9 +40,9 @@ def read_classes(path: str) -> dict[str, int]:
         names = read_text(path).split("\n")
         return {name.strip(): number for number, name in enumerate(names) if name.strip()}
     with open_content(path) as content:
-        entries = content.database.values() if isinstance(content, Annotations) else []
-    annotations = [each for entry in entries for each in entry.get("annotations") or []]
-    numbers = {each["label"]: int(each["label_id"]) for each in annotations if "label_id" in each}
+        entries = content.entries if isinstance(content, Annotations) else []
+        annotations = (each for _, entry in entries for each in entry.get("annotations") or [])
+        numbers = {each["label"]: int(each["label_id"]) for each in annotations if "label_id" in each}
     if not numbers:
         raise DataError(f"{path}: no annotation has a label_id; give the names, one per line, the first being number 0")
     return numbers

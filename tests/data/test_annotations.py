@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from taltool.data.annotations import parse_ground_truth, read_ground_truth, read_split
+from taltool.data.annotations import checked_videos, read_ground_truth, read_split
+from taltool.data.records import LabelVocabulary
 from taltool.errors import DataError, UsageError
 
 
@@ -56,7 +57,7 @@ def test_withheld_annotations_mean_none(tmp_path: Path) -> None:
         ({"database": {"v": 3}}, "video 'v': expected an object, found int"),
         ({"database": {"v": None}}, "video 'v': expected an object, found NoneType"),
         ({"results": {}}, r"expected a ground truth .* \(these are proposals\)"),
-        ([], "expected a ground truth"),
+        ([], "expected a JSON object, found list"),
     ],
 )
 def test_broken_annotation_is_named(document: object, complaint: str, tmp_path: Path) -> None:
@@ -81,9 +82,10 @@ def test_what_is_not_finite_is_no_time() -> None:
     # JSON has no such numbers; other programs may hand over a document that has.
     for broken in (math.inf, math.nan):
         with pytest.raises(DataError, match="is not a positive number"):
-            parse_ground_truth(database(duration=broken), "gt.json")
+            checked_videos(database(duration=broken)["database"], LabelVocabulary(), "gt.json")
+        entries = database(annotations=[{"segment": [0, broken], "label": "a"}])["database"]
         with pytest.raises(DataError, match=r"is not \[start, end\]"):
-            parse_ground_truth(database(annotations=[{"segment": [0, broken], "label": "a"}]), "gt.json")
+            checked_videos(entries, LabelVocabulary(), "gt.json")
 
 
 def test_each_video_has_its_own_annotations(tmp_path: Path) -> None:

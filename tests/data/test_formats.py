@@ -43,7 +43,7 @@ def some_annotations() -> Annotations:
         "v_1": {"duration": 9.5, "subset": "validation", "annotations": first},
         "v_2": {"duration": 4.0, "subset": "validation", "annotations": second},
     }
-    return Annotations({"version": "1", "taxonomy": [], "database": database})
+    return Annotations(database.items(), {"version": "1", "taxonomy": [], "database": None})
 
 
 def some_features() -> Features:
@@ -69,7 +69,7 @@ def essence(content: Content) -> Any:
     if isinstance(content, Proposals):
         return {video.video_id: to_objects(video) for video in content.videos}
     if isinstance(content, Annotations):
-        every = content.database.items()
+        every = content.entries
         return {key: sorted((a["label"], *a["segment"]) for a in entry["annotations"]) for key, entry in every}
     return {v: (content.values(v).tolist(), content.values(v).dtype, content.clock(v)) for v in content.ids}
 
@@ -116,7 +116,7 @@ def test_failed_writing_leaves_nothing(name: str, kind: str, tmp_path: Path) -> 
     if isinstance(content, Proposals):
         content.videos = cut_short(content.videos)
     elif isinstance(content, Annotations):
-        content.database["broken"] = {"annotations": [{}]}
+        content.entries = [*content.entries, ("broken", {"annotations": [{}]})]
     else:
         content.ids = [*content.ids, "not there"]
     with pytest.raises((KeyError, DataError)):
@@ -171,7 +171,7 @@ def test_thumos_folder_takes_class_and_subset_from_the_file_names(tmp_path: Path
     (tmp_path / "Ambiguous_test.txt").write_text("video_test_1 0 1\n")
     with open_content(str(tmp_path), options=FormatOptions(durations={"video_test_1": 6.0})) as content:
         assert isinstance(content, Annotations)
-        (entry,) = content.database.values()
+        ((_, entry),) = content.entries
     assert (entry["subset"], entry["duration"]) == ("testing", 6.0)
     assert sorted((a["label"], *a["segment"]) for a in entry["annotations"]) == [
         ("Ambiguous", 0, 1),
@@ -186,9 +186,9 @@ def test_a_class_that_would_be_read_as_another_is_not_written_as_a_thumos_folder
     }
     database = {str(subset): {"subset": subset, "annotations": found} for subset, found in rows.items()}
     with pytest.raises(DataError, match="label 'a_val' ends like the name of a subset"):
-        format_named("thumos14").write(Annotations({"database": database}), str(tmp_path / "out"), FACTS)
+        format_named("thumos14").write(Annotations(database.items()), str(tmp_path / "out"), FACTS)
     database["None"]["subset"] = "testing"
-    format_named("thumos14").write(Annotations({"database": database}), str(tmp_path / "out"), FACTS)
+    format_named("thumos14").write(Annotations(database.items()), str(tmp_path / "out"), FACTS)
     assert {file.name for file in (tmp_path / "out").iterdir()} == {"a_val_test.txt", "a_val.txt"}
     with open_content(str(tmp_path / "out")) as content:
         assert essence(content) == {"None": [("a_val", 1, 2)], "validation": [("a", 1, 2)]}
@@ -196,7 +196,7 @@ def test_a_class_that_would_be_read_as_another_is_not_written_as_a_thumos_folder
 
 @pytest.mark.parametrize("label", ["../../x", "/tmp/x", "a/b", "..", "a\0"])
 def test_no_label_leads_out_of_a_thumos_folder(label: str, tmp_path: Path) -> None:
-    content = Annotations({"database": {"v": {"annotations": [{"segment": [1.0, 2.0], "label": label}]}}})
+    content = Annotations([("v", {"annotations": [{"segment": [1.0, 2.0], "label": label}]})])
     with pytest.raises(DataError, match=r"out: class .* cannot be the name of a file"):
         format_named("thumos14").write(content, str(tmp_path / "out"), FACTS)
     assert list(tmp_path.iterdir()) == []
@@ -256,8 +256,8 @@ def test_ground_truth_without_durations_is_not_written(tmp_path: Path) -> None:
 )
 def test_broken_csv_is_named_with_its_line(text: str, complaint: str, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text(text)
-    with pytest.raises(DataError, match=rf"x\.csv{complaint}"), open_content(str(tmp_path / "x.csv")):
-        pass
+    with pytest.raises(DataError, match=rf"x\.csv{complaint}"), open_content(str(tmp_path / "x.csv")) as content:
+        essence(content)
 
 
 def test_csv_columns_are_found_by_name_and_strange_ones_left_out_aloud(tmp_path: Path) -> None:
@@ -272,8 +272,8 @@ def test_numbers_of_classes_need_names(tmp_path: Path) -> None:
     place.write_text('{"database": {"v": [{"segment": [1, 2], "label_id": 7, "scores": 0.5}]}}')
     with pytest.raises(DataError, match="name them with --classes"), open_content(str(place)):
         pass
-    with pytest.raises(DataError, match="label_id 7 has no name"), open_content(str(place), options=FACTS):
-        pass
+    with pytest.raises(DataError, match="label_id 7 has no name"), open_content(str(place), options=FACTS) as content:
+        essence(content)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def consume(path: str) -> None:
             for video in content.videos:
                 to_objects(video)
         elif isinstance(content, Annotations):
-            json.dumps(content.document)
+            json.dumps([list(content.entries), content.head])
 
 
 @pytest.mark.parametrize("kind", DOCUMENTS)

@@ -52,13 +52,13 @@ def test_a_table_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, said
 
 
 def test_other_labels_go_and_with_them_videos_that_have_no_others() -> None:
-    content = relabelled(Annotations(document()), NAMES)
+    content = relabelled(Annotations(document()["database"].items(), document()), NAMES)
     assert isinstance(content, Annotations)
-    assert content.database == {
+    assert dict(content.entries) == {
         "both": {"duration": 9.0, "annotations": [annotation("long jump", 1)]},
         "empty": {"duration": 9.0, "subset": "testing", "annotations": []},
     }
-    assert "taxonomy" not in content.document
+    assert "taxonomy" not in content.head
     assert content.notes == ["2 annotations of other labels, and 1 videos that had no others"]
 
 

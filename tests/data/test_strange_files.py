@@ -69,7 +69,7 @@ def test_csv_is_read_with_the_line_ends_of_every_system(end: str, tmp_path: Path
     (tmp_path / "x.csv").write_bytes(end.join(lines).encode())
     with open_content(str(tmp_path / "x.csv")) as content:
         assert isinstance(content, Annotations)
-        assert {key: entry["annotations"] for key, entry in content.database.items()} == {
+        assert {key: entry["annotations"] for key, entry in content.entries} == {
             "v": [{"segment": [1, 2], "label": "a"}],
             "w": [{"segment": [3, 4], "label": "b, c"}],
         }
@@ -95,8 +95,8 @@ def test_utf16_is_called_by_its_name(tmp_path: Path) -> None:
 
 def test_csv_is_not_written_with_a_name_that_it_could_not_be_read_with(tmp_path: Path) -> None:
     annotations = [{"segment": [1.0, 2.0], "label": "two\nlines"}]
-    content = Annotations({"database": {"v": {"duration": 9.5, "annotations": annotations}}})
-    with pytest.raises(DataError, match=r"x\.csv: the name 'two\\nlines' has a line end"):
+    content = Annotations([("v", {"duration": 9.5, "annotations": annotations})])
+    with pytest.raises(DataError, match=r"x\.csv: the name 'two\\nlines' does not fit"):
         format_named("csv").write(content, str(tmp_path / "x.csv"), FormatOptions())
     assert not (tmp_path / "x.csv").exists()
 

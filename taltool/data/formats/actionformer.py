@@ -5,17 +5,28 @@ Ground truth is the ActivityNet layout with a `label_id` beside each label; pred
 """
 
 import contextlib
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from taltool.data.annotations import read_document
+import numpy as np
+import orjson
+
+from taltool.data.annotations import open_database
+from taltool.data.files import open_input, open_output
 from taltool.data.formats import FORMATS
-from taltool.data.formats.activitynet import complete, read_annotations, write_document
+from taltool.data.formats.activitynet import read_annotations, write_annotations
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
 from taltool.data.formats.sniffing import beginning
-from taltool.data.formats.tables import Row, segment, to_proposals, valid
+from taltool.data.json_documents import JsonDocument
 from taltool.data.json_text import telling_key
-from taltool.data.video_json import to_objects
+from taltool.data.records import LabelVocabulary, VideoProposals
+from taltool.data.video_json import keys_of_objects, to_objects
 from taltool.errors import DataError
+
+# Bytes of annotations that wait in memory.
+_IN_MEMORY = 1 << 24
 
 
 @FORMATS.register("actionformer")
@@ -32,73 +43,127 @@ class ActionFormer(Format):
     def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Proposals | Annotations]:
         """Read either kind, told by content."""
         if telling_key(beginning(path).head)[1] == "[":
-            return contextlib.nullcontext(_read_predictions(path, options))
-        return contextlib.nullcontext(read_annotations(path, options))
+            return _read_predictions(path, options)
+        return read_annotations(path, options)
 
     def write(self, content: Proposals | Annotations, path: str, options: FormatOptions) -> list[str]:
         """Lost: label names, durations and provenance of predictions; nothing of annotations."""
         if isinstance(content, Annotations):
-            write_document(_numbered(complete(content, path), options).document, path)
+            with _numbered(content, options) as numbered:
+                write_annotations(numbered, path)
             return []
         if options.classes is None:
             raise DataError(f"{path}: the numbers of the classes are not known; give them with --classes FILE")
-        database, timed = {}, 0
-        for video in content.videos:
-            database[video.video_id] = [
-                _prediction(each, options.classes, video.video_id) for each in to_objects(video)
-            ]
-            timed += video.duration is not None
-        write_document({"version": "from taltool", "database": database}, path)
+        timed, between = 0, b""
+        with open_output(path) as stream:
+            stream.write(b'{"version":"from taltool","database":{')
+            for video in content.videos:
+                predictions = [_prediction(each, options.classes, video.video_id) for each in to_objects(video)]
+                stream.write(between + orjson.dumps(video.video_id) + b":" + orjson.dumps(predictions))
+                timed, between = timed + (video.duration is not None), b","
+            stream.write(b"}}\n")
         lost = ["the names of the classes"] + ([f"{timed} durations"] if timed else [])
         return lost + (["the provenance"] if content.provenance else [])
 
 
-def _prediction(proposal: dict[str, Any], classes: Any, video_id: str) -> dict[str, Any]:
+def _prediction(proposal: dict[str, Any], classes: Mapping[str, int], video_id: str) -> dict[str, Any]:
     label = proposal.get("label")
-    if label not in classes:
+    if label is None or label not in classes:
         found = "a proposal without label" if label is None else f"label '{label}', which is not in --classes"
         raise DataError(f"video '{video_id}': {found}; this format needs the number of every class")
     return {"segment": proposal["segment"], "label_id": classes[label], "scores": proposal["score"]}
 
 
-def _numbered(content: Annotations, options: FormatOptions) -> Annotations:
-    """Enter the label_id of every annotation: that of --classes, or else the one it has, or alphabetical ones."""
-    every = [each for entry in content.database.values() for each in entry.get("annotations") or []]
-    if options.classes is None and all("label_id" in each for each in every):
-        return content
-    classes = options.classes
-    if classes is None:
-        classes = {name: number for number, name in enumerate(sorted({each["label"] for each in every}))}
-    for each in every:
-        if each["label"] not in classes:
-            raise DataError(f"label '{each['label']}' is not in --classes")
-        each["label_id"] = classes[each["label"]]
-    return content
+@contextlib.contextmanager
+def _numbered(content: Annotations, options: FormatOptions) -> Iterator[Annotations]:
+    """Annotations with the label_id of each: that of --classes, or else the one it has, or alphabetical ones.
+
+    Without --classes all are seen before the first can be numbered; they wait in a temporary file.
+    """
+    if options.classes is not None:
+        yield replace(content, entries=_entering(content.entries, options.classes))
+        return
+    labels: set[str] = set()
+    complete = True
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as waiting:
+        for entry in content.entries:
+            annotations = entry[1].get("annotations") or []
+            labels |= {each["label"] for each in annotations}
+            complete &= all("label_id" in each for each in annotations)
+            waiting.write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
+        waiting.seek(0)
+        entries: Iterable[tuple[str, dict[str, Any]]] = map(orjson.loads, waiting)
+        if not complete:
+            entries = _entering(entries, {name: number for number, name in enumerate(sorted(labels))})
+        yield replace(content, entries=entries)
 
 
-def _read_predictions(path: str, options: FormatOptions) -> Proposals:
-    document, _, _ = read_document(path)
+def _entering(
+    entries: Iterable[tuple[str, dict[str, Any]]], classes: Mapping[str, int]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for video_id, entry in entries:
+        for each in entry.get("annotations") or []:
+            if each["label"] not in classes:
+                raise DataError(f"label '{each['label']}' is not in --classes")
+            each["label_id"] = classes[each["label"]]
+        yield video_id, entry
+
+
+@contextlib.contextmanager
+def _read_predictions(path: str, options: FormatOptions) -> Iterator[Proposals]:
     if options.classes is None:
         raise DataError(
             f"{path}: classes are numbers here; name them with --classes FILE (names by line, or a ground truth)"
         )
-    names = {number: name for name, number in options.classes.items()}
-    notes: list[str] = []
-    rows = [
-        _row(f"{path}: video '{video_id}': prediction {number}", video_id, each, names)
-        for video_id, predictions in document["database"].items()
-        for number, each in enumerate(predictions, start=1)
-    ]
-    videos, labels = to_proposals(valid(rows, options, notes), options, document["database"])
-    return Proposals(videos, labels, len(videos), [], notes)
+    reader = _PredictionReader(path, options)
+    with open_input(path) as stream, open_database(stream, path) as document:
+        content = Proposals((), reader.labels, document.count("database"), [], open_ended=True)
+        content.videos = reader.videos(document, content)
+        yield content
 
 
-def _row(where: str, video_id: str, prediction: Any, names: dict[int, str]) -> Row:
-    try:
-        start, end = map(float, prediction["segment"])
-        number, score = int(prediction["label_id"]), float(prediction["scores"])
-    except (KeyError, TypeError, ValueError):
-        raise DataError(f"{where}: expected segment, label_id and scores, found {prediction!r}") from None
-    if number not in names:
-        raise DataError(f"{where}: label_id {number} has no name in --classes ({len(names)} classes)")
-    return Row(video_id, *segment(start, end, where), names[number], score, None, where)
+class _PredictionReader:
+    """Makes proposals of predictions; labels are the names that occur."""
+
+    def __init__(self, path: str, options: FormatOptions) -> None:
+        self.path, self.options, self.labels = path, options, LabelVocabulary()
+        self.names = {number: name for name, number in (options.classes or {}).items()}
+        self.dropped = 0
+
+    def videos(self, document: JsonDocument, content: Proposals) -> Iterator[VideoProposals]:
+        """The videos of a document; what was dropped is noted at the end."""
+        for batch in document.batches("database", self._batch, keys_of_objects):
+            yield from batch
+        if self.dropped:
+            content.notes.append(f"{self.dropped} segments that end before they start")
+
+    def _batch(self, entries: dict[str, Any]) -> list[VideoProposals]:
+        return [self._video(*entry) for entry in entries.items()]
+
+    def _video(self, video_id: str, predictions: Any) -> VideoProposals:
+        if not isinstance(predictions, list):
+            raise DataError(f"{self.path}: video '{video_id}': expected a list of predictions, found {predictions!r}")
+        rows = [self._row(video_id, number, each) for number, each in enumerate(predictions, start=1)]
+        if self.options.drop_invalid:
+            kept = [row for row in rows if row[0] <= row[1]]
+            self.dropped += len(rows) - len(kept)
+            rows = kept
+        segments = np.array([row[:2] for row in rows], np.float64).reshape(-1, 2)
+        scores = np.array([row[2] for row in rows], np.float64)
+        labels = self.labels.numbered([row[3] for row in rows]) if rows else None
+        duration = self.options.durations.get(video_id)
+        try:
+            return VideoProposals(video_id, segments, scores, labels, self.labels, duration)
+        except DataError as error:
+            raise DataError(f"{self.path}: {error}") from None
+
+    def _row(self, video_id: str, number: int, prediction: Any) -> tuple[float, float, float, str]:
+        where = f"{self.path}: video '{video_id}': prediction {number}"
+        try:
+            start, end = map(float, prediction["segment"])
+            label, score = int(prediction["label_id"]), float(prediction["scores"])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise DataError(f"{where}: expected segment, label_id and scores, found {prediction!r}") from None
+        if label not in self.names:
+            raise DataError(f"{where}: label_id {label} has no name in --classes ({len(self.names)} classes)")
+        return start, end, score, self.names[label]

@@ -2,17 +2,18 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
-from taltool.data.annotations import parse_ground_truth, read_document
-from taltool.data.files import open_output
+from taltool.data.annotations import checked_videos, open_database
+from taltool.data.files import open_input, open_output
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
 from taltool.data.formats.jsonl import read_proposals, write_proposals
 from taltool.data.formats.sniffing import beginning
 from taltool.data.json_text import telling_key
+from taltool.data.records import LabelVocabulary
 from taltool.errors import DataError
 
 
@@ -39,47 +40,67 @@ class ActivityNet(Format):
             with read_proposals(path, options) as proposals:
                 yield proposals
         else:
-            yield read_annotations(path, options)
+            with read_annotations(path, options) as annotations:
+                yield annotations
 
     def write(self, content: Proposals | Annotations, path: str, options: FormatOptions) -> list[str]:
         """Nothing is lost."""
         if isinstance(content, Proposals):
             write_proposals(content, path, "activitynet")
         else:
-            write_document(complete(content, path).document, path)
+            write_annotations(content, path)
         return []
 
 
-def read_annotations(path: str, options: FormatOptions) -> Annotations:
+@contextlib.contextmanager
+def read_annotations(path: str, options: FormatOptions) -> Iterator[Annotations]:
     """A ground truth with all that it holds, checked; durations that it lacks come from `options`."""
-    document, name, sha256 = read_document(path)
-    if isinstance(document, dict) and isinstance(document.get("database"), dict):
-        for video_id, entry in document["database"].items():
+
+    def checked(entries: dict[str, Any]) -> dict[str, Any]:
+        for video_id, entry in entries.items():
             if isinstance(entry, dict):
-                _complete_entry(video_id, entry, options)
-    parse_ground_truth(document, name, sha256)
-    return Annotations(document)
+                _complete(video_id, entry, options)
+        checked_videos(entries, LabelVocabulary(), path)
+        return entries
+
+    with open_input(path) as reader, open_database(reader, path) as document:
+        batches = document.batches("database", checked)
+        yield Annotations((entry for batch in batches for entry in batch.items()), document.around("database"))
 
 
-def _complete_entry(video_id: str, entry: dict[str, Any], options: FormatOptions) -> None:
+def _complete(video_id: str, entry: dict[str, Any], options: FormatOptions) -> None:
     if "duration" not in entry and video_id in options.durations:
         entry["duration"] = options.durations[video_id]
     if options.subset is not None:
         entry["subset"] = options.subset
 
 
-def complete(content: Annotations, path: str) -> Annotations:
-    """The same annotations; raises DataError unless every video has a duration."""
-    missing = [video_id for video_id, entry in content.database.items() if "duration" not in entry]
+def write_annotations(content: Annotations, path: str) -> None:
+    """Write a ground truth video by video; raises DataError unless every video has a duration."""
+    head = content.head if "database" in content.head else content.head | {"database": None}
+    with open_output(path) as stream:
+        between = b"{"
+        for key, value in head.items():
+            stream.write(between + orjson.dumps(key) + b":")
+            if key == "database":
+                _write_database(content, path, stream)
+            else:
+                stream.write(orjson.dumps(value))
+            between = b","
+        stream.write(b"}\n")
+
+
+def _write_database(content: Annotations, path: str, stream: BinaryIO) -> None:
+    between, number, missing = b"{", 0, []
+    for video_id, entry in content.entries:
+        number += 1
+        if "duration" not in entry:
+            missing.append(video_id)
+        stream.write(between + orjson.dumps(video_id) + b":" + orjson.dumps(entry))
+        between = b","
+    stream.write(b"}" if number else b"{}")
     if missing:
         raise DataError(
-            f"{path}: {len(missing)} of {len(content.database)} videos have no duration, '{missing[0]}' the first; "
+            f"{path}: {len(missing)} of {number} videos have no duration, '{missing[0]}' the first; "
             "give them with --durations FILE (a ground truth, a feature file, or a CSV of video_id,duration)"
         )
-    return content
-
-
-def write_document(document: dict[str, Any], path: str) -> None:
-    """Write a JSON document and a line end."""
-    with open_output(path) as stream:
-        stream.write(orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE))

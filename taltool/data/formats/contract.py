@@ -66,17 +66,17 @@ class Proposals:
 
 @dataclass
 class Annotations:
-    """Ground truth as a document in the ActivityNet layout, in which a video may lack duration and subset."""
+    """Ground truth of many videos in the ActivityNet layout, to be iterated once.
 
-    document: dict[str, Any]
+    entries: video id and {duration, subset, annotations: [{segment, label}], ...}, in which duration and subset may be
+    absent; head: the other members of the document, with None at the place of the database; notes: what reading left
+    out, in words, complete after the iteration.
+    """
+
+    entries: Iterable[tuple[str, dict[str, Any]]]
+    head: dict[str, Any] = field(default_factory=lambda: {"version": "from taltool", "taxonomy": [], "database": None})
     notes: list[str] = field(default_factory=list)
     kind: ClassVar[Kind] = "annotations"
-
-    @property
-    def database(self) -> dict[str, dict[str, Any]]:
-        """Video id -> {duration, subset, annotations: [{segment, label}], ...}."""
-        database: dict[str, dict[str, Any]] = self.document["database"]
-        return database
 
 
 @dataclass

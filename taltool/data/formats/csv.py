@@ -3,27 +3,24 @@
 import contextlib
 import csv
 import io
-from collections.abc import Iterable
+import math
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from taltool.data.files import open_output
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
-from taltool.data.formats.tables import (
-    Row,
-    annotation_rows,
-    lost_annotations,
-    read_table,
-    segment,
-    to_annotations,
-    to_proposals,
-    valid,
-)
+from taltool.data.formats.tables import Passing, Row, RowShelf, read_table, segment, to_annotations, to_proposals, valid
+from taltool.data.records import VideoProposals
 from taltool.data.video_json import to_objects
 from taltool.errors import DataError
 
 _NEEDED = ("video_id", "start", "end")
 _KNOWN = (*_NEEDED, "label", "score")
+# What a name must not hold: a row is one line, and no text has a NUL byte.
+_UNFIT = re.compile(r"[\r\n\0]")
 
 
 @FORMATS.register("csv")
@@ -39,16 +36,18 @@ class Csv(Format):
         return set(_NEEDED) <= set(_columns(opening.first_line()))
 
     def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Proposals | Annotations]:
-        """Read all rows."""
-        return contextlib.nullcontext(_read(path, options))
+        """Read all rows, which may be in any order."""
+        return _read(path, options)
 
     def write(self, content: Proposals | Annotations, path: str, options: FormatOptions) -> list[str]:
         """Lost: durations, subsets, provenance, and videos without a segment."""
         if isinstance(content, Proposals):
-            return _write_proposals(content, path)
-        rows = ((r.video_id, r.start, r.end, r.label) for r in annotation_rows(content))
-        _write(path, (*_NEEDED, "label"), rows)
-        return lost_annotations(content)
+            scored = _ScoredRows(content)
+            _write(path, (*_NEEDED, *(["label"] if scored.labelled else []), "score"), scored)
+            return scored.lost()
+        rows = Passing(content)
+        _write(path, (*_NEEDED, "label"), ((row.video_id, row.start, row.end, row.label) for row in rows))
+        return rows.lost()
 
 
 def _columns(line: str) -> list[str]:
@@ -56,19 +55,16 @@ def _columns(line: str) -> list[str]:
     return [name.strip().strip('"').strip() for name in line.split(",")]
 
 
-def _read(path: str, options: FormatOptions) -> Proposals | Annotations:
+@contextlib.contextmanager
+def _read(path: str, options: FormatOptions) -> Iterator[Proposals | Annotations]:
     columns, table = read_table(path, _NEEDED)
     strange = [name for name in columns if name not in _KNOWN]
     notes = [f"the columns {', '.join(strange)}"] if strange else []
-    rows = valid([_row(where, fields) for where, fields in table], options, notes)
-    if "score" in columns or options.score is not None:
-        videos, names = to_proposals(rows, options)
-        return Proposals(videos, names, len(videos), [], notes)
-    if "label" not in columns:
+    scored = "score" in columns or options.score is not None
+    if not scored and "label" not in columns:
         raise DataError(f"{path}:1: neither a label (annotations) nor a score (proposals); give one with --score 1.0")
-    content = to_annotations(rows, options, "from CSV")
-    content.notes = notes
-    return content
+    with RowShelf(valid((_row(where, fields) for where, fields in table), options, notes)) as shelf:
+        yield to_proposals(shelf, options, notes) if scored else to_annotations(shelf, options, "from CSV", notes)
 
 
 def _row(where: str, fields: dict[str, str]) -> Row:
@@ -81,25 +77,43 @@ def _score(text: str | None, where: str) -> float | None:
     if not text:
         return None
     try:
-        return float(text)
+        score = float(text)
     except ValueError:
         raise DataError(f"{where}: score '{text}' is not a number") from None
+    if not math.isfinite(score):
+        raise DataError(f"{where}: score '{text}' is not a finite number")
+    return score
 
 
-def _write_proposals(content: Proposals, path: str) -> list[str]:
-    rows: list[tuple[Any, ...]] = []
-    empty = timed = 0
-    labelled = False
-    for video in content.videos:
-        empty += not len(video)
-        timed += video.duration is not None
-        labelled |= video.labels is not None
-        rows += [(video.video_id, *each["segment"], each.get("label", ""), each["score"]) for each in to_objects(video)]
-    columns = (*_NEEDED, "label", "score") if labelled else (*_NEEDED, "score")
-    _write(path, columns, rows if labelled else [(*row[:3], row[4]) for row in rows])
-    lost = [f"{timed} durations"] if timed else []
-    lost += [f"{empty} videos without proposals"] if empty else []
-    return lost + (["the provenance"] if content.provenance else [])
+class _ScoredRows:
+    """Proposals as rows, and a count of what rows do not hold; iterate once, then ask `lost`."""
+
+    def __init__(self, content: Proposals) -> None:
+        self._content, self._videos = content, iter(content.videos)
+        self._empty = self._timed = 0
+        # The first video that is not empty tells whether there is a column of labels.
+        self._first: list[VideoProposals] = []
+        for video in self._videos:
+            self._first.append(video)
+            if len(video):
+                break
+        self.labelled = len(content.names) > 0 or any(video.labels is not None for video in self._first)
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        for video in chain(self._first, self._videos):
+            self._empty += not len(video)
+            self._timed += video.duration is not None
+            if video.labels is not None and len(video) and not self.labelled:
+                raise DataError(f"video '{video.video_id}' has labels, those before it have none; see taltool label")
+            for each in to_objects(video):
+                labels = (each.get("label", ""),) if self.labelled else ()
+                yield video.video_id, *each["segment"], *labels, each["score"]
+
+    def lost(self) -> list[str]:
+        """What rows do not hold of the proposals, one phrase each."""
+        lost = [f"{self._timed} durations"] if self._timed else []
+        lost += [f"{self._empty} videos without proposals"] if self._empty else []
+        return lost + (["the provenance"] if self._content.provenance else [])
 
 
 def _write(path: str, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
@@ -107,13 +121,15 @@ def _write(path: str, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]])
         text = io.TextIOWrapper(stream, "utf-8", newline="", write_through=True)
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(_on_one_line(row, path) for row in rows)
+        writer.writerows(_fitting(row, path) for row in rows)
         text.detach()
 
 
-def _on_one_line(row: tuple[Any, ...], path: str) -> tuple[Any, ...]:
-    """The same row; raises DataError for a name with a line end, for which `read_table` would refuse the file."""
+def _fitting(row: tuple[Any, ...], path: str) -> tuple[Any, ...]:
+    """The same row; raises DataError for a name that would be read as another one, or not at all."""
     for value in row:
-        if isinstance(value, str) and ("\n" in value or "\r" in value):
-            raise DataError(f"{path}: the name {value!r} has a line end, which does not fit into this format")
+        if isinstance(value, str) and (value != value.strip() or _UNFIT.search(value)):
+            raise DataError(
+                f"{path}: the name {value!r} does not fit into this format: no blanks around it, no line ends"
+            )
     return row

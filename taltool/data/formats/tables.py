@@ -4,17 +4,24 @@ import contextlib
 import csv
 import math
 import tempfile
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby, islice
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+import orjson
 
-from taltool.data.files import STANDARD, read_text
-from taltool.data.formats.contract import Annotations, FormatOptions
+from taltool.data.files import STANDARD, read_lines
+from taltool.data.formats.contract import Annotations, FormatOptions, Proposals
 from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
+
+# Rows that are written to a shelf together, and the bytes of a shelf that stay in memory.
+_RUN, _IN_MEMORY = 4096, 1 << 24
 
 
 @dataclass(frozen=True)
@@ -30,8 +37,8 @@ class Row:
     where: str = ""
 
 
-def read_table(path: str, needed: tuple[str, ...]) -> tuple[list[str], list[tuple[str, dict[str, str]]]]:
-    """The columns of a CSV file, and its rows by column, each with its place (file:line).
+def read_table(path: str, needed: tuple[str, ...]) -> tuple[list[str], Iterator[tuple[str, dict[str, str]]]]:
+    """The columns of a CSV file, and its rows by column, each with its place (file:line), as they are read.
 
     Raises DataError where a needed column is missing, two have one name, a row has another number of fields than the
     header, or the text is not UTF-8 or not CSV.
@@ -45,17 +52,19 @@ def read_table(path: str, needed: tuple[str, ...]) -> tuple[list[str], list[tupl
     twice = [name for name in columns if name and columns.count(name) > 1]
     if twice:
         raise DataError(f"{path}:1: two columns '{twice[0]}'; rename or remove one")
-    rows = []
+    return columns, _by_column(columns, lines)
+
+
+def _by_column(columns: list[str], lines: Iterable[tuple[str, list[str]]]) -> Iterator[tuple[str, dict[str, str]]]:
     for where, fields in lines:
         if len(fields) != len(columns):
             raise DataError(f"{where}: {len(fields)} fields, expected {len(columns)} ({', '.join(columns)})")
-        rows.append((where, dict(zip(columns, (field.strip() for field in fields), strict=True))))
-    return columns, rows
+        yield where, dict(zip(columns, map(str.strip, fields), strict=True))
 
 
 def _lines(path: str) -> Iterator[tuple[str, list[str]]]:
     """The fields of each line that is not blank, and its place. A row is one line: a stray quote swallows no other."""
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in read_lines(path):
         where = f"{path}:{number}"
         try:
             fields = next(csv.reader([line], strict=True), [])
@@ -79,37 +88,65 @@ def segment(start: str | float, end: str | float, where: str) -> tuple[float, fl
     return times
 
 
-def valid(rows: Iterable[Row], options: FormatOptions, notes: list[str]) -> list[Row]:
+def valid(rows: Iterable[Row], options: FormatOptions, notes: list[str]) -> Iterator[Row]:
     """The rows whose segment does not end before it starts; the others raise DataError, or are dropped aloud."""
-    every = list(rows)
-    wrong = [row for row in every if row.start > row.end]
-    if wrong and not options.drop_invalid:
-        row = wrong[0]
-        raise DataError(f"{row.where}: segment [{row.start}, {row.end}] ends before it starts (use --drop-invalid)")
-    if wrong:
-        notes.append(f"{len(wrong)} segments that end before they start")
-    return [row for row in every if row.start <= row.end]
-
-
-def by_video(rows: Iterable[Row], video_ids: Iterable[str] = ()) -> dict[str, list[Row]]:
-    """The rows of each video: those of `video_ids` first, then the others in order of first appearance."""
-    videos: dict[str, list[Row]] = {video_id: [] for video_id in video_ids}
+    dropped = 0
     for row in rows:
-        videos.setdefault(row.video_id, []).append(row)
-    return videos
+        if row.start <= row.end:
+            yield row
+        elif options.drop_invalid:
+            dropped += 1
+        else:
+            raise DataError(f"{row.where}: segment [{row.start}, {row.end}] ends before it starts (use --drop-invalid)")
+    if dropped:
+        notes.append(f"{dropped} segments that end before they start")
 
 
-def to_proposals(
-    rows: Iterable[Row], options: FormatOptions, video_ids: Iterable[str] = ()
-) -> tuple[list[VideoProposals], LabelVocabulary]:
-    """The proposals of each video (also of those `video_ids` that have no row), and the names of their labels.
+class RowShelf:
+    """Rows of many videos in a temporary file, from which those of one video, wherever they stood, come together.
+
+    video_ids: in order of first appearance, after those that were given; labels: all that occur. Used as a `with`
+    block, which reads all rows.
+    """
+
+    def __init__(self, rows: Iterable[Row], video_ids: Iterable[str] = ()) -> None:
+        self._rows, self._places = rows, {video_id: array("q") for video_id in video_ids}
+        self.labels = LabelVocabulary()
+
+    def __enter__(self) -> Self:
+        self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)
+        for video_id, found in groupby(self._rows, key=attrgetter("video_id")):
+            while run := list(islice(found, _RUN)):
+                self._places.setdefault(video_id, array("q")).append(self._file.tell())
+                self._file.write(orjson.dumps(run, option=orjson.OPT_APPEND_NEWLINE))
+                self.labels.numbered([row.label for row in run if row.label is not None])
+        self.labels.complete = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def video_ids(self) -> list[str]:
+        """All videos."""
+        return list(self._places)
+
+    def of(self, video_id: str) -> list[Row]:
+        """The rows of a video, in order."""
+        rows = []
+        for place in self._places[video_id]:
+            self._file.seek(place)
+            rows += [Row(**fields) for fields in orjson.loads(self._file.readline())]
+        return rows
+
+
+def to_proposals(shelf: RowShelf, options: FormatOptions, notes: list[str]) -> Proposals:
+    """The proposals of each video on a shelf.
 
     Raises DataError where some rows of a video carry a label and some none, or where `options.score` is needed.
     """
-    names = LabelVocabulary()
-    videos = [_proposals(key, found, names, options) for key, found in by_video(rows, video_ids).items()]
-    names.complete = True
-    return videos, names
+    videos = (_proposals(video_id, shelf.of(video_id), shelf.labels, options) for video_id in shelf.video_ids)
+    return Proposals(videos, shelf.labels, len(shelf.video_ids), [], notes)
 
 
 def _proposals(video_id: str, rows: list[Row], names: LabelVocabulary, options: FormatOptions) -> VideoProposals:
@@ -124,46 +161,61 @@ def _proposals(video_id: str, rows: list[Row], names: LabelVocabulary, options: 
     return VideoProposals(video_id, segments, scores, labels, names, options.durations.get(video_id))
 
 
-def to_annotations(rows: Iterable[Row], options: FormatOptions, version: str) -> Annotations:
-    """The ground truth that the rows make; durations and missing subsets come from `options`."""
-    database: dict[str, dict[str, Any]] = {}
-    for video_id, found in by_video(rows).items():
-        subsets = {row.subset for row in found}
-        if len(subsets) > 1:
-            raise DataError(
-                f"{found[0].where}: video '{video_id}' is in {len(subsets)} subsets: {sorted(map(str, subsets))}"
-            )
-        entry: dict[str, Any] = {"subset": options.subset or found[0].subset}
-        if video_id in options.durations:
-            entry["duration"] = options.durations[video_id]
-        entry["annotations"] = [{"segment": [row.start, row.end], "label": row.label} for row in found]
-        database[video_id] = {key: value for key, value in entry.items() if value is not None}
-    return Annotations({"version": version, "taxonomy": [], "database": database})
+def to_annotations(
+    shelf: RowShelf, options: FormatOptions, version: str, notes: list[str], video_ids: Iterable[str] | None = None
+) -> Annotations:
+    """The ground truth that the rows make, in the order of `video_ids`, or of first appearance.
+
+    Durations and missing subsets come from `options`.
+    """
+    wanted = shelf.video_ids if video_ids is None else video_ids
+    entries = ((video_id, _entry(video_id, shelf.of(video_id), options)) for video_id in wanted)
+    return Annotations(entries, {"version": version, "taxonomy": [], "database": None}, notes)
 
 
-def annotation_rows(content: Annotations) -> Iterator[Row]:
-    """Every annotation as a row."""
-    for video_id, entry in content.database.items():
-        for each in entry.get("annotations") or []:
-            start, end = each["segment"]
-            yield Row(video_id, float(start), float(end), each["label"], subset=entry.get("subset"))
+def _entry(video_id: str, rows: list[Row], options: FormatOptions) -> dict[str, Any]:
+    subsets = {row.subset for row in rows}
+    if len(subsets) > 1:
+        shown = sorted(map(str, subsets))
+        raise DataError(f"{rows[0].where}: video '{video_id}' is in {len(subsets)} subsets: {shown}")
+    entry: dict[str, Any] = {"subset": options.subset or rows[0].subset}
+    if video_id in options.durations:
+        entry["duration"] = options.durations[video_id]
+    entry["annotations"] = [{"segment": [row.start, row.end], "label": row.label} for row in rows]
+    return {key: value for key, value in entry.items() if value is not None}
 
 
-def lost_annotations(content: Annotations, keeps_subset: bool = False) -> list[str]:
-    """What rows of (video, segment, label) do not hold of a ground truth."""
-    entries = content.database.values()
-    empty = sum(not entry.get("annotations") for entry in entries)
-    timed = sum("duration" in entry for entry in entries)
-    extra = {key for entry in entries for key in entry} - {"duration", "subset", "annotations"}
-    subsets = {str(entry["subset"]) for entry in entries if entry.get("subset") is not None}
-    lost = [f"{timed} durations"] if timed else []
-    if subsets and not keeps_subset:
-        lost.append(f"the subsets ({', '.join(sorted(subsets))})")
-    if empty:
-        lost.append(f"{empty} videos without annotations")
-    if extra:
-        lost.append(f"the keys {', '.join(sorted(extra))} of the videos")
-    return lost + (["the taxonomy"] if content.document.get("taxonomy") else [])
+class Passing:
+    """Annotations as rows, and a count of what rows do not hold; iterate once, then ask `lost`."""
+
+    def __init__(self, content: Annotations) -> None:
+        self._content = content
+        self._timed = self._empty = 0
+        self._extra: dict[str, None] = {}
+        self.subsets: dict[str, None] = {}
+
+    def __iter__(self) -> Iterator[Row]:
+        for video_id, entry in self._content.entries:
+            subset, annotations = entry.get("subset"), entry.get("annotations") or []
+            self._timed += "duration" in entry
+            self._empty += not annotations
+            self._extra |= dict.fromkeys(entry.keys() - {"duration", "subset", "annotations"})
+            if subset is not None:
+                self.subsets[str(subset)] = None
+            for each in annotations:
+                start, end = each["segment"]
+                yield Row(video_id, float(start), float(end), each["label"], subset=subset)
+
+    def lost(self, kept_subsets: Collection[str] = ()) -> list[str]:
+        """What rows of (video, segment, label) do not hold of the ground truth, one phrase each."""
+        lost = [f"{self._timed} durations"] if self._timed else []
+        if self.subsets.keys() - kept_subsets:
+            lost.append(f"the subsets ({', '.join(sorted(self.subsets))})")
+        if self._empty:
+            lost.append(f"{self._empty} videos without annotations")
+        if self._extra:
+            lost.append(f"the keys {', '.join(sorted(self._extra))} of the videos")
+        return lost + (["the taxonomy"] if self._content.head.get("taxonomy") else [])
 
 
 @contextlib.contextmanager

@@ -4,21 +4,13 @@ The files are named CLASS_val.txt and CLASS_test.txt; the ending says the subset
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from taltool.data.files import create_below, file_name, read_text
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening
-from taltool.data.formats.tables import (
-    Row,
-    annotation_rows,
-    lost_annotations,
-    new_folder,
-    segment,
-    to_annotations,
-    valid,
-)
+from taltool.data.formats.tables import Passing, Row, RowShelf, new_folder, segment, to_annotations, valid
 from taltool.errors import DataError
 
 _SUBSETS = {"_val": "validation", "_test": "testing"}
@@ -40,16 +32,13 @@ class Thumos14(Format):
         files = sorted(Path(path).glob("*.txt"))
         if not files:
             raise DataError(f"{path}: no *.txt in it; expected a folder with one text file per class")
-        notes: list[str] = []
-        rows = valid([row for file in files for row in _rows(file)], options, notes)
-        content = to_annotations(sorted(rows, key=lambda row: row.video_id), options, "from THUMOS14 text files")
-        content.notes = notes
-        return contextlib.nullcontext(content)
+        return _read(files, options)
 
     def write(self, content: Annotations, path: str, options: FormatOptions) -> list[str]:
         """Lost: durations, videos without annotations, and subsets other than validation and testing."""
         files: dict[str, list[str]] = {}
-        for row in annotation_rows(content):
+        rows = Passing(content)
+        for row in rows:
             name = file_name(_name(row, path), f"{path}: class")
             if row.video_id.split() != [row.video_id]:
                 raise DataError(f"{path}: video id '{row.video_id}' has blanks, which do not fit into this format")
@@ -58,8 +47,15 @@ class Thumos14(Format):
             for name, lines in files.items():
                 with create_below(folder, name, ".txt", f"{path}: class") as stream:
                     stream.write("".join(lines).encode())
-        subsets = {entry.get("subset") for entry in content.database.values()}
-        return lost_annotations(content, keeps_subset=subsets <= {*_SUBSETS.values(), None})
+        return rows.lost(kept_subsets=_SUBSETS.values())
+
+
+@contextlib.contextmanager
+def _read(files: Sequence[Path], options: FormatOptions) -> Iterator[Annotations]:
+    notes: list[str] = []
+    every = (row for file in files for row in _rows(file))
+    with RowShelf(valid(every, options, notes)) as shelf:
+        yield to_annotations(shelf, options, "from THUMOS14 text files", notes, sorted(shelf.video_ids))
 
 
 def _name(row: Row, path: str) -> str:
