@@ -11,12 +11,16 @@ from taltool.experiment.windows import Sample, move_sample
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """What a network sees of a sample: values (T, C); the instances on its grid, segments (M, 2) and labels (M,)."""
+    """What a network sees of a sample: values (T, C); the instances on its grid, segments (M, 2) and labels (M,).
+
+    shortest_instance is the length of the shortest one of the whole video in snippets of this grid, inf without any.
+    """
 
     video_id: str
     values: FeatureArray
     segments: Floats
     labels: Integers
+    shortest_instance: float
 
 
 def shift_sample(sample: Sample, segments: Floats, source: FeatureSource, rng: np.random.Generator) -> Sample:
@@ -60,7 +64,8 @@ def mix_examples(own: Example, other: Example, weight: float) -> Example:
     values[: len(own.values)] = own.values * np.float32(weight)
     values[: len(other.values)] += other.values * np.float32(1 - weight)
     segments = np.concatenate([own.segments, other.segments])
-    return Example(own.video_id, values, segments, np.concatenate([own.labels, other.labels]))
+    labels = np.concatenate([own.labels, other.labels])
+    return Example(own.video_id, values, segments, labels, min(own.shortest_instance, other.shortest_instance))
 
 
 def augment(example: Example, source: FeatureSource, rng: np.random.Generator) -> Example:

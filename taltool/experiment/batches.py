@@ -36,7 +36,8 @@ def read_example(source: FeatureSource, sample: Sample, instances: SegmentsAndLa
     seconds, labels = instances
     clipped, belongs, _ = on_grid(sample, seconds, source.settings.min_ioa)
     values = source.read(sample.video_id, sample.first, sample.count)
-    return Example(sample.video_id, values, clipped[belongs], labels[belongs])
+    shortest = float(np.diff(sample.clock.grid(seconds), axis=1).min(initial=np.inf))
+    return Example(sample.video_id, values, clipped[belongs], labels[belongs], shortest)
 
 
 def collate(examples: Sequence[Example], settings: SamplingSettings, length_multiple: int) -> Batch:
@@ -52,7 +53,8 @@ def collate(examples: Sequence[Example], settings: SamplingSettings, length_mult
         mask[row, : len(each.values)] = True
     segments = [torch.from_numpy(each.segments.astype(np.float32)) for each in examples]
     targets = Targets(segments, [torch.from_numpy(each.labels) for each in examples])
-    return Batch(features, mask, targets, [each.video_id for each in examples])
+    shortest = [each.shortest_instance for each in examples]
+    return Batch(features, mask, targets, [each.video_id for each in examples], shortest)
 
 
 def labelled_samples(source: FeatureSource, videos: Iterable[LabelledVideo], stride: int) -> list[Sample]:

@@ -48,12 +48,17 @@ class Targets:
 
 @dataclass(frozen=True)
 class Batch:
-    """features (B, C, T) float, zero where mask (B, T) is False (padding); targets; the video id of each sample."""
+    """features (B, C, T) float, zero where mask (B, T) is False (padding); targets; the video id of each sample.
+
+    shortest_instances: for each sample, how long the shortest instance of its whole video is, in snippets of the
+    sample's grid (inf where there is none); left out only for models that do not ask for it.
+    """
 
     features: Tensor
     mask: Tensor
     targets: Targets
     video_ids: Sequence[str]
+    shortest_instances: Sequence[float] = ()
 
 
 class Candidates(NamedTuple):

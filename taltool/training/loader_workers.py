@@ -141,7 +141,7 @@ def _silent_about_lost_connections(kind: type[BaseException], error: BaseExcepti
 def _packed(batch: Batch) -> tuple[Any, ...]:
     """A batch for the way between processes: features in shared memory, the little rest as plain arrays."""
     segments, labels = ([each.numpy() for each in own] for own in (batch.targets.segments, batch.targets.labels))
-    return _shared(batch.features), batch.mask.numpy(), segments, labels, batch.video_ids
+    return _shared(batch.features), batch.mask.numpy(), segments, labels, batch.video_ids, batch.shortest_instances
 
 
 def _shared(features: Tensor) -> Tensor:
@@ -155,9 +155,9 @@ def _shared(features: Tensor) -> Tensor:
         ) from error
 
 
-def _unpacked(features: Tensor, mask: Any, segments: list[Any], labels: list[Any], video_ids: list[str]) -> Batch:
+def _unpacked(features: Tensor, mask: Any, segments: list[Any], labels: list[Any], *known: Any) -> Batch:
     targets = Targets([torch.from_numpy(each) for each in segments], [torch.from_numpy(each) for each in labels])
-    return Batch(features, torch.from_numpy(mask), targets, video_ids)
+    return Batch(features, torch.from_numpy(mask), targets, *known)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Several processes share the work out, each window and each video being measured 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from operator import itemgetter
 
 import numpy as np
@@ -35,7 +36,7 @@ def batch_to_device(batch: Batch, device: str) -> Batch:
         [each.to(device, non_blocking=True) for each in batch.targets.labels],
     )
     features, mask = batch.features.to(device, non_blocking=True), batch.mask.to(device, non_blocking=True)
-    return Batch(features, mask, targets, batch.video_ids)
+    return replace(batch, features=features, mask=mask, targets=targets)
 
 
 class Validation:

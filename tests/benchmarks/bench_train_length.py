@@ -34,7 +34,8 @@ def batch_of(length: int) -> Batch:
     segments = torch.stack([starts, starts + 20 + 10 * torch.rand(len(starts), generator=generator)], 1)
     labels = torch.randint(CLASSES, (len(starts),), generator=generator)
     features = torch.randn(1, CHANNELS, length, generator=generator)
-    return Batch(features, torch.ones(1, length, dtype=torch.bool), Targets([segments], [labels]), ["v"])
+    shortest = [float(segments.diff(dim=1).min())]
+    return Batch(features, torch.ones(1, length, dtype=torch.bool), Targets([segments], [labels]), ["v"], shortest)
 
 
 def peak(device: str) -> float:

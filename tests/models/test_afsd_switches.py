@@ -25,7 +25,8 @@ def network(**switches: object) -> AFSD:
 def batch() -> Batch:
     features = torch.randn(2, CHANNELS, LENGTH, generator=torch.Generator().manual_seed(3))
     segments = [torch.tensor([[2.0, 12.0], [14.0, 16.5]]), torch.tensor([[20.0, 30.0]])]
-    return Batch(features, WHOLE, Targets(segments, [torch.tensor([0, 2]), torch.tensor([1])]), ["a", "b"])
+    targets = Targets(segments, [torch.tensor([0, 2]), torch.tensor([1])])
+    return Batch(features, WHOLE, targets, ["a", "b"], [2.5, 10.0])
 
 
 def terms_of(model: AFSD) -> dict[str, torch.Tensor]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import math
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -67,7 +68,8 @@ def batch_of(length: int, segments: Sequence[list[list[float]]], valid: Sequence
     features = torch.randn(len(segments), CHANNELS, length, generator=generator) * mask[:, None]
     own = [torch.tensor(each, dtype=torch.float32).view(-1, 2) for each in segments]
     labels = [torch.arange(len(each)) % CLASSES for each in own]
-    return Batch(features, mask, Targets(own, labels), [f"v{n}" for n in range(len(own))])
+    shortest = [min((end - start for start, end in each), default=math.inf) for each in segments]
+    return Batch(features, mask, Targets(own, labels), [f"v{n}" for n in range(len(own))], shortest)
 
 
 def total_loss(model: Model, batch: Batch) -> torch.Tensor:
@@ -158,7 +160,7 @@ def test_a_batch_in_parts_learns_what_the_whole_batch_learns(name: str) -> None:
 
 def rows_of(batch: Batch, rows: slice) -> Batch:
     targets = Targets(batch.targets.segments[rows], batch.targets.labels[rows])
-    return Batch(batch.features[rows], batch.mask[rows], targets, batch.video_ids[rows])
+    return Batch(batch.features[rows], batch.mask[rows], targets, batch.video_ids[rows], batch.shortest_instances[rows])
 
 
 @every_model

@@ -10,7 +10,7 @@ from plugin.tiny_data import TinyData, write_tiny_data
 from taltool.data.clock import FeatureClock
 from taltool.data.hdf5_features import FeatureFile, FeatureWriter, VideoFeatures
 from taltool.errors import DataError, UsageError
-from taltool.experiment.batches import read_batch
+from taltool.experiment.batches import NO_INSTANCES, read_batch
 from taltool.experiment.dataset import LabelledVideo
 from taltool.experiment.feature_source import ChannelStatistics, FeatureSource
 from taltool.experiment.settings import SamplingSettings
@@ -18,6 +18,7 @@ from taltool.experiment.windows import cut_samples
 from taltool.models.contract import Batch
 from taltool.training.loader import TrainingLoader
 from taltool.training.loader_workers import prefetch
+from taltool.training.validation import batch_to_device
 
 # One snippet a second, so that seconds are grid positions.
 LENGTHS = {"long": 25, "short": 6}
@@ -125,6 +126,41 @@ def test_a_rescaled_batch_holds_whole_videos(file: FeatureFile) -> None:
     assert found["long"].targets.segments[0].tolist() == [[4, 10], [22, 26], [40, 48]]
     assert found["short"].mask.all()
     assert found["short"].targets.segments[0].numpy() == pytest.approx(np.array([[50 / 6, 200 / 6]]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "long", "short"),
+    [
+        ({"length": 10, "train_stride": 10}, 2, 3),
+        ({"length": 10, "train_stride": 10, "jitter": 3}, 2, 3),
+        ({"resize": "pad", "length": 8}, 2, 3),
+        ({"resize": "rescale", "length": 50}, 4, 25),
+        ({"resize": "pad", "length": 100, "mixup": 1.0}, 2, 2),
+    ],
+)
+def test_a_sample_knows_the_shortest_instance_of_its_video_in_it_or_not(
+    settings: dict[str, object], long: float, short: float, file: FeatureFile
+) -> None:
+    unseen = 0
+    for epoch in range(20):
+        for batch in loader(file, 1, **settings).batches(epoch):
+            (shortest,), (segments,) = batch.shortest_instances, batch.targets.segments
+            assert shortest == pytest.approx({"long": long, "short": short}[batch.video_ids[0]])
+            unseen += not len(segments) or bool(segments.diff(dim=1).min() > shortest + 1e-3)
+    assert unseen or "mixup" in settings or settings["length"] == 50
+
+
+def test_a_video_without_instances_has_no_shortest_one(file: FeatureFile) -> None:
+    source = FeatureSource(file, SamplingSettings(length=10))
+    samples = cut_samples("short", 6, file.clock("short"), source.settings, 10)
+    assert read_batch(source, samples, [NO_INSTANCES], 1).shortest_instances == [np.inf]
+
+
+def test_a_batch_on_another_device_is_the_same_batch(file: FeatureFile) -> None:
+    (batch,) = loader(file, resize="pad", length=100).batches(0)
+    moved = batch_to_device(batch, "meta")
+    assert {each.device.type for each in (moved.features, moved.mask, *moved.targets.segments)} == {"meta"}
+    assert (moved.video_ids, moved.shortest_instances) == (batch.video_ids, batch.shortest_instances)
 
 
 def test_an_epoch_shows_every_sample_once_in_an_order_of_its_own(file: FeatureFile) -> None:

@@ -127,8 +127,10 @@ class AFSD(Model):
     def _contrast(self, batch: Batch) -> dict[str, Tensor]:
         """The triplet loss on those clips of the batch that can be spliced, drawn with torch's global generator."""
         length, valid = batch.features.shape[2], batch.mask.sum(1).tolist()
-        clips = list(zip(batch.targets.segments, valid, strict=True))
-        drawn = draw_in_batch_order(lambda generator: [plan_splice(s, length, int(v), generator) for s, v in clips])
+        clips = list(zip(batch.targets.segments, valid, batch.shortest_instances, strict=True))
+        drawn = draw_in_batch_order(
+            lambda generator: [plan_splice(own, length, int(count), w_min, generator) for own, count, w_min in clips]
+        )
         chosen = [row for row, plan in enumerate(drawn) if plan is not None]
         plans = [plan for plan in drawn if plan is not None]
         counted = len(plans) / float(batch_count(torch.tensor(len(plans))))

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 Span = tuple[float, float]
+# Lengths in snippets come from seconds: by so much may one that is a whole number exceed it.
+_ROUNDING = 1e-4
 
 
 @dataclass(frozen=True)
@@ -27,16 +29,19 @@ class Splice:
     after: Span
 
 
-def plan_splice(segments: Tensor, length: int, valid: int, generator: torch.Generator | None = None) -> Splice | None:
+def plan_splice(
+    segments: Tensor, length: int, valid: int, shortest: float, generator: torch.Generator | None = None
+) -> Splice | None:
     """A random splice of a clip of `length` snippets, of which the first `valid` are real; None where none fits.
 
-    segments (M, 2) in snippets. The piece of background is as long as the shortest instance (whole snippets, at least
-    one); the action that takes it must be longer than twice that.
+    segments (M, 2) in snippets; shortest is the length of the shortest instance of the whole video, "the minimal action
+    length in one video", which the clip need not show. The piece of background is as long as that (whole snippets, at
+    least one); the action that takes it must be longer than twice that.
     """
     spans: list[Span] = [(max(s, 0.0), min(e, float(valid))) for s, e in segments.tolist() if e > s]
     if not spans:
         return None
-    piece = max(1, math.ceil(min(end - start for start, end in spans)))
+    piece = max(1, math.ceil(shortest - _ROUNDING))
     actions = [span for span in spans if _splits(span, piece)]
     gaps = [gap for gap in _gaps(spans, valid) if gap[1] - gap[0] >= piece]
     if not actions or not gaps:
