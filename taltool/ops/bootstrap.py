@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from taltool.data.records import Floats
 
@@ -33,16 +34,17 @@ class Comparison:
     share_ahead: float
 
 
-def resampled_weights(num_videos: int, resamples: int, seed: int) -> Floats:
+def resampled_weights(num_videos: int, resamples: int, seed: int) -> NDArray[np.int32]:
     """How often each video was drawn (resamples, num_videos); every row sums to num_videos."""
-    drawn = np.random.default_rng(seed).integers(num_videos, size=(resamples, num_videos))
-    rows = np.arange(resamples)[:, None] * num_videos
-    return np.bincount((rows + drawn).ravel(), minlength=resamples * num_videos).reshape(drawn.shape).astype(float)
+    rng, weights = np.random.default_rng(seed), np.empty((resamples, num_videos), np.int32)
+    for row in weights:
+        row[:] = np.bincount(rng.integers(num_videos, size=num_videos), minlength=num_videos)
+    return weights
 
 
-def resample(measure: Measure, weights: Floats, rows_at_once: int) -> dict[str, Floats]:
+def resample(measure: Measure, weights: NDArray[np.int32], rows_at_once: int) -> dict[str, Floats]:
     """Each metric (B,) under the weights (B, V), computed a few rows at a time to bound the memory."""
-    blocks = [measure(weights[row : row + rows_at_once]) for row in range(0, len(weights), rows_at_once)]
+    blocks = [measure(weights[row : row + rows_at_once].astype(float)) for row in range(0, len(weights), rows_at_once)]
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 

@@ -187,7 +187,7 @@ def _average_precision(
         counted = _counted(hits, scores, forgiven, weights, protocol)
     else:
         counted = np.cumsum(weights, axis=0)[hits]
-    precision = np.divide(found, counted, out=np.zeros_like(found), where=counted > 0)
+    precision = found / np.maximum(counted, 1)  # where nothing counts, nothing was found
     if protocol.average_precision == "eleven-point":
         return _eleven_point(precision, found, positives)
     if protocol.average_precision == "interpolated":

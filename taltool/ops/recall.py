@@ -63,14 +63,18 @@ def average_recall(hits: FirstHits, weights: Floats, max_average: int = 100) -> 
 
     weights (B, V) says how often each video counts. The recall is averaged over the thresholds of `hits`.
     """
-    return np.stack([_recall_curve(hits, each, max_average) for each in weights])
+    _, instance = np.nonzero(hits.ranks < hits.nowhere)
+    ranks, videos = hits.ranks[hits.ranks < hits.nowhere], hits.truth.videos[instance]
+    return np.stack([_recall_curve(hits, ranks, videos, each, max_average) for each in weights])
 
 
-def _recall_curve(hits: FirstHits, weights: Floats, max_average: int) -> Floats:
-    """AR (max_average,); the order of operations is the kit's, since floors of products decide."""
-    truth = hits.truth
+def _recall_curve(hits: FirstHits, ranks: Integers, videos: Integers, weights: Floats, max_average: int) -> Floats:
+    """AR (max_average,) from the ranks (H,) at which instances of the videos (H,) are first hit.
+
+    The order of operations is the kit's, since floors of products decide.
+    """
     annotated = np.zeros(len(weights), bool)
-    annotated[truth.videos] = True
+    annotated[hits.truth.videos] = True
     num_videos, given = weights[annotated].sum(), (weights * hits.proposals).sum()
     if not given or not num_videos:
         return np.zeros(max_average)
@@ -79,17 +83,22 @@ def _recall_curve(hits: FirstHits, weights: Floats, max_average: int) -> Floats:
     total = (weights * taken)[annotated].sum()
     if not total:
         return np.zeros(max_average)
-    fractions = np.arange(1, max_average + 1) / max_average * (max_average * num_videos / total)
-    allowed = np.minimum((taken[:, None] * fractions).astype(np.int64), taken[:, None])  # (V, max_average), ascending
-    # One ascending list for all videos: searching it finds the step from which each first hit is within reach.
-    height = hits.nowhere + 1
-    steps = (allowed + np.arange(len(weights))[:, None] * height).ravel()
-    _, instance = np.nonzero(hits.ranks < hits.nowhere)
-    video = truth.videos[instance]
-    found = np.searchsorted(steps, hits.ranks[hits.ranks < hits.nowhere] + video * height, "right")
-    step = found - video * max_average
-    gains = np.bincount(step, weights[video], minlength=max_average + 1)[:max_average]
-    return np.cumsum(gains) / (len(hits.ranks) * weights[truth.videos].sum())
+    share = max_average * num_videos / total
+    fractions = np.arange(1, max_average + 1) / max_average * share
+    within = ranks < taken[videos]
+    videos = videos[within]
+    steps = _steps_to_reach(ranks[within] + 1, taken[videos], fractions)
+    gains = np.bincount(steps, weights[videos], minlength=max_average + 1)[:max_average]
+    return np.cumsum(gains) / (len(hits.ranks) * weights[hits.truth.videos].sum())
+
+
+def _steps_to_reach(wanted: Integers, taken: Integers, fractions: Floats) -> Integers:
+    """At how many of the A ascending fractions int(taken * fraction) is below `wanted` (H,); taken (H,) > 0."""
+    # The fractions are even steps, so division finds the place, but for rounding one below or above.
+    near = (wanted / (taken * fractions[0])).clip(max=len(fractions)).astype(np.int64)
+    sure = np.maximum(near - 1, 0)
+    padded = np.append(fractions, np.inf)
+    return sure + (taken * padded[sure] < wanted) + (taken * padded[sure + 1] < wanted)
 
 
 def area_under_curve(recalls: Floats) -> Floats:

@@ -13,8 +13,8 @@ from taltool.ops.recall import area_under_curve, average_recall, first_hits, fix
 
 # Curve points that are printed; the largest average number is printed as well.
 _PRINTED_NUMBERS = (1, 5, 10, 50, 100)
-# Elements of the largest array that a bootstrap block may build.
-_BLOCK_ELEMENTS = 4_000_000
+# Numbers that a block of weightings may build: few enough to stay near the processor, many enough to pay for the calls.
+_BLOCK_ELEMENTS = 250_000
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,7 @@ class Scorecard:
 
     def __init__(self, scope: Scope, detections: Detections, selection: MetricSelection) -> None:
         self.scope, self.selection = scope, selection
-        self.num_strangers = max(0, int(detections.videos.max(initial=-1)) + 1 - len(scope.video_ids))
-        self.num_detections = len(detections)
+        self.num_strangers = max(0, detections.num_videos - len(scope.video_ids))
         kit_ties = selection.protocol.ties == "kit"
         tious, recall_tious = selection.values(selection.tious), selection.values(selection.recall_tious)
         if selection.precision:
@@ -64,7 +63,13 @@ class Scorecard:
     @property
     def rows_at_once(self) -> int:
         """How many weightings to measure together so that the memory stays small."""
-        return max(1, _BLOCK_ELEMENTS // (self.num_detections + len(self.scope.video_ids) * self.selection.max_average))
+        truth = self.scope.truth
+        elements = len(truth) if self.selection.recall or self.selection.multiples else 1
+        if self.selection.precision:
+            # The largest class: its detections, and its instances at all thresholds.
+            instances = int(np.bincount(truth.labels).max(initial=0)) * len(self.selection.tious)
+            elements = max(elements, int(np.diff(self._matches.edges).max(initial=0)) + instances)
+        return max(1, _BLOCK_ELEMENTS // elements)
 
     def metrics(self, weights: Floats | None = None) -> dict[str, Floats]:
         """Each metric (B,) under weights (B, V) of the scope's videos; without weights every video counts once.

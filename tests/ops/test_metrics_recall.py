@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 from evaluation_cases import drawn_case, flat
 
-from taltool.ops.recall import area_under_curve, average_recall, first_hits, fixed_recall, multiple_recall
+from taltool.ops.recall import (
+    _steps_to_reach,
+    area_under_curve,
+    average_recall,
+    first_hits,
+    fixed_recall,
+    multiple_recall,
+)
 
 TIOUS = [0.3, 0.5, 0.75, 0.95]
 
@@ -101,3 +108,14 @@ def test_weights_equal_videos_given_twice() -> None:
         truth | dict.fromkeys(copies, truth[first]), detections | dict.fromkeys(copies, detections.get(first, []))
     )
     np.testing.assert_allclose(average_recall(hits, weights)[0], expected, rtol=0, atol=1e-12)
+
+
+def test_steps_are_counted_as_floors_of_products_have_them() -> None:
+    # The kit's floors decide on products such as 30 * 0.1, which is 3.0000000000000004 or 3 as the factors stand.
+    rng = np.random.default_rng(0)
+    for maximum, share in ((10, 1.0), (100, 0.7), (100, 1 / 3), (100, 4.0), (1000, 1.1)):
+        fractions = np.arange(1, maximum + 1) / maximum * share
+        taken = rng.integers(1, 2000, 500)
+        wanted = rng.integers(1, taken + 1)
+        expected = ((taken[:, None] * fractions).astype(np.int64) < wanted[:, None]).sum(axis=1)
+        np.testing.assert_array_equal(_steps_to_reach(wanted, taken, fractions), expected)
