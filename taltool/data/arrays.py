@@ -229,7 +229,7 @@ def flatten(proposals: Iterable[VideoProposals], within: Scope) -> tuple[Detecti
 
 
 class _Column:
-    """Numbers of one type that are added bit by bit; growing moves no second copy of them around."""
+    """Numbers of one type that are added bit by bit to one piece of memory, which grows in place where it can."""
 
     def __init__(self, dtype: type[np.generic]) -> None:
         self._bytes, self._dtype = bytearray(), dtype
@@ -247,14 +247,14 @@ class _Column:
 class _Columns:
     """The detections of many videos, 28 bytes each, and of each video its id and how many it has.
 
-    labels are numbers into the vocabulary of their video: vocabularies[vocabulary], which may still grow.
+    labels are numbers into the vocabulary of their video, which may still grow: vocabularies[vocabulary_of[video]].
     """
 
     def __init__(self) -> None:
         self.segments, self.scores, self.labels = _Column(np.float64), _Column(np.float64), _Column(np.int32)
         self.video_ids: list[str] = []
         self.counts: list[int] = []
-        self.vocabulary: list[int] = []
+        self.vocabulary_of: list[int] = []
         self.vocabularies: list[Collection[str | None]] = []
         self.unlabelled = 0
         self._number_of: dict[int, int] = {}
@@ -275,7 +275,7 @@ class _Columns:
         number = self._number_of.setdefault(id(names), len(self.vocabularies))
         if number == len(self.vocabularies):
             self.vocabularies.append(names)
-        self.vocabulary.append(number)
+        self.vocabulary_of.append(number)
         self.labels.add(labels)
 
 
@@ -294,7 +294,7 @@ def _class_numbers(columns: _Columns, within: Scope) -> tuple[Numbers, Booleans,
     if len(sizes) > 1:
         # One vocabulary after the other makes one numbering of all.
         offsets = np.cumsum([0, *sizes[:-1]], dtype=np.int32)
-        labels = labels + np.repeat(offsets[columns.vocabulary], columns.counts)
+        labels = labels + np.repeat(offsets[columns.vocabulary_of], columns.counts)
     names = list(chain.from_iterable(columns.vocabularies))
     if within.agnostic and not within.other_classes:
         return np.zeros(len(labels), np.int16), np.zeros(len(labels), bool), {}

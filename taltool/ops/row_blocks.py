@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from taltool.data.arrays import Numbers
 from taltool.data.records import Integers
 
-# Rows that are worked on together: enough that the cost of a call does not count, and a few megabytes.
-_ROWS_AT_ONCE = 1 << 16
+# Rows worked on together: enough that the cost of calls does not count, few enough to stay near the processor.
+_ROWS_AT_ONCE = 1 << 14
 
 Rows = NDArray[np.signedinteger[Any]]
 
@@ -21,7 +21,7 @@ def by_group(groups: Numbers, num_groups: int) -> tuple[Rows, Integers]:
     edges[g]:edges[g + 1]. Rows of other groups are left out.
     """
     if num_groups < 1 << 15:
-        groups = groups.astype(np.int16)  # which numpy sorts by counting
+        groups = groups.clip(-1, num_groups).astype(np.int16)  # which numpy sorts by counting
     order = np.argsort(groups, kind="stable")
     edges = np.searchsorted(groups, np.arange(num_groups + 1), sorter=order)
     rows = order[edges[0] : edges[-1]]

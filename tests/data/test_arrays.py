@@ -1,5 +1,9 @@
 """What counts within a scope, what is left out, and what is counted aloud."""
 
+import tracemalloc
+from collections import Counter
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -7,7 +11,10 @@ from taltool.data.annotations import read_id_list
 from taltool.data.arrays import Amount, Detections, Scope, flatten, scope
 from taltool.data.public_datasets import dataset_spec
 from taltool.data.records import GroundTruth, LabelVocabulary, VideoAnnotations, VideoProposals
+from taltool.data.thresholds import parse_thresholds
 from taltool.errors import DataError, UsageError
+from taltool.ops.protocols import PROTOCOLS
+from taltool.ops.scorecard import MetricSelection, Scorecard
 
 ANNOTATIONS = {
     "b": ("validation", [("run", 0, 10), ("jump", 20, 30)]),
@@ -86,6 +93,89 @@ def test_videos_of_several_sources_may_number_their_labels_each_in_their_own_way
     detections, contents = flatten([video("a", "run", "jump"), video("b", "jump", "fly", "run")], within)
     assert counted(within, detections) == [(0, 0), (0, 1), (1, 1), (1, -1), (1, 0)]
     assert contents.unknown_labels == {"fly": 1}
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_flat_arrays_are_those_of_plain_loops(truth: GroundTruth, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    chosen = [None, ["jump"], ["run", "Ambiguous"]][seed % 3]
+    within = scope(truth, "validation", classes=chosen, agnostic=seed % 5 == 0, excluded=["a"] if seed % 2 else [])
+    # Two vocabularies that grow while videos are read, as those of streams without a header do.
+    vocabularies, videos, rows = [LabelVocabulary(), LabelVocabulary()], [], []
+    for video_id in rng.permutation(["a", "b", "n", "t", "z", "aa", "b", "y"]).tolist():
+        count, names = int(rng.integers(0, 5)), vocabularies[int(rng.integers(2))]
+        labels = rng.choice(["run", "jump", "Ambiguous", "fly", "swim", "sit"], count).tolist()
+        labels = None if rng.random() < 0.2 else labels
+        segments = np.sort(rng.integers(0, 4, (count, 2)), axis=1).astype(float)
+        scores = rng.random(count)
+        numbers = None if labels is None else names.numbered(labels)
+        videos.append(VideoProposals(video_id, segments, scores, numbers, names))
+        plain = zip(labels or [None] * count, segments.tolist(), scores.tolist(), strict=True)
+        rows += [(video_id, *row) for row in plain]
+    detections, contents = flatten(iter(videos), within)
+    inside = [row for row in rows if row[0] not in within.left_out]
+    counts = [row for row in inside if row[1] not in within.other_classes]
+    ids = within.video_ids + sorted({row[0] for row in inside} - set(within.video_ids))
+    classes = {name: 0 if within.agnostic else n for n, name in enumerate(within.class_names)}
+    one_class = within.agnostic and chosen is None
+    assert detections.videos.tolist() == [ids.index(row[0]) for row in counts]
+    assert detections.labels.tolist() == [0 if one_class else classes.get(row[1], -1) for row in counts]
+    assert detections.segments.tolist() == [row[2] for row in counts]
+    assert detections.scores.tolist() == [row[3] for row in counts]
+    assert contents.counted == amount(counts)
+    assert contents.unknown_videos == amount([row for row in counts if row[0] not in within.video_ids])
+    assert contents.zero_length == sum(start == end for _, _, (start, end), _ in counts)
+    assert contents.unlabelled == sum(row[1] is None for row in inside)
+    assert contents.labelled == any(row[1] is not None for row in rows)
+    known = {*within.class_names, *within.other_classes, None}
+    unknown = {} if one_class else Counter(row[1] for row in inside if row[1] not in known)
+    assert contents.unknown_labels == unknown
+    left = {
+        reason: [row for row in rows if within.left_out.get(row[0]) == reason] for reason in within.left_out.values()
+    }
+    left["other classes"] = [row for row in inside if row[1] in within.other_classes]
+    assert contents.left_out == {reason: amount(those) for reason, those in left.items() if those}
+
+
+def amount(rows: list[tuple[object, ...]]) -> Amount:
+    return Amount(len({row[0] for row in rows}), len(rows))
+
+
+def test_evaluation_holds_40_bytes_a_detection() -> None:
+    count, videos, classes = 200_000, 100, 5
+    rng = np.random.default_rng(0)
+    names = LabelVocabulary(f"class {n}" for n in range(classes))
+    starts, numbers = rng.uniform(0, 90, 200), rng.integers(0, classes, 200)
+    annotations = {
+        f"v{n}": VideoAnnotations(
+            f"v{n}", 100.0, None, np.stack([starts, starts + 5], 1)[n::videos], numbers[n::videos]
+        )
+        for n in range(videos)
+    }
+    within = scope(GroundTruth(annotations, names, "gt.json"))
+    thresholds = parse_thresholds("0.5:0.95:0.05")
+
+    def read() -> Iterator[VideoProposals]:
+        for n in range(videos):
+            each = count // videos
+            begin = rng.uniform(0, 90, each)
+            labels = rng.integers(0, classes, each)
+            yield VideoProposals(f"v{n}", np.stack([begin, begin + 5], 1), rng.random(each), labels, names)
+
+    for selection in (
+        MetricSelection(PROTOCOLS["activitynet"], thresholds, thresholds),
+        MetricSelection(PROTOCOLS["thumos14"], thresholds, thresholds, recall=True, multiples=(1,)),
+    ):
+        Scorecard(within, flatten([], within)[0], selection).metrics()  # what is loaded once is not counted
+        tracemalloc.start()
+        detections, _ = flatten(read(), within)
+        card = Scorecard(within, detections, selection)
+        card.metrics()
+        held, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        # 30 in columns, 5 of the matching; the rest is the instances, and room at the columns' ends.
+        assert held / count < 40
+        assert peak / count < 80
 
 
 def test_detections_without_a_label_among_others_are_counted_aloud(truth: GroundTruth) -> None:
