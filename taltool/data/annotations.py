@@ -65,7 +65,6 @@ def _videos(database: dict[str, Any], names: LabelVocabulary) -> dict[str, Video
     everything = list(chain.from_iterable(lists))
     words = [annotation["label"] for annotation in everything]
     pairs = [annotation["segment"] for annotation in everything]
-    _demand_types(entries + everything, dict)
     _demand_types(lists + pairs, list)
     _demand_types(subsets, str, NoneType)
     _demand_types(words, str)

@@ -42,6 +42,10 @@ def test_withheld_annotations_mean_none(tmp_path: Path) -> None:
             r"annotation 1: segment \[2, 1\] ends before it starts",
         ),
         (database(annotations=[{"segment": [1], "label": "a"}]), r"annotation 1: segment \[1\] is not \[start, end\]"),
+        (
+            database(annotations=[{"segment": [1], "label": "a"}, {"segment": [2, 3, 4], "label": "a"}]),
+            r"annotation 1: segment \[1\] is not \[start, end\]",
+        ),
         (database(annotations=[{"segment": [1, 2]}]), "annotation 1 has no label"),
         (database(annotations=[{"segment": [1, 2], "label": 3}]), "annotation 1 has no label"),
         (database(annotations=["dive"]), "annotation 1 has no label"),
@@ -78,8 +82,9 @@ def test_the_first_of_several_broken_annotations_is_named(tmp_path: Path) -> Non
         read_ground_truth(written(tmp_path, document))
 
 
-def test_what_is_not_finite_is_no_time() -> None:
-    # JSON has no such numbers; other programs may hand over a document that has.
+def test_what_json_cannot_hold_is_refused_too() -> None:
+    with pytest.raises(DataError, match=r"segment \(1, 2\) is not \[start, end\]"):
+        parse_ground_truth(database(annotations=[{"segment": (1, 2), "label": "a"}]), "gt.json")
     for broken in (math.inf, math.nan):
         with pytest.raises(DataError, match="is not a positive number"):
             checked_videos(database(duration=broken)["database"], LabelVocabulary(), "gt.json")
