@@ -14,6 +14,7 @@ from taltool.data.files import open_input
 from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Opening, Proposals
 from taltool.data.formats.sniffing import beginning, open_content
 from taltool.data.quantiles import Quantiles
+from taltool.data.records import Integers, LabelVocabulary
 from taltool.errors import DataError
 
 Summary = dict[str, Any]
@@ -76,7 +77,7 @@ def _named(found: Quantiles) -> dict[str, float]:
 
 def _proposals(content: Proposals) -> Summary:
     counts, durations = array("q"), array("d")
-    used: Counter[str] = Counter()
+    tallies: dict[LabelVocabulary, Integers] = {}
     with Quantiles() as lengths, Quantiles() as scores:
         for video in content.videos:
             counts.append(len(video))
@@ -85,9 +86,12 @@ def _proposals(content: Proposals) -> Summary:
             if video.duration is not None:
                 durations.append(video.duration)
             if video.labels is not None:
-                for number, count in enumerate(np.bincount(video.labels)):
-                    if count:
-                        used[video.names.names[number]] += int(count)
+                tally = tallies.get(video.names, np.empty(0, np.int64))
+                tallies[video.names] = np.bincount(video.labels, minlength=len(video.names))
+                tallies[video.names][: len(tally)] += tally
+        used = Counter[str]()
+        for names, tally in tallies.items():
+            used.update({name: int(count) for name, count in zip(names, tally, strict=False) if count})
         return {
             "videos": len(counts),
             "proposals": sum(counts),

@@ -127,15 +127,13 @@ def _label_numbers(labels: list[Any], names: LabelVocabulary, classes: Integers 
         raise DataError(f"label {labels[number]!r} of proposal {number + 1} is not the number of a class")
     if classes is None and labels:
         raise DataError("labels are numbers of the classes in a header, and there is no header before this line")
-    numbers = np.fromiter(labels, np.int64, len(labels))
-    wrong = np.flatnonzero((numbers < 0) | (numbers >= (0 if classes is None else len(classes))))
-    if len(wrong):
-        number = int(wrong[0])
-        listed = 0 if classes is None else len(classes)
-        raise DataError(
-            f"label {labels[number]} of proposal {number + 1} is the number of no class (the header lists {listed})"
-        )
-    return numbers if classes is None else classes[numbers]
+    if classes is None or not labels:
+        return np.empty(0, np.int64)
+    if min(labels) < 0 or max(labels) >= len(classes):
+        number = next(n for n, label in enumerate(labels) if not 0 <= label < len(classes))
+        listed = f"(the header lists {len(classes)})"
+        raise DataError(f"label {labels[number]} of proposal {number + 1} is the number of no class {listed}")
+    return classes[np.fromiter(labels, np.int64, len(labels))]
 
 
 def to_objects(video: VideoProposals) -> list[dict[str, Any]]:

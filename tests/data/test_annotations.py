@@ -83,8 +83,9 @@ def test_the_first_of_several_broken_annotations_is_named(tmp_path: Path) -> Non
 
 
 def test_what_json_cannot_hold_is_refused_too() -> None:
+    entries = database(annotations=[{"segment": (1, 2), "label": "a"}])["database"]
     with pytest.raises(DataError, match=r"segment \(1, 2\) is not \[start, end\]"):
-        parse_ground_truth(database(annotations=[{"segment": (1, 2), "label": "a"}]), "gt.json")
+        checked_videos(entries, LabelVocabulary(), "gt.json")
     for broken in (math.inf, math.nan):
         with pytest.raises(DataError, match="is not a positive number"):
             checked_videos(database(duration=broken)["database"], LabelVocabulary(), "gt.json")
