@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 import numpy as np
 import orjson
 
-from taltool.data.files import HashingReader, open_input, read_bytes
+from taltool.data.files import HashingReader, decode_text, open_input, read_bytes
 from taltool.data.json_documents import JsonDocument
 from taltool.data.records import Floats, GroundTruth, LabelVocabulary, VideoAnnotations
 from taltool.errors import DataError, UsageError
@@ -172,10 +172,7 @@ def read_id_list(path: str) -> tuple[list[str], str]:
     Raises DataError where the file is not UTF-8 text or lists nothing.
     """
     content, sha256 = read_bytes(path)
-    try:
-        lines = [line.strip() for line in content.decode().splitlines()]
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file with one video id per line: {error}") from error
+    lines = [line.strip() for line in decode_text(content, path).split("\n")]
     ids = list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
     if not ids:
         raise DataError(f"{path}: lists no video id (one per line)")

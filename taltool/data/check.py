@@ -8,12 +8,14 @@ import numpy as np
 
 from taltool.data.annotations import checked_videos
 from taltool.data.checkpoint_header import KEY, CheckpointHeader, read_tensor_table
+from taltool.data.clock import UnknownClockError
 from taltool.data.files import STANDARD
 from taltool.data.formats.contract import Annotations, Features, FormatOptions, Proposals
 from taltool.data.formats.sniffing import beginning, open_content
-from taltool.data.info import kind_of, read_epochs
+from taltool.data.info import kind_of
 from taltool.data.json_text import telling_key
 from taltool.data.records import Floats, LabelVocabulary, VideoProposals
+from taltool.data.training_log import read_epochs
 from taltool.errors import DataError
 
 Warn = Callable[[str], None]
@@ -101,7 +103,7 @@ def _features(path: str, content: Features, warn: Warn) -> str:
         length, _ = content.values(video_id).shape
         try:
             clock = content.clock(video_id)
-        except DataError:
+        except UnknownClockError:
             odd.add("videos without a clock: give --fps, --stride and --window where they are used", video_id, 1)
             continue
         last_end = (clock.offset + (length - 1) * clock.stride + clock.window) / clock.fps

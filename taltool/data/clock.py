@@ -18,6 +18,10 @@ from taltool.errors import DataError
 Times = TypeVar("Times", float, NDArray[np.float64])
 
 
+class UnknownClockError(DataError):
+    """Nobody says when the snippets of a video are."""
+
+
 @dataclass(frozen=True)
 class FeatureClock:
     """Timing of a feature sequence: fps of the frames that snippets were cut from; stride, window and offset in frames

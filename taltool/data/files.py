@@ -31,11 +31,16 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP)
 class HashingReader:
     """A binary stream that is hashed as it passes; `hexdigest` is that of everything read so far.
 
-    Raises DataError, naming `path`, where the stream is a broken gzip file.
+    A byte order mark at its beginning is hashed and passed over. Raises DataError, naming `path`, where the stream is
+    a broken gzip file.
     """
 
-    def __init__(self, stream: BinaryIO, path: str) -> None:
+    def __init__(self, stream: io.BufferedReader | gzip.GzipFile, path: str) -> None:
         self._stream, self._path, self._hash = stream, path, hashlib.sha256()
+        with _explaining_gzip(path):
+            self._marked = stream.peek(3)[:3] == codecs.BOM_UTF8
+        if self._marked:
+            self._hash.update(stream.read(3))
 
     def __iter__(self) -> Iterator[bytes]:
         with _explaining_gzip(self._path):
@@ -59,9 +64,9 @@ class HashingReader:
 
     @property
     def rereadable(self) -> BinaryIO | None:
-        """The stream itself where it is a plain file, in which one can go back; None for pipes and gzip."""
-        plain = self._path != STANDARD and isinstance(self._stream, io.BufferedReader) and self._stream.seekable()
-        return self._stream if plain else None
+        """The stream itself where it is a plain file, in which one can go back; None for pipes, gzip, and a mark."""
+        plain = self._path != STANDARD and not self._marked and self._stream.seekable()
+        return self._stream if plain and isinstance(self._stream, io.BufferedReader) else None
 
     def hexdigest(self) -> str:
         """SHA-256 of all bytes read so far (of the uncompressed content where the file is gzip)."""
@@ -169,10 +174,10 @@ def _line(content: bytes, position: int) -> int:
     return len((content[:position] + b".").splitlines())
 
 
-def _unzipped(stream: BinaryIO) -> BinaryIO:
+def _unzipped(stream: BinaryIO) -> io.BufferedReader | gzip.GzipFile:
     buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, stream))
     if buffered.peek(2)[:2] == _GZIP_MAGIC:
-        return cast(BinaryIO, gzip.GzipFile(fileobj=buffered))
+        return gzip.GzipFile(fileobj=buffered)
     return buffered
 
 

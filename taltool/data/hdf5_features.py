@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from taltool.data.clock import FeatureClock, check_clock_number
+from taltool.data.clock import FeatureClock, UnknownClockError, check_clock_number
 from taltool.data.files import NO_LOCKS, STANDARD, replacing
 from taltool.data.provenance import Chain
 from taltool.errors import DataError, UsageError
@@ -212,8 +212,8 @@ def unlike(settings: str, others: str) -> str:
 def clock_from(known: Mapping[str, float], length: int, duration: float | None, where: str) -> FeatureClock:
     """The clock of `length` snippets from what is known: fps, stride and window (and offset), or the duration alone.
 
-    Raises DataError, with the mend, where neither is known, and for a number that no clock can have; `where` names the
-    video.
+    Raises UnknownClockError, with the mend, where neither is known, and DataError for a number that no clock can have;
+    `where` names the video.
     """
     try:
         for name, value in known.items():
@@ -226,7 +226,7 @@ def clock_from(known: Mapping[str, float], length: int, duration: float | None, 
     except DataError as error:
         raise DataError(f"{where}: {error}") from error
     missing = ", ".join(f"--{name}" for name in ("fps", "stride", "window") if name not in known)
-    raise DataError(
+    raise UnknownClockError(
         f"{where} does not say when its snippets are; give {missing}, "
         "or a ground truth with durations if each video is divided evenly"
     )

@@ -10,12 +10,12 @@ import numpy as np
 import orjson
 
 from taltool.data.checkpoint_header import KEY, CheckpointHeader, read_tensor_table
-from taltool.data.files import open_input
+from taltool.data.clock import UnknownClockError
 from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Opening, Proposals
 from taltool.data.formats.sniffing import beginning, open_content
 from taltool.data.quantiles import Quantiles
 from taltool.data.records import Integers, LabelVocabulary
-from taltool.errors import DataError
+from taltool.data.training_log import read_epochs
 
 Summary = dict[str, Any]
 _MOST_CLOCKS = 5
@@ -174,7 +174,7 @@ def _features(content: Features) -> Summary:
 def _clock(content: Features, video_id: str) -> Any:
     try:
         return content.clock(video_id)
-    except DataError:
+    except UnknownClockError:
         return None
 
 
@@ -200,18 +200,6 @@ def _checkpoint(path: str) -> Summary:
     header = CheckpointHeader.from_metadata(metadata, path)
     fields = {name: value for name, value in vars(header).items() if name not in ("provenance", "version")}
     return found | fields | {"provenance": header.provenance or []}
-
-
-def read_epochs(path: str) -> list[dict[str, Any]]:
-    """The lines of a training's measurements; raises DataError, naming the line, for one that is not whole."""
-    rows = []
-    with open_input(path) as stream:
-        for number, line in enumerate(stream, start=1):
-            try:
-                rows.append(orjson.loads(line))
-            except orjson.JSONDecodeError as error:
-                raise DataError(f"{path}:{number}: not JSON ({error}); the training was cut short here") from error
-    return rows
 
 
 def _metrics(path: str) -> Summary:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import orjson
 
-from taltool.data.files import read_bytes
+from taltool.data.files import open_input, read_bytes
 from taltool.data.records import Floats
 from taltool.errors import DataError
 
@@ -44,6 +45,18 @@ def read_training_log(path: str) -> TrainingLog:
     if not columns:
         raise DataError(f"{path}: no measurements; expected a JSON object with numbers on each line")
     return TrainingLog(counter, {name: (np.array(x, float), np.array(y, float)) for name, (x, y) in columns.items()})
+
+
+def read_epochs(path: str) -> list[dict[str, Any]]:
+    """The lines of a training's measurements; raises DataError, naming the line, for one that is not whole."""
+    rows = []
+    with open_input(path) as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                rows.append(orjson.loads(line))
+            except orjson.JSONDecodeError as error:
+                raise DataError(f"{path}:{number}: not JSON ({error}); the training was cut short here") from error
+    return rows
 
 
 def _record(line: bytes, where: str) -> dict[str, float]:

@@ -57,6 +57,10 @@ def shortened(file: h5py.File) -> None:
     file["v"].attrs["duration"] = 0.5
 
 
+def timeless(file: h5py.File) -> None:
+    file["v"].attrs["offset"] = np.nan
+
+
 def emptied(file: h5py.File) -> None:
     del file["v"]
 
@@ -101,6 +105,7 @@ BROKEN = [
     (changed(uncompleted), "video 'v' is not complete"),
     (changed(not_finite), "video 'v': snippet 2, channel 1 is nan"),
     (changed(emptied), "no video in it"),
+    (changed(timeless), "video 'v': offset is nan"),
     (cut(features, 1000), "not a readable HDF5 file"),
     (cut(checkpoint(2.0), -4), "bytes, but its header promises"),
     (checkpoint(float("inf")), "tensor 'a' holds values that are not finite"),

@@ -63,6 +63,14 @@ def test_gzip_is_undone(tmp_path: Path) -> None:
     assert len(read(str(tmp_path / "p"))) == 1
 
 
+@pytest.mark.parametrize("name", ["p.jsonl", "p.json"])
+def test_byte_order_mark_is_passed_over(name: str, tmp_path: Path) -> None:
+    text = "\n".join([HEADER, VIDEO, END]) if name == "p.jsonl" else '{"results": {"v": []}}'
+    for content in (b"\xef\xbb\xbf" + text.encode(), gzip.compress(b"\xef\xbb\xbf" + text.encode())):
+        (tmp_path / name).write_bytes(content)
+        assert [video.video_id for video in read(str(tmp_path / name))] == ["v"]
+
+
 def test_cut_gzip_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "p").write_bytes(gzip.compress("\n".join([HEADER, VIDEO, END]).encode())[:-20])
     with pytest.raises(DataError, match="gzip file is broken or cut short"):
