@@ -122,7 +122,7 @@ class JsonDocument:
     ) -> Iterator[Made]:
         """What `make` makes of some members at a time of the object at `key`, in order.
 
-        keys_in tells how many keys the objects in a value have, or less where it does not know.
+        keys_in tells how many keys such members and the objects in them have, or less where it does not know.
         """
         span = self._span(key)
         seen: set[str] = set()
@@ -131,7 +131,7 @@ class JsonDocument:
                 text = self._bytes(start, stop)
                 text = b"{%s}" % (self._after_comma(text, start) if seen else text)
                 batch = self._parsed(text, start)
-                refuse_repeated_keys(text, len(batch) + sum(map(keys_in, batch.values())), self.path)
+                refuse_repeated_keys(text, keys_in(batch), self.path)
                 twice = seen & batch.keys()
                 if twice:
                     raise DataError(

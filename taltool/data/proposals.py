@@ -21,7 +21,7 @@ from taltool.data.json_documents import JsonDocument
 from taltool.data.json_text import collector_at_rest, count_members, refuse_repeated_keys, telling_key
 from taltool.data.provenance import Chain, merge_chains
 from taltool.data.records import Integers, LabelVocabulary, VideoProposals, broken
-from taltool.data.video_json import from_columns, from_objects, keys_of_objects, to_objects
+from taltool.data.video_json import from_columns, from_objects, keys_of_objects, keys_of_videos, to_objects
 from taltool.errors import DataError
 
 # The version of the stream that is written, and those that are read.
@@ -203,7 +203,7 @@ class ProposalReader:
                 for video_id, proposals in batch.items()
             ]
 
-        return chain.from_iterable(document.batches("results", videos, keys_of_objects))
+        return chain.from_iterable(document.batches("results", videos, keys_of_videos))
 
     def _video(self, video_id: str, record: dict[str, Any], duration: Any, where: str) -> VideoProposals:
         try:

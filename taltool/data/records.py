@@ -100,7 +100,8 @@ class VideoProposals:
             self._refuse_faults(labels)
 
     def _labels_known(self, labels: Integers) -> bool:
-        return not len(labels) or bool(labels.min() >= 0 and labels.max() < len(self.names))
+        # Seen as a number without sign, a negative one is larger than any.
+        return not len(labels) or int(labels.view(f"u{labels.itemsize}").max()) < len(self.names)
 
     def _refuse_faults(self, labels: Integers) -> None:
         """Name the first proposal that is broken, if any is."""

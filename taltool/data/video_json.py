@@ -23,6 +23,11 @@ def keys_of_objects(proposals: Any) -> int:
         return 0
 
 
+def keys_of_videos(videos: dict[str, Any]) -> int:
+    """How many keys {video id: list of proposals} has together with the proposals."""
+    return len(videos) + sum(map(keys_of_objects, videos.values()))
+
+
 def from_objects(proposals: Any, names: LabelVocabulary, default_score: float | None = None) -> Columns:
     """The columns of [{"segment", "score", "label"}, ...]; labels are entered into `names`.
 

@@ -22,7 +22,7 @@ from taltool.data.formats.sniffing import beginning
 from taltool.data.json_documents import JsonDocument
 from taltool.data.json_text import telling_key
 from taltool.data.records import LabelVocabulary, VideoProposals
-from taltool.data.video_json import keys_of_objects, to_objects
+from taltool.data.video_json import keys_of_videos, to_objects
 from taltool.errors import DataError
 
 # Bytes of annotations that wait in memory.
@@ -132,7 +132,7 @@ class _PredictionReader:
 
     def videos(self, document: JsonDocument, content: Proposals) -> Iterator[VideoProposals]:
         """The videos of a document; what was dropped is noted at the end."""
-        for batch in document.batches("database", self._batch, keys_of_objects):
+        for batch in document.batches("database", self._batch, keys_of_videos):
             yield from batch
         if self.dropped:
             content.notes.append(f"{self.dropped} segments that end before they start")
