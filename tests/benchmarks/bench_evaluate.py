@@ -53,15 +53,19 @@ def jittered(truth: Path, subset: str, total: int, labelled: bool, seed: int = 0
 def measured(words: list[str]) -> tuple[float, float, float]:
     """CPU seconds, seconds and peak MiB of one `taltool` process; CPU seconds bear a busy machine better."""
     started = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "taltool", *words],
-        stdout=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+    # A process inherits the peak of the one that starts it, so a small one starts taltool and measures it.
+    code = (
+        "import resource, subprocess, sys; status = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL); "
+        "usage = resource.getrusage(resource.RUSAGE_CHILDREN); "
+        "print(status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)"
     )
-    _, status, usage = os.wait4(process.pid, 0)
+    command = [sys.executable, "-c", code, sys.executable, "-m", "taltool", *words]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    told = subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=True).stdout
+    status, busy, memory = map(float, told.split())
     if status:
         raise SystemExit(f"taltool {' '.join(words)} failed")
-    return usage.ru_utime + usage.ru_stime, time.perf_counter() - started, usage.ru_maxrss / 1024
+    return busy, time.perf_counter() - started, memory
 
 
 def parsing_time(content: bytes) -> float:
