@@ -31,21 +31,23 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP)
 class HashingReader:
     """A binary stream that is hashed as it passes; `hexdigest` is that of everything read so far.
 
-    A byte order mark at its beginning is hashed and passed over. Raises DataError, naming `path`, where the stream is
-    a broken gzip file.
+    position counts the bytes so far. A byte order mark at the beginning is hashed and passed over. Raises DataError,
+    naming `path`, where the stream is a broken gzip file.
     """
 
     def __init__(self, stream: io.BufferedReader | gzip.GzipFile, path: str) -> None:
         self._stream, self._path, self._hash = stream, path, hashlib.sha256()
+        self.position = 0
         with _explaining_gzip(path):
-            self._marked = stream.peek(3)[:3] == codecs.BOM_UTF8
-        if self._marked:
-            self._hash.update(stream.read(3))
+            marked = stream.peek(3)[:3] == codecs.BOM_UTF8
+        if marked:
+            self.read(3)
 
     def __iter__(self) -> Iterator[bytes]:
         with _explaining_gzip(self._path):
             for line in self._stream:
                 self._hash.update(line)
+                self.position += len(line)
                 yield line
 
     def readline(self, limit: int = -1) -> bytes:
@@ -60,12 +62,13 @@ class HashingReader:
         with _explaining_gzip(self._path):
             found = read()
         self._hash.update(found)
+        self.position += len(found)
         return found
 
     @property
     def rereadable(self) -> BinaryIO | None:
-        """The stream itself where it is a plain file, in which one can go back; None for pipes, gzip, and a mark."""
-        plain = self._path != STANDARD and not self._marked and self._stream.seekable()
+        """The stream itself where it is a plain file, in which one can go back; None for pipes and gzip."""
+        plain = self._path != STANDARD and self._stream.seekable()
         return self._stream if plain and isinstance(self._stream, io.BufferedReader) else None
 
     def hexdigest(self) -> str:

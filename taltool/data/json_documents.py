@@ -36,19 +36,21 @@ class _Span:
 
 
 class JsonDocument:
-    """The JSON object that `reader` holds; `head` is what was read from it already.
+    """The JSON object that `reader` holds; `head` is what was read of it already, from line number `first` on.
 
     A plain file is read twice; pipes and gzip files are copied to a temporary file on the way. Used as a `with` block.
     Raises DataError, naming file and line, for what is not one whole JSON object.
     """
 
-    def __init__(self, reader: HashingReader, path: str, head: bytes = b"") -> None:
-        self.path, self._reader, self._head = path, reader, head
+    def __init__(self, reader: HashingReader, path: str, head: bytes = b"", first: int = 1) -> None:
+        self.path, self._reader, self._head, self._first = path, reader, head, first
 
     def __enter__(self) -> "JsonDocument":
         plain = self._reader.rereadable
         self._copy = None if plain is not None else tempfile.TemporaryFile()
         self._file: BinaryIO = plain if plain is not None else cast(BinaryIO, self._copy)
+        # Where the document begins in the file; places in it count from there.
+        self._begin = 0 if plain is None else self._reader.position - len(self._head)
         self._spans, self._length = _spans(self._blocks())
         self._short = self._skeleton()
         return self
@@ -85,11 +87,11 @@ class JsonDocument:
         return found
 
     def _bytes(self, start: int, stop: int) -> bytes:
-        self._file.seek(start)
+        self._file.seek(self._begin + start)
         return self._file.read(stop - start)
 
     def _line(self, position: int) -> int:
-        return self._bytes(0, position).count(b"\n") + 1
+        return self._bytes(0, position).count(b"\n") + self._first
 
     def _span(self, key: str) -> _Span | None:
         """The span of a member; None where it is neither list nor object."""

@@ -76,9 +76,9 @@ class ProposalReader:
 
     def _sniff(self) -> Iterator[VideoProposals]:
         """Read up to the first video, so that the header is known before any video is asked for."""
-        before, number, line = b"", 1, b""
+        number, line = 1, b""
         while not line.strip():
-            before, number = before + line, number + line.endswith(b"\n")
+            number += line.endswith(b"\n")
             line = self._stream.readline(_FIRST_LINE)
             if not line:
                 raise DataError(f"{self.file}: empty; expected proposals (did the command before it fail?)")
@@ -90,7 +90,7 @@ class ProposalReader:
             return self._streams(number + 1)
         if first is not None and "video_id" in first:
             return self._plain_lines(chain([(number, line)], self._lines(number + 1)))
-        return self._document(before + line)
+        return self._document(line, number)
 
     def _take_header(self, record: Any, where: str) -> None:
         header = record["taltool"]
@@ -183,8 +183,8 @@ class ProposalReader:
         self._seen.add(video_id)
         return self._video(video_id, record, record.get("duration"), f"{where}: ")
 
-    def _document(self, head: bytes) -> Iterator[VideoProposals]:
-        document = self._close.enter_context(JsonDocument(self._stream, self.file, head))
+    def _document(self, head: bytes, first: int) -> Iterator[VideoProposals]:
+        document = self._close.enter_context(JsonDocument(self._stream, self.file, head, first))
         if not document.is_object("results"):
             kind = "a ground truth" if "database" in document else "something else"
             raise DataError(f'{self.file}: expected proposals (a JSON object with "results"), found {kind}')
