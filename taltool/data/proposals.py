@@ -252,10 +252,10 @@ class ProposalWriter:
     for the header, provenance the chain (None to leave it out), num_videos the number of videos if it is known. Without
     a layout the name of the file decides.
 
-    A header that cannot be written yet waits, and the videos in a temporary file: where names are not complete in
-    version 2, whose labels are numbers, and with `open_ended`, which says that names and number of videos are to be
-    counted. Where a video has a label that the header does not list, or one comes that it did not promise, because
-    streams were joined, a further stream begins.
+    A header that cannot be written yet waits, and the videos in a temporary file, which are counted: where names are
+    not complete in version 2, whose labels are numbers, and with `open_ended`, which says that names and number of
+    videos are to be counted. Where a video has a label that the header does not list, or one comes that it did not
+    promise, because streams were joined, a further stream begins.
     """
 
     def __init__(
@@ -360,7 +360,7 @@ class ProposalWriter:
         if self._waits:
             waiting, self._stream = self._stream, self._output
             self._listed = self.names.names
-            self.num_videos = self._count if self.open_ended else self.num_videos
+            self.num_videos = self._count
             self._write_header()
             waiting.seek(0)
             shutil.copyfileobj(waiting, self._output)
