@@ -367,9 +367,8 @@ class ProposalWriter:
 
     def _external_data(self) -> dict[str, Any]:
         external: dict[str, Any] = {"durations": self._durations} if self._durations else {}
-        classes = self.names.names if self.open_ended else self._listed
-        if classes:
-            external["classes"] = classes
+        if len(self.names):
+            external["classes"] = self.names.names
         if self.provenance is not None:
             external["provenance"] = self.provenance
         return external
