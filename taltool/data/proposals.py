@@ -85,6 +85,8 @@ class ProposalReader:
         if len(line) == _FIRST_LINE and telling_key(line)[0] not in ("results", "database"):
             line += self._stream.readline()
         first = _object_in(line)
+        if first is None and telling_key(line)[0] in ("taltool", "video_id"):
+            self._item(line, number)  # Raises DataError, which tells where the line is broken.
         if first is not None and "taltool" in first:
             self._take_header(self._item(line, number), f"{self.file}:{number}")
             return self._streams(number + 1)

@@ -124,6 +124,12 @@ def test_end_line_with_another_count_is_refused(tmp_path: Path) -> None:
         read(written(tmp_path, HEADER, VIDEO, '{"end": {"videos": 2}}'))
 
 
+@pytest.mark.parametrize("line", [HEADER[:-5], VIDEO[:-5], VIDEO.replace("0.5", "NaN"), VIDEO.replace("0.5", "1e999")])
+def test_a_first_line_that_is_broken_is_named(line: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"p\.jsonl:1: not JSON"):
+        read(written(tmp_path, line, END))
+
+
 def test_other_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r":1: expected .* version 1 or 2, found proposals version 3"):
         read(written(tmp_path, HEADER.replace('"version": 1', '"version": 3'), END))
