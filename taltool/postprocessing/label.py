@@ -54,13 +54,13 @@ class FromDetections:
     """Every proposal gets the classes of the detections that overlap it.
 
     The file is read in step with the proposals; what it lists earlier than they do waits on `shelf`. Where its header
-    does not list the classes, it is read to its end first.
+    does not list the classes, or lists none, as that of an empty stream before another, it is read to its end first.
     """
 
     def __init__(self, reader: ProposalReader, shelf: Shelf, vote: Vote) -> None:
         self.file, self.votes = reader.file, voted_shares if vote is Vote.share else best_votes
         self.shelf, self.ahead, self.names = shelf, iter(reader), reader.labels
-        if not self.names.complete:
+        if not (self.names.complete and len(self.names)):
             for video in self.ahead:
                 shelf.put(video.video_id, video)
             self.names.complete = True
