@@ -52,7 +52,7 @@ class Proposals:
 
     names: the label names that are known before the first video, and whether they are complete; num_videos: how many
     videos there are, if that is known; open_ended: both are to be counted as the videos pass. notes: what reading left
-    out, in words, complete after the iteration.
+    out, in words; it and provenance are complete after the iteration.
     """
 
     videos: Iterable[VideoProposals]

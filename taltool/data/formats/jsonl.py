@@ -44,6 +44,7 @@ def read_proposals(path: str, options: FormatOptions) -> Iterator[Proposals]:
 
 def _noting(reader: ProposalReader, content: Proposals) -> Iterator[VideoProposals]:
     yield from reader
+    content.provenance = reader.provenance
     if reader.num_dropped:
         content.notes.append(f"{reader.num_dropped} segments that end before they start")
 
