@@ -12,6 +12,7 @@ import orjson
 
 from taltool.data.files import HashingReader, decode_text, open_input, read_bytes
 from taltool.data.json_documents import JsonDocument
+from taltool.data.json_text import parsed_document
 from taltool.data.records import Floats, GroundTruth, LabelVocabulary, VideoAnnotations
 from taltool.errors import DataError, UsageError
 
@@ -148,7 +149,7 @@ def read_split(split: str, truth: GroundTruth | None = None) -> dict[str, str]:
     if not Path(file).exists():
         raise DataError(f"{file}: no such file (from --split {split})")
     try:
-        splits = orjson.loads(read_bytes(file)[0])
+        splits = parsed_document(read_bytes(file)[0], file)
         subsets = splits[name]
     except orjson.JSONDecodeError as error:
         raise DataError(f"{file}: not JSON: {error}") from error

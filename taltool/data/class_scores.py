@@ -21,6 +21,7 @@ import numpy as np
 import orjson
 
 from taltool.data.files import read_bytes
+from taltool.data.json_text import parsed_document
 from taltool.data.records import Booleans, Floats, LabelVocabulary
 from taltool.errors import DataError
 from taltool.reporting import SILENT, Reporter
@@ -159,7 +160,7 @@ def _columns(path: str, table: Floats) -> tuple[list[str], Floats]:
 def _parsed(path: str, content: bytes) -> tuple[list[str], Floats, Booleans, dict[str, int] | None]:
     """Names (K), rows (V, K), which classes each video lists (V, K), and the row of each id, if there are ids."""
     try:
-        document = orjson.loads(content)
+        document = parsed_document(content, path)
     except orjson.JSONDecodeError as error:
         raise DataError(f"{path}: neither JSON nor .npy: {error}") from error
     if isinstance(document, list):

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
+
 from taltool.errors import DataError
 
 # The colon of a member stands behind the quote of its key or behind white space; colons inside of names seldom do.
@@ -54,6 +56,17 @@ def count_members(document: Any) -> int:
         holders = [each.values() for each in objects] + [value for value in level if type(value) is list]
         level = [value for holder in holders for value in holder if type(value) is dict or type(value) is list]
     return count
+
+
+def parsed_document(content: bytes, path: str) -> Any:
+    """What the JSON document `content` of the file `path` holds.
+
+    Raises orjson.JSONDecodeError where it is not JSON, DataError where an object has a key twice.
+    """
+    with collector_at_rest():
+        document = orjson.loads(content)
+        refuse_repeated_keys(content, count_members(document), path)
+    return document
 
 
 def refuse_repeated_keys(text: bytes, members: int, where: str) -> None:

@@ -12,6 +12,7 @@ import orjson
 from taltool.data.annotations import read_ground_truth
 from taltool.data.arrays import Detections, flatten, scope
 from taltool.data.files import STANDARD, open_output, read_bytes
+from taltool.data.json_text import parsed_document
 from taltool.data.proposals import Layout, ProposalReader, ProposalWriter
 from taltool.data.provenance import InputFile, merge_chains, step
 from taltool.data.records import Integers, LabelVocabulary, VideoProposals
@@ -285,7 +286,7 @@ def with_weights(settings: Fusion, text: str, paths: Sequence[str]) -> Fusion:
 
 def _saved(settings: Fusion, path: str) -> list[Source]:
     try:
-        saved = orjson.loads(read_bytes(path)[0])
+        saved = parsed_document(read_bytes(path)[0], path)
         method = saved["method"]
         sources = [
             Source(float(each["weight"]), Calibration(tuple(each["before"]), tuple(each["after"])))

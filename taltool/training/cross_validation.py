@@ -14,6 +14,7 @@ import orjson
 from taltool.data.annotations import read_ground_truth
 from taltool.data.files import file_name, read_bytes, replacing
 from taltool.data.hdf5_features import FeatureFile
+from taltool.data.json_text import parsed_document
 from taltool.data.public_datasets import ANY_DATASET, DATASETS
 from taltool.data.records import GroundTruth
 from taltool.errors import DataError, UsageError
@@ -62,7 +63,7 @@ def read_folds(path: str, ground_truth: str) -> dict[str | None, GroundTruth]:
     if not Path(path).is_file():
         raise DataError(f"{path}: no such file (from --folds {path})")
     try:
-        splits = orjson.loads(read_bytes(path)[0])
+        splits = parsed_document(read_bytes(path)[0], path)
     except orjson.JSONDecodeError as error:
         raise DataError(f"{path}: not JSON: {error}") from error
     if not isinstance(splits, dict) or not splits or not all(isinstance(each, dict) for each in splits.values()):

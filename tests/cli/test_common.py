@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -225,3 +226,27 @@ def test_provenance_names_command_and_input_without_its_folder(taltool: Run, tmp
 def test_completion_offers_commands(taltool: Run) -> None:
     env = {"_TALTOOL_COMPLETE": "complete_bash", "COMP_WORDS": "taltool con", "COMP_CWORD": "1"}
     assert taltool(env=env).stdout.split() == [b"convert"]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("evaluate gt.json --split x.json:s p.jsonl", '{"s": {"validation": ["v"], "validation": ["w"]}}'),
+        ("train --model afsd f.h5 gt.json --folds x.json", '{"s": {"test": ["v"]}, "s": {"test": ["w"]}}'),
+        ("label --classifier x.json p.jsonl", '{"v": {"Run": 0.5}, "v": {"Run": 0.7}}'),
+        ("fuse p.jsonl p.jsonl --weights x.json", '{"method": "union", "method": "rank", "sources": []}'),
+        ("nms x.json", '{"results": {"v": [], "v": []}}'),
+        ("evaluate x.json p.jsonl", '{"database": {"v": {"duration": 9}, "v": {"duration": 8}}}'),
+    ],
+)
+def test_a_key_twice_is_refused_in_every_json_that_a_user_gives(
+    words: str, text: str, taltool: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "x.json").write_text(text)
+    (tmp_path / "gt.json").write_text('{"database": {"v": {"duration": 9, "annotations": []}}}')
+    (tmp_path / "p.jsonl").write_text('{"video_id": "v", "proposals": []}\n')
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        file["v"] = np.zeros((9, 4), np.float32)
+    done = taltool(*words.split(), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert re.search(r"error: x\.json: '\w+' is there twice in one object", done.stderr.decode())
