@@ -1,23 +1,11 @@
 """Pipes of several commands: the same bytes as through files, and what happens when one end breaks."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import orjson
 import pytest
-from project import PROJECT, Run
-
-TALTOOL = f"{sys.executable} -m taltool"
-
-
-def shell(script: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
-    """Run a shell script in `folder`, where `taltool` is this checkout's."""
-    settings = os.environ | {"PYTHONPATH": str(PROJECT)}
-    text = f'taltool() {{ {TALTOOL} "$@"; }}\n{script}'
-    return subprocess.run(["bash", "-c", text], cwd=folder, env=settings, capture_output=True, timeout=240, check=False)
+from project import Run, shell
 
 
 @pytest.fixture
