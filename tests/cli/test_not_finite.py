@@ -1,7 +1,9 @@
 """NaN and infinity are refused at the door: by every option of every command, and in what a command is given."""
 
 import importlib
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
@@ -93,3 +95,35 @@ def test_users_see_the_option_and_what_is_wrong(taltool: Run) -> None:
     assert done.stderr.startswith(
         b"taltool nms: error: Invalid value for '--min-score': nan is not a finite number.\nUsage: taltool nms"
     )
+
+
+@pytest.mark.parametrize("command", ["convert", "check"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999"])
+@pytest.mark.parametrize("column", ["start", "end", "score"])
+def test_a_table_with_a_number_that_is_not_finite_is_refused_with_its_line(
+    column: str, value: str, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"video_id": "v", "start": "1", "end": "2", "label": "a", "score": "0.5"}
+    lines = [",".join(each) for each in (row, row.values(), (row | {column: value}).values())]
+    (tmp_path / "p.csv").write_text("\n".join(lines) + "\n")
+    words = [command, str(tmp_path / "p.csv")]
+    assert run(build(words), words) == 3
+    said = capsys.readouterr()
+    assert f"p.csv:3: {'score' if column == 'score' else 'segment'} " in said.out + said.err
+    assert "video_id" not in said.out
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ('"segments": [[0, 1]], "scores": [1e999]', "not JSON"),
+        ('"segments": [[0, NaN]], "scores": [1]', "not JSON"),
+        ('"segments": [[0, 1]], "scores": [null]', "score None of proposal 1 is not a finite number"),
+        ('"segments": [[null, 1]], "scores": [1]', "segment [None, 1] of proposal 1 is not [start, end] in seconds"),
+        ('"proposals": [{"segment": [null, 1], "score": 1}]', "segment [None, 1] of proposal 1 is not [start, end]"),
+    ],
+)
+def test_a_line_with_a_number_that_is_not_finite_is_refused(taltool: Run, value: str, said: str) -> None:
+    done = taltool("nms", stdin=f'{{"video_id": "v", {value}}}\n'.encode())
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert re.search(rf"^taltool nms: error: -:1: .*{re.escape(said)}", done.stderr.decode(), re.MULTILINE)
