@@ -18,6 +18,7 @@ import pytest
 import torch
 from plugin.tiny_data import TinyData, write_tiny_data
 from project import PROJECT, Run
+from proposal_streams import headers, held
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -88,6 +89,37 @@ def test_the_shards_of_a_prediction_are_the_whole(run: Run, data: TinyData, chec
     parts = [run("predict", "-m", checkpoint, data.features, "--shard", f"{n}/2").stdout for n in (1, 2)]
     assert sorted(videos_of(parts[0]) + videos_of(parts[1])) == sorted(videos_of(whole))
     assert all(len(videos_of(part)) == 6 for part in parts)
+    assert held(b"".join(parts)) == held(whole)
+
+
+def test_predictions_hold_the_same_in_every_layout(run: Run, data: TinyData, checkpoint: Path, tmp_path: Path) -> None:
+    usual, wanted = {}, {"jsonl": [2], "jsonl1": [1], "activitynet": []}
+    for to, versions in wanted.items():
+        done = run("predict", "-m", checkpoint, data.features, "--to", to, "-o", tmp_path / to)
+        assert (done.returncode, done.stdout) == (0, b"")
+        written = (tmp_path / to).read_bytes()
+        assert [header["version"] for header in headers(written)] == versions
+        back = run("convert", tmp_path / to, "--to", "jsonl").stdout
+        assert headers(back)[0]["classes"] == ["jump", "run"]
+        usual = usual or held(written)
+        assert held(back) == usual
+        assert len(usual) == 12
+
+
+@pytest.mark.slow
+def test_the_example_of_parts_scores_them_like_the_whole(data: TinyData, checkpoint: Path, tmp_path: Path) -> None:
+    command = tmp_path / "taltool"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m taltool "$@"\n')
+    command.chmod(0o755)
+    env = os.environ | ENVIRONMENT | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    words = ["sh", PROJECT / "examples" / "predict-in-parts.sh", checkpoint, data.features, data.truth]
+    done = subprocess.run([*words, tmp_path / "parts N"], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    joined, single = done.stdout.splitlines()[-2:]
+    assert (joined.split()[-7], single.split()[-7]) == ("N/joined.jsonl", "N/single.jsonl")
+    assert joined.split()[-6:] == single.split()[-6:]
+    parts = sorted((tmp_path / "parts N").glob("part-*.jsonl"))
+    assert [len(videos_of(part.read_bytes())) for part in parts] == [3] * 4
 
 
 def test_a_checkpoint_is_found_by_name_in_the_folder_of_models(run: Run, data: TinyData, checkpoint: Path) -> None:

@@ -71,7 +71,10 @@ makes two data sets speak of the same classes: what FILE does not list is left o
 A video of which no annotation stays is left out too, one that had none before stays.
 What went is counted in a warning.
 .SH JOINING
-Several inputs of one kind become one file: shards of one extraction, or of one prediction.
+Several inputs of one kind become one file: shards of one extraction, or of one prediction (which
+.BR cat (1)
+joins too, see
+.BR taltool\-proposals (5)).
 It is an error if a video is in two of them, or if features differ in their settings.
 With
 .B \-\-link

@@ -19,6 +19,23 @@ from taltool.cli.arguments import (
 )
 from taltool.reporting import Reporter
 
+MAN = r"""
+.SH SHARDS
+.B \-\-shard I/N
+predicts every N\-th video, for Slurm arrays, indexed jobs of Kubernetes or GNU parallel.
+The parts are joined by
+.BR cat (1),
+in any order: streams may follow each other, and each has an end line that tells whether it is whole.
+A video that is in two of them is an error.
+.B taltool convert
+joins them into one stream, and features that were extracted in parts.
+"""
+
+EXAMPLES = """
+taltool predict --model afsd feats.h5 --shard 2/8 -o part-2.jsonl
+cat part-*.jsonl | taltool nms | taltool evaluate gt.json
+"""
+
 _GIBIBYTE = 1 << 30
 
 
