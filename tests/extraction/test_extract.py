@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from project import PROJECT
 from short_videos import SETTINGS, Mean, sources, use, write_video, write_video_of_unknown_codec
 
 from taltool.data.hdf5_features import FeatureFile
@@ -90,6 +91,15 @@ def test_the_file_says_all_about_its_features(videos: Path, tmp_path: Path) -> N
         assert json.loads(facts["source"])["size"] == (videos / "a.mp4").stat().st_size
         assert file.shape("a") == ((60 - 16) // 8 + 1, 300)
     assert not (tmp_path / "f.h5.partial").exists()
+
+
+def test_every_attribute_that_is_written_is_on_the_manual_page(videos: Path, tmp_path: Path) -> None:
+    extract(sources(videos), str(tmp_path / "f.h5"), SETTINGS, provenance=step())
+    page = (PROJECT / "man/man5/taltool-features.5").read_text(encoding="utf-8")
+    with h5py.File(tmp_path / "f.h5") as file:
+        names = {*file.attrs, *file["a"].attrs}
+    assert {"settings", "source", "num_frames"} < names
+    assert [name for name in sorted(names) if f"\n.B {name}\n" not in page] == []
 
 
 def test_the_same_bytes_come_out_of_one_process_and_of_two(videos: Path, tmp_path: Path) -> None:
