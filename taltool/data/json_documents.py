@@ -7,7 +7,7 @@ whole, and the members of a long one (the videos of `results` or `database`) a b
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise, zip_longest
 from typing import Any, BinaryIO, TypeVar, cast
 
 import numpy as np
@@ -71,20 +71,29 @@ class JsonDocument:
             block = self._reader.read(_BLOCK)
 
     def _skeleton(self) -> dict[str, Any]:
-        """The document with every list or object in it replaced by [its number]."""
-        edges = [0, *(edge for span in self._spans for edge in (span.start, span.stop)), self._length]
-        pieces = [self._bytes(*gap) for gap in zip(edges[::2], edges[1::2], strict=True)]
-        text = pieces[0] + b"".join(b"[%d]%s" % numbered for numbered in enumerate(pieces[1:]))
+        """The document in which every list is [its number], and every object {"": its number}."""
+        edges = [0, *(edge for span in self._spans for edge in (span.start + 1, span.stop - 1)), self._length]
+        gaps = [self._bytes(*gap) for gap in zip(edges[::2], edges[1::2], strict=True)]
+        # A gap ends with the bracket that opens a list or object, and the next begins with the one that closes it.
+        insides = [b'"":%d' % n if gap.endswith(b"{") else b"%d" % n for n, gap in enumerate(gaps[:-1])]
+        text = b"".join(chain.from_iterable(zip_longest(gaps, insides, fillvalue=b"")))
         try:
             found = orjson.loads(text)
         except orjson.JSONDecodeError as error:
             shown = text[error.pos :][:20].decode("utf-8", "replace")
             near = f", near {shown!r}" if shown else ": it ends too early, was it cut short?"
-            raise DataError(f"{self.path}:{self._line(self._length if not shown else 0)}: not JSON{near}") from error
+            raise DataError(f"{self.path}:{self._line_of(error.pos, insides)}: not JSON{near}") from error
         if not isinstance(found, dict):
             raise DataError(f"{self.path}: expected a JSON object, found {type(found).__name__}")
-        refuse_repeated_keys(text, len(found), self.path)
+        refuse_repeated_keys(text, count_members(found), self.path)
         return found
+
+    def _line_of(self, position: int, insides: list[bytes]) -> int:
+        """The line in the document of a position in its skeleton, which has `insides` in its lists and objects."""
+        for span, inside in zip(self._spans, insides, strict=True):
+            if position > span.start + 1:
+                position += span.stop - span.start - 2 - len(inside)
+        return self._line(position)
 
     def _bytes(self, start: int, stop: int) -> bytes:
         self._file.seek(self._begin + start)
@@ -96,19 +105,24 @@ class JsonDocument:
     def _span(self, key: str) -> _Span | None:
         """The span of a member; None where it is neither list nor object."""
         value = self._short[key]
-        return self._spans[value[0]] if isinstance(value, list) else None
+        number = value[0] if isinstance(value, list) else value[""] if isinstance(value, dict) else None
+        return None if number is None else self._spans[number]
 
     def value(self, key: str) -> Any:
         """A member, parsed whole; None where there is none."""
         if key not in self._short:
             return None
         span = self._span(key)
-        return self._short[key] if span is None else self._parsed(self._bytes(span.start, span.stop), span.start)
+        if span is None:
+            return self._short[key]
+        text = self._bytes(span.start, span.stop)
+        value = self._parsed(text, span.start)
+        refuse_repeated_keys(text, count_members(value), self.path)
+        return value
 
     def is_object(self, key: str) -> bool:
         """Whether there is such a member, and it is an object."""
-        span = self._span(key) if key in self._short else None
-        return span is not None and self._bytes(span.start, span.start + 1) == b"{"
+        return isinstance(self._short.get(key), dict)
 
     def around(self, key: str) -> dict[str, Any]:
         """All members but the one at `key`, parsed whole, in the order of the document; that one is None."""
@@ -124,8 +138,12 @@ class JsonDocument:
     ) -> Iterator[Made]:
         """What `make` makes of some members at a time of the object at `key`, in order.
 
-        keys_in tells how many keys such members and the objects in them have, or less where it does not know.
+        keys_in tells how many keys such members and the objects in them have, or less where it does not know. The rest
+        of the document is parsed first: what nobody asks for must be sound too.
         """
+        for other in self._short:
+            if other != key:
+                self.value(other)
         span = self._span(key)
         seen: set[str] = set()
         for start, stop in pairwise(_cuts(cast(_Span, span))):
@@ -146,7 +164,7 @@ class JsonDocument:
 
     def _after_comma(self, text: bytes, start: int) -> bytes:
         """The text behind the comma that parts its members from those before."""
-        text = text.lstrip()
+        text = text.lstrip(b" \t\r\n")
         if not text.startswith(b","):
             raise DataError(f"{self.path}:{self._line(start)}: not JSON: a comma is missing")
         return text[1:]
@@ -180,7 +198,8 @@ def _spans(blocks: Iterator[bytes]) -> tuple[list[_Span], int]:
         # A block must not end between a backslash and what it escapes.
         held = b"\\" if (len(text) - len(text.rstrip(b"\\"))) & 1 else b""
         codes = np.frombuffer(text, np.uint8, len(text) - len(held))
-        quotes = _bare_quotes(codes) if b"\\" in text else np.flatnonzero(codes == _QUOTE)
+        escapes = text.find(b"\\", 0, len(codes)) >= 0
+        quotes = _bare_quotes(codes) if escapes else np.flatnonzero(codes == _QUOTE)
         folded = codes | _BRACE_BIT
         places = np.flatnonzero((folded == _OPENING) | (folded == _CLOSING))
         places = places[(np.searchsorted(quotes, places) + inside) % 2 == 0]
@@ -214,4 +233,5 @@ def _bare_quotes(codes: np.ndarray[Any, np.dtype[np.uint8]]) -> Integers:
     found = before < len(slashes)
     escaped = found & (slashes[np.minimum(before, len(slashes) - 1)] == quotes - 1)
     escaped &= runs[np.minimum(before, len(slashes) - 1)] % 2 == 1
-    return quotes[~escaped]
+    bare: Integers = quotes[~escaped]
+    return bare

@@ -1,0 +1,220 @@
+"""Documents read piece by piece equal the same documents parsed whole, and what a whole parse refuses is refused."""
+
+import gzip
+import json
+import os
+import random
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taltool.data import json_documents
+from taltool.data.files import open_input
+from taltool.data.json_documents import JsonDocument
+from taltool.errors import DataError
+
+AWKWARD = ['"', "\\", '\\"', "\\\\", "[", "]", "{", "}", ",", ":", '":', "\n", "\t", "\0", "é", "動", "🎾", "a", " "]
+texts = st.lists(st.sampled_from(AWKWARD), max_size=5).map("".join)
+scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+values = st.recursive(
+    scalars | texts, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=6
+)
+objects = st.dictionaries(texts, values, max_size=6)
+documents = st.builds(lambda before, inside, after: before | {"it": inside} | after, objects, objects, objects)
+blocks = st.sampled_from([1, 2, 3, 7, 64, 1 << 20])
+styles = st.sampled_from(
+    [
+        {"separators": (",", ":")},
+        {"indent": 1, "ensure_ascii": False},
+        {"indent": "\t", "separators": (" ,\r\n", "\n:\t")},
+        {"separators": (" , ", " : "), "ensure_ascii": True},
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("documents") / "document.json"
+
+
+def pieces(path: str, block: int = 1 << 20, key: str = "it") -> list[tuple[str, Any]]:
+    """All members of the document at `path`, the one at `key` put together from its batches."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_documents, "_BLOCK", block)
+        with open_input(path) as reader, JsonDocument(reader, path) as document:
+            if not document.is_object(key):
+                raise DataError("the wrong kind")
+            whole = document.around(key)
+            whole[key] = {name: value for batch in document.batches(key, dict) for name, value in batch.items()}
+            return list(whole.items())
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object that the pairs make; as a hook for the parser of the standard library."""
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key twice")
+    return dict(pairs)
+
+
+def parsed_whole(text: bytes) -> dict[str, Any] | None:
+    """The twin: the whole document, None where it is broken, has a key twice, or no object at "it"."""
+    try:
+        found = orjson.loads(text)
+        json.loads(text, object_pairs_hook=unique)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("it"), dict) else None
+
+
+@given(documents, styles, blocks)
+def test_every_document_equals_the_same_parsed_whole(
+    file: Path, document: dict[str, Any], style: Any, block: int
+) -> None:
+    text = json.dumps(document, **style).encode()
+    file.write_bytes(text)
+    # The text of the two, so that 1, 1.0 and True differ, and the order counts.
+    assert repr(pieces(str(file), block)) == repr(list(orjson.loads(text).items()))
+
+
+@given(documents, styles, blocks, st.data())
+def test_damaged_document_is_refused_wherever_a_whole_parse_refuses_it(
+    file: Path, document: dict[str, Any], style: Any, block: int, data: st.DataObject
+) -> None:
+    text = json.dumps(document, **style).encode()
+    at, cut = data.draw(st.integers(0, len(text))), data.draw(st.integers(0, 2))
+    put = data.draw(st.sampled_from([b"", b"{", b"}", b"[", b"]", b",", b":", b'"', b"\\", b"1", b"\xff", b"\x0c"]))
+    text = text[:at] + put + text[at + cut :]
+    file.write_bytes(text)
+    whole = parsed_whole(text)
+    if whole is None:
+        with pytest.raises(DataError, match=r"document\.json|the wrong kind"):
+            pieces(str(file), block)
+    else:
+        assert repr(pieces(str(file), block)) == repr(list(whole.items()))
+
+
+@pytest.mark.parametrize("block", [1, 5, 64, 1 << 20])
+def test_document_cut_short_anywhere_is_refused(block: int, file: Path) -> None:
+    text = b'{"a": [1, "\\\\\\"]"], "it": {"v": [{"x": {}}], "w": 1, "y\\"": []}, "z": {"k": {}}}'
+    for length in range(1, len(text)):
+        file.write_bytes(text[:length])
+        with pytest.raises(DataError, match=r"document\.json:"):
+            pieces(str(file), block)
+
+
+MEMBERS = b'"v": [], "w": [1, {"a": 1}], "x": 3, "y": {}, "z": []'
+BROKEN = {
+    "comma missing in front of a list": MEMBERS.replace(b"[], ", b"[] "),
+    "comma missing behind a scalar": MEMBERS.replace(b"3,", b"3"),
+    "comma at the end": MEMBERS + b",",
+    "comma at the beginning": b"," + MEMBERS,
+    "two commas": MEMBERS.replace(b"}],", b"}],,"),
+    "another comma behind a blank that JSON does not know": MEMBERS.replace(b"[], ", b"[]\x0b,"),
+    "no colon": MEMBERS.replace(b'"y":', b'"y"'),
+    "no value": MEMBERS.replace(b"3", b""),
+    "no key": MEMBERS.replace(b'"w": ', b""),
+    "bracket of another kind": MEMBERS.replace(b"1}]", b"1]]"),
+    "list closed as an object": MEMBERS.replace(b"1}]", b"1}}"),
+    "string that never ends": MEMBERS.replace(b'"z":', b'"z:'),
+    "not UTF-8": MEMBERS.replace(b'"y"', b'"\xe9"'),
+    "half of a surrogate pair": MEMBERS.replace(b'"y"', rb'"\ud800"'),
+    "number that is none": MEMBERS.replace(b"3", b"NaN"),
+    "number past all floats": MEMBERS.replace(b"3", b"1e999"),
+    "video twice": MEMBERS.replace(b'"z"', b'"v"'),
+    "video twice, once with an escape": MEMBERS.replace(b'"z"', rb'"\u0076"'),
+    "key twice in a video": MEMBERS.replace(b'"a": 1', b'"a": 1, "a": 1'),
+}
+FRAMES = {
+    "alone": b'{"it": {%s}}',
+    "garbage behind": b'{"it": {%s}} x',
+    "two documents": b'{"it": {%s}}\n{}',
+    "closed as a list": b'{"it": {%s]}',
+    "closed too often": b'{"it": {%s}}}',
+    "a member before that is broken": b'{"a": [1}, "it": {%s}}',
+    "a member behind that is broken": b'{"it": {%s}, "z": [1, [2}, 3]}',
+    "a key twice in another member": b'{"it": {%s}, "z": [{"k": 1, "k": 2}]}',
+    "a member twice": b'{"a": [], "it": {%s}, "a": 1}',
+    "itself twice": b'{"it": {}, "it": {%s}}',
+    "comma at the end": b'{"it": {%s},}',
+    "a comma missing": b'{"a": [] "it": {%s}}',
+    "a list": b'[{"it": {%s}}]',
+}
+
+
+@pytest.mark.parametrize("block", [1, 8, 1 << 20])
+def test_broken_text_is_refused_whatever_is_wrong_with_it(block: int, file: Path) -> None:
+    frame = FRAMES["alone"]
+    broken = {name: frame % members for name, members in BROKEN.items()}
+    broken |= {name: frame % MEMBERS for name, frame in FRAMES.items() if name != "alone"}
+    for name, text in broken.items():
+        file.write_bytes(text)
+        assert parsed_whole(text) is None, name
+        with pytest.raises(DataError, match=r"document\.json"):
+            print(name, pieces(str(file), block))
+    file.write_bytes(frame % MEMBERS)
+    assert pieces(str(file), block) == [("it", {"v": [], "w": [1, {"a": 1}], "x": 3, "y": {}, "z": []})]
+
+
+@pytest.mark.parametrize("block", [1, 1 << 20])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"it": {"twice": [], "b": [], "twice": []}}',
+        '{"it": {"a": [{"twice": 1, "b": 2, "twice": 1}]}}',
+        '{"it": {}, "a": {"b": [{"twice": 1, "twice": 1}]}}',
+        '{"twice": 1, "it": {}, "twice": []}',
+    ],
+)
+def test_key_that_is_there_twice_is_named(text: str, block: int, file: Path) -> None:
+    file.write_text(text)
+    with pytest.raises(DataError, match=r"document\.json: 'twice' is there twice"):
+        pieces(str(file), block)
+
+
+def test_complaint_names_the_line(file: Path) -> None:
+    lines = ["{", '"a": [', "1, 2", "],", '"it": {', '"v": [', "], ", '"w": [3]', "},", '"b": 2', "}"]
+    for number, broken in ((3, "1 2"), (8, '"w": [3 3]'), (10, '"b": 2 2')):
+        file.write_text("\n".join([*lines[: number - 1], broken, *lines[number:]]))
+        with pytest.raises(DataError, match=rf"document\.json:{number}: not JSON"):
+            pieces(str(file), 4)
+
+
+def drawn_document(seed: int) -> bytes:
+    """A document of some hundred videos, with awkward ids, as a result file has them."""
+    draw = random.Random(seed)
+
+    def proposals() -> Any:
+        if draw.random() < 0.05:
+            return draw.choice([1, None, "]}", {}])
+        one = {"segment": [draw.random(), 2.5], "score": draw.random(), "label": "".join(draw.choices(AWKWARD, k=3))}
+        return [one] * draw.choice((0, 1, 9))
+
+    results = {f"v{number}{draw.choice(AWKWARD)}": proposals() for number in range(300)}
+    indent = draw.choice([None, 0, 3])
+    return json.dumps({"version": "[", "it": results, "x": {"durations": {"v": 1}}}, indent=indent).encode()
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("how", ["plain", "gzip", "gzip of two members", "pipe", "gzip through a pipe"])
+def test_plain_compressed_and_piped_files_are_the_same(
+    how: str, seed: int, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = drawn_document(seed)
+    half = len(text) // 2
+    packed = {"gzip of two members": gzip.compress(text[:half]) + gzip.compress(text[half:])}
+    content = packed.get(how, gzip.compress(text) if "gzip" in how else text)
+    expected = repr(list(orjson.loads(text).items()))
+    if "pipe" not in how:
+        file.write_bytes(content)
+        assert repr(pieces(str(file), 1000)) == expected
+        return
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as start, os.fdopen(reading) as end, ThreadPoolExecutor() as pool:
+        monkeypatch.setattr("sys.stdin", end)
+        pool.submit(lambda: start.write(content)).add_done_callback(lambda written: start.close())
+        assert repr(pieces("-", 1000)) == expected
