@@ -80,20 +80,21 @@ class JsonDocument:
         try:
             found = orjson.loads(text)
         except orjson.JSONDecodeError as error:
-            shown = text[error.pos :][:20].decode("utf-8", "replace")
+            place = self._place_of(error.pos, insides)
+            shown = self._bytes(place, place + 20).decode("utf-8", "replace")
             near = f", near {shown!r}" if shown else ": it ends too early, was it cut short?"
-            raise DataError(f"{self.path}:{self._line_of(error.pos, insides)}: not JSON{near}") from error
+            raise DataError(f"{self.path}:{self._line(place)}: not JSON{near}") from error
         if not isinstance(found, dict):
             raise DataError(f"{self.path}: expected a JSON object, found {type(found).__name__}")
         refuse_repeated_keys(text, count_members(found), self.path)
         return found
 
-    def _line_of(self, position: int, insides: list[bytes]) -> int:
-        """The line in the document of a position in its skeleton, which has `insides` in its lists and objects."""
+    def _place_of(self, position: int, insides: list[bytes]) -> int:
+        """The place in the document of a position in its skeleton, which has `insides` in its lists and objects."""
         for span, inside in zip(self._spans, insides, strict=True):
             if position > span.start + 1:
                 position += span.stop - span.start - 2 - len(inside)
-        return self._line(position)
+        return position
 
     def _bytes(self, start: int, stop: int) -> bytes:
         self._file.seek(self._begin + start)
