@@ -21,8 +21,8 @@ from taltool.data.formats.contract import Annotations, Format, FormatOptions, Op
 from taltool.data.formats.sniffing import beginning
 from taltool.data.json_documents import JsonDocument
 from taltool.data.json_text import telling_key
-from taltool.data.records import LabelVocabulary, VideoProposals
-from taltool.data.video_json import keys_of_videos, to_objects
+from taltool.data.records import LabelVocabulary, VideoProposals, broken
+from taltool.data.video_json import from_objects, keys_of_videos, to_objects
 from taltool.errors import DataError
 
 # Bytes of annotations that wait in memory.
@@ -61,6 +61,8 @@ class ActionFormer(Format):
                 predictions = [_prediction(each, options.classes, video.video_id) for each in to_objects(video)]
                 stream.write(between + orjson.dumps(video.video_id) + b":" + orjson.dumps(predictions))
                 timed, between = timed + (video.duration is not None), b","
+            if not between:
+                raise DataError(f"{path}: no videos; in this format that would be an empty ground truth")
             stream.write(b"}}\n")
         lost = ["the names of the classes"] + ([f"{timed} durations"] if timed else [])
         return lost + (["the provenance"] if content.provenance else [])
@@ -143,27 +145,28 @@ class _PredictionReader:
     def _video(self, video_id: str, predictions: Any) -> VideoProposals:
         if not isinstance(predictions, list):
             raise DataError(f"{self.path}: video '{video_id}': expected a list of predictions, found {predictions!r}")
-        rows = [self._row(video_id, number, each) for number, each in enumerate(predictions, start=1)]
-        if self.options.drop_invalid:
-            kept = [row for row in rows if row[0] <= row[1]]
-            self.dropped += len(rows) - len(kept)
-            rows = kept
-        segments = np.array([row[:2] for row in rows], np.float64).reshape(-1, 2)
-        scores = np.array([row[2] for row in rows], np.float64)
-        labels = self.labels.numbered([row[3] for row in rows]) if rows else None
+        objects = [self._as_object(video_id, *numbered) for numbered in enumerate(predictions, start=1)]
         duration = self.options.durations.get(video_id)
+        try:
+            segments, scores, labels = from_objects(objects, self.labels, self.options.score)
+        except DataError as error:
+            raise DataError(f"{self.path}: video '{video_id}': {error}") from None
+        if self.options.drop_invalid:
+            kept = ~broken(segments, scores)
+            self.dropped += int(np.count_nonzero(~kept))
+            segments, scores, labels = segments[kept], scores[kept], None if labels is None else labels[kept]
         try:
             return VideoProposals(video_id, segments, scores, labels, self.labels, duration)
         except DataError as error:
             raise DataError(f"{self.path}: {error}") from None
 
-    def _row(self, video_id: str, number: int, prediction: Any) -> tuple[float, float, float, str]:
+    def _as_object(self, video_id: str, number: int, prediction: Any) -> dict[str, Any]:
+        """The prediction as an object of ActivityNet, whose class has a name."""
         where = f"{self.path}: video '{video_id}': prediction {number}"
-        try:
-            start, end = map(float, prediction["segment"])
-            label, score = int(prediction["label_id"]), float(prediction["scores"])
-        except (KeyError, TypeError, ValueError, OverflowError):
-            raise DataError(f"{where}: expected segment, label_id and scores, found {prediction!r}") from None
-        if label not in self.names:
-            raise DataError(f"{where}: label_id {label} has no name in --classes ({len(self.names)} classes)")
-        return start, end, score, self.names[label]
+        if not isinstance(prediction, dict) or not prediction.keys() >= {"segment", "label_id"}:
+            raise DataError(f"{where}: expected segment, label_id and scores, found {prediction!r}")
+        label = prediction["label_id"]
+        if type(label) not in (int, float) or label not in self.names:
+            raise DataError(f"{where}: label_id {label!r} has no name in --classes ({len(self.names)} classes)")
+        scored = {"score": prediction["scores"]} if "scores" in prediction else {}
+        return {"segment": prediction["segment"], "label": self.names[label]} | scored
