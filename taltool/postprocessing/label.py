@@ -144,7 +144,9 @@ class _Labeller:
         return self._detections(video, shares)
 
     def _detections(self, video: VideoProposals, shares: Floats) -> VideoProposals:
-        classes = best_classes(shares, self.request.top_classes)
+        # Of equal classes the first by name, whatever number the file gave it.
+        by_name = np.argsort(self.source.names.alphabetical_ranks())
+        classes = by_name[best_classes(shares[:, by_name], self.request.top_classes)]
         of_class = np.take_along_axis(shares, classes, axis=1)
         scores = combined(video.scores[:, None], of_class, self.request.how, self.request.weight)
         proposal, place = np.nonzero(of_class > 0)
