@@ -226,6 +226,22 @@ def open_output(path: str) -> Iterator[BinaryIO]:
         yield stream
 
 
+def shown(path: str) -> str:
+    """The name of a file as text that can be written into any file: bytes in it that are not UTF-8 become \\xe9."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def utf8_stem(path: Path, below: Path) -> str:
+    """The path of a file below a folder, without its suffix, as the name of something.
+
+    Raises DataError where it is not UTF-8.
+    """
+    name = path.relative_to(below).with_suffix("").as_posix()
+    if name != shown(name):
+        raise DataError(f"{shown(str(path))}: the name of this file is not UTF-8, and names something; rename it")
+    return name
+
+
 def file_name(name: str, where: str) -> str:
     """`name`, which comes out of some file, where it can be the name of a file or folder.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from taltool import __version__
-from taltool.data.files import STANDARD
+from taltool.data.files import STANDARD, shown
 
 Step = dict[str, Any]
 Chain = list[Step]
@@ -42,7 +42,8 @@ class InputFile:
 
     def record(self) -> dict[str, Any]:
         """Only what is known, ready for JSON."""
-        return {name: value for name, value in vars(self).items() if value is not None}
+        known = {name: value for name, value in vars(self).items() if value is not None}
+        return known | {"name": shown(self.name)}
 
 
 def merge_chains(chains: Iterable[Chain | None]) -> Chain:
@@ -60,7 +61,7 @@ def step(inputs: Iterable[InputFile] = (), seed: int | None = None, **extra: Any
     made: Step = {
         "tool": "taltool",
         "version": __version__,
-        "command": shlex.join(["taltool", *sys.argv[1:]]),
+        "command": shown(shlex.join(["taltool", *sys.argv[1:]])),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "inputs": [each.record() for each in inputs],
     }

@@ -106,7 +106,7 @@ class _ScoredRows:
             if video.labels is not None and len(video) and not self.labelled:
                 raise DataError(f"video '{video.video_id}' has labels, those before it have none; see taltool label")
             for each in to_objects(video):
-                labels = (each.get("label", ""),) if self.labelled else ()
+                labels = (each.get("label"),) if self.labelled else ()
                 yield video.video_id, *each["segment"], *labels, each["score"]
 
     def lost(self) -> list[str]:
@@ -128,8 +128,11 @@ def _write(path: str, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]])
 def _fitting(row: tuple[Any, ...], path: str) -> tuple[Any, ...]:
     """The same row; raises DataError for a name that would be read as another one, or not at all."""
     for value in row:
-        if isinstance(value, str) and (value != value.strip() or _UNFIT.search(value)):
+        if not isinstance(value, str):
+            continue
+        if value != value.strip() or not 0 < len(value) <= csv.field_size_limit() or _UNFIT.search(value):
             raise DataError(
-                f"{path}: the name {value!r} does not fit into this format: no blanks around it, no line ends"
+                f"{path}: the name {value[:80]!r} does not fit into this format: not empty, at most "
+                f"{csv.field_size_limit()} characters, no blanks around it, no line ends"
             )
     return row

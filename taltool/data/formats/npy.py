@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taltool.data.clock import FeatureClock
-from taltool.data.files import create_below
+from taltool.data.files import create_below, utf8_stem
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Features, Format, FormatOptions, Opening
 from taltool.data.formats.tables import new_folder
@@ -55,7 +55,7 @@ class _Folder:
 
     def __init__(self, path: Path, options: FormatOptions) -> None:
         self.path, self.options = path, options
-        self.files = {file.relative_to(path).with_suffix("").as_posix(): file for file in path.rglob("*.npy")}
+        self.files = {utf8_stem(file, path): file for file in path.rglob("*.npy")}
         if not self.files:
             raise DataError(f"{path}: no *.npy in it")
 

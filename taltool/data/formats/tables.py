@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 import orjson
 
-from taltool.data.files import STANDARD, read_lines
+from taltool.data.files import STANDARD, read_lines, shown
 from taltool.data.formats.contract import Annotations, FormatOptions, Proposals
 from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
@@ -65,7 +65,7 @@ def _by_column(columns: list[str], lines: Iterable[tuple[str, list[str]]]) -> It
 def _lines(path: str) -> Iterator[tuple[str, list[str]]]:
     """The fields of each line that is not blank, and its place. A row is one line: a stray quote swallows no other."""
     for number, line in read_lines(path):
-        where = f"{path}:{number}"
+        where = f"{shown(path)}:{number}"
         try:
             fields = next(csv.reader([line], strict=True), [])
         except csv.Error as error:
@@ -174,6 +174,9 @@ def to_annotations(
 
 
 def _entry(video_id: str, rows: list[Row], options: FormatOptions) -> dict[str, Any]:
+    for row in rows:
+        if row.label is None:
+            raise DataError(f"{row.where}: no label, which every annotation has (proposals have a score)")
     subsets = {row.subset for row in rows}
     if len(subsets) > 1:
         shown = sorted(map(str, subsets))

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from taltool.data.files import create_below, file_name, read_text
+from taltool.data.files import create_below, decode_text, file_name, read_text, shown, utf8_stem
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening
 from taltool.data.formats.tables import Passing, Row, RowShelf, new_folder, segment, to_annotations, valid
@@ -40,9 +40,11 @@ class Thumos14(Format):
         rows = Passing(content)
         for row in rows:
             name = file_name(_name(row, path), f"{path}: class")
-            if row.video_id.split() != [row.video_id]:
-                raise DataError(f"{path}: video id '{row.video_id}' has blanks, which do not fit into this format")
+            if decode_text(row.video_id.encode(), path).split() != [row.video_id]:
+                raise DataError(f"{path}: video id {row.video_id!r} does not fit into this format: no blanks in it")
             files.setdefault(name, []).append(f"{row.video_id} {row.start!r} {row.end!r}\n")
+        if not files:
+            raise DataError(f"{path}: no annotations, and this format holds nothing else")
         with new_folder(path) as folder:
             for name, lines in files.items():
                 with create_below(folder, name, ".txt", f"{path}: class") as stream:
@@ -78,12 +80,12 @@ def _label_and_subset(name: str) -> tuple[str, str | None]:
 
 
 def _rows(file: Path) -> Iterator[Row]:
-    label, subset = _label_and_subset(file.stem)
+    label, subset = _label_and_subset(utf8_stem(file, file.parent))
     for number, line in enumerate(read_text(str(file)).split("\n"), start=1):
         words = line.split()
         if not words:
             continue
-        where = f"{file}:{number}"
+        where = f"{shown(str(file))}:{number}"
         if len(words) != 3:
             raise DataError(f"{where}: expected 'video start end', found '{line.strip()}'")
         yield Row(words[0], *segment(words[1], words[2], where), label, None, subset, where)
