@@ -14,7 +14,7 @@ from taltool.data.clock import UnknownClockError
 from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Opening, Proposals
 from taltool.data.formats.sniffing import beginning, open_content
 from taltool.data.quantiles import Quantiles
-from taltool.data.records import Integers, LabelVocabulary
+from taltool.data.records import Floats, Integers, LabelVocabulary
 from taltool.data.training_log import read_epochs
 
 Summary = dict[str, Any]
@@ -81,7 +81,7 @@ def _proposals(content: Proposals) -> Summary:
     with Quantiles() as lengths, Quantiles() as scores:
         for video in content.videos:
             counts.append(len(video))
-            lengths.add(video.segments[:, 1] - video.segments[:, 0])
+            lengths.add(_lengths(video.segments))
             scores.add(video.scores)
             if video.duration is not None:
                 durations.append(video.duration)
@@ -106,6 +106,11 @@ def _proposals(content: Proposals) -> Summary:
         }
 
 
+def _lengths(segments: Floats) -> Floats:
+    with np.errstate(over="ignore"):
+        return segments[:, 1] - segments[:, 0]
+
+
 def _annotations(content: Annotations) -> Summary:
     counts, durations = array("q"), array("d")
     classes: Counter[str] = Counter()
@@ -118,7 +123,7 @@ def _annotations(content: Annotations) -> Summary:
             subsets.setdefault(entry.get("subset"), _Subset()).add(labels)
             counts.append(len(annotations))
             segments = np.array([each["segment"] for each in annotations], np.float64).reshape(-1, 2)
-            lengths.add(segments[:, 1] - segments[:, 0])
+            lengths.add(_lengths(segments))
             if "duration" in entry:
                 durations.append(entry["duration"])
         return {

@@ -27,6 +27,7 @@ from taltool.errors import DataError
 # The version of the stream that is written, and those that are read.
 VERSION, VERSIONS = 2, (1, 2)
 Layout = Literal["jsonl", "jsonl1", "activitynet"]
+_NUMPY = orjson.OPT_SERIALIZE_NUMPY
 # The first line is looked at up to this length; a longer one is a document, or the line of a long video.
 _FIRST_LINE = 1 << 20
 _CUT_SHORT = "the command that wrote it was cut short; run it again"
@@ -98,13 +99,13 @@ class ProposalReader:
         header = record["taltool"]
         if not isinstance(header, dict):
             raise DataError(f"{where}: expected a header {{kind, version, ...}}, found {header!r}")
-        if header.get("kind") != "proposals" or header.get("version") not in VERSIONS:
-            found = f"{header.get('kind')} version {header.get('version')}"
+        version, number = header.get("version"), header.get("videos")
+        if header.get("kind") != "proposals" or type(version) is not int or version not in VERSIONS:
+            found = f"{header.get('kind')} version {version}"
             raise DataError(f"{where}: expected a stream of proposals version 1 or 2, found {found}")
-        number = header.get("videos")
-        if not isinstance(number, int | None):
+        if number is not None and (type(number) is not int or number < 0):
             raise DataError(f"{where}: {number!r} is not a number of videos")
-        self._take_metadata(header, where, complete=header["version"] > 1)
+        self._take_metadata(header, where, complete=version > 1)
         if self.num_videos is None:
             self.num_videos = number
 
@@ -139,7 +140,7 @@ class ProposalReader:
                 yield item
             elif "end" in item:
                 promised = item["end"].get("videos") if isinstance(item["end"], dict) else None
-                if promised != count:
+                if type(promised) is not int or promised != count:
                     raise DataError(f"{where}: the end line says {promised} videos, {count} came before")
                 count = None
             else:
@@ -174,7 +175,8 @@ class ProposalReader:
         if "taltool" in record or "end" in record:
             refuse_repeated_keys(line, count_members(record), where)
             return record
-        refuse_repeated_keys(line, len(record) + keys_of_objects(record.get("proposals", ())), where)
+        objects = () if "segments" in record else record.get("proposals", ())
+        refuse_repeated_keys(line, len(record) + keys_of_objects(objects), where)
         video_id = record.get("video_id")
         if not isinstance(video_id, str):
             raise DataError(f"{where}: no video_id")
@@ -353,7 +355,7 @@ class ProposalWriter:
                 # Let `open_output` see the error, so that the half-written file is dropped.
                 self._close.__exit__(kind, error, trace)
             elif self.layout == "activitynet":
-                self._stream.write(b'},"external_data":' + orjson.dumps(self._external_data()) + b"}\n")
+                self._stream.write(b'},"external_data":' + orjson.dumps(self._external_data(), option=_NUMPY) + b"}\n")
             else:
                 self._write_what_waits()
                 self._line({"end": {"videos": self._count}})
@@ -376,4 +378,4 @@ class ProposalWriter:
         return external
 
     def _line(self, content: dict[str, Any]) -> None:
-        self._stream.write(orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY))
+        self._stream.write(orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE | _NUMPY))

@@ -46,10 +46,11 @@ class Quantiles:
         ranks = np.unique(np.concatenate([below, above]))
         value = dict(zip(ranks.tolist(), self._ranked(ranks).tolist(), strict=True))
         # Numpy's own interpolation, between the two numbers that matter.
-        return [
-            float(np.quantile([value[low], value[high]], place - low))
-            for low, high, place in zip(below.tolist(), above.tolist(), places.tolist(), strict=True)
-        ]
+        with np.errstate(over="ignore", invalid="ignore"):
+            return [
+                float(np.quantile([value[low], value[high]], place - low))
+                for low, high, place in zip(below.tolist(), above.tolist(), places.tolist(), strict=True)
+            ]
 
     def _ranked(self, ranks: Integers) -> Floats:
         """The numbers at `ranks` (R,), counted from 0 in ascending order, found digit by digit."""

@@ -94,7 +94,7 @@ class VideoProposals:
             )
         if not isinstance(self.video_id, str):
             raise DataError(f"video id {self.video_id!r} is not a text")
-        if self.duration is not None and not 0 < self.duration < math.inf:
+        if self.duration is not None and not (_is_number(self.duration) and 0 < self.duration < math.inf):
             raise DataError(f"video '{self.video_id}': duration {self.duration!r} is not a positive number of seconds")
         if count and (broken(self.segments, self.scores).any() or not self._labels_known(labels)):
             self._refuse_faults(labels)
@@ -139,6 +139,10 @@ class VideoProposals:
     def ranked(self) -> "VideoProposals":
         """The same proposals in the total order."""
         return self.take(self.ranking())
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def broken(segments: Floats, scores: Floats) -> Booleans:
