@@ -86,9 +86,12 @@ def _distinct(video: VideoProposals) -> int:
 def _annotations(path: str, content: Annotations, warn: Warn) -> str:
     odd, names, videos, instances = _Oddities(), LabelVocabulary(), 0, 0
     for video_id, entry in content.entries:
-        video = checked_videos({video_id: entry}, names, path)[video_id]
+        # A table has no durations; a ground truth without them was refused when it was opened.
+        timed = "duration" in entry
+        video = checked_videos({video_id: {"duration": 1.0} | entry}, names, path)[video_id]
         videos, instances = videos + 1, instances + len(video)
-        _note_segments(odd, "instances", video_id, video.segments, video.duration)
+        odd.add("videos without a duration: give --durations where they are used", video_id, not timed)
+        _note_segments(odd, "instances", video_id, video.segments, video.duration if timed else None)
         distinct = np.unique(np.column_stack([video.segments, video.labels]), axis=0)
         odd.add("repeated instances", video_id, len(video) - len(distinct))
     odd.tell(path, warn)

@@ -292,8 +292,8 @@ class FeatureWriter:
             raise DataError(f"video '{video_id}' cannot be beside a video named like its folder") from error
 
     def _refuse_name(self, video_id: str) -> None:
-        if any(part in ("", ".", "..") for part in video_id.split("/")):
-            raise DataError(f"video id '{video_id}' cannot name an HDF5 dataset; rename the video")
+        if "\0" in video_id or any(part in ("", ".", "..") for part in video_id.split("/")):
+            raise DataError(f"video id {video_id!r} cannot name an HDF5 dataset; rename the video")
         if self._file.get(video_id, getlink=True) is not None:
             raise DataError(f"video '{video_id}' is there twice; video ids must differ")
 

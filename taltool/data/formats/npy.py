@@ -37,6 +37,8 @@ class Npy(Format):
 
     def write(self, content: Features, path: str, options: FormatOptions) -> list[str]:
         """Lost: clocks, and all attributes."""
+        if not content.ids:
+            raise DataError(f"{path}: no videos, and a folder of none is no folder of features")
         settings: set[str] = set()
         with new_folder(path) as folder:
             for video_id in content.ids:
