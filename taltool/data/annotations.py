@@ -28,7 +28,9 @@ def read_ground_truth(path: str, split: str | None = None) -> GroundTruth:
     """
     names, videos = LabelVocabulary(), {}
     with open_input(path) as reader, open_database(reader, path) as document:
-        for batch in document.batches("database", lambda entries: checked_videos(entries, names, path)):
+        for batch in document.batches(
+            "database", lambda entries: checked_videos(entries, names, path), keys_of_entries
+        ):
             videos.update(batch)
         truth = GroundTruth(videos, names, path, reader.hexdigest())
     return truth.with_split(read_split(split, truth)) if split else truth
@@ -42,6 +44,15 @@ def open_database(reader: HashingReader, path: str) -> Iterator[JsonDocument]:
             hint = " (these are proposals)" if "results" in document else ""
             raise DataError(f'{path}: expected a ground truth (a JSON object with "database"){hint}')
         yield document
+
+
+def keys_of_entries(entries: dict[str, Any]) -> int:
+    """How many keys a part of a database has together with its entries and their annotations, or less."""
+    try:
+        annotations = chain.from_iterable(entry.get("annotations") or () for entry in entries.values())
+        return len(entries) + sum(map(len, entries.values())) + sum(map(len, annotations))
+    except (AttributeError, TypeError):
+        return 0
 
 
 def checked_videos(entries: dict[str, Any], names: LabelVocabulary, path: str) -> dict[str, VideoAnnotations]:
@@ -75,7 +86,8 @@ def _videos(database: dict[str, Any], names: LabelVocabulary) -> dict[str, Video
     if not (_times(durations) > 0).all() or not (segments[:, 0] <= segments[:, 1]).all():
         raise ValueError
     labels = names.numbered(words)
-    known = [name for name in ANNOTATOR_ATTRIBUTES if _have(everything, name)]
+    occurring: set[str] = set().union(*everything)
+    known = [name for name in ANNOTATOR_ATTRIBUTES if name in occurring]
     videos, end = {}, 0
     for video_id, duration, subset, annotations in zip(database, durations, subsets, lists, strict=True):
         own = slice(end, end := end + len(annotations))

@@ -154,9 +154,10 @@ def decode_text(content: bytes, path: str, first: int = 1) -> str:
     `first` is the number of its first line. Raises DataError, naming `path` and the line, for what is not UTF-8: read
     leniently, different names become one.
     """
-    if content.startswith(UTF_16_MARKS):
+    if first == 1 and content.startswith(UTF_16_MARKS):
         raise DataError(f"{path}:{first}: UTF-16, not UTF-8; convert it: iconv -f utf-16 -t utf-8")
-    content = content.removeprefix(codecs.BOM_UTF8)
+    if first == 1:
+        content = content.removeprefix(codecs.BOM_UTF8)
     if (position := content.find(b"\0")) >= 0:
         raise DataError(
             f"{path}:{first - 1 + _line(content, position)}: a NUL byte, which no text has; is this the right file?"

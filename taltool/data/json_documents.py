@@ -19,8 +19,8 @@ from taltool.data.records import Integers
 from taltool.errors import DataError
 
 Made = TypeVar("Made")
-# Bytes that are scanned at once, and about how many are parsed at once.
-_BLOCK = 1 << 20
+# Bytes that are scanned at once, and about how many are parsed at once: what a processor keeps close.
+_BLOCK = 1 << 18
 _QUOTE, _BACKSLASH = b'"\\'
 # Setting this bit makes [ and { equal, ] and } too, and nothing else equal to them.
 _BRACE_BIT, _OPENING, _CLOSING = 0x20, ord("{"), ord("}")

@@ -8,7 +8,7 @@ stream with a header must have its end line: without it the command that wrote i
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import chain
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, Self
@@ -50,6 +50,7 @@ class ProposalReader:
         self.num_videos: int | None = None
         self.num_dropped = 0
         self._seen: set[str] = set()
+        self._durations: dict[str, Any] = {}
         self._close = ExitStack()
         # For each class that the present header lists, its number in `labels`.
         self._classes: Integers | None = None
@@ -197,17 +198,23 @@ class ProposalReader:
         external = external if isinstance(external, dict) else {}
         self._take_metadata(external, self.file, complete=False)
         self.num_videos = document.count("results")
-        durations = external.get("durations") or {}
-        if not isinstance(durations, dict):
+        self._durations = external.get("durations") or {}
+        if not isinstance(self._durations, dict):
             raise DataError(f"{self.file}: durations must be {{video id: seconds}}")
+        return chain.from_iterable(document.batches("results", self._videos_of, keys_of_videos))
 
-        def videos(batch: dict[str, Any]) -> list[VideoProposals]:
-            return [
-                self._video(video_id, {"proposals": proposals}, durations.get(video_id), f"{self.file}: ")
-                for video_id, proposals in batch.items()
-            ]
-
-        return chain.from_iterable(document.batches("results", videos, keys_of_videos))
+    def _videos_of(self, results: dict[str, Any]) -> list[VideoProposals]:
+        """The videos in a part of the results, checked all together, which is faster than one by one."""
+        if not self.drop_invalid and set(map(type, results.values())) == {list}:
+            # Where something is wrong, or only some videos have labels, each is looked at for itself below.
+            with suppress(DataError):
+                columns = from_objects(list(chain.from_iterable(results.values())), self.labels, self.default_score)
+                counts = {video_id: len(proposals) for video_id, proposals in results.items()}
+                return VideoProposals("", *columns, self.labels).split(counts, self._durations)
+        return [
+            self._video(video_id, {"proposals": proposals}, self._durations.get(video_id), f"{self.file}: ")
+            for video_id, proposals in results.items()
+        ]
 
     def _video(self, video_id: str, record: dict[str, Any], duration: Any, where: str) -> VideoProposals:
         try:
@@ -371,7 +378,7 @@ class ProposalWriter:
 
     def _external_data(self) -> dict[str, Any]:
         external: dict[str, Any] = {"durations": self._durations} if self._durations else {}
-        if len(self.names):
+        if len(self.names) and (self.open_ended or self._listed):
             external["classes"] = self.names.names
         if self.provenance is not None:
             external["provenance"] = self.provenance

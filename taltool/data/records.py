@@ -1,8 +1,9 @@
 """The records that every command passes on: the proposals of a video, and its annotations. All times are seconds."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,8 +95,7 @@ class VideoProposals:
             )
         if not isinstance(self.video_id, str):
             raise DataError(f"video id {self.video_id!r} is not a text")
-        if self.duration is not None and not (_is_number(self.duration) and 0 < self.duration < math.inf):
-            raise DataError(f"video '{self.video_id}': duration {self.duration!r} is not a positive number of seconds")
+        _check_duration(self.video_id, self.duration)
         if count and (broken(self.segments, self.scores).any() or not self._labels_known(labels)):
             self._refuse_faults(labels)
 
@@ -128,8 +128,28 @@ class VideoProposals:
     def take(self, which: NDArray[np.generic], scores: Floats | None = None) -> "VideoProposals":
         """The proposals at `which` (indices or a boolean mask), in that order, with new `scores` if given."""
         labels = None if self.labels is None else self.labels[which]
-        kept = self.scores[which] if scores is None else scores
-        return replace(self, segments=self.segments[which], scores=kept, labels=labels)
+        taken = self._part(segments=self.segments[which], scores=self.scores[which], labels=labels)
+        return taken if scores is None else replace(taken, scores=scores)
+
+    def split(self, counts: dict[str, int], durations: Mapping[str, float]) -> "list[VideoProposals]":
+        """The videos that these proposals are of: how many each has, in order; durations may lack some.
+
+        Raises DataError for a duration that none can have.
+        """
+        parts, end = [], 0
+        for video_id, count in counts.items():
+            duration, own = durations.get(video_id), slice(end, end := end + count)
+            _check_duration(video_id, duration)
+            labels = None if self.labels is None or not count else self.labels[own]
+            columns = {"segments": self.segments[own], "scores": self.scores[own], "labels": labels}
+            parts.append(self._part(video_id=video_id, duration=duration, **columns))
+        return parts
+
+    def _part(self, **changes: Any) -> "VideoProposals":
+        """The same with changes that need no check: parts of what was checked."""
+        part: VideoProposals = object.__new__(VideoProposals)
+        part.__dict__.update(self.__dict__, **changes)
+        return part
 
     def ranking(self) -> Integers:
         """The total order of proposals: score down, then start, end and label name up."""
@@ -139,6 +159,11 @@ class VideoProposals:
     def ranked(self) -> "VideoProposals":
         """The same proposals in the total order."""
         return self.take(self.ranking())
+
+
+def _check_duration(video_id: str, duration: float | None) -> None:
+    if duration is not None and not (_is_number(duration) and 0 < duration < math.inf):
+        raise DataError(f"video '{video_id}': duration {duration!r} is not a positive number of seconds")
 
 
 def _is_number(value: object) -> bool:

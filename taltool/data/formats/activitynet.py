@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from taltool.data.annotations import checked_videos, open_database
+from taltool.data.annotations import checked_videos, keys_of_entries, open_database
 from taltool.data.files import open_input, open_output
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
@@ -64,7 +64,7 @@ def read_annotations(path: str, options: FormatOptions) -> Iterator[Annotations]
         return entries
 
     with open_input(path) as reader, open_database(reader, path) as document:
-        batches = document.batches("database", checked)
+        batches = document.batches("database", checked, keys_of_entries)
         yield Annotations((entry for batch in batches for entry in batch.items()), document.around("database"))
 
 
