@@ -10,12 +10,14 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taltool.data import json_documents
+from taltool.data.annotations import read_ground_truth
 from taltool.data.files import open_input
 from taltool.data.json_documents import JsonDocument
+from taltool.data.proposals import ProposalReader
 from taltool.errors import DataError
 
 AWKWARD = ['"', "\\", '\\"', "\\\\", "[", "]", "{", "}", ",", ":", '":', "\n", "\t", "\0", "é", "動", "🎾", "a", " "]
@@ -71,6 +73,7 @@ def parsed_whole(text: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and isinstance(found.get("it"), dict) else None
 
 
+@settings(deadline=None)
 @given(documents, styles, blocks)
 def test_every_document_equals_the_same_parsed_whole(
     file: Path, document: dict[str, Any], style: Any, block: int
@@ -81,6 +84,7 @@ def test_every_document_equals_the_same_parsed_whole(
     assert repr(pieces(str(file), block)) == repr(list(orjson.loads(text).items()))
 
 
+@settings(deadline=None)
 @given(documents, styles, blocks, st.data())
 def test_damaged_document_is_refused_wherever_a_whole_parse_refuses_it(
     file: Path, document: dict[str, Any], style: Any, block: int, data: st.DataObject
@@ -218,3 +222,13 @@ def test_plain_compressed_and_piped_files_are_the_same(
         monkeypatch.setattr("sys.stdin", end)
         pool.submit(lambda: start.write(content)).add_done_callback(lambda written: start.close())
         assert repr(pieces("-", 1000)) == expected
+
+
+@pytest.mark.parametrize("other", ['{"durations": {"v": 1, "v": 2}}', "[1, [2}, 3]", '{"a": nan}'])
+def test_members_that_nobody_asks_for_must_be_sound_too(other: str, file: Path) -> None:
+    file.write_text(f'{{"database": {{"v": {{"duration": 1}}}}, "other": {other}}}')
+    with pytest.raises(DataError, match=r"document\.json"):
+        read_ground_truth(str(file))
+    file.write_text(f'{{"results": {{"v": []}}, "other": {other}}}')
+    with pytest.raises(DataError, match=r"document\.json"), ProposalReader(str(file)) as reader:
+        list(reader)

@@ -1,6 +1,7 @@
 """Numbers that are none, labels without a name and texts of other encodings are refused wherever they come in."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -110,7 +111,7 @@ def test_duration_that_is_no_positive_number_is_refused(duration: str, tmp_path:
 
 
 ONE = np.ones(1)
-BROKEN = {
+BROKEN: dict[str, dict[str, Any]] = {
     "score": {"scores": np.array([np.nan])},
     "infinite score": {"scores": np.array([-np.inf])},
     "segment": {"segments": np.array([[0, np.nan]])},
@@ -125,11 +126,15 @@ BROKEN = {
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_proposals_that_nobody_could_read_cannot_be_made(what: str) -> None:
-    facts = {"segments": np.array([[1e308, 1.5e308]]), "scores": np.array([1e308]), "labels": np.array([0])}
+    facts: dict[str, Any] = {
+        "segments": np.array([[1e308, 1.5e308]]),
+        "scores": np.array([1e308]),
+        "labels": np.array([0]),
+    }
     names = LabelVocabulary(["a"])
-    assert len(VideoProposals("v", **facts, names=names, duration=9)) == 1  # type: ignore[arg-type]
+    assert len(VideoProposals("v", **facts, names=names, duration=9)) == 1
     with pytest.raises(DataError, match="video 'v'"):
-        VideoProposals("v", **facts | BROKEN[what], names=names)  # type: ignore[arg-type]
+        VideoProposals("v", **facts | BROKEN[what], names=names)
     with pytest.raises(DataError, match="7 is not a name"):
         LabelVocabulary([7])  # type: ignore[list-item]
 
@@ -179,7 +184,7 @@ def test_file_of_another_kind_is_told_so(content: bytes, tmp_path: Path) -> None
     (tmp_path / "x").write_bytes(content)
     for use in (summarize, lambda path: check_whole(path, print), lambda path: converted(content, tmp_path)):
         with pytest.raises(DataError, match="looks like no known format"):
-            use(str(tmp_path / "x"))  # type: ignore[operator]
+            use(str(tmp_path / "x"))
 
 
 NOT_CLASS_SCORES = {

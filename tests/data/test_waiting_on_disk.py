@@ -30,7 +30,7 @@ extreme = st.sampled_from([0.0, -0.0, 5e-324, -5e-324, 1.0, 1.0000000000000002, 
 numbers = extreme | st.floats(-1e150, 1e150)
 
 
-@settings(max_examples=25)
+@settings(deadline=None, max_examples=25)
 @given(st.lists(st.lists(numbers, max_size=20), min_size=1, max_size=4), st.sampled_from([1, 3, 1 << 18]))
 def test_quantiles_are_those_of_numpy(parts: list[list[float]], block: int) -> None:
     with pytest.MonkeyPatch.context() as patch, quantiles.Quantiles() as found:

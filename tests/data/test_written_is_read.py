@@ -25,6 +25,7 @@ from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Content, FormatOptions
 from taltool.data.formats.sniffing import format_named, open_content
 from taltool.data.info import summarize
+from taltool.data.proposals import ProposalReader
 from taltool.errors import DataError
 from taltool.ops.fusion import Fusion
 from taltool.ops.nms_settings import Method, Suppression
@@ -77,7 +78,7 @@ def plain(kind: str, drawn: Any) -> bool:
 def test_what_a_format_writes_reads_equal_or_is_refused(name: str, kind: str) -> None:
     strategy, made = KINDS[kind]
 
-    @settings(max_examples=60)
+    @settings(deadline=None, max_examples=60)
     @given(strategy)
     def run(drawn: Any) -> None:
         options = facts_of(kind, drawn)
@@ -97,7 +98,7 @@ def test_from_one_format_to_another_and_back_nothing_changes(kind: str) -> None:
     strategy, made = KINDS[kind]
     able = [name for name, held in PAIRS if held == kind]
 
-    @settings(max_examples=15)
+    @settings(deadline=None, max_examples=15)
     @given(strategy)
     def run(drawn: Any) -> None:
         options = facts_of(kind, drawn)
@@ -111,12 +112,17 @@ def test_from_one_format_to_another_and_back_nothing_changes(kind: str) -> None:
                     assert not (place / "b").exists()
                     assert second not in WHOLE[kind] or kind == "features"
                     continue
-                convert(Conversion([str(place / "b")], str(place / "c"), second, first, options))
+                try:
+                    convert(Conversion([str(place / "b")], str(place / "c"), second, first, options))
+                except DataError:  # What is left of it, without subsets or empty videos, may not fit any more.
+                    assert second not in WHOLE[kind]
+                    continue
                 assert read(place / "c", first, options, segments_only) == segments_only(made(drawn))
 
     run()
 
 
+@settings(deadline=None, max_examples=30)
 @given(videos(), st.booleans())
 def test_streams_of_both_versions_and_documents_hold_the_same_facts(drawn: Any, complete: bool) -> None:
     with folder() as place:
@@ -149,7 +155,7 @@ moderate = st.floats(0, 1e6)
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_what_a_command_writes_every_other_reads(name: str) -> None:
-    @settings(max_examples=15)
+    @settings(deadline=None, max_examples=15)
     @given(videos(moderate), st.sampled_from(WHOLE["proposals"]), st.sampled_from(WHOLE["proposals"]))
     def run(drawn: Any, before: str, layout: str) -> None:
         with folder() as place:
@@ -158,11 +164,11 @@ def test_what_a_command_writes_every_other_reads(name: str) -> None:
             shutil.copy(source, f"{source}.twin")
             scores = {video_id: [{"label": "é", "score": 0.5}] for video_id, *_ in drawn[1]}
             Path(f"{source}.scores").write_bytes(orjson.dumps(scores or {"x": [{"label": "é", "score": 1}]}))
-            voting = (["é"], [(video_id, [[0.0, 1e6]], [0.5], [0], None) for video_id, *_ in drawn[1]])
+            voting: Any = (["é"], [(video_id, [[0.0, 1e6]], [0.5], [0], None) for video_id, *_ in drawn[1]])
             format_named("jsonl").write(proposals(voting), f"{source}.votes", FormatOptions())
             COMMANDS[name](source, target, layout)
-            with open_content(target) as content:
-                read_again = list(content.videos)
+            with ProposalReader(target) as reader:
+                read_again = list(reader)
             assert [(each.video_id, each.duration) for each in read_again] == [(v, d) for v, *_, d in drawn[1]]
             told = check_whole(target, lambda warning: None)
             count = sum(map(len, read_again))
