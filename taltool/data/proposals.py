@@ -51,6 +51,7 @@ class ProposalReader:
         self.num_dropped = 0
         self._seen: set[str] = set()
         self._durations: dict[str, Any] = {}
+        self._promised: int | None = None
         self._close = ExitStack()
         # For each class that the present header lists, its number in `labels`.
         self._classes: Integers | None = None
@@ -107,6 +108,7 @@ class ProposalReader:
         if number is not None and (type(number) is not int or number < 0):
             raise DataError(f"{where}: {number!r} is not a number of videos")
         self._take_metadata(header, where, complete=version > 1)
+        self._promised = number
         if self.num_videos is None:
             self.num_videos = number
 
@@ -143,6 +145,8 @@ class ProposalReader:
                 promised = item["end"].get("videos") if isinstance(item["end"], dict) else None
                 if type(promised) is not int or promised != count:
                     raise DataError(f"{where}: the end line says {promised} videos, {count} came before")
+                if self._promised not in (None, count):
+                    raise DataError(f"{where}: the header promises {self._promised} videos, {count} came")
                 count = None
             else:
                 raise DataError(f"{where}: a stream begins before the one above has its end line; {_CUT_SHORT}")

@@ -130,6 +130,11 @@ def test_a_first_line_that_is_broken_is_named(line: str, tmp_path: Path) -> None
         read(written(tmp_path, line, END))
 
 
+def test_header_that_promises_another_count_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r":3: the header promises 2 videos, 1 came"):
+        read(written(tmp_path, HEADER.replace('"videos": 1', '"videos": 2'), VIDEO, END))
+
+
 def test_other_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r":1: expected .* version 1 or 2, found proposals version 3"):
         read(written(tmp_path, HEADER.replace('"version": 1', '"version": 3'), END))
