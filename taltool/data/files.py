@@ -35,8 +35,8 @@ class HashingReader:
     naming `path`, where the stream is a broken gzip file.
     """
 
-    def __init__(self, stream: io.BufferedReader | gzip.GzipFile, path: str) -> None:
-        self._stream, self._path, self._hash = stream, path, hashlib.sha256()
+    def __init__(self, stream: io.BufferedReader | gzip.GzipFile, path: str, hashed: bool = True) -> None:
+        self._stream, self._path, self._hash = stream, path, hashlib.sha256() if hashed else None
         self.position = 0
         with _explaining_gzip(path):
             marked = stream.peek(3)[:3] == codecs.BOM_UTF8
@@ -46,8 +46,7 @@ class HashingReader:
     def __iter__(self) -> Iterator[bytes]:
         with _explaining_gzip(self._path):
             for line in self._stream:
-                self._hash.update(line)
-                self.position += len(line)
+                self._count(line)
                 yield line
 
     def readline(self, limit: int = -1) -> bytes:
@@ -61,9 +60,13 @@ class HashingReader:
     def _passed(self, read: Callable[[], bytes]) -> bytes:
         with _explaining_gzip(self._path):
             found = read()
-        self._hash.update(found)
-        self.position += len(found)
+        self._count(found)
         return found
+
+    def _count(self, found: bytes) -> None:
+        self.position += len(found)
+        if self._hash is not None:
+            self._hash.update(found)
 
     @property
     def rereadable(self) -> BinaryIO | None:
@@ -72,7 +75,9 @@ class HashingReader:
         return self._stream if plain and isinstance(self._stream, io.BufferedReader) else None
 
     def hexdigest(self) -> str:
-        """SHA-256 of all bytes read so far (of the uncompressed content where the file is gzip)."""
+        """SHA-256 of all bytes read so far (of the uncompressed content where the file is gzip); `hashed` wants it."""
+        if self._hash is None:
+            raise ValueError("opened without hashed")
         return self._hash.hexdigest()
 
 
@@ -85,18 +90,18 @@ def _explaining_gzip(path: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def open_input(path: str) -> Iterator[HashingReader]:
-    """Open `path` for reading, `-` being standard input; gzip is undone.
+def open_input(path: str, hashed: bool = True) -> Iterator[HashingReader]:
+    """Open `path` for reading, `-` being standard input; gzip is undone. Without `hashed` there is no hash to ask for.
 
     Raises UsageError where standard input is a terminal, DataError where the file cannot be opened.
     """
     if path == STANDARD:
         if sys.stdin.isatty():
             raise UsageError("no input: name a file, or pipe one in")
-        yield HashingReader(_unzipped(sys.stdin.buffer), path)
+        yield HashingReader(_unzipped(sys.stdin.buffer), path, hashed)
         return
     with _opened(path) as stream:
-        yield HashingReader(_unzipped(stream), path)
+        yield HashingReader(_unzipped(stream), path, hashed)
 
 
 def peek(path: str, size: int = 1 << 20) -> bytes:

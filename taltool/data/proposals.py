@@ -21,7 +21,14 @@ from taltool.data.json_documents import JsonDocument
 from taltool.data.json_text import collector_at_rest, count_members, refuse_repeated_keys, telling_key
 from taltool.data.provenance import Chain, merge_chains
 from taltool.data.records import Integers, LabelVocabulary, VideoProposals, broken
-from taltool.data.video_json import from_columns, from_objects, keys_of_objects, keys_of_videos, to_objects
+from taltool.data.video_json import (
+    from_columns,
+    from_objects,
+    is_without_words,
+    keys_of_objects,
+    keys_of_videos,
+    to_objects,
+)
 from taltool.errors import DataError
 
 # The version of the stream that is written, and those that are read.
@@ -40,11 +47,13 @@ class ProposalReader:
     chain that the file carries; num_videos what the header promises, if anything. Where several streams follow each
     other, labels and provenance grow with each, and num_videos is the first one's.
     default_score stands in for missing scores; without it they are an error. Segments that end before they start are
-    an error, or with drop_invalid left out and counted in num_dropped.
+    an error, or with drop_invalid left out and counted in num_dropped. hashed: sha256 is wanted.
     """
 
-    def __init__(self, path: str, default_score: float | None = None, drop_invalid: bool = False) -> None:
-        self.file, self.default_score, self.drop_invalid = path, default_score, drop_invalid
+    def __init__(
+        self, path: str, default_score: float | None = None, drop_invalid: bool = False, *, hashed: bool = False
+    ) -> None:
+        self.file, self.default_score, self.drop_invalid, self._hashed = path, default_score, drop_invalid, hashed
         self.labels = LabelVocabulary()
         self.provenance: Chain = []
         self.num_videos: int | None = None
@@ -57,7 +66,7 @@ class ProposalReader:
         self._classes: Integers | None = None
 
     def __enter__(self) -> Self:
-        self._stream: HashingReader = self._close.enter_context(open_input(self.file))
+        self._stream: HashingReader = self._close.enter_context(open_input(self.file, self._hashed))
         with ExitStack() as failing:
             failing.push(self._close)
             self._videos = self._sniff()
@@ -74,7 +83,7 @@ class ProposalReader:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of what has been read so far: of the whole file once all videos were read."""
+        """SHA-256 of what has been read so far: of the whole file once all videos were read; see `hashed`."""
         return self._stream.hexdigest()
 
     def _sniff(self) -> Iterator[VideoProposals]:
@@ -190,7 +199,8 @@ class ProposalReader:
                 f"{where}: video '{video_id}' comes a second time; two files about it are merged by taltool fuse"
             )
         self._seen.add(video_id)
-        return self._video(video_id, record, record.get("duration"), f"{where}: ")
+        without_words = is_without_words(line, record)
+        return self._video(video_id, record, record.get("duration"), f"{where}: ", without_words)
 
     def _document(self, head: bytes, first: int) -> Iterator[VideoProposals]:
         document = self._close.enter_context(JsonDocument(self._stream, self.file, head, first))
@@ -220,12 +230,15 @@ class ProposalReader:
             for video_id, proposals in results.items()
         ]
 
-    def _video(self, video_id: str, record: dict[str, Any], duration: Any, where: str) -> VideoProposals:
+    def _video(
+        self, video_id: str, record: dict[str, Any], duration: Any, where: str, without_words: bool = False
+    ) -> VideoProposals:
         try:
             if duration is not None and type(duration) not in (int, float):
                 raise DataError(f"duration {duration!r} is not a positive number of seconds")
             if "segments" in record:
-                segments, scores, labels = from_columns(record, self.labels, self._classes, self.default_score)
+                known = self.labels, self._classes, self.default_score
+                segments, scores, labels = from_columns(record, *known, without_words=without_words)
             else:
                 segments, scores, labels = from_objects(record.get("proposals"), self.labels, self.default_score)
         except DataError as error:

@@ -1,5 +1,6 @@
 """The proposals of one video as JSON, to arrays and back: a list of objects (version 1), or columns (version 2)."""
 
+from array import array
 from collections.abc import Sequence
 from itertools import chain
 from operator import itemgetter
@@ -41,7 +42,7 @@ def from_objects(proposals: Any, names: LabelVocabulary, default_score: float | 
             scores = list(map(itemgetter("score"), proposals))
         else:
             scores = [each.get("score", default_score) for each in proposals]
-        labels = [each.get("label") for each in proposals]
+        labels = _labels(proposals)
         columns = _segments(pairs), _numbers(scores)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise DataError(_complaint(proposals)) from None
@@ -53,16 +54,25 @@ def from_objects(proposals: Any, names: LabelVocabulary, default_score: float | 
     return *columns, names.numbered(labels)
 
 
-def _segments(pairs: Sequence[Any]) -> Floats:
+def _labels(proposals: list[dict[str, Any]]) -> list[Any]:
+    """The label of each, None where there is none."""
+    try:
+        return list(map(itemgetter("label"), proposals))
+    except KeyError:
+        return [each.get("label") for each in proposals]
+
+
+def _segments(pairs: Sequence[Any], without_words: bool = False) -> Floats:
     if set(map(len, pairs)) - {2}:
         raise ValueError
-    return _numbers(list(chain.from_iterable(pairs))).reshape(len(pairs), 2)
+    return _numbers(list(chain.from_iterable(pairs)), without_words).reshape(len(pairs), 2)
 
 
-def _numbers(values: Sequence[Any]) -> Floats:
-    if set(map(type, values)) - _NUMBERS:
+def _numbers(values: Sequence[Any], without_words: bool = False) -> Floats:
+    """The numbers (N,); to an array true and false are numbers too, unless it is known that there are none."""
+    if not without_words and set(map(type, values)) - _NUMBERS:
         raise TypeError
-    return np.fromiter(values, np.float64, len(values))
+    return np.frombuffer(array("d", values))
 
 
 def _complaint(proposals: list[Any]) -> str:
@@ -86,13 +96,29 @@ def _is_pair(segment: Any) -> bool:
     return isinstance(segment, list) and len(segment) == 2 and not set(map(type, segment)) - _NUMBERS
 
 
+def is_without_words(line: bytes, record: dict[str, Any]) -> bool:
+    """Whether the line that `record` was parsed from surely holds neither true nor false.
+
+    Their letters u and f stand elsewhere only in the names of keys and of the video: counting them is quicker than
+    asking each number for its type.
+    """
+    names = "".join((str(record.get("video_id")), *record))
+    return line.count(b"u") == names.count("u") and line.count(b"f") == names.count("f")
+
+
 def from_columns(
-    record: dict[str, Any], names: LabelVocabulary, classes: Integers | None, default_score: float | None = None
+    record: dict[str, Any],
+    names: LabelVocabulary,
+    classes: Integers | None,
+    default_score: float | None = None,
+    *,
+    without_words: bool = False,
 ) -> Columns:
     """The columns of {"segments", "scores", "labels"}.
 
     classes are the numbers in `names` of the classes that labels are numbers of; None where no header lists them, and
-    labels must be names. default_score stands in where there are no scores at all. Raises DataError for anything else.
+    labels must be names. default_score stands in where there are no scores at all. without_words says that the record
+    holds neither true nor false. Raises DataError for anything else.
     """
     segments, labels = record["segments"], record.get("labels")
     scores = record.get("scores")
@@ -107,10 +133,10 @@ def from_columns(
         listed = "" if labels is None else f" and {len(labels)} labels"
         raise DataError(f"{len(segments)} segments, but {len(scores)} scores{listed}")
     try:
-        columns = _segments(segments), _numbers(scores)
+        columns = _segments(segments, without_words), _numbers(scores, without_words)
     except (TypeError, ValueError, OverflowError):
         raise DataError(_column_complaint(segments, scores)) from None
-    return *columns, None if labels is None else _label_numbers(labels, names, classes)
+    return *columns, None if labels is None else _label_numbers(labels, names, classes, without_words)
 
 
 def _column_complaint(segments: list[Any], scores: list[Any]) -> str:
@@ -123,22 +149,27 @@ def _column_complaint(segments: list[Any], scores: list[Any]) -> str:
     return "segments and scores must be numbers of 64 bits"
 
 
-def _label_numbers(labels: list[Any], names: LabelVocabulary, classes: Integers | None) -> Integers:
-    kinds = set(map(type, labels))
-    if kinds == {str}:
+def _label_numbers(
+    labels: list[Any], names: LabelVocabulary, classes: Integers | None, without_words: bool
+) -> Integers:
+    if labels and isinstance(labels[0], str) and set(map(type, labels)) == {str}:
         return names.numbered(labels)
-    if kinds - {int}:
-        number = next(n for n, label in enumerate(labels) if type(label) is not int)
+    try:
+        numbers = np.frombuffer(array("q", labels), np.int64)
+    except (TypeError, OverflowError):
+        numbers = np.empty(0, np.int64)
+    if len(numbers) < len(labels) or not (without_words or set(map(type, labels)) <= {int}):
+        number = next((n for n, label in enumerate(labels) if type(label) is not int), 0)
         raise DataError(f"label {labels[number]!r} of proposal {number + 1} is not the number of a class")
     if classes is None and labels:
         raise DataError("labels are numbers of the classes in a header, and there is no header before this line")
     if classes is None or not labels:
         return np.empty(0, np.int64)
-    if min(labels) < 0 or max(labels) >= len(classes):
-        number = next(n for n, label in enumerate(labels) if not 0 <= label < len(classes))
+    if numbers.min() < 0 or numbers.max() >= len(classes):
+        number = int(np.argmax((numbers < 0) | (numbers >= len(classes))))
         listed = f"(the header lists {len(classes)})"
         raise DataError(f"label {labels[number]} of proposal {number + 1} is the number of no class {listed}")
-    return classes[np.fromiter(labels, np.int64, len(labels))]
+    return classes[numbers]
 
 
 def to_objects(video: VideoProposals) -> list[dict[str, Any]]:

@@ -197,7 +197,7 @@ def _warn_of_excusable_class(within: Scope, protocol: Protocol, file: str, repor
 
 
 def _read(path: str, within: Scope, reporter: Reporter) -> DetectionFile:
-    with ProposalReader(path) as reader:
+    with ProposalReader(path, hashed=True) as reader:
         detections, contents = flatten(reader, within)
         for line in remarks(contents):
             reporter.warn(f"{path}: {line}")
