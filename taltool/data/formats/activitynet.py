@@ -1,7 +1,8 @@
 """The ActivityNet layouts: {"results": ...} for proposals, {"database": ...} for ground truth."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import Any, BinaryIO
 
 import orjson
@@ -15,6 +16,8 @@ from taltool.data.formats.sniffing import beginning
 from taltool.data.json_text import telling_key
 from taltool.data.records import LabelVocabulary
 from taltool.errors import DataError
+
+Entry = tuple[str, dict[str, Any]]
 
 
 @FORMATS.register("activitynet")
@@ -78,29 +81,35 @@ def _complete(video_id: str, entry: dict[str, Any], options: FormatOptions) -> N
 def write_annotations(content: Annotations, path: str) -> None:
     """Write a ground truth video by video; raises DataError unless every video has a duration."""
     head = content.head if "database" in content.head else content.head | {"database": None}
+    entries = _timed(iter(content.entries), path)
+    first = list(islice(entries, 1))  # where durations lack, they lack from the first video on: nothing is written then
     with open_output(path) as stream:
         between = b"{"
         for key, value in head.items():
             stream.write(between + orjson.dumps(key) + b":")
             if key == "database":
-                _write_database(content, path, stream)
+                _write_database(chain(first, entries), stream)
             else:
                 stream.write(orjson.dumps(value))
             between = b","
         stream.write(b"}\n")
 
 
-def _write_database(content: Annotations, path: str, stream: BinaryIO) -> None:
-    between, number, missing = b"{", 0, []
-    for video_id, entry in content.entries:
-        number += 1
-        if "duration" not in entry:
-            missing.append(video_id)
+def _write_database(entries: Iterable[Entry], stream: BinaryIO) -> None:
+    between = b"{"
+    for video_id, entry in entries:
         stream.write(between + orjson.dumps(video_id) + b":" + orjson.dumps(entry))
         between = b","
-    stream.write(b"}" if number else b"{}")
-    if missing:
-        raise DataError(
-            f"{path}: {len(missing)} of {number} videos have no duration, '{missing[0]}' the first; "
-            "give them with --durations FILE (a ground truth, a feature file, or a CSV of video_id,duration)"
-        )
+    stream.write(b"}" if between == b"," else b"{}")
+
+
+def _timed(entries: Iterator[Entry], path: str) -> Iterator[Entry]:
+    """The entries; raises DataError, saying of how many, where a video has no duration."""
+    for number, (video_id, entry) in enumerate(entries, start=1):
+        if "duration" not in entry:
+            others = ["duration" not in other for _, other in entries]
+            raise DataError(
+                f"{path}: {1 + sum(others)} of {number + len(others)} videos have no duration, '{video_id}' the first; "
+                "give them with --durations FILE (a ground truth, a feature file, or a CSV of video_id,duration)"
+            )
+        yield video_id, entry
