@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 from project import PROJECT
 
-from taltool.data import hdf5_features, proposals
+from taltool.data import hdf5_features, proposal_writer
 from taltool.data.formats import FORMATS
 
 PAGES = sorted((PROJECT / "man").glob("man*/*.[15]"))
@@ -82,7 +82,7 @@ def test_every_format_is_on_the_page_of_convert() -> None:
 
 
 def test_pages_of_section_5_are_of_the_version_that_is_written() -> None:
-    for name, version in (("features", hdf5_features.VERSION), ("proposals", proposals.VERSION)):
+    for name, version in (("features", hdf5_features.VERSION), ("proposals", proposal_writer.VERSION)):
         text = (PROJECT / f"man/man5/taltool-{name}.5").read_text(encoding="utf-8")
         assert text.startswith(f'.TH TALTOOL\\-{name.upper()} 5 "" "format version {version}"')
 

@@ -13,7 +13,8 @@ from taltool.data.annotations import read_ground_truth
 from taltool.data.arrays import Detections, flatten, scope
 from taltool.data.files import STANDARD, open_output, read_bytes
 from taltool.data.json_text import parsed_document
-from taltool.data.proposals import Layout, ProposalReader, ProposalWriter
+from taltool.data.proposal_writer import Layout, ProposalWriter
+from taltool.data.proposals import ProposalReader
 from taltool.data.provenance import InputFile, merge_chains, step
 from taltool.data.records import Integers, LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError

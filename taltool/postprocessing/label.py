@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from taltool.data.class_scores import ClassScores, read_class_scores
-from taltool.data.proposals import Layout, ProposalReader, ProposalWriter
+from taltool.data.proposal_writer import Layout, ProposalWriter
+from taltool.data.proposals import ProposalReader
 from taltool.data.provenance import InputFile, step
 from taltool.data.records import Floats, Integers, LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError

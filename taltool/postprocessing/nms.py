@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from taltool.data.proposals import Layout, ProposalReader, ProposalWriter
+from taltool.data.proposal_writer import Layout, ProposalWriter
+from taltool.data.proposals import ProposalReader
 from taltool.data.provenance import InputFile, step
 from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.errors import DataError

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from taltool.data.hdf5_features import FeatureFile
-from taltool.data.proposals import Layout, ProposalWriter
+from taltool.data.proposal_writer import Layout, ProposalWriter
 from taltool.data.provenance import Chain, InputFile, merge_chains, step
 from taltool.data.records import GroundTruth, LabelVocabulary
 from taltool.errors import DataError, PartialFailure, UsageError

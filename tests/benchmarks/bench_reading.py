@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from taltool.data.proposals import Layout, ProposalReader, ProposalWriter
+from taltool.data.proposal_writer import Layout, ProposalWriter
+from taltool.data.proposals import ProposalReader
 from taltool.data.records import LabelVocabulary, VideoProposals
 
 NAMES = LabelVocabulary([f"Class {number}" for number in range(20)], complete=True)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taltool.data.proposals import ProposalReader, ProposalWriter
+from taltool.data.proposal_writer import ProposalWriter
+from taltool.data.proposals import ProposalReader
 from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.data.video_json import to_objects
 from taltool.errors import DataError

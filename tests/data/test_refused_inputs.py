@@ -11,7 +11,8 @@ from taltool.data.check import check_whole
 from taltool.data.convert import Conversion, convert
 from taltool.data.formats.contract import FormatOptions
 from taltool.data.info import summarize
-from taltool.data.proposals import ProposalReader, ProposalWriter
+from taltool.data.proposal_writer import ProposalWriter
+from taltool.data.proposals import ProposalReader
 from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.data.sidecars import read_durations
 from taltool.errors import DataError

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Format, FormatOptions, Opening, Proposals
 from taltool.data.json_text import telling_key
-from taltool.data.proposals import Layout, ProposalReader, ProposalWriter
+from taltool.data.proposal_writer import Layout, ProposalWriter
+from taltool.data.proposals import ProposalReader
 from taltool.data.records import VideoProposals
 
 
