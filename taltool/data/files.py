@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import os
+import re
 import sys
 import tempfile
 import zlib
@@ -22,6 +23,8 @@ from taltool.errors import DataError, UsageError
 STANDARD = "-"
 _GZIP_MAGIC = b"\x1f\x8b"
 UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# The names of what is open already.
+_DESCRIPTOR = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/(\d+)")
 # Bytes that are read at once: a line of a video is far longer than the usual buffer.
 _BUFFER = 1 << 20
 # What file systems answer that know no locks.
@@ -218,8 +221,14 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def open_output(path: str) -> Iterator[BinaryIO]:
     """Open `path` for writing bytes, `-` being standard output; a file appears only when it is whole.
 
-    Devices and pipes (/dev/null, `>(command)`) are written to as they stand.
+    Devices and pipes (/dev/null, `>(command)`) are written to as they stand, and so are descriptors (/dev/stdout).
     """
+    if (descriptor := _DESCRIPTOR.fullmatch(path)) is not None:
+        number = {"stdout": 1, "stderr": 2}.get(descriptor[1]) or int(descriptor[2])
+        # Opened anew by its name, the file behind it would be written from its beginning, or replaced.
+        with os.fdopen(os.dup(number), "wb") as stream:
+            yield stream
+        return
     if path == STANDARD:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()

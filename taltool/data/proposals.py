@@ -94,7 +94,7 @@ class ProposalReader:
         first = _object_in(line)
         if first is None and telling_key(line)[0] in ("taltool", "video_id"):
             self._item(line, number)  # Raises DataError, which tells where the line is broken.
-        if first is not None and "taltool" in first:
+        if first is not None and "taltool" in first and "video_id" not in first:
             self._take_header(self._item(line, number), f"{self.file}:{number}")
             return self._streams(number + 1)
         if first is not None and "video_id" in first:
@@ -124,6 +124,8 @@ class ProposalReader:
         if not isinstance(provenance, list) or not all(isinstance(each, dict) for each in provenance):
             raise DataError(f"{where}: provenance must be a list of steps")
         self.provenance += [step for step in provenance if step not in self.provenance]
+        if complete and len(set(classes or ())) < len(classes or ()):
+            raise DataError(f"{where}: a class is listed twice")
         self._classes = self.labels.numbered(classes or [])
         self.labels.complete = complete
 
@@ -181,7 +183,7 @@ class ProposalReader:
             raise DataError(f"{where}: not JSON: {error}") from error
         if not isinstance(record, dict):
             raise DataError(f"{where}: expected an object, found {type(record).__name__}")
-        if "taltool" in record or "end" in record:
+        if "video_id" not in record and ("taltool" in record or "end" in record):
             refuse_repeated_keys(line, count_members(record), where)
             return record
         objects = () if "segments" in record else record.get("proposals", ())
@@ -231,6 +233,8 @@ class ProposalReader:
         try:
             if duration is not None and type(duration) not in (int, float):
                 raise DataError(f"duration {duration!r} is not a positive number of seconds")
+            if "segments" in record and "proposals" in record:
+                raise DataError("both proposals (version 1) and segments (version 2); leave one of them out")
             if "segments" in record:
                 known = self.labels, self._classes, self.default_score
                 segments, scores, labels = from_columns(record, *known, without_words=without_words)

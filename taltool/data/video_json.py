@@ -41,7 +41,7 @@ def from_objects(proposals: Any, names: LabelVocabulary, default_score: float | 
         if default_score is None:
             scores = list(map(itemgetter("score"), proposals))
         else:
-            scores = [each.get("score", default_score) for each in proposals]
+            scores = [default_score if each.get("score") is None else each["score"] for each in proposals]
         labels = _labels(proposals)
         columns = _segments(pairs), _numbers(scores)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):

@@ -1,9 +1,13 @@
 """`taltool convert` as a user calls it; the formats themselves are tested in tests/data/test_formats.py."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import orjson
-from project import Run
+import pytest
+from project import PROJECT, Run
 
 
 def test_real_annotations_survive_the_way_through_class_files(taltool: Run, shared: Path, tmp_path: Path) -> None:
@@ -86,3 +90,22 @@ def test_invalid_segments_are_dropped_only_when_asked_and_aloud(taltool: Run) ->
     done = taltool("convert", "--drop-invalid", "--to", "csv", stdin=text)
     assert done.stdout == b"video_id,start,end,score\nv,1.0,2.0,0.5\n"
     assert b"warning: -: left out 1 segments that end before they start" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["p.jsonl", "p.json"])
+def test_durations_are_added_to_proposals_that_lack_them(name: str, taltool: Run, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("video_id,start,end,score\nv,1,2,0.5\nw,1,2,0.5\n")
+    (tmp_path / "lengths.csv").write_text("video_id,duration\nv,9.5\n")
+    assert taltool("convert", tmp_path / "p.csv", "-o", tmp_path / name).returncode == 0
+    done = taltool("convert", tmp_path / name, "--durations", tmp_path / "lengths.csv")
+    videos = [orjson.loads(line) for line in done.stdout.splitlines()[1:-1]]
+    assert [video.get("duration") for video in videos] == [9.5, None]
+
+
+@pytest.mark.parametrize("place", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_what_is_written_to_a_descriptor_goes_where_it_stands(place: str, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("video_id,start,end,score\nv,1,2,0.5\n")
+    command = f"{sys.executable} -m taltool convert p.csv --to csv -o {place} -q"
+    shell = f"(echo before; {command}; echo behind) > all.txt"
+    subprocess.run(["sh", "-c", shell], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(PROJECT)}, check=True)
+    assert (tmp_path / "all.txt").read_text() == "before\nvideo_id,start,end,score\nv,1.0,2.0,0.5\nbehind\n"

@@ -136,6 +136,25 @@ def test_header_that_promises_another_count_is_refused(tmp_path: Path) -> None:
         read(written(tmp_path, HEADER.replace('"videos": 1', '"videos": 2'), VIDEO, END))
 
 
+def test_line_with_a_video_is_a_video_whatever_else_it_says(tmp_path: Path) -> None:
+    plain = video_line(GOOD).replace("{", '{"end": 60, ', 1)
+    assert [len(video) for video in read(written(tmp_path, plain, video_line(video_id="w")))] == [1, 0]
+    in_stream = VIDEO.replace("{", '{"end": {"videos": 0}, "taltool": {}, ', 1)
+    assert [video.video_id for video in read(written(tmp_path, HEADER, in_stream, END))] == ["v"]
+
+
+def test_class_that_version_2_lists_twice_is_refused(tmp_path: Path) -> None:
+    header = HEADER.replace('"version": 1', '"version": 2').replace('["Dive"]', '["Dive", "Run", "Dive"]')
+    with pytest.raises(DataError, match=r":1: a class is listed twice"):
+        read(written(tmp_path, header, VIDEO, END))
+
+
+def test_line_of_both_versions_is_refused(tmp_path: Path) -> None:
+    both = video_line(GOOD).replace("{", '{"segments": [], "scores": [], ', 1)
+    with pytest.raises(DataError, match=r":1: video 'v': both proposals \(version 1\) and segments"):
+        read(written(tmp_path, both))
+
+
 def test_other_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r":1: expected .* version 1 or 2, found proposals version 3"):
         read(written(tmp_path, HEADER.replace('"version": 1', '"version": 3'), END))
@@ -152,9 +171,9 @@ def test_empty_file_asks_for_the_command_before(tmp_path: Path) -> None:
 
 
 def test_default_score_stands_in_for_missing_ones_only(tmp_path: Path) -> None:
-    path = written(tmp_path, video_line(GOOD, '{"segment": [0, 2]}'))
+    path = written(tmp_path, video_line(GOOD, '{"segment": [0, 2]}', '{"segment": [0, 3], "score": null}'))
     (video,) = read(path, default_score=0.25)
-    assert video.scores.tolist() == [0.5, 0.25]
+    assert video.scores.tolist() == [0.5, 0.25, 0.25]
 
 
 def test_invalid_segments_can_be_dropped_and_are_counted(tmp_path: Path) -> None:

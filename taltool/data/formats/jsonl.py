@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Format, FormatOptions, Opening, Proposals
@@ -35,16 +36,21 @@ class JsonLines(Format):
 
 @contextlib.contextmanager
 def read_proposals(path: str, options: FormatOptions) -> Iterator[Proposals]:
-    """The proposals of `path` in any of taltool's layouts, with what was dropped among the notes."""
+    """The proposals of `path` in any of taltool's layouts, with what was dropped among the notes.
+
+    Durations that it lacks come from `options`.
+    """
     with ProposalReader(path, options.score, options.drop_invalid) as reader:
         unknown = not reader.labels and not reader.labels.complete
         content = Proposals((), reader.labels, reader.num_videos, reader.provenance, open_ended=unknown)
-        content.videos = _noting(reader, content)
+        content.videos = _noting(reader, content, options)
         yield content
 
 
-def _noting(reader: ProposalReader, content: Proposals) -> Iterator[VideoProposals]:
-    yield from reader
+def _noting(reader: ProposalReader, content: Proposals, options: FormatOptions) -> Iterator[VideoProposals]:
+    for video in reader:
+        lacks = video.duration is None and video.video_id in options.durations
+        yield replace(video, duration=options.durations[video.video_id]) if lacks else video
     content.provenance = reader.provenance
     if reader.num_dropped:
         content.notes.append(f"{reader.num_dropped} segments that end before they start")
