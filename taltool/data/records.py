@@ -132,9 +132,10 @@ class VideoProposals:
         return taken if scores is None else replace(taken, scores=scores)
 
     def split(self, counts: dict[str, int], durations: Mapping[str, float]) -> "list[VideoProposals]":
-        """The videos that these proposals are of: how many each has, in order; durations may lack some.
+        """The videos that these proposals (N) are of, one after the other.
 
-        Raises DataError for a duration that none can have.
+        counts: how many each video has, N together; durations in seconds by video id, which may lack some. Raises
+        DataError for a duration that is not positive and finite.
         """
         parts, end = [], 0
         for video_id, count in counts.items():
@@ -146,7 +147,7 @@ class VideoProposals:
         return parts
 
     def _part(self, **changes: Any) -> "VideoProposals":
-        """The same with changes that need no check: parts of what was checked."""
+        """The same with changes that need no check: rows of the columns that were checked."""
         part: VideoProposals = object.__new__(VideoProposals)
         part.__dict__.update(self.__dict__, **changes)
         return part

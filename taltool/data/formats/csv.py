@@ -12,7 +12,16 @@ from typing import Any
 from taltool.data.files import open_output
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
-from taltool.data.formats.tables import Passing, Row, RowShelf, read_table, segment, to_annotations, to_proposals, valid
+from taltool.data.formats.tables import (
+    AnnotationRows,
+    Row,
+    RowShelf,
+    read_table,
+    segment,
+    to_annotations,
+    to_proposals,
+    valid,
+)
 from taltool.data.records import VideoProposals
 from taltool.data.video_json import to_objects
 from taltool.errors import DataError
@@ -42,10 +51,10 @@ class Csv(Format):
     def write(self, content: Proposals | Annotations, path: str, options: FormatOptions) -> list[str]:
         """Lost: durations, subsets, provenance, and videos without a segment."""
         if isinstance(content, Proposals):
-            scored = _ScoredRows(content)
+            scored = _ProposalRows(content)
             _write(path, (*_NEEDED, *(["label"] if scored.labelled else []), "score"), scored)
             return scored.lost()
-        rows = Passing(content)
+        rows = AnnotationRows(content)
         _write(path, (*_NEEDED, "label"), ((row.video_id, row.start, row.end, row.label) for row in rows))
         return rows.lost()
 
@@ -85,7 +94,7 @@ def _score(text: str | None, where: str) -> float | None:
     return score
 
 
-class _ScoredRows:
+class _ProposalRows:
     """Proposals as rows, and a count of what rows do not hold; iterate once, then ask `lost`."""
 
     def __init__(self, content: Proposals) -> None:

@@ -105,13 +105,12 @@ def valid(rows: Iterable[Row], options: FormatOptions, notes: list[str]) -> Iter
 class RowShelf:
     """Rows of many videos in a temporary file, from which those of one video, wherever they stood, come together.
 
-    video_ids: in order of first appearance, after those that were given; labels: all that occur. Used as a `with`
-    block, which reads all rows.
+    labels: all that occur. Used as a `with` block, which reads all rows.
     """
 
-    def __init__(self, rows: Iterable[Row], video_ids: Iterable[str] = ()) -> None:
-        self._rows, self._places = rows, {video_id: array("q") for video_id in video_ids}
-        self.labels = LabelVocabulary()
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._rows, self.labels = rows, LabelVocabulary()
+        self._places: dict[str, array[int]] = {}
 
     def __enter__(self) -> Self:
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)
@@ -128,7 +127,7 @@ class RowShelf:
 
     @property
     def video_ids(self) -> list[str]:
-        """All videos."""
+        """All videos, in order of first appearance."""
         return list(self._places)
 
     def of(self, video_id: str) -> list[Row]:
@@ -188,7 +187,7 @@ def _entry(video_id: str, rows: list[Row], options: FormatOptions) -> dict[str, 
     return {key: value for key, value in entry.items() if value is not None}
 
 
-class Passing:
+class AnnotationRows:
     """Annotations as rows, and a count of what rows do not hold; iterate once, then ask `lost`."""
 
     def __init__(self, content: Annotations) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from taltool.data.files import create_below, decode_text, file_name, read_text, shown, utf8_stem
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening
-from taltool.data.formats.tables import Passing, Row, RowShelf, new_folder, segment, to_annotations, valid
+from taltool.data.formats.tables import AnnotationRows, Row, RowShelf, new_folder, segment, to_annotations, valid
 from taltool.errors import DataError
 
 _SUBSETS = {"_val": "validation", "_test": "testing"}
@@ -37,7 +37,7 @@ class Thumos14(Format):
     def write(self, content: Annotations, path: str, options: FormatOptions) -> list[str]:
         """Lost: durations, videos without annotations, and subsets other than validation and testing."""
         files: dict[str, list[str]] = {}
-        rows = Passing(content)
+        rows = AnnotationRows(content)
         for row in rows:
             name = file_name(_name(row, path), f"{path}: class")
             if decode_text(row.video_id.encode(), path).split() != [row.video_id]:
