@@ -1,6 +1,8 @@
 """`python -m taltool` is `taltool`."""
 
+import sys
+
 from taltool.cli.main import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from taltool.backbones import BACKBONES
 from taltool.cli.app import build, command_names
+from taltool.cli.main import main
 from taltool.data.formats import FORMATS
 from taltool.models import MODELS
 from taltool.registry import Registry
@@ -77,6 +78,13 @@ def test_a_file_with_a_function_of_its_name_is_a_command(add: Add) -> None:
     assert command_names() == [*names, "zoom"]
     assert "Look closer." in help_page()
     assert CliRunner().invoke(build(["zoom"]), ["zoom"]).output == "zoomed\n"
+
+
+def test_main_and_the_wrapper_are_all_that_stands_above_a_command(add: Add, capsys: pytest.CaptureFixture[str]) -> None:
+    call = "print([each.name for each in __import__('traceback').extract_stack() if '/cli/' in each.filename])"
+    add("taltool.cli.commands", {"zoom.py": ZOOM.replace('print("zoomed")', call)})
+    assert main(["zoom"]) == 0
+    assert capsys.readouterr().out == "['main', 'command']\n"
 
 
 @pytest.mark.parametrize("kept", [MODELS, BACKBONES, FORMATS], ids=lambda registry: registry.kind)

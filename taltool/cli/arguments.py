@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 
-class Progress(StrEnum):
+class ProgressStyle(StrEnum):
     """How progress is told on standard error."""
 
     auto = "auto"
@@ -19,7 +19,7 @@ QuietOption = Annotated[
 ]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more; show the traceback of an error.")]
 ProgressOption = Annotated[
-    Progress,
+    ProgressStyle,
     typer.Option(
         "--progress",
         help="Progress on stderr: auto (a bar on a terminal, plain lines otherwise), json (a line each second), none.",

@@ -38,7 +38,18 @@ def exit_with_status(function: Callable[..., None]) -> Callable[..., None]:
         _refuse_not_finite(context, arguments)
         if "reporter" in signature.parameters:
             arguments["reporter"] = TerminalReporter(context.command_path, quiet, verbose, progress)
-        raise typer.Exit(_status(context, functools.partial(function, **arguments), verbose))
+        try:
+            function(**arguments)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _discard_output()
+        except KeyboardInterrupt:
+            say(context.command_path, "interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except (TaltoolError, OSError) as error:
+            if verbose:
+                traceback.print_exc()
+            raise typer.Exit(_report(context, error)) from error
 
     del command.__dict__["__wrapped__"]
     command.__signature__ = signature.replace(parameters=[*own, *common])  # type: ignore[attr-defined]
@@ -56,30 +67,17 @@ def _refuse_not_finite(context: typer.Context, arguments: Mapping[str, Any]) -> 
                 raise typer.BadParameter(f"{number} is not a finite number.", context, param_hint=hint)
 
 
-def _status(context: typer.Context, function: Callable[[], None], verbose: bool) -> int:
-    try:
-        function()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _discard_output()
-    except KeyboardInterrupt:
-        say(context.command_path, "interrupted")
-        return INTERRUPTED
-    except TaltoolError as error:
-        if verbose:
-            traceback.print_exc()
-        say(context.command_path, str(error))
-        if isinstance(error, UsageError):
-            print_usage(context)
-        return error.exit_status
-    except OSError as error:
-        if verbose:
-            traceback.print_exc()
+def _report(context: typer.Context, error: TaltoolError | OSError) -> int:
+    """Say what went wrong; returns the exit status for it."""
+    if isinstance(error, OSError):
         _discard_output()
         where = f"{error.filename}: " if error.filename else ""
         say(context.command_path, f"{where}{error.strerror or error}")
         return DataError.exit_status
-    return 0
+    say(context.command_path, str(error))
+    if isinstance(error, UsageError):
+        print_usage(context)
+    return error.exit_status
 
 
 def _discard_output() -> None:

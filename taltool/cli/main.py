@@ -6,6 +6,7 @@ an error. A traceback means a bug; for the errors above it is shown under `-v`.
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -17,31 +18,17 @@ from taltool.errors import UsageError
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
-def main() -> None:
-    """Run the command line and exit."""
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command line, by default that of this process; returns the exit status."""
     _open_missing_streams()
+    words = sys.argv[1:] if words is None else words
     try:
         from taltool.cli.app import build
 
-        words = sys.argv[1:]
-        status = run(build(words), words)
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    sys.exit(status)
-
-
-def _open_missing_streams() -> None:
-    """Let a standard stream that the caller closed (`<&-`) be an empty one."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 (open until the end)
-
-
-def run(app: typer.Typer, words: list[str]) -> int:
-    """Run `app` on the words of a command line; return the exit status."""
-    command = typer.main.get_command(app)
-    try:
+        command = typer.main.get_command(build(words))
         status = command.main(words, prog_name="taltool", standalone_mode=False)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except SystemExit as leaving:
         # So rich and Typer leave where the reader of a help page has gone.
         if isinstance(leaving.__context__, BrokenPipeError):
@@ -54,3 +41,10 @@ def run(app: typer.Typer, words: list[str]) -> int:
         print_usage(context)
         return UsageError.exit_status
     return status if isinstance(status, int) else 0
+
+
+def _open_missing_streams() -> None:
+    """Let a standard stream that the caller closed (`<&-`) be an empty one."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 (open until the end)

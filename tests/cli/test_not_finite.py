@@ -11,7 +11,7 @@ import typer
 from project import Run
 
 from taltool.cli.app import build, command_names
-from taltool.cli.main import run
+from taltool.cli.main import main
 
 NOT_FINITE = ("nan", "inf", "-inf", "1e999")
 
@@ -49,7 +49,7 @@ def test_an_option_that_is_not_finite_is_refused(
     command: str, option: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [command, f"{option}={value}", *needed_words(command)]
-    assert run(build(words), words) == 2
+    assert main(words) == 2
     said = capsys.readouterr()
     assert f"taltool {command}: error: Invalid value for '{option}': " in said.err
     assert said.out == ""
@@ -62,7 +62,7 @@ def test_an_option_of_the_clock_that_is_not_positive_is_refused(
     command: str, option: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [command, f"{option}={value}", *needed_words(command)]
-    assert run(build(words), words) == 2
+    assert main(words) == 2
     assert f"Invalid value for '{option}': {float(value)} is not a positive number" in capsys.readouterr().err
 
 
@@ -85,7 +85,7 @@ def test_a_number_within_the_text_of_an_option_is_refused_too(
     words: str, option: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = words.format(value).split()
-    assert run(build(line), line) == 2
+    assert main(line) == 2
     assert f"error: {option} " in capsys.readouterr().err
 
 
@@ -107,7 +107,7 @@ def test_a_table_with_a_number_that_is_not_finite_is_refused_with_its_line(
     lines = [",".join(each) for each in (row, row.values(), (row | {column: value}).values())]
     (tmp_path / "p.csv").write_text("\n".join(lines) + "\n")
     words = [command, str(tmp_path / "p.csv")]
-    assert run(build(words), words) == 3
+    assert main(words) == 3
     said = capsys.readouterr()
     assert f"p.csv:3: {'score' if column == 'score' else 'segment'} " in said.out + said.err
     assert "video_id" not in said.out

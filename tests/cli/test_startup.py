@@ -12,7 +12,7 @@ RUNNER = """
 import sys
 from taltool.cli.main import main
 try:
-    main()
+    sys.exit(main())
 finally:
     sys.stderr.write("LOADED " + " ".join(sys.modules) + "\\n")
 """
