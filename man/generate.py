@@ -10,6 +10,7 @@ import re
 import sys
 import textwrap
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -211,9 +212,10 @@ def exit_statuses() -> str:
     return '.SH "EXIT STATUS"\n' + "".join(f".TP\n.B {status}\n{prose(text)}\n" for status, text in EXIT_STATUSES)
 
 
-def see_also(names: list[str]) -> str:
-    """References to other pages."""
-    pages = [(name, 1) for name in names] + [("taltool-features", 5), ("taltool-proposals", 5)]
+def see_also(commands: Sequence[str], text: str) -> str:
+    """References to the pages of these commands, and to those of the files that a page's text tells of."""
+    pages = [("taltool" if name == "taltool" else f"taltool-{name}", 1) for name in commands]
+    pages += [(f"taltool-{name}s", 5) for name in ("feature", "proposal") if name in text.lower()]
     lines = [f".BR {escaped(name)} ({section})" for name, section in pages]
     return '.SH "SEE ALSO"\n' + ",\n".join(lines) + "\n"
 
@@ -226,7 +228,7 @@ def summary(command: Any) -> str:
 
 
 def command_page(name: str, command: Any, version: str, others: list[str]) -> str:
-    """The page of one command."""
+    """The page of one command; of the `others` it refers to those that it tells of."""
     module = importlib.import_module(f"taltool.cli.commands.{name}")
     arguments = [p for p in command.params if p.__class__.__name__.endswith("Argument")]
     options = [p for p in command.params if p not in arguments and not p.hidden and p.name not in COMMON]
@@ -240,9 +242,11 @@ def command_page(name: str, command: Any, version: str, others: list[str]) -> st
         getattr(module, "MAN", "").strip() + "\n" if hasattr(module, "MAN") else "",
         exit_statuses(),
         examples(module.EXAMPLES) if hasattr(module, "EXAMPLES") else "",
-        see_also(["taltool", *(f"taltool-{other}" for other in others if other != name)]),
     ]
-    return "".join(parts)
+    text = "".join(parts)
+    # Not every other one: a page of an old command is current although a new one came. taltool(1) lists them all.
+    told = set(re.findall(r"taltool(?: |\\-)(\w+)", text)) - {name}
+    return text + see_also(["taltool", *(other for other in others if other in told)], text)
 
 
 def main_page(group: Any, version: str) -> str:
@@ -263,9 +267,9 @@ def main_page(group: Any, version: str) -> str:
         exit_statuses(),
         ENVIRONMENT.strip() + "\n",
         examples(EXAMPLES),
-        see_also([f"taltool-{name}" for name in group.commands]),
     ]
-    return "".join(parts)
+    text = "".join(parts)
+    return text + see_also(list(group.commands), text)
 
 
 def pages() -> dict[str, str]:

@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 from project import PROJECT
 
+from taltool.cli import commands
 from taltool.data import hdf5_features, proposal_writer
 from taltool.data.formats import FORMATS
 
@@ -42,6 +43,20 @@ def test_check_fails_on_a_page_that_is_not_current(
     assert generator.main([]) == 0
     assert not (tmp_path / "taltool-gone.1").exists()
     assert generator.main(["--check"]) == 0
+
+
+def test_a_new_command_changes_the_list_of_commands_and_no_other_page(
+    generator: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = generator.pages()
+    text = 'def zoom() -> None:\n    """Look closer."""\n\n\nEXAMPLES = "taltool predict f.h5 | taltool zoom"\n'
+    (tmp_path / "zoom.py").write_text(text)
+    monkeypatch.setattr(commands, "__path__", [*commands.__path__, str(tmp_path)])
+    after = generator.pages()
+    del sys.modules["taltool.cli.commands.zoom"], commands.zoom
+    assert [name for name in after if before.get(name) != after[name]] == ["taltool.1", "taltool-zoom.1"]
+    assert "\n.BR taltool\\-zoom (1)\n" in after["taltool.1"]
+    assert after["taltool-zoom.1"].partition('.SH "SEE ALSO"\n')[2] == ".BR taltool (1),\n.BR taltool\\-predict (1)\n"
 
 
 def test_help_is_printed_literally(generator: ModuleType) -> None:
