@@ -4,12 +4,15 @@ Every video is read in a thread of its own, some videos at once; flow is compute
 batches of snippets, whichever videos these come from. This thread only hands on.
 """
 
+import threading
+import time
 import traceback
 from collections import defaultdict, deque
 from collections.abc import Hashable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 import orjson
@@ -17,16 +20,17 @@ from numpy.typing import NDArray
 
 from taltool.data.clock import FeatureClock
 from taltool.data.hdf5_features import VideoFeatures
+from taltool.data.prefetch import prefetch
 from taltool.data.records import FeatureArray
 from taltool.errors import DataError, UsageError
 from taltool.extraction.encoder import Encoder, Row, Span, single_threaded
-from taltool.extraction.read_ahead import read_ahead
 from taltool.extraction.settings import ExtractionSettings
 from taltool.video.frames import FrameSequence
 from taltool.video.sources import VideoSource
 
-# Pictures of a video that may wait to be used.
-_PICTURES_AHEAD = 32
+# Pictures are handed from thread to thread in groups, for each time one wakes the other costs both: so many pictures in
+# a group, or what came within so many seconds; and so many groups of a video may wait to be used.
+_GROUP, _GROUP_SECONDS, _GROUPS_AHEAD = 8, 0.2, 4
 # Batches that may wait for each encoding thread.
 _BATCHES_AHEAD = 2
 
@@ -80,7 +84,8 @@ class Reading:
 
     def pictures(self) -> Iterator[Row]:
         """The pictures of every moment, decoded in a thread of their own."""
-        return read_ahead(self._decoded(), _PICTURES_AHEAD, self._patience)
+        patience = self._patience or threading.TIMEOUT_MAX
+        return chain.from_iterable(prefetch(_grouped(self._decoded()), _GROUPS_AHEAD, patience))
 
     def _decoded(self) -> Iterator[Row]:
         formats, settings = self._encoder.formats, self._settings
@@ -116,6 +121,24 @@ class Reading:
         return VideoFeatures(
             self.source.video_id, stored, clock, attributes | ({"problem": problem} if problem else {})
         )
+
+
+def _grouped(pictures: Iterator[Row]) -> Iterator[list[Row]]:
+    """The pictures in groups; those before an error come before it."""
+    group: list[Row] = []
+    begun = time.monotonic()
+    try:
+        for picture in pictures:
+            group.append(picture)
+            if len(group) == _GROUP or time.monotonic() - begun > _GROUP_SECONDS:
+                yield group
+                group, begun = [], time.monotonic()
+    except Exception:
+        if group:
+            yield group
+        raise
+    if group:
+        yield group
 
 
 def _stored(values: FeatureArray, dtype: str) -> NDArray[np.floating]:

@@ -1,7 +1,8 @@
 """However videos, snippets and threads are divided, every video gets its own features."""
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -222,6 +223,43 @@ def test_a_video_that_never_goes_on_is_given_up_alone(
     stuck.set()
     assert finished["1"].error == "nothing of it could be read for 1 s: given up"
     assert {name for name, each in finished.items() if each.error} == {"1"}
+
+
+def pictures_of(source: Iterator[int], video: VideoSource, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """What is handed on of a video whose pictures are these numbers."""
+    monkeypatch.setattr(FrameSequence, "together", lambda *_: source)
+    encoder = Encoder([Counting()], FlowSettings("dis"), SETTINGS.windows, 1)
+    return Reading(video, SETTINGS, encoder, 10.0).pictures()
+
+
+def test_pictures_do_not_wait_for_others_that_are_slow(
+    videos: list[VideoSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck = threading.Event()
+
+    def slow() -> Iterator[int]:
+        yield 1
+        time.sleep(0.3)
+        yield 2
+        stuck.wait(60)
+
+    pictures = pictures_of(slow(), videos[0], monkeypatch)
+    assert [next(pictures), next(pictures)] == [1, 2]
+    stuck.set()
+
+
+@pytest.mark.parametrize("whole", [0, 1, 8, 20, 32])
+def test_pictures_before_an_error_come_before_it(
+    videos: list[VideoSource], monkeypatch: pytest.MonkeyPatch, whole: int
+) -> None:
+    def broken() -> Iterator[int]:
+        yield from range(whole)
+        raise ValueError("torn")
+
+    pictures = pictures_of(broken(), videos[0], monkeypatch)
+    assert [next(pictures) for _ in range(whole)] == list(range(whole))
+    with pytest.raises(ValueError, match="torn"):
+        next(pictures)
 
 
 def test_what_nobody_waits_for_any_more_is_left_undone(videos: list[VideoSource]) -> None:

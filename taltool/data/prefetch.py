@@ -1,0 +1,56 @@
+"""Reading ahead: the next items are made in a thread while the last one is used."""
+
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from taltool.errors import DataError
+
+Item = TypeVar("Item")
+_END: Any = object()
+
+
+def prefetch(items: Iterable[Item], ahead: int = 1, patience: float | None = None) -> Iterator[Item]:
+    """Yield the same items, up to `ahead` of them made before they are asked for; what their source raises comes here.
+
+    The thread ends with this iterator, which waits for the item that it is making. A source that may hang, such as a
+    file on a network drive, is given `patience` (seconds): DataError is raised where nothing comes for so long, and
+    nobody waits for the thread, for one that waits for the operating system cannot be stopped; it does not keep the
+    program from ending.
+    """
+    made: SimpleQueue[Future[Item]] = SimpleQueue()
+    slots, unwanted = threading.Semaphore(ahead), threading.Event()
+    thread = threading.Thread(target=_make, args=(iter(items), made, slots, unwanted), daemon=True)
+    thread.start()
+    try:
+        while (item := made.get(timeout=patience).result()) is not _END:
+            slots.release()
+            yield item
+    except Empty:
+        raise DataError(f"nothing of it could be read for {patience:g} s: given up") from None
+    finally:
+        unwanted.set()
+        slots.release()
+        if patience is None:
+            thread.join()
+
+
+def _make(
+    items: Iterator[Item], made: "SimpleQueue[Future[Item]]", slots: threading.Semaphore, unwanted: threading.Event
+) -> None:
+    """Put each item as soon as there is a slot for it, and last the end, or the error that ended them."""
+    item: Any = None
+    while item is not _END:
+        slots.acquire()
+        if unwanted.is_set():
+            return
+        outcome: Future[Item] = Future()
+        try:
+            item = next(items, _END)
+            outcome.set_result(item)
+        except BaseException as error:  # Of any kind: it is raised again where the items are used.
+            item = _END
+            outcome.set_exception(error)
+        made.put(outcome)
