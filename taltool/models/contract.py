@@ -9,7 +9,7 @@ seconds, files, suppression or the name of a data set. One paper is one folder b
                        Config = AFSDConfig
                        presets = {"thumos14": {...}, "activitynet13": {...}}
                        def forward(self, features, mask): ...
-                       def loss(self, outputs, targets): ...
+                       def loss(self, outputs, targets, whole): ...
                        def decode(self, outputs, mask): ...
     config.py      the settings, a frozen dataclass; its defaults are the paper's
     network.py     the layers
@@ -33,6 +33,7 @@ import torch
 from torch import Tensor, nn
 
 from taltool.data.statistics import DatasetStatistics
+from taltool.nn.whole_batch import ALONE, WholeBatch
 
 Outputs = dict[str, Tensor]
 SettingsBySection = dict[str, dict[str, Any]]
@@ -100,20 +101,31 @@ class Model(nn.Module, ABC):
         """
 
     @abstractmethod
-    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+    def loss(self, outputs: Outputs, targets: Targets, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
         """Named, already weighted, attached scalars whose sum is minimised (also with no instance in the batch).
 
-        The names are the same for every batch. What is divided by something counted over the batch divides by
-        `taltool.nn.batch_statistics.batch_count` of it; means are over samples, so that processes can share a batch.
+        The names are the same for every batch. The samples may be a part of the batch `whole`: what is divided by
+        something counted over the batch divides by `whole.divisor` of it, what is drawn for each sample is drawn by
+        `whole.draw`, and all other means are over samples.
         """
 
     @abstractmethod
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
         """Scored segments of each of the B samples; nothing from padding."""
 
-    def training_loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
-        """The losses of one update; a model with extra inputs or several phases overrides this."""
-        return self.loss(self(batch.features, batch.mask), batch.targets)
+    def training_loss(self, batch: Batch, phase: str, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
+        """The losses of one update by the samples of `batch`, which may be a part of `whole`.
+
+        A model with extra inputs or several phases overrides this.
+        """
+        return self.loss(self(batch.features, batch.mask), batch.targets, whole)
+
+    def loss_counts(self, batch: Batch, phase: str) -> dict[str, Tensor] | None:
+        """What the losses of `phase` will ask `WholeBatch.divisor` for, by name, from ground truth and mask alone.
+
+        None: the network has to be asked, by computing the losses.
+        """
+        return None
 
     def phase_parameters(self, phase: str) -> Iterable[tuple[str, nn.Parameter]]:
         """The named parameters that the update `phase` changes."""

@@ -1,16 +1,15 @@
 """Losses that several models share, in float32: of class scores, of segments, of embeddings, and how they are averaged.
 
 `normalised_sum` and `balanced_bce` divide by what was counted; the others are element by element, and the caller masks,
-sums and normalises. Segments are given as distances (..., 2) from a location to the left and to the right, in any unit.
+sums and normalises. What is counted over a batch becomes a divisor by `taltool.nn.whole_batch.WholeBatch`. Segments are
+given as distances (..., 2) from a location to the left and to the right, in any unit.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from taltool.nn.batch_statistics import batch_count
 
 EPSILON = 1e-6
 
@@ -55,32 +54,43 @@ def triplet_margin_loss(
     return ((near + EPSILON).norm(dim=-1) - (far + EPSILON).norm(dim=-1) + margin).clamp(min=0)
 
 
-def normalised_sum(values: Tensor, mask: Tensor, count: Tensor, *, per_sample: bool) -> Tensor:
-    """The scalar sum of values (B, N) under mask (B, N) over max(count, 1), count (B,).
-
-    per_sample: every sample by its own count, then the mean over samples; otherwise all samples by the common count.
-    """
+def normalised_sum(values: Tensor, mask: Tensor, divisor: Tensor) -> Tensor:
+    """The scalar sum of values (B, N) under mask (B, N) over a divisor of the batch (), or the mean over samples of
+    each one's sum over its own (B,)."""
     sums = torch.where(mask, values, 0).sum(1)
-    if per_sample:
-        return (sums / count.clamp(min=1)).mean()
-    return sums.sum() / batch_count(count.sum())
-
-
-def at_least_one(count: Tensor) -> Tensor:
-    """What to divide by where `count` things were summed."""
-    return count.clamp(min=1)
+    return (sums / divisor).mean() if divisor.ndim else sums.sum() / divisor
 
 
 def balanced_bce(
-    logits: Tensor, targets: Tensor, mask: Tensor, divisor: Callable[[Tensor], Tensor] = at_least_one
+    logits: Tensor, targets: Tensor, mask: Tensor, divisors: tuple[Tensor, Tensor] | None = None
 ) -> Tensor:
     """-(mean of log p over positives + mean of log(1 - p) over negatives) / 2: (...,) for logits and targets (..., T).
 
     Positive is target > 0.5; mask (..., T) of 0 and 1 takes positions out. A kind that is absent adds nothing (the
-    reference code of BSN's line gives inf * 0 there). divisor makes divisors (..., 1) of the counts of each kind.
+    reference code of BSN's line gives inf * 0 there). divisors: what the sums over positives and over negatives are
+    divided by in place of the number of each.
     """
     positive = (targets > 0.5).float() * mask
     negative = mask - positive
-    lost = positive * F.softplus(-logits.float()) / divisor(positive.sum(-1, keepdim=True))
-    raised = negative * F.softplus(logits.float()) / divisor(negative.sum(-1, keepdim=True))
+    if divisors is None:
+        divisors = positive.sum(-1, keepdim=True).clamp(min=1), negative.sum(-1, keepdim=True).clamp(min=1)
+    lost = positive * F.softplus(-logits.float()) / divisors[0]
+    raised = negative * F.softplus(logits.float()) / divisors[1]
     return (lost + raised).sum(-1) / 2
+
+
+def batch_balanced_bce(
+    name: str, logits: Tensor, targets: Tensor, mask: Tensor, divisors: Mapping[str, Tensor]
+) -> Tensor:
+    """`balanced_bce` over all positions of a batch at once, a scalar; logits, targets and mask are of one shape.
+
+    divisors hold NAME_positives and NAME_negatives, those of `binary_counts`.
+    """
+    pair = divisors[f"{name}_positives"], divisors[f"{name}_negatives"]
+    return balanced_bce(logits.flatten(), targets.flatten(), mask.flatten(), pair)
+
+
+def binary_counts(name: str, targets: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """What `batch_balanced_bce` of that name divides by: the NAME_positives and NAME_negatives of a batch."""
+    positive = (targets > 0.5).float() * mask
+    return {f"{name}_positives": positive.sum(), f"{name}_negatives": (mask - positive).sum()}

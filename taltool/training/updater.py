@@ -3,11 +3,11 @@
 Micro-batches pass one after the other (gradient accumulation) and, in several processes, at the same time; every loss
 weighs as much as its micro-batch has samples, so the gradient is that of the whole batch at once. Where there are
 several they pass twice, the first time to count what losses are divided by: the positives of a batch are known only at
-its end. `SharedMicroBatch` lets a loss normalise by these counts (`taltool.nn.batch_statistics`).
+its end. `SharedMicroBatch` lets a loss normalise by these counts (`taltool.nn.whole_batch`).
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from taltool.experiment.device import compile_quietly
 from taltool.experiment.settings import TrainingSettings
 from taltool.models.contract import Batch, Model
-from taltool.nn.batch_statistics import shared_batch
+from taltool.nn.whole_batch import ALONE, WholeBatch
 from taltool.training.distributed import MicroBatch, ProcessGroup
 from taltool.training.optim import AveragedWeights, make_optimizer, set_learning_rate
 
@@ -45,11 +45,11 @@ class Objective(nn.Module):
         super().__init__()
         self.model, self.dtype = model, _AUTOCAST[precision]
 
-    def forward(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, phase: str, whole: WholeBatch) -> dict[str, Tensor]:
         """The named losses of one update."""
         device = batch.features.device.type
         with torch.autocast(device, self.dtype) if self.dtype else nullcontext():
-            return self.model.training_loss(batch, phase)
+            return self.model.training_loss(batch, phase, whole)
 
 
 class Updater:
@@ -120,16 +120,16 @@ class Updater:
             self._raise_not_finite(list(losses), found, work)
         return dict(zip(losses, sums, strict=True))
 
-    def _counted(self, phase: str, work: Sequence[tuple[Batch, MicroBatch]]) -> list[Tensor]:
-        """What the losses count over all parts and processes, in the order of asking; nothing is learnt or drawn."""
+    def _counted(self, phase: str, work: Sequence[tuple[Batch, MicroBatch]]) -> dict[str, Tensor]:
+        """What the losses count over all parts and processes, by name; nothing is learnt or drawn."""
         stream, found = copied(self.generator), []
         with torch.no_grad(), torch.random.fork_rng([self._device] if self._is_on_gpu else []):
             for batch, micro_batch in work:
                 counted = CountingMicroBatch(micro_batch, self.processes, stream)
-                with self._buffers_kept(), shared_batch(counted):
-                    self.objective(batch, phase)
+                with self._buffers_kept():
+                    self.objective(batch, phase, counted)
                 found.append(counted.counts)
-        return [self.processes.all_reduce_sum(torch.stack(counts).sum(0)) for counts in zip(*found, strict=True)]
+        return {n: self.processes.all_reduce_sum(torch.stack([own[n] for own in found]).sum(0)) for n in found[0]}
 
     @contextmanager
     def _buffers_kept(self) -> Iterator[None]:
@@ -141,15 +141,15 @@ class Updater:
             torch._foreach_copy_(buffers, before)
 
     def _backward(
-        self, phase: str, batch: Batch, micro_batch: MicroBatch, totals: Sequence[Tensor] | None, *, is_last: bool
+        self, phase: str, batch: Batch, micro_batch: MicroBatch, totals: Mapping[str, Tensor] | None, *, is_last: bool
     ) -> dict[str, Tensor]:
         """Add the gradient of a micro-batch's share of the loss; the processes exchange theirs behind the last one."""
         wrapped, count = self._wrapped, self.processes.world_size
         alone = isinstance(wrapped, DistributedDataParallel) and not is_last
         is_shared = count > 1 or totals is not None
-        shared = SharedMicroBatch(micro_batch, self.processes, self.generator, totals) if is_shared else None
-        with wrapped.no_sync() if alone else nullcontext(), shared_batch(shared):  # type: ignore[operator]
-            losses: dict[str, Tensor] = wrapped(batch, phase)
+        whole = SharedMicroBatch(micro_batch, self.processes, self.generator, totals) if is_shared else ALONE
+        with wrapped.no_sync() if alone else nullcontext():  # type: ignore[operator]
+            losses: dict[str, Tensor] = wrapped(batch, phase, whole)
             # The processes' gradients are averaged, not summed.
             loss = torch.stack([loss.float() for loss in losses.values()]).sum() * (micro_batch.weight * count)
             self.scaler.scale(loss).backward()
@@ -215,11 +215,11 @@ class Updater:
         return torch.get_rng_state(), torch.cuda.get_rng_state(self._device) if self._is_on_gpu else None
 
 
-class SharedMicroBatch:
+class SharedMicroBatch(WholeBatch):
     """A micro-batch whose batch is spread over processes, over parts, or both.
 
-    generator is the stream of numbers that the processes share. totals are what was counted over the whole batch, in
-    the order of asking, where that is known already; else the batch has one part, and the processes are asked.
+    generator is the stream of numbers that the processes share. totals are what was counted over the whole batch, by
+    name, where that is known already; else the batch has one part, and the processes are asked.
     """
 
     def __init__(
@@ -227,17 +227,19 @@ class SharedMicroBatch:
         micro_batch: MicroBatch,
         processes: ProcessGroup,
         generator: torch.Generator,
-        totals: Sequence[Tensor] | None = None,
+        totals: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.share, self._processes, self._generator = micro_batch.weight, processes, generator
-        self._totals = iter(totals) if totals is not None else None
+        self._totals = totals
 
-    def sum_over_batch(self, count: Tensor) -> Tensor:
-        """See `SharedBatch`."""
-        return next(self._totals) if self._totals else self._processes.all_reduce_sum(self._own(count))
+    def divisor(self, name: str, count: Tensor) -> Tensor:
+        """See `WholeBatch`."""
+        total = self._processes.all_reduce_sum(self._own(count)) if self._totals is None else self._totals[name]
+        total = total.clamp(min=1)
+        return total * self.share if self.share else total
 
-    def draw_in_order(self, draw: Callable[[torch.Generator | None], Drawn]) -> Drawn:
-        """See `SharedBatch`; one that only stands by draws from a copy of the stream."""
+    def draw(self, draw: Callable[[torch.Generator | None], Drawn]) -> Drawn:
+        """See `WholeBatch`; one that only stands by draws from a copy of the stream."""
         if self._processes.world_size == 1:
             return draw(None)
         if self.share:
@@ -255,12 +257,12 @@ class CountingMicroBatch(SharedMicroBatch):
 
     def __init__(self, micro_batch: MicroBatch, processes: ProcessGroup, generator: torch.Generator) -> None:
         super().__init__(micro_batch, processes, generator)
-        self.counts: list[Tensor] = []
+        self.counts: dict[str, Tensor] = {}
 
-    def sum_over_batch(self, count: Tensor) -> Tensor:
+    def divisor(self, name: str, count: Tensor) -> Tensor:
         """Keep the count; the loss that is divided by it is of no use."""
-        self.counts.append(self._own(count))
-        return count
+        self.counts[name] = self._own(count)
+        return count.clamp(min=1)
 
 
 def copied(generator: torch.Generator) -> torch.Generator:

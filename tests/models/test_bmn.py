@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from taltool.errors import UsageError
 from taltool.experiment.configuration import build, preset_layer
-from taltool.models.bmn.loss import balanced_l2, weighted_logistic
+from taltool.models.bmn.loss import balanced_l2
 from taltool.models.bmn.model import BMN, BMNConfig
 from taltool.models.bmn.network import ProposalHead
 from taltool.models.bmn.proposal_map import ProposalMap, sample_positions
@@ -198,13 +198,6 @@ def test_regression_weighs_ten_times() -> None:
     losses = network().loss(outputs_of(1), one_instance(0, 1))
     # Of the three kinds of cells, the two without a cell count as one each.
     assert losses["regression"].item() == pytest.approx(10 * 0.125 / 3)
-
-
-def test_the_logistic_loss_is_half_of_each_kinds_mean() -> None:
-    probabilities, labels = torch.tensor([[0.8, 0.3], [0.6, 0.1]]), torch.tensor([[1, 0.4], [0.6, 0]])
-    # -(ln .8 + ln .6) / 2 = .366985, -(ln .7 + ln .9) / 2 = .231018
-    found = weighted_logistic(probabilities.logit(), labels, torch.ones(2, 2))
-    assert found.item() == pytest.approx(0.299001, abs=1e-6)
 
 
 def test_regression_looks_at_equal_numbers_of_high_middle_and_low_overlaps() -> None:

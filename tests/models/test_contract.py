@@ -5,7 +5,7 @@ import importlib
 import math
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from taltool.experiment.configuration import Layer, build, preset_layer
 from taltool.experiment.settings import Experiment, TrainingSettings
 from taltool.models import MODELS
 from taltool.models.contract import Batch, Model, Targets
-from taltool.nn.batch_statistics import shared_batch
+from taltool.nn.whole_batch import ALONE, Drawn, WholeBatch
 from taltool.training.distributed import MicroBatch, ProcessGroup
 from taltool.training.updater import Updater
 
@@ -72,10 +72,10 @@ def batch_of(length: int, segments: Sequence[list[list[float]]], valid: Sequence
     return Batch(features, mask, Targets(own, labels), [f"v{n}" for n in range(len(own))], shortest)
 
 
-def total_loss(model: Model, batch: Batch) -> torch.Tensor:
+def total_loss(model: Model, batch: Batch, whole: WholeBatch = ALONE) -> torch.Tensor:
     """The sum of all losses of all phases."""
     torch.manual_seed(1)
-    return torch.stack([sum(model.training_loss(batch, phase).values()) for phase in model.phases]).sum()
+    return torch.stack([sum(model.training_loss(batch, phase, whole).values()) for phase in model.phases]).sum()
 
 
 def assert_learns(model: Model, batch: Batch) -> None:
@@ -99,18 +99,19 @@ def test_losses_are_named_finite_scalars_that_reach_every_part(name: str) -> Non
     assert not untouched
 
 
-class Rows:
-    """Some rows of a batch as a process sees them that shares it with others; who counted what is known beforehand."""
+class Rows(WholeBatch):
+    """Some rows of a batch that is seen in parts, of which it may be known beforehand what all of them count."""
 
-    def __init__(self, share: float, generator: torch.Generator, totals: list[torch.Tensor] | None = None) -> None:
+    def __init__(self, share: float, generator: torch.Generator, totals: Mapping[str, torch.Tensor] | None) -> None:
         self.share, self.generator, self.totals = share, generator, totals
-        self.counted: list[torch.Tensor] = []
+        self.counted: dict[str, torch.Tensor] = {}
 
-    def sum_over_batch(self, count: torch.Tensor) -> torch.Tensor:
-        self.counted.append(count)
-        return count if self.totals is None else self.totals[len(self.counted) - 1]
+    def divisor(self, name: str, count: torch.Tensor) -> torch.Tensor:
+        assert name not in self.counted, f"{name} is asked for twice"
+        self.counted[name] = count
+        return (count if self.totals is None else self.totals[name]).clamp(min=1) * self.share
 
-    def draw_in_order(self, draw: Callable[[torch.Generator | None], Any]) -> Any:
+    def draw(self, draw: Callable[[torch.Generator | None], Drawn]) -> Drawn:
         return draw(self.generator)
 
 
@@ -127,11 +128,55 @@ def test_losses_of_the_parts_of_a_batch_add_up_to_those_of_the_batch(name: str) 
             generator, parts, found = torch.Generator().manual_seed(1), [], torch.zeros(())
             for rows in (slice(0, 1), slice(1, 3)):
                 part = Rows(len(batch.video_ids[rows]) / 3, generator, totals)
-                with shared_batch(part):
-                    found = found + part.share * total_loss(model, rows_of(batch, rows))
+                found = found + part.share * total_loss(model, rows_of(batch, rows), part)
                 parts.append(part.counted)
-            totals = [torch.stack(list(counts)).sum(0) for counts in zip(*parts, strict=True)]
+            totals = {count: torch.stack([own[count] for own in parts]).sum(0) for count in parts[0]}
     assert found.item() == pytest.approx(whole.item(), rel=1e-5)
+
+
+SWITCHES = [(name, {}) for name in MODELS.names()] + [
+    ("afsd", {"normaliser": "clip"}),
+    ("afsd", {"normaliser": "clip", "bcl_update": "two_step"}),
+    ("afsd", {"normaliser": "batch", "refine": "none", "level_bounds": True}),
+    ("afsd", {"normaliser": "batch", "bcl_update": "two_step", "bcl": "trip"}),
+    ("amnet", {"training": "joint"}),
+    ("amnet", {"training": "mask_first", "mask_updates": 1}),
+    ("amnet", {"ame": False, "normaliser": "sum"}),
+    ("amnet", {"level_bounds": True, "match": False}),
+    ("gsmt", {"mask_branch": False}),
+    ("gsmt", {"loss_lr": False, "classifier": "external"}),
+    ("mgnet", {"supervision": "every_head"}),
+    ("mgnet", {"fusion": "conv_only", "iou_loss": "sampled"}),
+    ("bmn", {"most_snippets": 5}),
+]
+
+
+@pytest.mark.parametrize(("name", "switches"), SWITCHES, ids=[f"{n} {' '.join(map(str, s))}" for n, s in SWITCHES])
+def test_what_losses_count_follows_from_the_ground_truth_or_nobody_says_so(name: str, switches: dict[str, Any]) -> None:
+    settings, length = experiment(name), length_of(name)
+    config = dataclasses.replace(settings.model, **switches)
+    model = MODELS.load(name)(config, CHANNELS, CLASSES, length)
+    segments: list[list[list[list[float]]]] = [[[[2, 9], [length - 5, length - 4]], [[1, 4]]], [[], []]]
+    batches = [batch_of(length, own, valid=[length, length - 3]) for own in segments]
+    asked: dict[str, set[str]] = {}
+    for batch in batches * 2:  # What is learnt from may change from one update to the next.
+        for phase in model.phases:
+            said = model.loss_counts(batch, phase)
+            part = Rows(1.0, torch.Generator().manual_seed(1), None)
+            model.training_loss(batch, phase, part)
+            if said is not None:
+                assert said.keys() == part.counted.keys()
+                assert all(count.shape == () for count in said.values())
+                assert said == part.counted
+            if switches.get("training") != "mask_first":
+                assert asked.setdefault(phase, set(part.counted)) == set(part.counted)
+
+
+@every_model
+def test_only_the_refined_positives_of_a_batch_need_the_network(name: str) -> None:
+    model, batch = fitted_model(name), batch_of(length_of(name), [[[2, 9]]])
+    unknown = [phase for phase in model.phases if model.loss_counts(batch, phase) is None]
+    assert unknown == (["all"] if name == "afsd" else [])
 
 
 def updated(name: str, rows: Sequence[range]) -> dict[str, torch.Tensor]:

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from taltool.errors import DataError, UsageError
 from taltool.models.contract import Outputs
 from taltool.models.mgnet.decode import mean_over_cells
-from taltool.models.mgnet.loss import binary_loss, mean_logits, sampled_smooth_l1
+from taltool.models.mgnet.loss import mean_logits, sampled_smooth_l1
 from taltool.models.mgnet.masks import binarised, dilated, mask_map
 from taltool.models.mgnet.model import MGNet, MGNetConfig
 from taltool.models.mgnet.presets import PRESETS
 from taltool.models.mgnet.pretrained import from_authors
-from taltool.nn.batch_statistics import shared_batch
 from taltool.nn.proposal_sampling import upper_triangle
+from taltool.nn.whole_batch import Drawn, WholeBatch
 
 Golden = dict[str, np.ndarray]
 SMALL = {"streams": 2, "width": 16, "feature_width": 8, "proposal_width": 16, "head_width": 8}
@@ -171,21 +171,6 @@ def test_the_masks_pass_no_gradient() -> None:
 # Losses
 
 
-def test_the_balanced_loss_is_half_of_each_kinds_mean() -> None:
-    labels, probabilities = torch.tensor([1.0, 1, 0, 0, 0, 0, 0, 0]), [0.9, 0.6, 0.1, 0.2, 0.3, 0.1, 0.1, 0.4]
-    found = binary_loss(torch.tensor(probabilities).logit(), labels, torch.ones(8))
-    assert found.item() == pytest.approx(0.271274, abs=1e-6)
-    assert 2 * 8 * found.item() == pytest.approx(4.340378, abs=1e-5)  # Eq. 19
-
-
-@pytest.mark.parametrize("label", [0.0, 1.0])
-def test_a_batch_of_one_kind_only_has_a_finite_loss(label: float) -> None:
-    logits = torch.tensor([-200.0, 200.0], requires_grad=True)
-    binary_loss(logits, torch.full((2,), label), torch.ones(2)).backward()
-    assert logits.grad is not None
-    assert logits.grad.isfinite().all()
-
-
 def test_the_mean_of_probabilities_has_logits() -> None:
     logits = torch.tensor([[[-1.0, 40.0]], [[2.0, 60.0]]]).transpose(0, 1)
     found = mean_logits(logits)
@@ -207,15 +192,13 @@ def test_completeness_is_learnt_from_all_high_cells_and_shares_of_the_others() -
     assert only == pytest.approx([1.5 / 4, 1.5 / 4, 1.5 / 2], rel=0.08)
 
 
-class Part:
+class Part(WholeBatch):
     """Half of a batch, which draws from the numbers of all."""
-
-    share = 0.5
 
     def __init__(self, generator: torch.Generator) -> None:
         self.generator = generator
 
-    def draw_in_order(self, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
+    def draw(self, draw: Callable[[torch.Generator | None], Drawn]) -> Drawn:
         return draw(self.generator)
 
 
@@ -224,8 +207,8 @@ def test_parts_of_a_batch_draw_the_cells_of_the_whole() -> None:
     valid = torch.ones_like(targets, dtype=torch.bool)
     torch.manual_seed(5)
     whole = sampled_smooth_l1(values, targets, valid)
-    with shared_batch(Part(torch.Generator().manual_seed(5))):  # type: ignore[arg-type]
-        halves = [sampled_smooth_l1(values[n : n + 2], targets[n : n + 2], valid[n : n + 2]) for n in (0, 2)]
+    part = Part(torch.Generator().manual_seed(5))
+    halves = [sampled_smooth_l1(values[n : n + 2], targets[n : n + 2], valid[n : n + 2], part) for n in (0, 2)]
     torch.testing.assert_close(torch.stack(halves).mean(), whole)
     assert not torch.allclose(sampled_smooth_l1(values, targets, valid), whole)
 

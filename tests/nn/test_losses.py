@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from taltool.nn import losses
+from taltool.nn.whole_batch import ALONE
 
 
 @pytest.mark.parametrize(("label", "expected"), [(0, 0.498398), (2, 0.034258)])
@@ -64,13 +65,13 @@ def test_the_triplet_of_equal_vectors_has_a_finite_gradient() -> None:
 def test_sums_are_normalised_per_clip_or_over_the_batch() -> None:
     values, mask = torch.tensor([[2.0, 4.0], [6.0, 9.0]]), torch.tensor([[True, True], [True, False]])
     count = mask.sum(1)
-    assert losses.normalised_sum(values, mask, count, per_sample=True).item() == (6 / 2 + 6 / 1) / 2
-    assert losses.normalised_sum(values, mask, count, per_sample=False).item() == 12 / 3
+    assert losses.normalised_sum(values, mask, count).item() == (6 / 2 + 6 / 1) / 2
+    assert losses.normalised_sum(values, mask, count.sum()).item() == 12 / 3
 
 
 def test_a_sum_without_positives_is_an_attached_zero() -> None:
     values = torch.ones(1, 3, requires_grad=True)
-    total = losses.normalised_sum(values, torch.zeros(1, 3, dtype=torch.bool), torch.zeros(1), per_sample=True)
+    total = losses.normalised_sum(values, torch.zeros(1, 3, dtype=torch.bool), torch.ones(1))
     total.backward()
     assert total.item() == 0
     assert values.grad.tolist() == [[0, 0, 0]]
@@ -92,3 +93,35 @@ def test_balanced_bce_of_one_kind_alone_is_finite_and_ignores_masked_positions(t
     assert loss.item() == pytest.approx(0.5 * float(torch.log(torch.tensor(2.0))))
     assert logits.grad is not None
     assert logits.grad[2:].tolist() == [0, 0]
+
+
+def over_a_batch(logits: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    divisors = ALONE.divisors(losses.binary_counts("start", targets, mask))
+    return losses.batch_balanced_bce("start", logits, targets, mask, divisors)
+
+
+def test_balanced_bce_over_a_batch_is_half_of_each_kinds_mean() -> None:
+    labels, probabilities = torch.tensor([1.0, 1, 0, 0, 0, 0, 0, 0]), [0.9, 0.6, 0.1, 0.2, 0.3, 0.1, 0.1, 0.4]
+    found = over_a_batch(torch.tensor(probabilities).logit(), labels, torch.ones(8))
+    assert found.item() == pytest.approx(0.271274, abs=1e-6)
+    assert 2 * 8 * found.item() == pytest.approx(4.340378, abs=1e-5)  # MGNet, Eq. 19
+
+
+def test_balanced_bce_over_a_batch_counts_all_samples_together() -> None:
+    probabilities, labels = torch.tensor([[0.8, 0.3], [0.6, 0.1]]), torch.tensor([[1, 0.4], [0.6, 0]])
+    # -(ln .8 + ln .6) / 2 = .366985, -(ln .7 + ln .9) / 2 = .231018
+    found = over_a_batch(probabilities.logit(), labels, torch.ones(2, 2))
+    assert found.item() == pytest.approx(0.299001, abs=1e-6)
+
+
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_balanced_bce_over_a_batch_of_one_kind_only_is_finite(label: float) -> None:
+    logits = torch.tensor([-200.0, 200.0], requires_grad=True)
+    over_a_batch(logits, torch.full((2,), label), torch.ones(2)).backward()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+
+
+def test_binary_counts_leave_out_what_the_mask_takes_out() -> None:
+    labels, mask = torch.tensor([[1, 0.4], [0.6, 0]]), torch.tensor([[1.0, 1.0], [0.0, 1.0]])
+    assert losses.binary_counts("end", labels, mask) == {"end_positives": 1, "end_negatives": 2}

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from taltool.data.statistics import DatasetStatistics
 from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
+from taltool.nn.whole_batch import ALONE, WholeBatch
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class TinyModel(Model):
         found = self.head(hidden).transpose(1, 2)
         return {"logits": found[..., :-2], "distances": F.softplus(found[..., -2:]), "mask": mask}
 
-    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+    def loss(self, outputs: Outputs, targets: Targets, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
         classes, location = [], []
         for row, (segments, labels) in enumerate(zip(targets.segments, targets.labels, strict=True)):
             length = int(outputs["mask"][row].sum())
@@ -64,9 +65,9 @@ class TinyModel(Model):
         nothing = outputs["distances"].sum() * 0
         return {"class": torch.stack(classes).mean(), "location": nothing + sum(location) / len(classes) * 0.1}
 
-    def training_loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+    def training_loss(self, batch: Batch, phase: str, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
         self.batches += 1
-        losses = super().training_loss(batch, phase)
+        losses = super().training_loss(batch, phase, whole)
         if self.batches == self.config.broken_batch:
             losses["location"] = losses["location"] * float("nan")
         return losses if phase == "all" else {phase: losses[phase]}

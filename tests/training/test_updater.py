@@ -12,6 +12,7 @@ from taltool.data.checkpoint_header import read_checkpoint_header
 from taltool.errors import DataError, UsageError
 from taltool.experiment.checkpoint import load_state, model_weights, save_state
 from taltool.models.contract import Batch
+from taltool.nn.whole_batch import WholeBatch
 from taltool.reporting import SILENT
 from taltool.training.distributed import ProcessGroup
 from taltool.training.resume import start_or_resume
@@ -61,9 +62,9 @@ def test_parts_pass_the_network_one_after_the_other(trainer: MakeTrainer) -> Non
     run = trainer(*PARTS, "accumulation=2", "epochs=1")
     sizes, whole = [], run.model.training_loss
 
-    def training_loss(batch: Batch, phase: str) -> dict[str, Tensor]:
+    def training_loss(batch: Batch, phase: str, *asked: WholeBatch) -> dict[str, Tensor]:
         sizes.append(len(batch.video_ids))
-        return whole(batch, phase)
+        return whole(batch, phase, *asked)
 
     run.model.training_loss = training_loss  # type: ignore[method-assign, assignment]
     run.run()
@@ -76,9 +77,9 @@ def test_what_a_model_counts_by_updates_is_counted_once_for_all_parts(trainer: M
     run.model.register_buffer("updates", torch.zeros((), dtype=torch.int64))
     whole = run.model.training_loss
 
-    def training_loss(batch: Batch, phase: str) -> dict[str, Tensor]:
+    def training_loss(batch: Batch, phase: str, *asked: WholeBatch) -> dict[str, Tensor]:
         run.model.updates += 1  # type: ignore[operator]
-        return whole(batch, phase)
+        return whole(batch, phase, *asked)
 
     run.model.training_loss = training_loss  # type: ignore[method-assign, assignment]
     work = next(run._work(0))[1]
@@ -130,11 +131,11 @@ def test_a_killed_run_in_float16_resumes_to_the_same_bytes(
 def exhausted(run: Trainer, error: Exception) -> Trainer:
     whole, calls = run.model.training_loss, [0]
 
-    def training_loss(batch: Batch, phase: str) -> dict[str, Tensor]:
+    def training_loss(batch: Batch, phase: str, *asked: WholeBatch) -> dict[str, Tensor]:
         calls[0] += 1
         if calls[0] > 6:
             raise error
-        return whole(batch, phase)
+        return whole(batch, phase, *asked)
 
     run.model.training_loss = training_loss  # type: ignore[method-assign, assignment]
     return run

@@ -24,7 +24,8 @@ from taltool.nn.losses import (
     tiou_loss,
     triplet_margin_loss,
 )
-from taltool.nn.targets import PaddedTargets, assign_shortest, level_bounds
+from taltool.nn.targets import Assignment, PaddedTargets, assign_shortest, level_bounds
+from taltool.nn.whole_batch import WholeBatch
 
 Terms = dict[str, Tensor]
 
@@ -34,39 +35,50 @@ def offset_targets(distances: Tensor, targets: Tensor) -> Tensor:
     return (targets - distances) / (0.5 * distances.sum(-1, keepdim=True)).clamp(min=EPSILON)
 
 
-def detection_terms(outputs: Outputs, targets: PaddedTargets, config: AFSDConfig) -> Terms:
+def assign_locations(locations: Outputs, targets: PaddedTargets, config: AFSDConfig) -> Assignment:
+    """What each location (B, N) should find; locations hold centres, level and valid."""
+    stride = config.frames_per_snippet * 2.0 ** locations["level"]
+    bounds = level_bounds(locations["level"], stride) if config.level_bounds else None
+    assigned = assign_shortest(locations["centres"], targets, bounds)
+    return assigned._replace(positive=assigned.positive & locations["valid"])
+
+
+def detection_terms(outputs: Outputs, targets: PaddedTargets, config: AFSDConfig, whole: WholeBatch) -> Terms:
     """Eq. 11: focal classification, tIoU and offset regression, quality, of a batch."""
     distances, valid = outputs["distances"], outputs["valid"]
-    stride = config.frames_per_snippet * 2.0 ** outputs["level"]
-    bounds = level_bounds(outputs["level"], stride) if config.level_bounds else None
-    assigned = assign_shortest(outputs["centres"], targets, bounds)
-    positive = assigned.positive & valid
-    tious = distance_tiou(distances.detach(), assigned.distances)
-    refined = positive & (tious >= _refined_threshold(tious, positive, config)) if "offsets" in outputs else positive
-    per_sample = config.normaliser == "clip"
+    assigned = assign_locations(outputs, targets, config)
+    positive = assigned.positive
     classes = assigned.labels + 1 if config.classifier == "own" else torch.ones_like(assigned.labels)
 
-    def term(values: Tensor, mask: Tensor, counted: Tensor, weight: float) -> Tensor:
-        return weight * normalised_sum(values, mask, counted.sum(1), per_sample=per_sample)
+    def divisor(name: str, counted: Tensor) -> Tensor:
+        counts = counted.sum(1)
+        return counts.clamp(min=1) if config.normaliser == "clip" else whole.divisor(name, counts.sum())
 
     def focal(logits: Tensor, mask: Tensor) -> Tensor:
         labels = torch.where(mask, classes, 0)
         return softmax_focal_loss(logits, labels, config.background_alpha, config.focal_gamma)
 
+    over_positives = divisor("positives", positive)
+    coarse = focal(outputs["logits"], positive)
+    misses = tiou_loss(distances, assigned.distances)
     terms = {
-        "class": term(focal(outputs["logits"], positive), valid, positive, config.class_weight),
-        "location": term(tiou_loss(distances, assigned.distances), positive, positive, config.location_weight),
+        "class": config.class_weight * normalised_sum(coarse, valid, over_positives),
+        "location": config.location_weight * normalised_sum(misses, positive, over_positives),
     }
     final = distances
     if "offsets" in outputs:
+        tious = distance_tiou(distances.detach(), assigned.distances)
+        refined = positive & (tious >= _refined_threshold(tious, positive, config))
+        over_refined = divisor("refined_positives", refined)
         final = refined_distances(distances, outputs["offsets"])
         wanted = offset_targets(distances.detach(), assigned.distances)
         misses = offset_loss(config.refined_loss)(outputs["offsets"], wanted, reduction="none").sum(-1)
-        terms["refined_class"] = term(focal(outputs["refined_logits"], refined), valid, refined, config.class_weight)
-        terms["refined_location"] = term(misses, refined, refined, config.location_weight)
+        errors = focal(outputs["refined_logits"], refined)
+        terms["refined_class"] = config.class_weight * normalised_sum(errors, valid, over_refined)
+        terms["refined_location"] = config.location_weight * normalised_sum(misses, refined, over_refined)
     if "quality" in outputs:
         errors = _quality_errors(outputs["quality"], final.detach(), assigned.distances, config)
-        terms["quality"] = term(errors, positive, positive, config.quality_weight)
+        terms["quality"] = config.quality_weight * normalised_sum(errors, positive, over_positives)
     return terms
 
 

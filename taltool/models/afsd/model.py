@@ -17,18 +17,18 @@ from taltool.data.statistics import DatasetStatistics
 from taltool.models import MODELS
 from taltool.models.afsd.config import AFSDConfig
 from taltool.models.afsd.decode import average_outputs, decode
-from taltool.models.afsd.loss import activation_terms, activations, detection_terms, triplet_term
+from taltool.models.afsd.loss import activation_terms, activations, assign_locations, detection_terms, triplet_term
 from taltool.models.afsd.network import BoundaryFeatures, Refinement
 from taltool.models.afsd.presets import PRESETS, auto_settings
 from taltool.models.afsd.pretrained import from_opentad
-from taltool.models.afsd.splice import plan_splice
+from taltool.models.afsd.splice import Splice, plan_splice
 from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
 from taltool.models.dense_decoding import flatten_levels
 from taltool.nn.anchor_free import AnchorFreeHeads, StridedPyramid
-from taltool.nn.batch_statistics import batch_count, draw_in_batch_order
 from taltool.nn.conv import SameConv1d
 from taltool.nn.packed_pyramid import Axis, PyramidGrid, padded_to_multiple
 from taltool.nn.targets import PaddedTargets, padded_targets
+from taltool.nn.whole_batch import ALONE, WholeBatch
 
 
 @MODELS.register("afsd")
@@ -98,49 +98,65 @@ class AFSD(Model):
     def _activations(self, boundaries: BoundaryFeatures) -> Outputs:
         return activations(boundaries, self.config.act_norm) if "act" in self.consistency else {}
 
-    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+    def loss(self, outputs: Outputs, targets: Targets, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
         """Eq. 11 and the activation term of Eq. 10; the triplet needs spliced clips, see `training_loss`."""
         padded = self._in_frames(targets, outputs["distances"].device)
-        terms = detection_terms(outputs, padded, self.config)
+        terms = detection_terms(outputs, padded, self.config, whole)
         if "act" in self.consistency:
             terms |= activation_terms(outputs, padded, outputs["mask"], self.config)
         return terms
 
-    def training_loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+    def training_loss(self, batch: Batch, phase: str, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
         """The losses of phase "all" (the sum), "detection" (Eq. 11) or "consistency" (Eq. 10)."""
-        if phase == "consistency":
-            return self._consistency_loss(batch)
-        outputs = self(batch.features, batch.mask)
-        if phase == "detection":
-            return detection_terms(outputs, self._in_frames(batch.targets, batch.features.device), self.config)
-        terms = self.loss(outputs, batch.targets)
-        return terms | self._contrast(batch) if "trip" in self.consistency else terms
-
-    def _consistency_loss(self, batch: Batch) -> dict[str, Tensor]:
+        padded = self._in_frames(batch.targets, batch.features.device)
         terms: dict[str, Tensor] = {}
-        if "act" in self.consistency:
+        if phase == "all":
+            terms |= self.loss(self(batch.features, batch.mask), batch.targets, whole)
+        elif phase == "detection":
+            terms |= detection_terms(self(batch.features, batch.mask), padded, self.config, whole)
+        elif "act" in self.consistency:
             boundaries = self._boundary_features(batch.features, batch.mask)
-            padded = self._in_frames(batch.targets, batch.features.device)
             terms |= activation_terms(self._activations(boundaries), padded, boundaries.mask, self.config)
-        return terms | self._contrast(batch) if "trip" in self.consistency else terms
+        if phase != "detection" and "trip" in self.consistency:
+            terms["triplet"] = self._contrast(batch, whole)
+        return terms
 
-    def _contrast(self, batch: Batch) -> dict[str, Tensor]:
-        """The triplet loss on those clips of the batch that can be spliced, drawn with torch's global generator."""
+    def loss_counts(self, batch: Batch, phase: str) -> dict[str, Tensor] | None:
+        """See `Model.loss_counts`; which locations are refined, by whose number the batch is normalised, only the
+        network knows."""
+        counts: dict[str, Tensor] = {}
+        if phase != "consistency" and self.config.normaliser == "batch":
+            if self.refinement is not None:
+                return None
+            _, mask = padded_to_multiple(batch.features, batch.mask, self.length_multiple)
+            locations = self._flatten_levels({}, PyramidGrid.of(mask, self.config.levels))
+            padded = self._in_frames(batch.targets, batch.features.device)
+            counts["positives"] = assign_locations(locations, padded, self.config).positive.sum()
+        if phase != "detection" and "trip" in self.consistency:
+            # Whether a clip can be spliced does not depend on what is drawn.
+            plans = self._splices(batch, torch.Generator())
+            counts["triplets"] = torch.tensor(sum(plan is not None for plan in plans))
+        return counts
+
+    def _splices(self, batch: Batch, generator: torch.Generator | None) -> list[Splice | None]:
+        """A random splice of each clip, None where none fits."""
         length, valid = batch.features.shape[2], batch.mask.sum(1).tolist()
-        clips = list(zip(batch.targets.segments, valid, batch.shortest_instances, strict=True))
-        drawn = draw_in_batch_order(
-            lambda generator: [plan_splice(own, length, int(count), w_min, generator) for own, count, w_min in clips]
-        )
+        clips = zip(batch.targets.segments, valid, batch.shortest_instances, strict=True)
+        return [plan_splice(own, length, int(count), shortest, generator) for own, count, shortest in clips]
+
+    def _contrast(self, batch: Batch, whole: WholeBatch) -> Tensor:
+        """The triplet loss on those clips of the batch that can be spliced."""
+        drawn = whole.draw(lambda generator: self._splices(batch, generator))
         chosen = [row for row, plan in enumerate(drawn) if plan is not None]
         plans = [plan for plan in drawn if plan is not None]
-        counted = len(plans) / float(batch_count(torch.tensor(len(plans))))
+        share = len(plans) / float(whole.divisor("triplets", torch.tensor(len(plans))))
         if not plans:
-            return {"triplet": self.pyramid.projection.conv.weight.sum() * 0.0}
+            return self.pyramid.projection.conv.weight.sum() * 0.0
         order = torch.stack([plan.order for plan in plans]).to(batch.features.device)
         features = batch.features[chosen].gather(2, order[:, None].expand(-1, batch.features.shape[1], -1))
         boundaries = self._boundary_features(features, batch.mask[chosen])
         assert self.refinement is not None
-        return {"triplet": triplet_term(boundaries, plans, self.refinement, self.config) * counted}
+        return triplet_term(boundaries, plans, self.refinement, self.config) * share
 
     def _boundary_features(self, features: Tensor, mask: Tensor) -> BoundaryFeatures:
         """The boundary features of level 0, without the rest of the network."""

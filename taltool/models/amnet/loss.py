@@ -10,9 +10,9 @@ from taltool.models.amnet.config import AMNetConfig, TripletPool
 from taltool.models.amnet.decode import normalised_matching
 from taltool.models.amnet.network import ActionMaskingEncoder
 from taltool.models.contract import Outputs
-from taltool.nn.batch_statistics import batch_count
 from taltool.nn.losses import EPSILON, distance_tiou, normalised_sum, tiou_loss, triplet_margin_loss
 from taltool.nn.targets import Assignment, PaddedTargets, assign_shortest, cells_of, level_bounds
+from taltool.nn.whole_batch import ALONE, WholeBatch
 
 
 class Gathered(NamedTuple):
@@ -61,23 +61,35 @@ def embedding(encoded: Tensor, mask: Tensor, wanted: Tensor, size: int, pool: Tr
     return mean if pool == "mean" else F.normalize(mean, dim=1, eps=EPSILON)
 
 
+def inside_and_outside(mask: Tensor, targets: PaddedTargets) -> tuple[Tensor, Tensor, Tensor]:
+    """Which valid snippets (B, T) lie in instances, which outside, and which samples (B,) have both."""
+    inside = cells_of(targets, mask.shape[1]).is_action & mask
+    outside = mask & ~inside
+    return inside, outside, inside.any(1) & outside.any(1)
+
+
 def triplet_term(
-    encoder: ActionMaskingEncoder, features: Tensor, mask: Tensor, targets: PaddedTargets, config: AMNetConfig
+    encoder: ActionMaskingEncoder,
+    features: Tensor,
+    mask: Tensor,
+    targets: PaddedTargets,
+    config: AMNetConfig,
+    whole: WholeBatch = ALONE,
 ) -> Tensor:
     """lambda_2 times Eq. 3, the mean over the samples that have snippets inside and outside of instances.
 
     features (B, C, T), mask (B, T) bool, targets in snippets.
     """
-    inside = cells_of(targets, mask.shape[1]).is_action & mask
-    positives, negatives = gathered(features, inside), gathered(features, mask & ~inside)
+    inside, outside, has_both = inside_and_outside(mask, targets)
+    positives, negatives = gathered(features, inside), gathered(features, outside)
     wanted, size = mask.sum(1), mask.shape[1]
     anchor, near, far = (
         embedding(encoder(own, own_mask), own_mask, wanted, size, config.triplet_pool)
         for own, own_mask in (Gathered(features, mask), positives, negatives)
     )
     losses = triplet_margin_loss(anchor, near, far, squared=True, margin=config.triplet_margin)
-    has_both = positives.mask.any(1) & negatives.mask.any(1)
-    return config.lambda2 * torch.where(has_both, losses, 0).sum() / batch_count(has_both.sum())
+    count = whole.divisor("triplets", has_both.sum())
+    return config.lambda2 * torch.where(has_both, losses, 0).sum() / count
 
 
 def class_targets(assigned: Assignment, positive: Tensor, classes: int, smoothing: float) -> Tensor:
@@ -90,20 +102,32 @@ def class_targets(assigned: Assignment, positive: Tensor, classes: int, smoothin
     return wanted * positive[..., None]
 
 
-def detection_terms(outputs: Outputs, targets: PaddedTargets, config: AMNetConfig) -> dict[str, Tensor]:
+def assign_locations(locations: Outputs, targets: PaddedTargets, config: AMNetConfig) -> tuple[Assignment, Tensor]:
+    """What each location (B, N) should find, and the count of those that should find something, for the normaliser.
+
+    locations hold centres, level and valid. With normaliser "sum" the count is 0, so that sums stay sums.
+    """
+    bounds = level_bounds(locations["level"], 2.0 ** locations["level"]) if config.level_bounds else None
+    assigned = assign_shortest(locations["centres"], targets, bounds)
+    assigned = assigned._replace(positive=assigned.positive & locations["valid"])
+    count = assigned.positive.sum()
+    return assigned, count if config.normaliser == "positives" else torch.zeros_like(count)
+
+
+def detection_terms(
+    outputs: Outputs, targets: PaddedTargets, config: AMNetConfig, whole: WholeBatch
+) -> dict[str, Tensor]:
     """Eq. 11 weighted as in Eq. 12: class (focal), location (1 - tIoU), matching. All in snippets.
 
     Eq. 11 prints plain sums (normaliser "sum"); AFSD's, over the number of positive locations, keeps lambda_1 = 1
     meaningful.
     """
     distances, valid = outputs["distances"], outputs["valid"]
-    bounds = level_bounds(outputs["level"], 2.0 ** outputs["level"]) if config.level_bounds else None
-    assigned = assign_shortest(outputs["centres"], targets, bounds)
-    positive = assigned.positive & valid
-    count = positive.sum(1) if config.normaliser == "positives" else torch.zeros_like(valid[:, 0], dtype=torch.int64)
+    assigned, count = assign_locations(outputs, targets, config)
+    positive, divisor = assigned.positive, whole.divisor("positives", count)
 
     def term(values: Tensor, where: Tensor, weight: float) -> Tensor:
-        return weight * normalised_sum(values, where, count, per_sample=False)
+        return weight * normalised_sum(values, where, divisor)
 
     wanted = class_targets(assigned, positive, outputs["logits"].shape[2], config.label_smoothing)
     focal = sigmoid_focal_loss(outputs["logits"], wanted, config.focal_alpha, config.focal_gamma).sum(-1)

@@ -17,7 +17,7 @@ from taltool.data.statistics import DatasetStatistics
 from taltool.models import MODELS
 from taltool.models.amnet.config import AMNetConfig
 from taltool.models.amnet.decode import decode
-from taltool.models.amnet.loss import detection_terms, triplet_term
+from taltool.models.amnet.loss import assign_locations, detection_terms, inside_and_outside, triplet_term
 from taltool.models.amnet.network import ActionMaskingEncoder, DetectionHeads, GroupAttention
 from taltool.models.amnet.presets import PRESETS, auto_settings
 from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
@@ -25,6 +25,7 @@ from taltool.models.dense_decoding import flatten_levels
 from taltool.nn.anchor_free import StridedPyramid
 from taltool.nn.packed_pyramid import PyramidGrid, level_masks, padded_to_multiple
 from taltool.nn.targets import padded_targets
+from taltool.nn.whole_batch import ALONE, WholeBatch
 
 
 @MODELS.register("amnet")
@@ -91,37 +92,51 @@ class AMNet(Model):
             outputs["matching"] = outputs["matching"].squeeze(2)
         return outputs
 
-    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+    def loss(self, outputs: Outputs, targets: Targets, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
         """Eq. 12 without the triplet, which needs the features; see `training_loss`."""
         padded = padded_targets(targets.segments, targets.labels, outputs["distances"].device)
-        return detection_terms(outputs, padded, self.config)
+        return detection_terms(outputs, padded, self.config, whole)
 
-    def training_loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
-        """The losses of phase "mask" (Eq. 3), "detector" (Eq. 11) or "all" (Eq. 12)."""
-        if phase == "all":
-            return self._detection(batch) | (self._contrast(batch) if self._learns_mask else {})
-        if self.config.training == "mask_first":
-            return self._staged(batch, phase)
-        return self._contrast(batch) if phase == "mask" else self._detection(batch)
+    def training_loss(self, batch: Batch, phase: str, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
+        """The losses of phase "mask" (Eq. 3), "detector" (Eq. 11) or "all" (Eq. 12).
 
-    def _staged(self, batch: Batch, phase: str) -> dict[str, Tensor]:
-        """The losses of `phase` while it is its turn, else a zero without a gradient for the weights."""
-        is_mask_turn = int(self.updates) < self.config.mask_updates
-        if phase == "detector":
+        Under training = mask_first a phase whose turn it is not has a zero without a gradient for the weights.
+        """
+        terms: dict[str, Tensor] = {}
+        parts = self._parts(phase)
+        if phase == "detector" and self.config.training == "mask_first":
             self.updates += 1
-        if is_mask_turn == (phase == "mask"):
-            return self._contrast(batch) if phase == "mask" else self._detection(batch)
-        assert self.ame is not None
-        idle = self.ame.output.bias if phase == "mask" else self.heads.main.scales
-        return {"idle": idle.sum() * 0.0}  # type: ignore[union-attr]
+        if "detection" in parts:
+            terms |= self.loss(self(batch.features, batch.mask), batch.targets, whole)
+        if "triplet" in parts:
+            assert self.ame is not None
+            padded = padded_targets(batch.targets.segments, batch.targets.labels, batch.features.device)
+            terms["triplet"] = triplet_term(self.ame, batch.features, batch.mask, padded, self.config, whole)
+        if not parts:
+            assert self.ame is not None
+            idle = self.ame.output.bias if phase == "mask" else self.heads.main.scales
+            terms["idle"] = idle.sum() * 0.0  # type: ignore[union-attr]
+        return terms
 
-    def _detection(self, batch: Batch) -> dict[str, Tensor]:
-        return self.loss(self(batch.features, batch.mask), batch.targets)
+    def _parts(self, phase: str) -> set[str]:
+        """Which of "detection" and "triplet" the update `phase` learns from now."""
+        if phase == "all":
+            return {"detection", "triplet"} if self._learns_mask else {"detection"}
+        if self.config.training == "mask_first" and (phase == "mask") != (int(self.updates) < self.config.mask_updates):
+            return set()
+        return {"triplet" if phase == "mask" else "detection"}
 
-    def _contrast(self, batch: Batch) -> dict[str, Tensor]:
-        assert self.ame is not None
-        padded = padded_targets(batch.targets.segments, batch.targets.labels, batch.features.device)
-        return {"triplet": triplet_term(self.ame, batch.features, batch.mask, padded, self.config)}
+    def loss_counts(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        """See `Model.loss_counts`: positive locations, and samples that have a triplet."""
+        parts, counts = self._parts(phase), {}
+        padded = padded_targets(batch.targets.segments, batch.targets.labels, batch.mask.device)
+        if "detection" in parts:
+            _, mask = padded_to_multiple(batch.features, batch.mask, self.length_multiple)
+            locations = flatten_levels({}, PyramidGrid.of(mask, self.config.levels))
+            counts["positives"] = assign_locations(locations, padded, self.config)[1]
+        if "triplet" in parts:
+            counts["triplets"] = inside_and_outside(batch.mask, padded)[2].sum()
+        return counts
 
     def phase_parameters(self, phase: str) -> Iterable[tuple[str, nn.Parameter]]:
         """Phase "mask" changes the AME alone, the others everything."""

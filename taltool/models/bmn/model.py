@@ -24,12 +24,13 @@ from taltool.errors import UsageError
 from taltool.models import MODELS
 from taltool.models.bmn.config import BMNConfig
 from taltool.models.bmn.decode import decode
-from taltool.models.bmn.loss import proposal_terms
+from taltool.models.bmn.loss import ProposalLabels, proposal_terms
 from taltool.models.bmn.network import BoundaryHead, Convolutions, FrontEmbedding, ProposalHead
 from taltool.models.bmn.presets import PRESETS, auto_settings
 from taltool.models.bmn.proposal_map import ProposalMap
-from taltool.models.contract import Candidates, Model, Outputs, SettingsBySection, Targets
+from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
 from taltool.nn.targets import padded_targets
+from taltool.nn.whole_batch import ALONE, WholeBatch
 
 
 @MODELS.register("bmn")
@@ -78,11 +79,18 @@ class BMN(Model):
             self._map = ProposalMap.of(self.config, length, device)
         return self._map
 
-    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+    def loss(self, outputs: Outputs, targets: Targets, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
         """The terms of temporal evaluation (start, end) and of proposal evaluation, weighted."""
-        padded = padded_targets(targets.segments, targets.labels, outputs["valid"].device)
-        proposals = self.map_over(outputs["valid"])
-        return proposal_terms(self.config, outputs, padded, (proposals.first, proposals.last))
+        return proposal_terms(self.config, outputs, self._labels(targets, outputs["valid"]), whole)
+
+    def loss_counts(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        """See `Model.loss_counts`: snippets and cells of each kind."""
+        return self._labels(batch.targets, batch.mask.float()).counts()
+
+    def _labels(self, targets: Targets, mask: Tensor) -> ProposalLabels:
+        padded = padded_targets(targets.segments, targets.labels, mask.device)
+        proposals = self.map_over(mask)
+        return ProposalLabels.of(self.config, padded, mask, (proposals.first, proposals.last))
 
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
         """See `Model.decode`: every proposal of the map, or those between likely boundaries."""

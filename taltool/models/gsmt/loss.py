@@ -13,21 +13,21 @@ from torch import Tensor
 
 from taltool.models.contract import Outputs
 from taltool.models.gsmt.config import GSMTConfig
-from taltool.nn.batch_statistics import batch_count
 from taltool.nn.losses import balanced_bce
+from taltool.nn.whole_batch import ALONE, WholeBatch
 
 NO_OVERLAP = 1e-6
 BCE_WEIGHT, BCE_DICE_WEIGHT = 0.4, 0.6
 
 
-def class_terms(config: GSMTConfig, outputs: Outputs, labels: Tensor) -> dict[str, Tensor]:
+def class_terms(config: GSMTConfig, outputs: Outputs, labels: Tensor, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
     """The weighted terms "focal" and "lr" of Eq. 5, means over valid snippets.
 
     The signs of Eq. 5 are repaired: as printed, two of its three logarithms would be maximised. labels (B, T) hold
     background as the last class. The focal weight is that of each snippet (the code takes one for the whole batch).
     """
     valid = outputs["valid"]
-    count = batch_count(valid.sum())
+    count = whole.divisor("snippets", valid.sum())
     terms = {}
     if config.loss_focal:
         focal = focal_loss(outputs["class_logits"].transpose(1, 2), labels, config.focal_gamma)
@@ -56,14 +56,16 @@ def logistic_loss(logits: Tensor, labels: Tensor, negative_weight: float, share:
     return positive + negative_weight * F.softplus(wrong.topk(hard, dim=-1).values).mean(-1)
 
 
-def mask_terms(config: GSMTConfig, outputs: Outputs, targets: Tensor, is_action: Tensor) -> dict[str, Tensor]:
+def mask_terms(
+    config: GSMTConfig, outputs: Outputs, targets: Tensor, is_action: Tensor, whole: WholeBatch = ALONE
+) -> dict[str, Tensor]:
     """The weighted terms of Eq. 6, means over the action snippets (B, T) bool of a batch.
 
     targets (B, T, T) hold in row t the mask of snippet t's instance; background snippets have no mask to learn.
     """
     logits = outputs["mask_logits"].float()
     visible = outputs["valid"][:, None].expand_as(logits)[is_action]  # (N, T)
-    wanted, count = targets[is_action], batch_count(is_action.sum())
+    wanted, count = targets[is_action], whole.divisor("action_snippets", is_action.sum())
     masks = logits[is_action].sigmoid() * visible
     parts = _mask_parts(config, masks, wanted)
     if config.loss_biou and config.mask_loss != "biou":

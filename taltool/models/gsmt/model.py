@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
 from taltool.models import MODELS
-from taltool.models.contract import Candidates, Model, Outputs, SettingsBySection, Targets
+from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
 from taltool.models.gsmt.config import GSMTConfig
 from taltool.models.gsmt.decode import decode
 from taltool.models.gsmt.loss import class_terms, mask_terms
@@ -34,6 +34,7 @@ from taltool.models.gsmt.network import SnippetHead, build_embedding, build_mask
 from taltool.models.gsmt.presets import PRESETS, auto_settings
 from taltool.nn.embedding import PositionalEncoding
 from taltool.nn.targets import cells_of, padded_targets
+from taltool.nn.whole_batch import ALONE, WholeBatch
 
 CERTAIN = 50.0  # A logit whose sigmoid or softmax is 1 in float32.
 
@@ -81,13 +82,21 @@ class GSMT(Model):
             outputs["mask_logits"] = masks.transpose(1, 2) if self.config.mask_axis == "column" else masks
         return outputs
 
-    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+    def loss(self, outputs: Outputs, targets: Targets, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
         """The terms of L_c (Eq. 5) and L_m (Eq. 6) that the configuration has, weighted."""
         labels, masks = self.snippet_targets(targets, outputs["valid"])
-        terms = class_terms(self.config, outputs, labels)
+        terms = class_terms(self.config, outputs, labels, whole)
         if self.mask_head is not None:
-            terms |= mask_terms(self.config, outputs, masks, (labels < self.background) & (outputs["valid"] > 0))
+            terms |= mask_terms(self.config, outputs, masks, labels < self.background, whole)
         return terms
+
+    def loss_counts(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        """See `Model.loss_counts`: the snippets, and those that belong to instances."""
+        labels, _ = self.snippet_targets(batch.targets, batch.mask.float())
+        counts = {"snippets": batch.mask.float().sum()}
+        if self.mask_head is not None:
+            counts["action_snippets"] = (labels < self.background).sum()
+        return counts
 
     def snippet_targets(self, targets: Targets, valid: Tensor) -> tuple[Tensor, Tensor]:
         """The class (B, T) int64 of each snippet, and the mask (B, T, T) of the instance each belongs to.

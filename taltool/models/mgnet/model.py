@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
 from taltool.models import MODELS
-from taltool.models.contract import Candidates, Model, Outputs, SettingsBySection, Targets
+from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
 from taltool.models.mgnet.config import MaskForm, MGNetConfig
 from taltool.models.mgnet.decode import decode
 from taltool.models.mgnet.heads import BoundaryHead, CompletenessHead
-from taltool.models.mgnet.loss import detection_terms, mean_logits
+from taltool.models.mgnet.loss import BinaryLabels, detection_terms, mean_logits
 from taltool.models.mgnet.masks import binarised, mask_map
 from taltool.models.mgnet.network import ForegroundEncoder, FusedFeatures, FusedStream, SumHeads
 from taltool.models.mgnet.presets import PRESETS, authors_decay, auto_settings
@@ -29,6 +29,7 @@ from taltool.models.mgnet.pretrained import from_authors
 from taltool.models.mgnet.proposal_grid import ProposalGrid, extended
 from taltool.nn.conv import SameConv1d
 from taltool.nn.targets import padded_targets
+from taltool.nn.whole_batch import ALONE, WholeBatch
 
 
 @MODELS.register("mgnet")
@@ -131,10 +132,15 @@ class MGNet(Model):
                 outputs[f"{name}_logits"] = torch.stack(logits, dim=1).float()
         return outputs
 
-    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+    def loss(self, outputs: Outputs, targets: Targets, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
         """The terms of Eq. 23, weighted."""
         padded = padded_targets(targets.segments, targets.labels, outputs["valid"].device)
-        return detection_terms(self.config, outputs, padded)
+        return detection_terms(self.config, outputs, padded, whole)
+
+    def loss_counts(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        """See `Model.loss_counts`: snippets and cells that are boundaries or action, and that are not."""
+        padded = padded_targets(batch.targets.segments, batch.targets.labels, batch.mask.device)
+        return BinaryLabels(self.config, padded, batch.mask.float()).counts()
 
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
         """See `Model.decode`: every proposal of the map that the configuration admits (section 3.7)."""

@@ -11,37 +11,38 @@ from torch import Tensor
 from taltool.models.contract import Outputs
 from taltool.models.tsa_tal.config import TSATALConfig
 from taltool.models.tsa_tal.detection import STAGES, Detection
-from taltool.nn.batch_statistics import batch_count
 from taltool.nn.losses import balanced_bce, softmax_focal_loss, tiou_loss
 from taltool.nn.targets import PaddedTargets, cell_centres, cells_of
+from taltool.nn.whole_batch import WholeBatch
 
 
-def detection_terms(config: TSATALConfig, outputs: Outputs, targets: PaddedTargets) -> dict[str, Tensor]:
+def detection_terms(
+    config: TSATALConfig, outputs: Outputs, targets: PaddedTargets, whole: WholeBatch
+) -> dict[str, Tensor]:
     """For each stage the weighted terms STAGE_class, STAGE_location and STAGE_actionness."""
     valid = outputs["valid"]
     truth = SnippetTargets.of(targets, valid)
+    count = whole.divisor("positives", truth.positive.sum())
     return {
         f"{stage}_{name}": weight * term
         for stage, weight in zip(STAGES, config.stage_weights, strict=True)
-        for name, term in stage_terms(config, Detection.of(outputs, stage), truth, valid).items()
+        for name, term in stage_terms(config, Detection.of(outputs, stage), truth, valid, count).items()
     }
 
 
 def stage_terms(
-    config: TSATALConfig, detection: Detection, truth: "SnippetTargets", valid: Tensor
+    config: TSATALConfig, detection: Detection, truth: "SnippetTargets", valid: Tensor, count: Tensor
 ) -> dict[str, Tensor]:
     """Focal loss of classes and 1 - tIoU over the positive snippets of the batch, balanced cross entropy of actionness.
 
-    valid (B, T) float.
+    valid (B, T) float; count is the divisor of sums over the batch's positive snippets.
     """
     focal = softmax_focal_loss(detection.logits, truth.labels, config.background_alpha, config.focal_gamma)
     location = tiou_loss(detection.distances, truth.distances)
-    positive = (truth.labels > 0).float()
-    count = batch_count(positive.sum())
     return {
         "class": (focal * valid).sum() / count,
-        "location": (location * positive).sum() / count,
-        "actionness": balanced_bce(detection.actionness, positive, valid).mean(),
+        "location": (location * truth.positive).sum() / count,
+        "actionness": balanced_bce(detection.actionness, truth.positive, valid).mean(),
     }
 
 
@@ -60,3 +61,8 @@ class SnippetTargets:
         starts, ends = cells.of_owner(targets.segments).unbind(-1)
         centres = cell_centres(valid.shape[1], valid.device)
         return cls(labels, torch.stack([centres - starts, ends - centres], dim=-1).clamp(min=0))
+
+    @property
+    def positive(self) -> Tensor:
+        """1 where a snippet belongs to an instance: (B, T) float."""
+        return (self.labels > 0).float()

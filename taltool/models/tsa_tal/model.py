@@ -21,12 +21,13 @@ from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsB
 from taltool.models.tsa_tal.config import TSATALConfig
 from taltool.models.tsa_tal.decode import decode
 from taltool.models.tsa_tal.detection import STAGES
-from taltool.models.tsa_tal.loss import detection_terms
+from taltool.models.tsa_tal.loss import SnippetTargets, detection_terms
 from taltool.models.tsa_tal.network import DetectionHeads, TemporalPyramidPooling, TemporalSelfAttention
 from taltool.models.tsa_tal.presets import PRESETS, auto_settings
 from taltool.nn.conv import ConvBlock
 from taltool.nn.packed_pyramid import Axis
 from taltool.nn.targets import padded_targets
+from taltool.nn.whole_batch import ALONE, WholeBatch
 
 
 @MODELS.register("tsa-tal")
@@ -83,16 +84,21 @@ class TSATAL(Model):
             features = torch.cat([features, actionness * mask[:, None]], dim=1)
         return self.pooling(features, mask)
 
-    def training_loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+    def training_loss(self, batch: Batch, phase: str, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
         """See `Model.training_loss`; counts the updates of the warm-up."""
-        losses = super().training_loss(batch, phase)
+        losses = super().training_loss(batch, phase, whole)
         self.updates += 1
         return losses
 
-    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+    def loss(self, outputs: Outputs, targets: Targets, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
         """For each stage: STAGE_class (focal), STAGE_location (1 - tIoU), STAGE_actionness (balanced cross entropy)."""
         padded = padded_targets(targets.segments, targets.labels, outputs["valid"].device)
-        return detection_terms(self.config, outputs, padded)
+        return detection_terms(self.config, outputs, padded, whole)
+
+    def loss_counts(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        """See `Model.loss_counts`: the snippets that belong to instances."""
+        padded = padded_targets(batch.targets.segments, batch.targets.labels, batch.mask.device)
+        return {"positives": SnippetTargets.of(padded, batch.mask.float()).positive.sum()}
 
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
         """See `Model.decode`: runs of actionness, or what each snippet says by itself, or both."""
