@@ -81,7 +81,8 @@ class Model(nn.Module, ABC):
 
     Config: ClassVar[type]
     presets: ClassVar[dict[str, SettingsBySection]] = {}
-    is_class_agnostic: ClassVar[bool] = False
+    # Whether candidates come without labels.
+    is_class_agnostic: bool = False
     # The updates of one training iteration, in order; each has its own optimizer over `phase_parameters`.
     phases: tuple[str, ...] = ("all",)
     # Under `pad` sampling, T is padded to a multiple of this.
@@ -141,12 +142,12 @@ class Model(nn.Module, ABC):
     def average(self, outputs: Sequence[Outputs]) -> Outputs:
         """Average the outputs of several networks of this kind (streams, seeds) for the same sample, before decoding.
 
-        Tensors of whole numbers and booleans describe the grid, which is the same for all: the first one's are taken.
+        Tensors of whole numbers and booleans describe the grid, which is the same for all: the first one's are taken,
+        as is what some networks lack, since their switches differ.
         """
-        return {
-            name: torch.stack([output[name] for output in outputs]).mean(0) if value.is_floating_point() else value
-            for name, value in outputs[0].items()
-        }
+        first, *others = outputs
+        shared = (n for n, value in first.items() if value.is_floating_point() and all(n in other for other in others))
+        return first | {name: torch.stack([output[name] for output in outputs]).mean(0) for name in shared}
 
     def with_truth(self, outputs: Outputs, targets: Targets, answers: Collection[str]) -> Outputs:
         """The outputs with ground truth in place of `answers`, some of `oracles`: what a perfect part would bring."""

@@ -148,6 +148,18 @@ def test_stream_fusion_averages_logits_and_distances_before_decoding() -> None:
     torch.testing.assert_close(candidate.segments[0] * 4, torch.tensor([42 - 15 - 0.1 * 17.5, 62.0]))
 
 
+def test_networks_of_other_switches_are_averaged_in_what_all_of_them_say() -> None:
+    torch.manual_seed(0)
+    models = small(bcl="act").eval(), small(quality="none", bcl="none").eval()
+    with torch.no_grad():
+        outputs = [model(torch.randn(1, 6, 32), torch.ones(1, 32, dtype=torch.bool)) for model in models]
+    fused = models[0].average(outputs)
+    torch.testing.assert_close(fused["logits"], (outputs[0]["logits"] + outputs[1]["logits"]) / 2)
+    for name in ("quality", "centres", "level", "activation_frame"):
+        assert torch.equal(fused[name], outputs[0][name])
+    assert fused.keys() == outputs[0].keys()
+
+
 def test_activations_are_compared_with_labels_around_both_ends() -> None:
     # One snippet of 4 frames; an instance over it all has labels 1 at frames 0-1 (start) and 3 (end), which level 0
     # sees at frame 0 only. Activation .25 everywhere.

@@ -325,6 +325,19 @@ def test_equal_features_give_finite_losses_and_gradients(name: str) -> None:
 
 
 @every_model
+def test_a_network_learns_after_it_has_predicted(name: str) -> None:
+    """What it keeps from one forward to the next must not be a tensor that autograd refuses."""
+    model, batch = fitted_model(name), batch_of(length_of(name), [[[2, 9]], []])
+    with torch.inference_mode():
+        outputs = model.eval()(batch.features, batch.mask)
+        model.decode(outputs, batch.mask)
+        model.loss(outputs, batch.targets)
+        for phase in model.phases:
+            model.loss_counts(batch, phase)
+    assert_learns(model.train(), batch)
+
+
+@every_model
 def test_autocast_gives_finite_losses_and_gradients(name: str) -> None:
     model = fitted_model(name)
     with torch.autocast("cpu", dtype=torch.bfloat16):

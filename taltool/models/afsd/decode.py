@@ -1,6 +1,4 @@
-"""From AFSD's outputs to scored segments (section 3.2, Eq. 15), and how several networks are averaged before that."""
-
-from collections.abc import Sequence
+"""From AFSD's outputs to scored segments (section 3.2, Eq. 15)."""
 
 import torch
 from torch import Tensor
@@ -8,9 +6,6 @@ from torch import Tensor
 from taltool.models.afsd.config import AFSDConfig
 from taltool.models.contract import Candidates, Outputs
 from taltool.models.dense_decoding import one_candidate_per_class
-
-# What several networks say of one sample is averaged; everything else describes the grid and is the same for all.
-AVERAGED = ("distances", "logits", "offsets", "refined_logits", "quality")
 
 
 def decode(config: AFSDConfig, outputs: Outputs, mask: Tensor) -> list[Candidates]:
@@ -39,12 +34,3 @@ def action_scores(outputs: Outputs) -> Tensor:
     if "quality" in outputs:
         scores = scores * outputs["quality"].sigmoid()[..., None]
     return scores[..., 1:]
-
-
-def average_outputs(outputs: Sequence[Outputs]) -> Outputs:
-    """Mean distances, logits, offsets and quality logits of several networks with one grid (stream fusion).
-
-    What some of them lack, since their switches differ, is the first one's.
-    """
-    shared = [name for name in AVERAGED if all(name in output for output in outputs)]
-    return outputs[0] | {name: torch.stack([output[name] for output in outputs]).mean(0) for name in shared}

@@ -7,7 +7,7 @@ collects the most salient moment around each coarse boundary. Distances are in f
 of the grid; the frame-level feature has one position per frame.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from taltool.data.statistics import DatasetStatistics
 from taltool.models import MODELS
 from taltool.models.afsd.config import AFSDConfig
-from taltool.models.afsd.decode import average_outputs, decode
+from taltool.models.afsd.decode import decode
 from taltool.models.afsd.loss import activation_terms, activations, assign_locations, detection_terms, triplet_term
 from taltool.models.afsd.network import BoundaryFeatures, Refinement
 from taltool.models.afsd.presets import PRESETS, auto_settings
@@ -48,7 +48,7 @@ class AFSD(Model):
         super().__init__(config, channels, num_classes, length)
         width, style = config.width, (config.norm, config.groups)
         outputs = (num_classes if config.classifier == "own" else 1) + 1
-        self.is_class_agnostic = config.classifier == "external"  # type: ignore[misc]
+        self.is_class_agnostic = config.classifier == "external"
         self.length_multiple = 2 ** (config.levels - 1)
         self.pyramid = StridedPyramid(channels, width, config.levels, norm=config.norm, groups=config.groups)
         self.coarse = AnchorFreeHeads(width, outputs, config.levels, *style)
@@ -174,10 +174,6 @@ class AFSD(Model):
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
         """Eq. 15; see `taltool.models.afsd.decode`."""
         return decode(self.config, outputs, mask)
-
-    def average(self, outputs: Sequence[Outputs]) -> Outputs:
-        """See `Model.average`."""
-        return average_outputs(outputs)
 
     @classmethod
     def convert_state_dict(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -44,7 +44,7 @@ class AMNet(Model):
     def __init__(self, config: AMNetConfig, channels: int, num_classes: int, length: int) -> None:
         super().__init__(config, channels, num_classes, length)
         width, levels = config.width, config.levels
-        self.is_class_agnostic = config.classifier == "external"  # type: ignore[misc]
+        self.is_class_agnostic = config.classifier == "external"
         self.length_multiple = 2 ** (levels - 1)
         self.ame = ActionMaskingEncoder(channels, width, config.ame_layers, config.ame_kernel) if config.ame else None
         self.pyramid = StridedPyramid(

@@ -17,6 +17,7 @@ snippet before the first takes the whole of it; here the first snippet fades out
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from taltool.data.statistics import DatasetStatistics
@@ -76,7 +77,8 @@ class BMN(Model):
         """The map over the snippets of mask (B, T); the last one made is kept."""
         length, device = mask.shape[1], mask.device
         if self._map is None or self._map.length != length or self._map.first.device != device:
-            self._map = ProposalMap.of(self.config, length, device)
+            with torch.inference_mode(False):  # Who has predicted may learn next.
+                self._map = ProposalMap.of(self.config, length, device)
         return self._map
 
     def loss(self, outputs: Outputs, targets: Targets, whole: WholeBatch = ALONE) -> dict[str, Tensor]:

@@ -50,7 +50,7 @@ class GSMT(Model):
 
     def __init__(self, config: GSMTConfig, channels: int, num_classes: int, length: int) -> None:
         super().__init__(config, channels, num_classes, length)
-        self.is_class_agnostic = config.classifier == "external"  # type: ignore[misc]
+        self.is_class_agnostic = config.classifier == "external"
         self.oracles = ("class", "mask") if config.mask_branch else ("class",)
         self.background = 1 if self.is_class_agnostic else num_classes
         width, outputs = config.width or channels, self.background + 1

@@ -118,7 +118,8 @@ class MGNet(Model):
     def grid(self, length: int, device: torch.device) -> ProposalGrid:
         """The cells over `length` snippets; the last one made is kept."""
         if self._grid is None or self._grid.length != length or self._grid.first.device != device:
-            self._grid = ProposalGrid.of(length, device)
+            with torch.inference_mode(False):  # Who has predicted may learn next.
+                self._grid = ProposalGrid.of(length, device)
         return self._grid
 
     def _supervised(self, fused: list[FusedFeatures]) -> Outputs:
