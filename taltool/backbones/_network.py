@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from taltool.backbones.contract import Backbone, Computing, Stream
 from taltool.data.records import FeatureArray
 from taltool.errors import DataError, UsageError
-from taltool.nn.clips.fold_norm import fold_norms
+from taltool.nn.clips.layers import fold_norms
 from taltool.nn.clips.overlapping import OverlappingClips
 from taltool.video.frames import FrameFormat, Picture
 from taltool.video.snippet_windows import SnippetWindows

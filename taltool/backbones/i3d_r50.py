@@ -24,7 +24,7 @@ from taltool.backbones._network import IMAGENET, NetworkBackbone, NetworkConfig,
 from taltool.backbones.contract import Stream
 from taltool.data.downloads import Published
 from taltool.errors import UsageError
-from taltool.nn.clips.resnet_i3d import Family, ResNet50I3D
+from taltool.nn.clips.resnet import Family, ResNet50I3D
 from taltool.video.snippet_windows import SnippetWindows
 
 _ADDRESS = "https://download.openmmlab.com/mmaction/recognition/i3d/i3d_r50_video_32x2x1_100e_kinetics400_rgb"

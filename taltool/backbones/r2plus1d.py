@@ -14,7 +14,7 @@ from taltool.backbones import BACKBONES
 from taltool.backbones._network import MIN_CROP, NetworkBackbone, Normalisation
 from taltool.data.downloads import Published
 from taltool.errors import UsageError
-from taltool.nn.clips.r2plus1d import R2Plus1D18
+from taltool.nn.clips.resnet import R2Plus1D18
 from taltool.video.frames import FrameFormat
 
 _ADDRESS = "https://download.pytorch.org/models/r2plus1d_18-91a641e6.pth"

@@ -18,7 +18,7 @@ from taltool.backbones import BACKBONES
 from taltool.backbones._network import IMAGENET, NetworkBackbone, NetworkConfig, Normalisation
 from taltool.data.downloads import Published
 from taltool.errors import UsageError
-from taltool.nn.clips.tsn import TemporalSegmentNetwork
+from taltool.nn.clips.resnet import TemporalSegmentNetwork
 from taltool.video.snippet_windows import SnippetWindows
 
 _ADDRESS = "https://download.openmmlab.com/mmaction/recognition/tsn"

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from taltool.nn.clips.conv3d import Conv3d
+from taltool.nn.clips.layers import Conv3d
 
 Output = Literal["fc6", "fc7", "logits"]
 # Convolutions before each pooling, with their channels.

@@ -6,7 +6,7 @@ Tensors have the names of the PyTorch port github.com/piergiaj/pytorch-i3d.
 import torch
 from torch import Tensor, nn
 
-from taltool.nn.clips.conv3d import Conv3d, SameConv3d, SameMaxPool3d, Triple
+from taltool.nn.clips.layers import Conv3d, SameConv3d, SameMaxPool3d, Triple
 from taltool.nn.clips.overlapping import OverlappingClips
 
 # Channels of the branches of each block: 1x1x1; reduction and 3x3x3; reduction and 3x3x3; projection after pooling.
@@ -39,18 +39,18 @@ class InceptionI3D(OverlappingClips):
 
     def __init__(self, in_channels: int, classes: int | None = None) -> None:
         super().__init__()
-        self.Conv3d_1a_7x7 = Unit3D(in_channels, 64, (7, 7, 7), (2, 2, 2))
+        self.Conv3d_1a_7x7 = _Unit3D(in_channels, 64, (7, 7, 7), (2, 2, 2))
         self.pool_2a = SameMaxPool3d((1, 3, 3), (1, 2, 2))
-        self.Conv3d_2b_1x1 = Unit3D(64, 64, (1, 1, 1))
-        self.Conv3d_2c_3x3 = Unit3D(64, 192, (3, 3, 3))
+        self.Conv3d_2b_1x1 = _Unit3D(64, 64, (1, 1, 1))
+        self.Conv3d_2c_3x3 = _Unit3D(64, 192, (3, 3, 3))
         channels = 192
         for name, branches in _BLOCKS.items():
             if name in _POOLS:
                 self.add_module(f"before_{name}", SameMaxPool3d(*_POOLS[name]))
-            block = InceptionBlock(channels, branches)
+            block = _InceptionBlock(channels, branches)
             self.add_module(name, block)
             channels = block.out_channels
-        self.logits = Classifier(channels, classes) if classes else None
+        self.logits = _Classifier(channels, classes) if classes else None
 
     @property
     def first(self) -> Conv3d:
@@ -59,13 +59,10 @@ class InceptionI3D(OverlappingClips):
 
     def rest(self, volume: Tensor) -> Tensor:
         """Features (B, 1024), or logits (B, classes), of what the first convolution gives, (B, 64, T', H', W')."""
-        return self._rest_steps(volume).mean(2)
+        return self.steps(volume).mean(2)
 
-    def forward_steps(self, volume: Tensor) -> Tensor:
-        """The same of pixels (B, C, T, H, W), at every step in time, (B, 1024 or classes, T / 8 - 1)."""
-        return self._rest_steps(self.first(volume))
-
-    def _rest_steps(self, volume: Tensor) -> Tensor:
+    def steps(self, volume: Tensor) -> Tensor:
+        """The same at every step in time, (B, 1024 or classes, T / 8 - 1)."""
         volume = self.Conv3d_1a_7x7.activate(volume)
         for name, module in self.named_children():
             if name not in ("Conv3d_1a_7x7", "logits"):
@@ -76,7 +73,7 @@ class InceptionI3D(OverlappingClips):
         return steps if self.logits is None else self.logits(steps)
 
 
-class Unit3D(nn.Module):
+class _Unit3D(nn.Module):
     """Convolution, batch norm, ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: Triple, stride: Triple = (1, 1, 1)) -> None:
@@ -93,20 +90,20 @@ class Unit3D(nn.Module):
         return torch.relu_(self.bn(convolved))
 
 
-class InceptionBlock(nn.Module):
+class _InceptionBlock(nn.Module):
     """Four branches side by side; branches has their channels as in `_BLOCKS`."""
 
     def __init__(self, in_channels: int, branches: tuple[int, ...]) -> None:
         super().__init__()
         one, cube = (1, 1, 1), (3, 3, 3)
         self.out_channels = branches[0] + branches[2] + branches[4] + branches[5]
-        self.b0 = Unit3D(in_channels, branches[0], one)
-        self.b1a = Unit3D(in_channels, branches[1], one)
-        self.b1b = Unit3D(branches[1], branches[2], cube)
-        self.b2a = Unit3D(in_channels, branches[3], one)
-        self.b2b = Unit3D(branches[3], branches[4], cube)
+        self.b0 = _Unit3D(in_channels, branches[0], one)
+        self.b1a = _Unit3D(in_channels, branches[1], one)
+        self.b1b = _Unit3D(branches[1], branches[2], cube)
+        self.b2a = _Unit3D(in_channels, branches[3], one)
+        self.b2b = _Unit3D(branches[3], branches[4], cube)
         self.pool = SameMaxPool3d(cube, one)
-        self.b3b = Unit3D(in_channels, branches[5], one)
+        self.b3b = _Unit3D(in_channels, branches[5], one)
 
     def forward(self, volume: Tensor) -> Tensor:
         """Map (B, C, T, H, W) to (B, out_channels, T, H, W)."""
@@ -114,7 +111,7 @@ class InceptionBlock(nn.Module):
         return torch.cat([*branches, self.b3b(self.pool(volume))], dim=1)
 
 
-class Classifier(nn.Module):
+class _Classifier(nn.Module):
     """A linear layer under the name and in the shape that it has in the checkpoint."""
 
     def __init__(self, channels: int, classes: int) -> None:

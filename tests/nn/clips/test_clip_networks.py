@@ -8,9 +8,7 @@ from torch import Tensor, nn
 
 from taltool.nn.clips.c3d import C3DNetwork
 from taltool.nn.clips.inception_i3d import InceptionI3D
-from taltool.nn.clips.r2plus1d import R2Plus1D18
-from taltool.nn.clips.resnet_i3d import ResNet50I3D
-from taltool.nn.clips.tsn import TemporalSegmentNetwork
+from taltool.nn.clips.resnet import R2Plus1D18, ResNet50I3D, TemporalSegmentNetwork
 
 # How each is made with this many classes or none, the size of a clip (C, T, H, W), its features.
 NETWORKS: dict[str, tuple[Callable[[int | None], nn.Module], tuple[int, ...], int]] = {

@@ -6,8 +6,8 @@ import torch
 from golden_weights import drawn_weights, golden_answers, golden_shapes
 from torch import Tensor
 
-from taltool.nn.clips.fold_norm import fold_norms
 from taltool.nn.clips.inception_i3d import InceptionI3D
+from taltool.nn.clips.layers import fold_norms
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def loaded(weights: dict[str, Tensor], classes: int | None = None, *, folded: bo
 
 def run(network: InceptionI3D, pixels: Tensor) -> np.ndarray:
     with torch.inference_mode():
-        return network.forward_steps(pixels).numpy()
+        return network.steps(network.first(pixels)).numpy()
 
 
 def test_the_names_and_shapes_are_those_of_the_public_checkpoint() -> None:

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from taltool.nn.clips.conv3d import Conv3d, SameConv3d
-from taltool.nn.clips.overlapping import OverlappingClips, convolved
+from taltool.nn.clips.layers import Conv3d, SameConv3d
+from taltool.nn.clips.overlapping import OverlappingClips
 
 
-class Network(OverlappingClips):
-    """Sums up twice what its convolution gives, which it doubles in place."""
+class Convolution(OverlappingClips):
+    """A convolution and nothing after it."""
 
     def __init__(self, convolution: Conv3d) -> None:
         super().__init__()
@@ -21,6 +21,13 @@ class Network(OverlappingClips):
     @property
     def first(self) -> Conv3d:
         return self.convolution
+
+    def rest(self, volume: Tensor) -> Tensor:
+        return volume
+
+
+class Network(Convolution):
+    """Sums up twice what its convolution gives, which it doubles in place."""
 
     def rest(self, volume: Tensor) -> Tensor:
         return volume.mul_(2).sum((2, 3, 4))
@@ -53,7 +60,7 @@ def test_every_clip_is_convolved_as_if_it_were_alone(
         zeros, across = (width // 2, width // 2), (1, 1)
     frames = drawn(1, 2, window + stride * (clips - 1), 6, 6)
     with torch.inference_mode():
-        found = list(convolved(convolution, frames, window, stride))
+        found = list(Convolution(convolution).forward_clips(frames, window, stride))
     assert len(found) == clips
     for number, each in enumerate(found):
         clip = F.pad(frames[:, :, number * stride :][:, :, :window], [*across, *across, *zeros])
@@ -89,6 +96,6 @@ def test_steps_in_common_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> N
         return result
 
     monkeypatch.setattr(SameConv3d, "convolve", convolve)
-    list(convolved(convolution, drawn(1, 1, 28, 8, 8), 16, 4))
+    list(Convolution(convolution).forward_clips(drawn(1, 1, 28, 8, 8), 16, 4))
     # Steps 1 to 11 of the 28 frames, and three with zeros for each of the four clips.
     assert sorted(seen) == [1] * 12 + [11]

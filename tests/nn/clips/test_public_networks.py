@@ -15,10 +15,8 @@ from public_names import as_torchvision, drawn
 from torch import nn
 
 from taltool.nn.clips.c3d import C3DNetwork
-from taltool.nn.clips.fold_norm import fold_norms
-from taltool.nn.clips.r2plus1d import R2Plus1D18
-from taltool.nn.clips.resnet_i3d import ResNet50I3D
-from taltool.nn.clips.tsn import TemporalSegmentNetwork
+from taltool.nn.clips.layers import fold_norms
+from taltool.nn.clips.resnet import R2Plus1D18, ResNet50I3D, TemporalSegmentNetwork
 
 
 def same(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Convolutions and pooling in three dimensions give what their plain definitions give."""
+"""Layers over clips give what their plain definitions give, and folded norms what they gave before."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
-from taltool.nn.clips.conv3d import Conv3d, SameConv3d, SameMaxPool3d, same_padding
+from taltool.nn.clips.layers import Conv3d, SameConv3d, SameMaxPool3d, fold_norms
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ from taltool.nn.clips.conv3d import Conv3d, SameConv3d, SameMaxPool3d, same_padd
     ],
 )
 def test_same_padding_is_that_of_tensorflow(size: int, width: int, stride: int, zeros: tuple[int, int]) -> None:
-    assert same_padding(size, width, stride) == zeros
+    assert SameConv3d(1, 1, (width, 1, 1), (stride, 1, 1)).zeros((size, 1, 1)) == [zeros, (0, 0), (0, 0)]
 
 
 @given(st.tuples(*[st.integers(1, 9)] * 3), st.tuples(*[st.integers(1, 4)] * 3), st.tuples(*[st.integers(1, 3)] * 3))
@@ -31,8 +32,7 @@ def test_pooling_is_the_largest_value_of_every_padded_window(
     size: tuple[int, int, int], width: tuple[int, int, int], stride: tuple[int, int, int]
 ) -> None:
     volume = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(1))
-    sides = [same_padding(*each) for each in zip(size, width, stride, strict=True)]
-    padded = np.pad(volume.numpy(), [(0, 0), (0, 0), *sides])
+    padded = np.pad(volume.numpy(), [(0, 0), (0, 0), *SameConv3d(3, 3, width, stride).zeros(size)])
     pooled = SameMaxPool3d(width, stride)(volume).numpy()
     assert pooled.shape[2:] == tuple(-(-n // s) for n, s in zip(size, stride, strict=True))
     for cell in np.ndindex(pooled.shape[2:]):
@@ -100,3 +100,43 @@ def test_a_strided_convolution_has_its_extra_zero_at_the_end(size: tuple[int, in
     expected = F.conv3d(F.pad(volume, zeros), convolution.weight, stride=2)
     with torch.inference_mode():
         np.testing.assert_allclose(convolution(volume), expected.detach(), atol=1e-5)
+
+
+def shaken(network: nn.Module) -> nn.Module:
+    """The network in eval mode, its norms having seen something."""
+    generator = torch.Generator().manual_seed(3)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+            for tensor in (module.running_mean, module.running_var, module.weight.data, module.bias.data):
+                assert tensor is not None
+                tensor.uniform_(0.3, 2, generator=generator)
+    return network.eval()
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_folded_norm_is_part_of_its_convolution(bias: bool) -> None:
+    torch.manual_seed(0)
+    network = shaken(nn.Sequential(nn.Conv3d(2, 4, 3, bias=bias), nn.BatchNorm3d(4, eps=0.01), nn.ReLU()))
+    volume = torch.randn(2, 2, 5, 6, 7)
+    expected = network(volume)
+    folded = fold_norms(network)
+    assert not any(isinstance(module, nn.BatchNorm3d) for module in folded.modules())
+    np.testing.assert_allclose(folded(volume).detach(), expected.detach(), atol=1e-5)
+
+
+def test_norms_are_found_across_nested_modules() -> None:
+    torch.manual_seed(0)
+    inner = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 2, 1))
+    network = shaken(nn.Sequential(inner, nn.Sequential(nn.BatchNorm2d(2))))
+    pictures = torch.randn(2, 1, 6, 7)
+    expected = network(pictures)
+    np.testing.assert_allclose(fold_norms(network)(pictures).detach(), expected.detach(), atol=1e-5)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+
+
+def test_a_norm_without_a_convolution_before_it_stays() -> None:
+    network = shaken(nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU(), nn.BatchNorm2d(2)))
+    pictures = torch.randn(2, 1, 3, 3)
+    expected = network(pictures)
+    assert isinstance(fold_norms(network)[2], nn.BatchNorm2d)
+    np.testing.assert_allclose(network(pictures).detach(), expected.detach())
