@@ -1,4 +1,4 @@
-"""What the backbones that are torch networks share: cropping, normalisation, checkpoints, how they are computed."""
+"""What the backbones that are torch networks share: cropping and normalisation, checkpoints, how they are computed."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -69,7 +69,8 @@ class NetworkBackbone(Backbone):
     """A backbone whose `build` gives a network from pixels (B, C, T, H, W) to features (B, F).
 
     The names of the network's tensors are those of its checkpoint, after `renamed`. A Config that is not a
-    NetworkConfig has at least the field `crop`; such a backbone says `streams` and `frame_format` itself.
+    NetworkConfig has at least its fields `crop`, `output` and `classes`, and such a backbone says its `frame_format`
+    itself.
     """
 
     Config: ClassVar[type] = NetworkConfig
@@ -77,12 +78,11 @@ class NetworkBackbone(Backbone):
     # Features before the classifier, and the beginning of the names of the classifier's tensors.
     feature_channels: ClassVar[int]
     classifier: ClassVar[str]
-    normalisation: ClassVar[Mapping[Stream, Normalisation]]
 
     def __init__(self, config: Any, stream: Stream = "rgb") -> None:
         super().__init__(config, stream)
         self._computing = Computing()
-        normal = self.normalisation[stream]
+        normal = self.normalisation
         self._scale = 1 / torch.tensor(normal.deviation).view(1, -1, 1, 1, 1)
         self._shift = -torch.tensor(normal.mean).view(1, -1, 1, 1, 1) * self._scale
 
@@ -100,6 +100,11 @@ class NetworkBackbone(Backbone):
     @abstractmethod
     def build(self) -> nn.Module:
         """A new network for this stream; its modules are registered in the order in which they run."""
+
+    @property
+    @abstractmethod
+    def normalisation(self) -> Normalisation:
+        """What the checkpoint expects of the pixels of this stream."""
 
     @property
     def frame_format(self) -> FrameFormat:
@@ -188,7 +193,7 @@ class NetworkBackbone(Backbone):
 
     def normalised(self, volume: Tensor) -> Tensor:
         """Pixels (B, C, T, H, W) from 0 to 255 as the checkpoint expects them."""
-        if self.normalisation[self.stream].reverse:
+        if self.normalisation.reverse:
             volume = volume.flip(1)
         return torch.addcmul(self._shift, volume, self._scale)
 
@@ -236,9 +241,9 @@ def _misfits(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[
         if name in found and found[name].shape != tensor.shape
     ]
     kinds = {"missing": missing, "unexpected": unexpected, "of another shape": reshaped}
-    return [f"{len(names)} tensors {kind} ({_listed(names)})" for kind, names in kinds.items() if names]
-
-
-def _listed(names: list[str]) -> str:
-    more = f", and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
-    return ", ".join(names[:_MAX_LISTED]) + more
+    problems = []
+    for kind, names in kinds.items():
+        if names:
+            more = f", and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+            problems.append(f"{len(names)} tensors {kind} ({', '.join(names[:_MAX_LISTED])}{more})")
+    return problems

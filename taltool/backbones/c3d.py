@@ -15,12 +15,12 @@ that training is not what is described here.
 import math
 import re
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from taltool.backbones import BACKBONES
 from taltool.backbones._network import NetworkBackbone, Normalisation
@@ -33,7 +33,6 @@ from taltool.video.frames import FrameFormat
 from taltool.video.snippet_windows import SnippetWindows
 
 _ADDRESS = "https://download.openmmlab.com/mmaction/recognition/c3d"
-_LAYERS = ("fc6", "fc7", "logits")
 _FRAMES, _CROP = 16, 112
 
 
@@ -54,6 +53,8 @@ class C3DConfig:
             raise UsageError(f"height = {self.height}, width = {self.width}: c3d sees {_CROP} x {_CROP} px of them")
         if self.crop != _CROP:
             raise UsageError(f"crop = {self.crop}: c3d sees {_CROP} x {_CROP} px, its linear layers have that size")
+        if self.classes < 1:
+            raise UsageError(f"classes = {self.classes}: must be at least 1")
 
 
 @BACKBONES.register("c3d")
@@ -65,17 +66,15 @@ class C3D(NetworkBackbone):
     published: ClassVar = {
         "rgb": Published(f"{_ADDRESS}/c3d_sports1m_pretrain_20201016-dcc47ddc.pth", "sha256:dcc47ddc")
     }
-    normalisation: ClassVar = {"rgb": Normalisation((90.0, 98.0, 102.0), (1.0,), reverse=True)}
+    feature_channels, classifier = 4096, "fc8."
+    # Where there is a mean clip, each pixel has a mean of its own.
+    normalisation = Normalisation((90.0, 98.0, 102.0), (1.0,), reverse=True)
 
     def __init__(self, config: C3DConfig, stream: Stream = "rgb") -> None:
         super().__init__(config, stream)
-        size = 3, _FRAMES, config.height, config.width
-        clip = read_mean(config.mean, size) if config.mean else None
-        self._mean = None if clip is None else torch.from_numpy(self._cropped(clip[..., None])[..., 0])
-
-    def normalised(self, volume: Tensor) -> Tensor:
-        """Pixels (B, 3, T, H, W) in the order B, G, R less the mean clip, or the mean of each channel."""
-        return super().normalised(volume) if self._mean is None else volume.flip(1) - self._mean.to(volume.device)
+        if config.mean:
+            clip = _read_mean(config.mean, (3, _FRAMES, config.height, config.width))
+            self._shift = -torch.from_numpy(self._cropped(clip[..., None])[..., 0])  # (3, 16, 112, 112)
 
     @property
     def frame_format(self) -> FrameFormat:
@@ -83,14 +82,9 @@ class C3D(NetworkBackbone):
         return FrameFormat("rgb", exact=(self.config.height, self.config.width))
 
     @property
-    def streams(self) -> dict[str, tuple[int, int]]:
-        """One stream: 4,096 features, or the logits."""
-        return {"rgb": (0, self.config.classes if self.config.output == "logits" else 4096)}
-
-    @property
     def unused(self) -> tuple[str, ...]:
         """The layers after the one that is asked for."""
-        return ("fc7.", "fc8.")[_LAYERS.index(self.config.output) :]
+        return ("fc7.", "fc8.")[get_args(Output).index(self.config.output) :]
 
     def build(self) -> nn.Module:
         """The network up to the layer that is asked for."""
@@ -107,7 +101,7 @@ class C3D(NetworkBackbone):
             raise UsageError(f"--window {windows.window}: c3d takes {_FRAMES} frames")
 
 
-def read_mean(path: str, size: tuple[int, ...]) -> NDArray[np.float32]:
+def _read_mean(path: str, size: tuple[int, ...]) -> NDArray[np.float32]:
     """The mean clip (3, T, H, W) of this size in a file of Caffe for videos (one BlobProto of C3D's caffe.proto).
 
     Raises DataError where the file is something else, or holds values that are not finite.

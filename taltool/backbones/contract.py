@@ -1,11 +1,10 @@
 """The interface every backbone implements.
 
 A backbone maps the pictures of one video to one feature vector per snippet. It says which pictures it wants (pixels,
-size), at which rate and in which windows it likes them, and never sees file names, seconds or HDF5. One file in this
-folder:
+size), at which rate and in which windows it prefers them, and never sees file names, seconds or HDF5. It is one file:
 
     @BACKBONES.register("i3d")
-    class I3D(NetworkBackbone):      # of ._network; hog3d, which needs no torch, derives from Backbone itself
+    class I3D(NetworkBackbone):      # of ._network; what is no network in torch (hog3d) derives from Backbone itself
         Config = I3DConfig           # frozen dataclass; its defaults are the checkpoint's
         window, stride = 16, 4       # what `--window` and `--stride` are when they are not given
         fps = 25.0                   # what `--fps` is when it is not given; None = the video's own
@@ -13,17 +12,22 @@ folder:
         published = {"rgb": Published(url, checksum), ...}   # what `--weights auto` fetches
         ...
 
-One object serves one stream: `--stream both` makes two, gives both the same windows and joins their features, RGB
-first. Pictures are uint8: (H, W) or (H, W, 3) in the order R, G, B for the stream "rgb" as `frame_format` says; for
-"flow" (H, W, 2), x then y, where `frame_format` describes the pictures between which the flow is computed, picture n
-holds the motion from frame n to n + 1 (the last one is repeated), and [-flow_bound, flow_bound] pixels are mapped
-linearly to [0, 255] and rounded, so that 128 is no motion. Cropping, the order of channels and normalisation are the
-backbone's own affair.
+What a class says holds for all of its objects; what depends on settings or on the stream is a property. One object
+serves one stream: `--stream both` makes two, gives both the same windows and joins their features, RGB first.
 
-A life: `kind(config, stream)`; where `needs_weights`, `load(tensors, name)` or random weights; `prepare(computing)`;
-then `encode` for every video. `taltool.extraction.weights` does the first three. A backbone that encodes each snippet
-for itself defines `encode_snippets`, which may be given snippets of several videos at once; where some work for
-consecutive snippets of a video can be done once, it says so by `run_length` and does so in `encode_run`.
+Pictures are uint8. For the stream "rgb" they are (H, W), luminance, or (H, W, 3), in the order R, G, B, as
+`frame_format` says. For "flow" they are (H, W, 2), x then y: picture n holds the motion from frame n to n + 1 (the last
+one is repeated), computed between the luminance of pictures of the size of `frame_format`; [-flow_bound, flow_bound]
+pixels are mapped linearly to [0, 255] and rounded, so that 128 is no motion. Cropping, the order of channels and
+normalisation are the backbone's own affair.
+
+An object lives as follows: `kind(config, stream)`; where `needs_weights`, `load(tensors, name)`, or random weights;
+`prepare(computing)`, once; then it encodes every video. `taltool.extraction.weights` does all but the last.
+
+There are two ways to encode, of which a backbone defines one. `encode_snippets` encodes each snippet for itself and may
+be given snippets of several videos at once; where some work for consecutive snippets of a video can be done once,
+`run_length` says so and `encode_run` does it. `encode` is given a whole video and shares what it likes between its
+snippets, as hog3d does; `--stream both` cannot join two of these.
 """
 
 from abc import ABC, abstractmethod

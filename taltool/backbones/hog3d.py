@@ -111,7 +111,9 @@ class HOG3D(Backbone):
         )
         for snippet in windows.cut(chain.from_iterable(histograms)):
             summed = np.add.reduceat(snippet, edges[:-1], axis=0)  # (temporal cells, cells, directions)
-            yield _normalised(summed).reshape(1, -1)
+            # Square roots of the shares of each direction; about 0 where nothing is seen.
+            shares = summed / (summed.sum(-1, keepdims=True) + np.float32(1.0))
+            yield np.sqrt(shares).reshape(1, -1)
 
     def _histograms(self, pictures: Sequence[Picture]) -> Volume:
         """Histograms (n, cells, directions) of n frames, each with the frame before it: n + 1 pictures (H, W)."""
@@ -198,9 +200,3 @@ def _cells(binned: Volume, side: int) -> Volume:
     rows, columns = (np.rint(np.linspace(0, size, side + 1)).astype(int)[:-1] for size in binned.shape[1:3])
     summed = np.add.reduceat(np.add.reduceat(binned, rows, axis=1), columns, axis=2)
     return summed.reshape(len(binned), side * side, -1)
-
-
-def _normalised(histograms: Volume) -> Volume:
-    """Square roots of the shares of each direction; about 0 where nothing is seen."""
-    total = histograms.sum(-1, keepdims=True)
-    return np.sqrt(histograms / (total + np.float32(1.0)))

@@ -37,7 +37,7 @@ class I3D(NetworkBackbone):
         "flow": Published(f"{_ADDRESS}/flow_imagenet.pt", "git:ef0e7c282a102f76b14b52643574b80acba4e475"),
     }
     feature_channels, classifier = 1024, "logits."
-    normalisation: ClassVar = {"rgb": SYMMETRIC, "flow": SYMMETRIC}
+    normalisation = SYMMETRIC
 
     def build(self) -> nn.Module:
         """The network; with the classifier only where its logits are asked for."""

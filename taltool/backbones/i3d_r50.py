@@ -21,7 +21,6 @@ from torch import nn
 
 from taltool.backbones import BACKBONES
 from taltool.backbones._network import IMAGENET, NetworkBackbone, NetworkConfig, Normalisation
-from taltool.backbones.contract import Stream
 from taltool.data.downloads import Published
 from taltool.errors import UsageError
 from taltool.nn.clips.resnet import Family, ResNet50I3D
@@ -53,10 +52,9 @@ class I3DR50(NetworkBackbone):
     feature_channels, classifier = 2048, "classifier."
 
     @property
-    def normalisation(self) -> dict[Stream, Normalisation]:  # type: ignore[override]
+    def normalisation(self) -> Normalisation:
         """As the family of checkpoints was trained."""
-        grey = Normalisation((114.75,), (57.375,))
-        return {"rgb": IMAGENET if self.config.checkpoint == "mmaction" else grey}
+        return IMAGENET if self.config.checkpoint == "mmaction" else Normalisation((114.75,), (57.375,))
 
     def build(self) -> nn.Module:
         """The network with the first pooling of the family."""

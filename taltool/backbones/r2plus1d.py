@@ -35,6 +35,8 @@ class R2Plus1DConfig:
     def __post_init__(self) -> None:
         if not MIN_CROP <= self.crop <= min(self.height, self.width):
             raise UsageError(f"crop = {self.crop}: must be {MIN_CROP} to {min(self.height, self.width)} (pixels)")
+        if self.classes < 1:
+            raise UsageError(f"classes = {self.classes}: must be at least 1")
 
 
 @BACKBONES.register("r2plus1d")
@@ -45,9 +47,7 @@ class R2Plus1D(NetworkBackbone):
     window, stride, fps = 16, 8, 15.0
     published: ClassVar = {"rgb": Published(_ADDRESS, "sha256:91a641e6")}
     feature_channels, classifier = 512, "fc."
-    normalisation: ClassVar = {
-        "rgb": Normalisation([255 * mean for mean in _MEAN], [255 * each for each in _DEVIATION])
-    }
+    normalisation = Normalisation([255 * mean for mean in _MEAN], [255 * each for each in _DEVIATION])
 
     @property
     def frame_format(self) -> FrameFormat:

@@ -51,7 +51,11 @@ class TSN(NetworkBackbone):
         "flow": Published(f"{_ADDRESS}/{_FLOW}/{_FLOW}_20200705-1f39486b.pth", "sha256:1f39486b"),
     }
     feature_channels, classifier = 2048, "classifier."
-    normalisation: ClassVar = {"rgb": IMAGENET, "flow": Normalisation((128.0,), (128.0,))}
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """The colours of ImageNet; motion from -1 to 1, its 0 at 128."""
+        return IMAGENET if self.stream == "rgb" else Normalisation((128.0,), (128.0,))
 
     def build(self) -> nn.Module:
         """ResNet-50 on pictures, or on stacked flow fields."""

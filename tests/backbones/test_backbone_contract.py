@@ -1,6 +1,7 @@
 """What every backbone promises; a new file in taltool/backbones is tested without a change here."""
 
 import dataclasses
+import inspect
 
 import numpy as np
 import pytest
@@ -18,6 +19,23 @@ STREAMS = [(name, stream) for name in NAMES for stream in BACKBONES.load(name).i
 
 def encoded(backbone: Backbone, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.concatenate(list(backbone.encode(frames, SnippetWindows(backbone.window, backbone.stride))))
+
+
+def class_variables(kind: type[Backbone]) -> set[str]:
+    """The names that a backbone's class and those that it derives from declare for classes."""
+    declared = {}
+    for base in reversed(kind.__mro__):
+        declared |= inspect.get_annotations(base)
+    return {name for name, hint in declared.items() if "ClassVar" in str(hint)}
+
+
+@pytest.mark.parametrize(("name", "stream"), STREAMS)
+def test_what_its_class_says_holds_for_every_object(name: str, stream: Stream) -> None:
+    kind, backbone = BACKBONES.load(name), made(name, stream)
+    names = class_variables(kind)
+    assert {"Config", "window", "stride", "inputs", "published"} <= names
+    for each in names:
+        assert getattr(backbone, each) is getattr(kind, each), each
 
 
 @pytest.mark.parametrize(("name", "stream"), STREAMS)

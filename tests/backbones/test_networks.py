@@ -241,6 +241,19 @@ def test_a_crop_larger_than_the_pictures_is_refused(name: str) -> None:
         network(name, crop=300)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_classifier_of_no_classes_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="classes = 0: must be at least 1"):
+        network(name, output="logits", classes=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_channels_of_features_are_those_that_its_class_names(name: str) -> None:
+    backbone = network(name)
+    assert backbone.streams == {"rgb": (0, type(backbone).feature_channels)}
+    assert backbone.encode_snippets(pictures(backbone, backbone.window)[None]).shape == (1, backbone.feature_channels)
+
+
 def test_logits_are_as_many_as_there_are_classes() -> None:
     backbone = network("i3d", output="logits", classes=7)
     assert backbone.streams == {"rgb": (0, 7)}
