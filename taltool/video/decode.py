@@ -1,8 +1,8 @@
 """Reading a video with PyAV: what its packets say about time, and its frames one after the other.
 
-Two quick rules of the containers: the times of the packets are known before anything is decoded (a scan reads the file
-but decodes nothing, about a thousand times faster), and decoders hand out frames in the order of display. What a scan
-has read of a video of usual size stays in memory until it is decoded: network drives are slow.
+Two facts help: the times of all packets can be known before anything is decoded (a scan reads the file but decodes
+nothing, which is about a thousand times faster), and decoders hand out frames in the order of display. What a scan has
+read of a video of usual size stays in memory until it is decoded, since network drives are slow.
 """
 
 import heapq
@@ -114,27 +114,22 @@ class Losses:
 
 
 def scan(path: str) -> PacketScan:
-    """Read the times of the packets; raises DataError for what is no video."""
+    """What a video says of itself and of its frames' times; raises DataError for what is no video."""
+    packets = _Packets()
     with ExitStack() as close:
         container, stream = close.enter_context(_opened(path))
-        packets = _read(container, stream)
+        try:
+            for packet in container.demux(stream):
+                packets.add(packet)
+        except FFmpegError as error:
+            packets.error = error
+        if not packets.stamps:
+            cut = f" that can be read ({_reason(packets.error)})" if packets.error else ""
+            raise DataError(f"holds no frames{cut}")
         found = _described(packets, container, stream)
         if packets.is_kept:
             found.kept.append(_Kept(close.pop_all(), stream, packets))
     return found
-
-
-def _read(container: Any, stream: Any) -> _Packets:
-    packets = _Packets()
-    try:
-        for packet in container.demux(stream):
-            packets.add(packet)
-    except FFmpegError as error:
-        packets.error = error
-    if not packets.stamps:
-        cut = f" that can be read ({_reason(packets.error)})" if packets.error else ""
-        raise DataError(f"holds no frames{cut}")
-    return packets
 
 
 def _described(packets: _Packets, container: Any, stream: Any) -> PacketScan:
@@ -213,16 +208,17 @@ def _opened(path: str) -> Iterator[tuple[Any, Any]]:
 
 def video_stream(container: Any) -> Any:
     """The stream with the pictures of an open file; raises DataError where there is none that can be decoded."""
-    pictures = [stream for stream in container.streams.video if not _is_cover(stream)]
+    # A cover, as music files have it, is a video stream too.
+    pictures = [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & stream.disposition.__class__.attached_pic
+    ]
     if not pictures:
         raise DataError("holds no video stream")
     if pictures[0].codec_context is None:
         raise DataError("FFmpeg does not know its codec; convert it, to H.264 say, with the program that wrote it")
     return pictures[0]
-
-
-def _is_cover(stream: Any) -> bool:
-    return bool(stream.disposition & stream.disposition.__class__.attached_pic)
 
 
 def _reason(error: Exception) -> str:

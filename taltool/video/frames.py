@@ -16,7 +16,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from taltool.errors import DataError
-from taltool.video.decode import Losses, PacketScan, decode_frames, scan
+from taltool.video.decode import Losses, decode_frames, scan
 from taltool.video.images import decoded_images, scan_images
 from taltool.video.timing import Timeline, timeline
 
@@ -55,16 +55,21 @@ class FrameSequence:
     """The pictures of one video at a constant rate; iterating decodes the file once, one picture in memory at a time.
 
     fps None keeps the video's own rate (see `taltool.video.timing` for videos of variable rate). A folder of images is
-    a video too, whose rate is images_fps. `timeline` tells the time of every picture, `duration` (s) is what the file
-    says, or the end of its last frame. After the iteration `count` tells how many pictures there were, and `losses`
-    what could not be decoded. Raises DataError for what is no video, and where no frame can be decoded.
+    a video too, whose rate is images_fps. `timeline` tells the time of every picture; `duration` (s) is what the file
+    says, or the end of its last frame where that is later. After the iteration `count` tells how many pictures there
+    were, and `losses` what could not be decoded. Raises DataError for what is no video, and where no frame can be
+    decoded.
     """
 
     def __init__(
         self, path: str, wanted: FrameFormat, fps: float | None = None, images_fps: float | None = None
     ) -> None:
-        self.path, self.wanted, self._images_fps = path, wanted, images_fps
-        self._scan = self._scanned()
+        self.path, self.wanted = path, wanted
+        is_folder = Path(path).is_dir()
+        if is_folder and images_fps is None:
+            raise DataError("is a folder of images, which do not tell when they were taken: give --fps")
+        self._images_fps = images_fps if is_folder else None
+        self._scan = scan(path) if self._images_fps is None else scan_images(path, self._images_fps)
         self.timeline: Timeline = timeline(self._scan.times, self._scan.tick, self._scan.declared, fps)
         self.duration = max(self._scan.end, float(self._scan.times[-1]) + self.timeline.step)
         self.losses = Losses()
@@ -93,22 +98,14 @@ class FrameSequence:
                 self.count += 1
                 yield pictures
 
-    def _scanned(self) -> PacketScan:
-        if not Path(self.path).is_dir():
-            return scan(self.path)
-        if self._images_fps is None:
-            raise DataError("is a folder of images, which do not tell when they were taken: give --fps")
-        return scan_images(self.path, self._images_fps)
-
-    def _decoded(self) -> Iterator[tuple[float, Any]]:
-        if self._images_fps is not None and Path(self.path).is_dir():
-            return decoded_images(self.path, self._images_fps, self.losses)
-        return decode_frames(self.path, self._scan, self.losses)
-
     def _shown(self) -> Iterator[tuple[Any, int]]:
         """Yield every frame that is shown, and in how many slots of the timeline."""
+        if self._images_fps is None:
+            frames = decode_frames(self.path, self._scan, self.losses)
+        else:
+            frames = decoded_images(self.path, self._images_fps, self.losses)
         slot, shown, at = 0, None, 0.0
-        for seconds, frame in self._decoded():
+        for seconds, frame in frames:
             at = self.timeline.snapped(seconds)
             until = self.timeline.slots_before(at)
             if until > slot:  # A lost beginning is filled with the first frame there is.
@@ -132,7 +129,10 @@ class _Converter:
     def __call__(self, frame: Any) -> Picture:
         if self._turn is None or self._size is None:
             # Where the size changes in the middle of a video, the later pictures are squeezed into the first one's.
-            self._turn, self._size = _turn(frame), self._stored_size(frame)
+            self._turn = _turn(frame)
+            height, width = self._wanted.size(frame.height, frame.width, self._pixel_aspect)
+            # Pictures are scaled before they are turned.
+            self._size = (width, height) if self._wanted.exact and self._turn[0] else (height, width)
         transposed, rows_reversed, columns_reversed = self._turn
         height, width = self._size
         name = "gray" if self._wanted.pixels == "gray" else "rgb24"
@@ -146,13 +146,9 @@ class _Converter:
         picture = picture[:: -1 if rows_reversed else 1, :: -1 if columns_reversed else 1]
         return np.ascontiguousarray(picture)
 
-    def _stored_size(self, frame: Any) -> tuple[int, int]:
-        """(height, width) to scale to, before the picture is turned."""
-        height, width = self._wanted.size(frame.height, frame.width, self._pixel_aspect)
-        return (width, height) if self._wanted.exact and _turn(frame)[0] else (height, width)
-
 
 def _pixels(frame: av.VideoFrame) -> Picture:
+    """(H, W) or (H, W, 3) of a frame in gray or rgb24, without the bytes that fill up its rows."""
     plane = frame.planes[0]
     rows: Picture = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height]
     if frame.format.name == "gray":

@@ -37,8 +37,9 @@ class VideoSource:
         return Path(self.path).is_dir()
 
     def identity(self) -> dict[str, Any]:
-        """Name, size and modification time (of a folder of frames their number, sum and latest): by these a changed
-        file is known.
+        """Name, size and modification time, by which a changed file is known.
+
+        Of a folder of frames, their number, the sum of their sizes and the latest time.
 
         Raises DataError if it is not there, is no file, or has a name that cannot be written down.
         """
@@ -46,7 +47,9 @@ class VideoSource:
             (self.video_id + self.path).encode()
             found = Path(self.path).stat()
             if stat.S_ISDIR(found.st_mode):
-                return {"name": Path(self.path).name, **_identity_of_frames(Path(self.path))}
+                states = [path.stat() for path in image_files(Path(self.path))]
+                size, mtime = sum(each.st_size for each in states), max((each.st_mtime for each in states), default=0.0)
+                return {"name": Path(self.path).name, "frames": len(states), "size": size, "mtime": mtime}
         except UnicodeEncodeError as error:
             raise DataError("its name is not valid UTF-8: rename it") from error
         except OSError as error:
@@ -54,12 +57,6 @@ class VideoSource:
         if not stat.S_ISREG(found.st_mode):
             raise DataError("is a pipe or a device: a video is read twice, so it must be a file")
         return {"name": Path(self.path).name, "size": found.st_size, "mtime": found.st_mtime}
-
-
-def _identity_of_frames(folder: Path) -> dict[str, Any]:
-    states = [path.stat() for path in image_files(folder)]
-    size, mtime = sum(each.st_size for each in states), max((each.st_mtime for each in states), default=0.0)
-    return {"frames": len(states), "size": size, "mtime": mtime}
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -102,7 +99,8 @@ def find(operands: Iterable[str]) -> tuple[list[VideoSource], list[str]]:
     found = sorted(unique.values(), key=lambda source: source.video_id)
     _refuse_clashes(found)
     if not found:
-        raise UsageError(f"no videos found in {', '.join(operands)}{_known_suffixes(ignored)}")
+        known = f": {len(ignored)} files, none with the suffix of a video ({', '.join(sorted(SUFFIXES))})"
+        raise UsageError(f"no videos found in {', '.join(operands)}{known if ignored else ''}")
     return found, ignored
 
 
@@ -191,9 +189,3 @@ def _refuse_clashes(sources: list[VideoSource]) -> None:
         for folder in map(str, PurePosixPath(video_id).parents):
             if folder in counts:
                 raise UsageError(f"the video '{folder}' and the folder of '{video_id}' have one name; rename one")
-
-
-def _known_suffixes(ignored: list[str]) -> str:
-    if not ignored:
-        return ""
-    return f": {len(ignored)} files, none with the suffix of a video ({', '.join(sorted(SUFFIXES))})"

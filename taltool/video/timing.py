@@ -54,8 +54,8 @@ def timeline(times: Times, tick: float, declared: list[float], wanted: float | N
     times (N,) are its timestamps in seconds, sorted; tick is their resolution, declared the rates that its headers
     name, wanted the rate to resample to (None = its own). Raises DataError where nothing tells how long a frame lasts.
     """
-    fps = constant_rate(times, tick, declared)
-    step = 1 / fps if fps else usual_step(times, declared)
+    fps = _constant_rate(times, tick, declared)
+    step = 1 / fps if fps else _usual_step(times, declared)
     native = (float(times[0]), fps) if fps else None
     slack = min(max(tick, step / 10_000), step / 8)
     if wanted is None:
@@ -64,7 +64,7 @@ def timeline(times: Times, tick: float, declared: list[float], wanted: float | N
     return Timeline(first, wanted, native, slack, step)
 
 
-def constant_rate(times: Times, tick: float, declared: list[float]) -> float | None:
+def _constant_rate(times: Times, tick: float, declared: list[float]) -> float | None:
     """The rate (frames/s) of the grid on which all times (N,) lie; None where there is none.
 
     A rate that headers declare is taken where it explains the times to their resolution, the tick (s): it is exact
@@ -90,6 +90,7 @@ def _explains(times: Times, fps: float, tolerance: float) -> bool:
 
 
 def _fitted_rate(times: Times) -> float | None:
+    """The rate (frames/s) of the straight line through the times (N,) of frames that are whole frames apart."""
     distance = np.diff(times)
     usual = float(np.median(distance))
     if usual <= 0:
@@ -101,7 +102,7 @@ def _fitted_rate(times: Times) -> float | None:
     return slope if slope > 0 else None
 
 
-def usual_step(times: Times, declared: list[float]) -> float:
+def _usual_step(times: Times, declared: list[float]) -> float:
     """The usual distance (s) of two frames of a video of variable rate."""
     distance = np.diff(times)
     usual = float(np.median(distance)) if len(distance) else 0.0

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taltool.errors import DataError
-from taltool.video.timing import constant_rate, timeline, usual_step
+from taltool.video.timing import Times, timeline
+
+
+def constant_rate(times: Times, tick: float, declared: list[float]) -> float | None:
+    """The rate of the grid on which the timestamps lie, as the timeline has found it; None where there is none."""
+    native = timeline(times, tick, declared).native
+    return None if native is None else native[1]
 
 
 @given(fps=st.sampled_from([6.0, 19.62, 25.0, 29.97, 30000 / 1001, 59.94]), frames=st.integers(2, 5000))
@@ -34,7 +40,7 @@ def test_gaps_of_whole_frames_leave_the_rate_constant() -> None:
 def test_a_gif_with_two_kinds_of_delay_has_no_constant_rate() -> None:
     times = np.cumsum([0, 5, 2, 2, 2, 5, 2, 2, 4, 2, 2, 5, 2]) / 100
     assert constant_rate(times, 0.01, [50.0, 100.0]) is None
-    assert usual_step(times, []) == pytest.approx(0.02)
+    assert timeline(times, 0.01, []).step == pytest.approx(0.02)
 
 
 def test_resampling_begins_at_the_first_slot_that_has_a_frame() -> None:
