@@ -1,14 +1,16 @@
-"""Reading ahead: the next items are made in a thread while the last one is used."""
+"""Working ahead: the next items are made in threads while the last one is used; they keep their order."""
 
 import threading
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from taltool.errors import DataError
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 _END: Any = object()
 
 
@@ -54,3 +56,16 @@ def _make(
             item = _END
             outcome.set_exception(error)
         made.put(outcome)
+
+
+def parallel_map(
+    threads: Executor, work: Callable[[Item], Result], items: Iterable[Item], most: int
+) -> Iterator[Result]:
+    """Yield work(item) of every item, in order; `most` items are under way before the first result is waited for."""
+    waiting: deque[Future[Result]] = deque()
+    for item in items:
+        waiting.append(threads.submit(work, item))
+        if len(waiting) > most:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

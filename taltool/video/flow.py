@@ -18,8 +18,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from taltool.data.prefetch import parallel_map
 from taltool.errors import UsageError
-from taltool.video.parallel_map import parallel_map
 
 Picture = NDArray[np.uint8]
 Field = NDArray[np.float32]

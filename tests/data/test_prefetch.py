@@ -1,12 +1,13 @@
-"""Reading ahead changes nothing but the thread in which the reading is done."""
+"""Working ahead changes nothing but the thread in which the work is done."""
 
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from taltool.data.prefetch import prefetch
+from taltool.data.prefetch import parallel_map, prefetch
 from taltool.errors import DataError
 
 
@@ -99,3 +100,29 @@ def test_the_item_that_is_being_made_is_waited_for() -> None:
     begun.wait(10)
     items.close()  # type: ignore[attr-defined]
     assert finished == [2]
+
+
+def test_results_keep_the_order_of_their_items_whichever_is_done_first() -> None:
+    def slow(number: int) -> int:
+        time.sleep(0.002 * (number % 3))
+        return number
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(parallel_map(threads, slow, range(30), 5)) == list(range(30))
+        assert list(parallel_map(threads, slow, [], 5)) == []
+
+
+def test_only_so_many_are_under_way_before_a_result_is_taken() -> None:
+    taken = []
+    with ThreadPoolExecutor(4) as threads:
+        results = parallel_map(threads, abs, (taken.append(n) or n for n in range(100)), 5)
+        next(results)
+        assert len(taken) == 6
+
+
+def test_what_a_piece_raises_is_raised_in_its_place() -> None:
+    with ThreadPoolExecutor(2) as threads:
+        results = parallel_map(threads, lambda n: 1 / n, [1, 0, 2], 5)
+        assert next(results) == 1
+        with pytest.raises(ZeroDivisionError):
+            next(results)
