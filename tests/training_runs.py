@@ -14,8 +14,8 @@ from taltool.data.annotations import read_ground_truth
 from taltool.data.hdf5_features import FeatureFile
 from taltool.models import MODELS
 from taltool.reporting import SILENT, Reporter, Task
-from taltool.training.setup import ResolvedModel, TrainRequest, make_trainer, read_data
-from taltool.training.trainer import Trainer
+from taltool.training.setup import AUTO, Recipe, Subsets, make_trainer, read_data
+from taltool.training.trainer import RunOptions, Trainer
 
 MakeTrainer = Callable[..., Trainer]
 
@@ -47,9 +47,9 @@ class Killed(BaseException):
     """What kill -9 is to the trainer: nothing below catches it, and nothing is written on its way out."""
 
 
-def killed_after(trainer: Trainer, updates: int) -> None:
+def killed_after(trainer: Trainer, updates: int, resume: bool = False) -> None:
     """Let a run of trainer die right after so many updates."""
-    whole_update, done = trainer._update, 0
+    whole_update, done = trainer.updater.update, 0
 
     def update(*arguments: object) -> object:
         nonlocal done
@@ -58,9 +58,9 @@ def killed_after(trainer: Trainer, updates: int) -> None:
         done += 1
         return whole_update(*arguments)  # type: ignore[arg-type]
 
-    trainer._update = update  # type: ignore[method-assign, assignment]
+    trainer.updater.update = update  # type: ignore[method-assign, assignment]
     with pytest.raises(Killed):
-        trainer.run()
+        trainer.run(resume)
 
 
 @pytest.fixture
@@ -75,15 +75,22 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyData:
 
 @pytest.fixture
 def trainer(tiny: TinyData, tmp_path: Path, request: pytest.FixtureRequest) -> MakeTrainer:
-    """Make a run of the tiny model over the tiny data; keywords are those of Request."""
+    """Make a run of the tiny model over the tiny data; keywords are those of `train`, and of RunOptions."""
 
-    def make(*overrides: str, reporter: Reporter = SILENT, split: str | None = None, **wishes: object) -> Trainer:
-        wishes = {"model": "tiny", "output": str(tmp_path / "tiny.safetensors"), "with_provenance": False} | wishes
-        wanted = TrainRequest(overrides=overrides, **wishes)  # type: ignore[arg-type]
-        resolved = ResolvedModel.of(wanted)
+    def make(
+        *overrides: str,
+        reporter: Reporter = SILENT,
+        model: str = "tiny",
+        output: str = str(tmp_path / "tiny.safetensors"),
+        split: str | None = None,
+        validation_subset: str | None = None,
+        **options: Any,
+    ) -> Trainer:
         file = FeatureFile(str(tiny.features)).__enter__()
         request.addfinalizer(lambda: file.__exit__(None, None, None))
-        data = read_data(wanted, file, read_ground_truth(str(tiny.truth), split), reporter)
-        return make_trainer(wanted, resolved, data, resolved.experiment(wanted.preset, data.statistics), reporter)
+        subsets = Subsets(training="training", validation=validation_subset, test="validation", skip_missing=False)
+        data = read_data(file, read_ground_truth(str(tiny.truth), split), subsets, reporter)
+        recipe = Recipe.of(model, AUTO, None, overrides)
+        return make_trainer(recipe, data, output, RunOptions(with_provenance=False, **options), reporter)
 
     return make

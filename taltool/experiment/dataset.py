@@ -5,7 +5,7 @@ Nothing is left out silently: what cannot be used is an error with a count, or t
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,20 +44,27 @@ def videos_with_features(truth: GroundTruth, file: FeatureFile, skip_missing: bo
 
     Raises DataError where some have none, unless `skip_missing`; where none has any; or where the subset is empty.
     """
-    if not truth.videos:
-        raise DataError(f"{truth.file}: no videos in this subset; choose another with --subset")
+    return truth.only(_present(truth.videos, truth.file, file, skip_missing, reporter))
+
+
+def _present(
+    wanted: Collection[str], source: str, file: FeatureFile, skip_missing: bool, reporter: Reporter
+) -> set[str]:
+    """Those of the videos wanted, which `source` names, that have features; raises as `videos_with_features` does."""
+    if not wanted:
+        raise DataError(f"{source}: no videos in this subset; choose another with --subset")
     there = set(file.ids)
-    missing = [video_id for video_id in truth.videos if video_id not in there]
-    found = len(truth.videos) - len(missing)
+    missing = [video_id for video_id in wanted if video_id not in there]
+    found = len(wanted) - len(missing)
     if missing and (not skip_missing or not found):
         mend = "use --skip-missing to go on without them" if found else "do the two files belong together?"
         raise DataError(
-            f"{file.path} has features of {found} of the {len(truth.videos)} videos wanted from {truth.file}; "
+            f"{file.path} has features of {found} of the {len(wanted)} videos wanted from {source}; "
             f"missing: {list_some(missing)}; {mend}"
         )
     if missing:
-        reporter.warn(f"{len(missing)} of {len(truth.videos)} videos have no features, skipped: {list_some(missing)}")
-    return truth.only(there)
+        reporter.warn(f"{len(missing)} of {len(wanted)} videos have no features, skipped: {list_some(missing)}")
+    return there.intersection(wanted)
 
 
 def check_channels(file: FeatureFile, video_ids: Iterable[str]) -> int:
@@ -210,24 +217,8 @@ def chosen_videos(
 ) -> list[str]:
     """The ids to predict, in the file's order: those of `subset` in the split or else in the ground truth, or all.
 
-    A split without a subset means all its videos. Raises DataError where some have no features, unless `skip_missing`.
+    A split without a subset means all its videos. Raises DataError as `videos_with_features` does.
     """
-    wanted = _wanted(subset, split, truth)
-    if wanted is None:
-        return file.ids
-    there = set(file.ids)
-    missing = sorted(wanted - there)
-    if missing and not skip_missing:
-        raise DataError(
-            f"{file.path} has features of {len(wanted & there)} of the {len(wanted)} videos wanted; "
-            f"missing: {list_some(missing)}; use --skip-missing to go on without them"
-        )
-    if missing:
-        reporter.warn(f"{len(missing)} of {len(wanted)} videos have no features, skipped: {list_some(missing)}")
-    return [video_id for video_id in file.ids if video_id in wanted]
-
-
-def _wanted(subset: str | None, split: str | None, truth: GroundTruth | None) -> set[str] | None:
     if split is not None:
         subset_of = read_split(split)
         names = set(subset_of.values()) if subset is None else {name.strip() for name in subset.split(",")}
@@ -235,12 +226,15 @@ def _wanted(subset: str | None, split: str | None, truth: GroundTruth | None) ->
         if unknown:
             there = ", ".join(dict.fromkeys(subset_of.values()))
             raise DataError(f"{split}: no subset '{unknown[0]}' (there are: {there}); choose with --subset")
-        return {video_id for video_id, name in subset_of.items() if name in names}
-    if subset is None:
-        return None
-    if truth is None:
+        source, wanted = split, [video_id for video_id, name in subset_of.items() if name in names]
+    elif subset is None:
+        return file.ids
+    elif truth is None:
         raise UsageError("--subset needs --ground-truth GT or --split FILE:NAME, which say what is in it")
-    return set(truth.subset(subset).videos)
+    else:
+        source, wanted = truth.file, list(truth.subset(subset).videos)
+    present = _present(wanted, source, file, skip_missing, reporter)
+    return [video_id for video_id in file.ids if video_id in present]
 
 
 def sharded(video_ids: list[str], shard: str | None) -> list[str]:

@@ -1,12 +1,8 @@
-"""Rank, world size and collectives of a distributed run, and how a batch is partitioned over its processes.
+"""Rank, world size and collectives of a distributed run.
 
 Processes are started by `torchrun`; without it there is one. Numbers and small objects travel between processors by
 gloo, gradients between GPUs by NCCL. Every process runs the same program over the same videos; the first one alone
 writes files and reports.
-
-A batch is always the samples of one update. It is partitioned twice: over parts that pass through the network one after
-the other (gradient accumulation, to save memory), and within each part over the processes. Neither changes what is
-learnt, but for the rounding of sums: no sample is lost or repeated, and each weighs the same wherever it is computed.
 """
 
 import os
@@ -14,8 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, TypeVar
 
 import torch
@@ -146,42 +140,3 @@ def _leave_unless_first(store: dist.Store, status: int) -> None:
         is_first = False  # The store went with the process that held it.
     if not is_first:
         raise SystemExit(status)
-
-
-@dataclass(frozen=True)
-class MicroBatch:
-    """What one process passes through the network at once.
-
-    places are those of its samples in the epoch's order; weight is its share of the batch's samples. A process without
-    a sample of its own takes the last one of the part with weight 0, because it has to take part in what the processes
-    do together.
-    """
-
-    places: range
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class BatchPartition:
-    """`parts` one after the other, each over `processes`, of which this is number `rank` from 0."""
-
-    parts: int = 1
-    processes: int = 1
-    rank: int = 0
-
-    def micro_batches(self, batch: range) -> list[MicroBatch]:
-        """This process's micro-batches of the places of a batch: one for each part that holds a sample, in order."""
-        parts = [part for part in _divided(batch, self.parts) if part]
-        return [self._micro_batch(part, len(batch)) for part in parts]
-
-    def _micro_batch(self, part: range, batch_size: int) -> MicroBatch:
-        own = _divided(part, self.processes)[self.rank]
-        if not own:
-            return MicroBatch(part[-1:], 0.0)
-        return MicroBatch(own, len(own) / batch_size)
-
-
-def _divided(places: range, count: int) -> list[range]:
-    """`count` consecutive ranges whose lengths differ by one at most."""
-    bounds = [len(places) * number // count for number in range(count + 1)]
-    return [places[first:last] for first, last in pairwise(bounds)]

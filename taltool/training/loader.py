@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from taltool.data.prefetch import prefetch
 from taltool.data.records import Integers
 from taltool.experiment.augmentation import Example, augment, draw_share, mix_examples, shift_sample
 from taltool.experiment.batches import SegmentsAndLabels, collate, labelled_samples, read_example
@@ -11,8 +12,8 @@ from taltool.experiment.dataset import LabelledVideo
 from taltool.experiment.feature_source import FeatureSource
 from taltool.experiment.windows import Sample
 from taltool.models.contract import Batch
-from taltool.training.distributed import BatchPartition
-from taltool.training.loader_workers import Workers, prefetch
+from taltool.training.loader_workers import Workers
+from taltool.training.micro_batches import BatchPartition
 
 
 class BatchMaker:

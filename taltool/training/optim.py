@@ -57,12 +57,6 @@ def learning_rate(settings: TrainingSettings, iteration: int, steps_per_epoch: i
     return settings.learning_rate
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
-    """Use `value` for every parameter group from the next update on."""
-    for group in optimizer.param_groups:
-        group["lr"] = value
-
-
 class AveragedWeights:
     """The exponential moving average of a network's weights, as a network.
 

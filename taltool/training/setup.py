@@ -1,8 +1,8 @@
-"""From what a user asks for to a run that is ready: settings fitted to the data, videos split, network built."""
+"""From a recipe and data to a run that is ready: settings fitted to the data, videos split, network built."""
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from taltool.data.checkpoint_header import CheckpointHeader
 from taltool.data.downloads import digest
 from taltool.data.hdf5_features import FeatureFile
 from taltool.data.provenance import InputFile, step
-from taltool.data.public_datasets import ANY_DATASET, DATASETS
 from taltool.data.records import GroundTruth
 from taltool.data.statistics import DatasetStatistics
 from taltool.errors import DataError, UsageError
@@ -22,96 +21,84 @@ from taltool.experiment import dataset
 from taltool.experiment.checkpoint import load_pretrained
 from taltool.experiment.configuration import Layer, build, override_layer, preset_layer, read_config, to_plain
 from taltool.experiment.dataset import LabelledVideo
-from taltool.experiment.feature_source import DEFAULT_CACHE_BYTES, ChannelStatistics, FeatureSource
+from taltool.experiment.feature_source import ChannelStatistics, FeatureSource
 from taltool.experiment.settings import Experiment
 from taltool.models import MODELS
 from taltool.models.contract import Model
 from taltool.reporting import Reporter
-from taltool.training.distributed import BatchPartition, ProcessGroup
 from taltool.training.loader import TrainingLoader
-from taltool.training.trainer import DEFAULT_SAVE_SECONDS, Plan, Trainer
+from taltool.training.micro_batches import BatchPartition
+from taltool.training.trainer import Plan, RunOptions, Trainer
 from taltool.training.validation import Validation
 
 AUTO = "auto"
 
 
 @dataclass(frozen=True)
-class TrainRequest:
-    """What a user asks of `train`. model None means: as `config` says. subset None means: as the preset says."""
-
-    model: str | None = None
-    preset: str = AUTO
-    config: str | None = None
-    overrides: Sequence[str] = ()
-    subset: str | None = None
-    validation_subset: str | None = None
-    skip_missing: bool = False
-    seed: int = 0
-    device: str = "cpu"
-    output: str | None = None
-    with_provenance: bool = True
-    cache_bytes: int = DEFAULT_CACHE_BYTES  # Over this process and its workers.
-    # Processes that make the batches of each process of the training; 0: a thread does.
-    workers: int = 0
-    save_seconds: float = DEFAULT_SAVE_SECONDS
-    processes: ProcessGroup = field(default_factory=ProcessGroup)
-    is_compiled: bool = False
-    is_deterministic: bool = False
-    # Where several folds or seeds are run: the subset to measure on; None means: as the preset says.
-    test_subset: str | None = None
-    tensorboard: str | None = None
-    # A file of weights to begin with.
-    init: str | None = None
-
-
-@dataclass(frozen=True)
-class ResolvedModel:
-    """The model that a request names, its class, and the layers of settings over the preset."""
+class Recipe:
+    """A model and its settings: those of a preset (AUTO: fitted to the data), and layers over them."""
 
     name: str
     model_class: type[Model]
-    later_layers: list[Layer] = field(default_factory=list)
+    preset: str
+    layers: Sequence[Layer]
 
     @classmethod
-    def of(cls, request: TrainRequest) -> "ResolvedModel":
-        """Resolve the names of a request; raises UsageError where they are unknown or contradict each other."""
-        named, layers = read_config(request.config) if request.config else (None, [])
-        layers = [layers] if isinstance(layers, Layer) else []
-        if request.model is None and named is None:
-            raise UsageError(f"name a model: --model {'|'.join(MODELS.names())}")
-        name = MODELS.canonical(request.model or str(named))
-        if named is not None and MODELS.canonical(named) != name:
-            raise UsageError(f"--model {name}: {request.config} is for model '{named}'")
-        model_class = MODELS.load(name)
-        return cls(name, model_class, [*layers, *(override_layer(s, model_class.Config) for s in request.overrides)])
+    def of(cls, model: str | None, preset: str, config: str | None, overrides: Sequence[str]) -> "Recipe":
+        """The recipe that the names mean; raises UsageError where they are unknown or contradict each other.
 
-    def experiment(self, preset: str, statistics: DatasetStatistics | None) -> Experiment:
-        """The settings: defaults, then the preset (fitted to the data where it is auto), then file and `--set`."""
-        if preset != AUTO:
-            first = preset_layer(preset, self.model_class.presets, self.name)
+        model None: as the file `config` says.
+        """
+        named, layer = read_config(config) if config else (None, None)
+        if model is None and named is None:
+            raise UsageError(f"name a model: --model {'|'.join(MODELS.names())}")
+        name = MODELS.canonical(model or str(named))
+        if named is not None and MODELS.canonical(named) != name:
+            raise UsageError(f"--model {name}: {config} is for model '{named}'")
+        model_class = MODELS.load(name)
+        layers = [layer] if layer else []
+        return cls(name, model_class, preset, [*layers, *(override_layer(s, model_class.Config) for s in overrides)])
+
+    def experiment(self, statistics: DatasetStatistics | None) -> Experiment:
+        """The settings: defaults, then the preset, then file and `--set`; statistics are needed by AUTO alone."""
+        if self.preset != AUTO:
+            first = preset_layer(self.preset, self.model_class.presets, self.name)
         elif statistics is None:
             raise UsageError("--preset auto fits the settings to the data: name FEATURES and GT, or another --preset")
         else:
             first = Layer(f"{self.name}, fitted to the data", self.model_class.auto_settings(statistics))
-        return build(self.name, self.model_class.Config, [first, *self.later_layers])
+        return build(self.name, self.model_class.Config, [first, *self.layers])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True)
+class Subsets:
+    """The subsets to train on, to choose the epoch by (None: videos held out of the training), and to test on.
+
+    skip_missing: go on where some of their videos have no features.
+    """
+
+    training: str
+    validation: str | None
+    test: str
+    skip_missing: bool
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class TrainingData:
-    """The labelled videos of a run, before the network sees them."""
+    """The labelled videos of a run, before the network sees them; validation None: to be held out of `videos`."""
 
     file: FeatureFile
     truth: GroundTruth
     classes: list[str]
     videos: list[LabelledVideo]
+    validation: list[LabelledVideo] | None
     statistics: DatasetStatistics
     channels: int
 
 
-def read_data(request: TrainRequest, file: FeatureFile, truth: GroundTruth, reporter: Reporter) -> TrainingData:
-    """The training videos of a request with their usable instances; raises DataError for what cannot be used."""
-    chosen = truth.subset(request.subset or DATASETS.get(request.preset, ANY_DATASET).training)
-    chosen = dataset.videos_with_features(chosen, file, request.skip_missing, reporter)
+def read_data(file: FeatureFile, truth: GroundTruth, subsets: Subsets, reporter: Reporter) -> TrainingData:
+    """The videos of a run with their usable instances; raises UsageError and DataError for what cannot be used."""
+    chosen = dataset.videos_with_features(truth.subset(subsets.training), file, subsets.skip_missing, reporter)
     strangers = len(set(file.ids) - set(truth.videos))
     if strangers:
         reporter.note(f"{strangers} videos of {file.path} are not in {truth.file}; not used")
@@ -119,115 +106,102 @@ def read_data(request: TrainRequest, file: FeatureFile, truth: GroundTruth, repo
     classes = dataset.class_names(chosen, instances, reporter)
     videos = dataset.label_videos(chosen, instances, classes, reporter)
     channels = dataset.check_channels(file, [video.video_id for video in videos])
-    statistics = dataset.dataset_statistics(file, videos, len(classes), channels)
-    return TrainingData(file, truth, classes, videos, statistics, channels)
-
-
-def split_data(
-    request: TrainRequest, data: TrainingData, experiment: Experiment, reporter: Reporter
-) -> tuple[list[LabelledVideo], list[LabelledVideo]]:
-    """The videos to train on, and those to choose the epoch by: a named subset, or some held out of the training."""
-    training = experiment.training
-    if request.validation_subset is not None:
-        chosen = data.truth.subset(request.validation_subset)
-        chosen = dataset.videos_with_features(chosen, data.file, request.skip_missing, reporter)
-        shared = {video.video_id for video in data.videos} & set(chosen.videos)
+    validation = None
+    if subsets.validation is not None:
+        held_out = dataset.videos_with_features(truth.subset(subsets.validation), file, subsets.skip_missing, reporter)
+        shared = {video.video_id for video in videos} & set(held_out.videos)
         if shared:
             raise UsageError(
                 f"--validation-subset: {len(shared)} of its videos are trained on: {sorted(shared)[0]}, ..."
             )
-        instances = dataset.usable_instances(chosen, data.file, reporter)
-        return data.videos, dataset.label_videos(chosen, instances, data.classes, reporter)
-    if training.select == "last":
-        return data.videos, []
-    train, held_out = dataset.hold_out(data.videos, training.holdout, request.seed)
-    if not held_out:
-        reporter.warn(
-            f"no video can be held out of {len(data.videos)} (training.holdout = {training.holdout}) without losing a "
-            "class; the last epoch becomes the checkpoint"
-        )
-    return train, held_out
-
-
-def make_trainer(
-    request: TrainRequest, resolved: ResolvedModel, data: TrainingData, experiment: Experiment, reporter: Reporter
-) -> Trainer:
-    """A run, ready to start from its beginning."""
-    train, held_out = split_data(request, data, experiment, reporter)
-    source, channel_statistics = _source(request, data, experiment, train)
-    channels, length = source.width(train[0].video_id), experiment.sampling.length
-    model = _model(request, resolved, data, experiment, channels)
-    shown = dataset.select_by_coverage(train, data.file, experiment.sampling, reporter)
-    loader = _loader(request, experiment, source, shown, model.length_multiple)
-    _check_samples(loader, shown, data.classes, experiment, reporter)
-    validation = _validation(request, data, experiment, source, held_out, model.length_multiple)
-    header = _header(request, data, experiment, channels, length)
-    kept = channel_statistics if experiment.sampling.normalize == "channel" else None
-    ids = [[video.video_id for video in part] for part in (train, held_out)]
-    reporter.note(
-        f"{resolved.name}: {sum(p.numel() for p in model.parameters()):,} parameters, {len(data.classes)} classes, "
-        f"{len(set(shown))} videos to train on ({len(loader.samples)} samples), {len(held_out)} to choose the epoch by"
+        held_out_instances = dataset.usable_instances(held_out, file, reporter)
+        validation = dataset.label_videos(held_out, held_out_instances, classes, reporter)
+    return TrainingData(
+        file=file,
+        truth=truth,
+        classes=classes,
+        videos=videos,
+        validation=validation,
+        statistics=dataset.dataset_statistics(file, videos, len(classes), channels),
+        channels=channels,
     )
-    plan = _plan(request, header, kept, experiment, _fingerprint(header, data.file, ids, request))
-    return Trainer(plan, model, loader, validation, reporter)
 
 
-def _source(
-    request: TrainRequest, data: TrainingData, experiment: Experiment, train: Sequence[LabelledVideo]
-) -> tuple[FeatureSource, ChannelStatistics | None]:
-    """The features as networks get them, and the statistics of the training videos' channels, where they are needed."""
-    sampling, room = experiment.sampling, request.cache_bytes // (1 + request.workers)
-    source = FeatureSource(data.file, sampling, cache_bytes=room)
-    if sampling.normalize != "channel" and not sampling.feature_noise:
-        return source, None
-    measured = (video.video_id for video in train)
-    channel_statistics = ChannelStatistics.measure(data.file, measured, source.channels)
-    return FeatureSource(data.file, sampling, channel_statistics, room), channel_statistics
+def make_trainer(recipe: Recipe, data: TrainingData, output: str, options: RunOptions, reporter: Reporter) -> Trainer:
+    """A run, ready to start, whose checkpoint will be `output`."""
+    experiment = recipe.experiment(data.statistics)
+    sampling, training, processes = experiment.sampling, experiment.training, options.processes
+    train, held_out = _split(data, experiment, options.seed, reporter)
+    source = FeatureSource(data.file, sampling, cache_bytes=options.cache_bytes // (1 + options.workers))
+    if sampling.normalize == "channel" or sampling.feature_noise:
+        source.statistics = ChannelStatistics.measure(data.file, (each.video_id for each in train), source.channels)
+    channels = source.width(train[0].video_id)
 
-
-def _model(
-    request: TrainRequest, resolved: ResolvedModel, data: TrainingData, experiment: Experiment, channels: int
-) -> Model:
-    """The network with the weights that it begins with."""
-    torch.manual_seed(request.seed)
-    model = resolved.model_class(experiment.model, channels, len(data.classes), experiment.sampling.length)
-    if request.init is not None:
-        load_pretrained(model, request.init)
-    elif not experiment.training.epochs:
+    torch.manual_seed(options.seed)
+    model = recipe.model_class(experiment.model, channels, len(data.classes), sampling.length)
+    if options.init is not None:
+        load_pretrained(model, options.init)
+    elif not training.epochs:
         raise UsageError("training.epochs = 0 keeps the weights that the network begins with: name them by --init")
-    return model
 
-
-def _loader(
-    request: TrainRequest, experiment: Experiment, source: FeatureSource, shown: Sequence[LabelledVideo], multiple: int
-) -> TrainingLoader:
-    """The batches of the videos to train on, of which every process has a part."""
-    training, processes = experiment.training, request.processes
     if training.batch_size < processes.world_size:
         raise UsageError(
             f"training.batch_size = {training.batch_size} is that of one update over all processes, and there are "
             f"{processes.world_size}: --set training.batch_size={processes.world_size} or more, or start fewer "
             "processes"
         )
-    partition = BatchPartition(training.accumulation, processes.world_size, processes.rank)
-    return TrainingLoader(source, shown, training.batch_size, multiple, request.seed, partition, request.workers)
+    shown = dataset.select_by_coverage(train, data.file, sampling, reporter)
+    loader = TrainingLoader(
+        source,
+        shown,
+        batch_size=training.batch_size,
+        length_multiple=model.length_multiple,
+        seed=options.seed,
+        partition=BatchPartition(training.accumulation, processes.world_size, processes.rank),
+        workers=options.workers,
+    )
+    _check_samples(loader, shown, data.classes, experiment, reporter)
+    validation = None
+    if held_out:
+        validation = Validation(
+            source, held_out, data.classes, experiment, model.length_multiple, options.device, processes
+        )
+        if training.select == "loss" and not validation.samples:
+            raise UsageError("no held-out window holds an instance; --set select=map or last, or another holdout")
+    reporter.note(
+        f"{recipe.name}: {sum(p.numel() for p in model.parameters()):,} parameters, {len(data.classes)} classes, "
+        f"{len(set(shown))} videos to train on ({len(loader.samples)} samples), {len(held_out)} to choose the epoch by"
+    )
+    header = _header(data, experiment, channels, options)
+    if not Path(output).parent.is_dir():
+        raise DataError(f"{output}: the folder {Path(output).parent} does not exist")
+    plan = Plan(
+        experiment=experiment,
+        header=header,
+        statistics=source.statistics if sampling.normalize == "channel" else None,
+        output=Path(output),
+        fingerprint=_fingerprint(header, data.file, [train, held_out], options),
+        options=options,
+    )
+    return Trainer(plan, model, loader, validation, reporter)
 
 
-def _validation(
-    request: TrainRequest,
-    data: TrainingData,
-    experiment: Experiment,
-    source: FeatureSource,
-    held_out: Sequence[LabelledVideo],
-    multiple: int,
-) -> Validation | None:
-    """What chooses the epoch; None where no video is held out."""
+def _split(
+    data: TrainingData, experiment: Experiment, seed: int, reporter: Reporter
+) -> tuple[list[LabelledVideo], list[LabelledVideo]]:
+    """The videos to train on, and those to choose the epoch by: a named subset, or some held out of the training."""
+    if data.validation is not None:
+        return data.videos, data.validation
+    if experiment.training.select == "last":
+        return data.videos, []
+    holdout = experiment.training.holdout
+    train, held_out = dataset.hold_out(data.videos, holdout, seed)
     if not held_out:
-        return None
-    validation = Validation(source, held_out, data.classes, experiment, multiple, request.device, request.processes)
-    if experiment.training.select == "loss" and not validation.samples:
-        raise UsageError("no held-out window holds an instance; --set select=map or last, or another holdout")
-    return validation
+        reporter.warn(
+            f"no video can be held out of {len(data.videos)} (training.holdout = {holdout}) without losing a "
+            "class; the last epoch becomes the checkpoint"
+        )
+    return train, held_out
 
 
 def _check_samples(
@@ -256,60 +230,38 @@ def _check_samples(
         reporter.warn(f"no training sample shows {dataset.list_some(untaught)}")
 
 
-def _header(
-    request: TrainRequest, data: TrainingData, experiment: Experiment, channels: int, length: int
-) -> CheckpointHeader:
+def _header(data: TrainingData, experiment: Experiment, channels: int, options: RunOptions) -> CheckpointHeader:
     clocks = [data.file.clock(video.video_id) for video in data.videos]
-    clock = {
-        name: float(np.median([getattr(each, name) for each in clocks]))
-        for name in ("fps", "stride", "window", "seconds_per_snippet")
-    }
     provenance = None
-    if request.with_provenance:
+    if options.with_provenance:
         inputs = [InputFile.stat(data.file.path), InputFile.hashed(data.truth.file, data.truth.sha256)]
-        if request.init is not None:
-            inputs.append(InputFile.stat(request.init))
-        provenance = [*data.file.provenance, step(inputs, request.seed)]
-    streams = {name: list(span) for name, span in data.file.streams.items()}
+        if options.init is not None:
+            inputs.append(InputFile.stat(options.init))
+        provenance = [*data.file.provenance, step(inputs, options.seed)]
     return CheckpointHeader(
-        experiment.model_name, to_plain(experiment), data.classes, channels, length, streams, clock, {}, provenance
+        model=experiment.model_name,
+        configuration=to_plain(experiment),
+        classes=data.classes,
+        channels=channels,
+        length=experiment.sampling.length,
+        streams={name: list(span) for name, span in data.file.streams.items()},
+        clock={
+            name: float(np.median([getattr(each, name) for each in clocks]))
+            for name in ("fps", "stride", "window", "seconds_per_snippet")
+        },
+        training={},
+        provenance=provenance,
     )
 
 
-def _fingerprint(header: CheckpointHeader, file: FeatureFile, ids: list[list[str]], request: TrainRequest) -> str:
+def _fingerprint(
+    header: CheckpointHeader, file: FeatureFile, parts: Sequence[Sequence[LabelledVideo]], options: RunOptions
+) -> str:
     """A hash of all that decides the weights: settings, seed, first weights, and the videos with their sizes."""
-    sizes = [[(video_id, *file.shape(video_id)) for video_id in part] for part in ids]
+    sizes = [[(video.video_id, *file.shape(video.video_id)) for video in part] for part in parts]
     # Parts change what is learnt by rounding only: a run that met the end of the memory may continue in smaller ones.
     configuration = {**header.configuration, "training": {**header.configuration["training"], "accumulation": 1}}
-    facts: list[Any] = [configuration, header.classes, header.clock, header.channels, sizes, request.seed]
-    if request.init is not None:
-        facts.append(digest(Path(request.init)))
-    return hashlib.sha256(orjson.dumps(facts)).hexdigest()
-
-
-def _plan(
-    request: TrainRequest,
-    header: CheckpointHeader,
-    channel_statistics: ChannelStatistics | None,
-    experiment: Experiment,
-    fingerprint: str,
-) -> Plan:
-    output = Path(request.output or f"{header.model}.safetensors")
-    if not output.parent.is_dir():
-        raise DataError(f"{output}: the folder {output.parent} does not exist")
-    stem = output.with_suffix("") if output.suffix == ".safetensors" else output
-    return Plan(
-        experiment,
-        header,
-        channel_statistics,
-        output,
-        stem.with_name(f"{stem.name}.resume.pt"),
-        stem.with_name(f"{stem.name}.metrics.jsonl"),
-        fingerprint,
-        request.seed,
-        request.device,
-        request.save_seconds,
-        request.processes,
-        request.is_compiled,
-        request.is_deterministic,
-    )
+    decisive: list[Any] = [configuration, header.classes, header.clock, header.channels, sizes, options.seed]
+    if options.init is not None:
+        decisive.append(digest(Path(options.init)))
+    return hashlib.sha256(orjson.dumps(decisive)).hexdigest()

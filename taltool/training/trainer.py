@@ -2,31 +2,33 @@
 
 A run is a function of its plan (experiment, data, seed): batches follow from (seed, epoch, position), learning rates
 from the iteration, and everything else that changes is in the state that is saved. So a run that was killed at any
-moment and resumed ends with the same bytes on a CPU. Several processes run this loop in step.
+moment and resumed ends with the same bytes on a CPU. Several processes run this loop in step. The training step itself
+is `taltool.training.updater`.
 """
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from taltool.data.checkpoint_header import CheckpointHeader
+from taltool.data.checkpoint_header import CheckpointHeader, read_checkpoint_header
 from taltool.errors import DataError, UsageError
-from taltool.experiment.checkpoint import load_state, model_weights, save_checkpoint, save_state
+from taltool.experiment.checkpoint import load_state, model_weights, remove_leftovers, save_checkpoint, save_state
 from taltool.experiment.device import is_compiler_failure
-from taltool.experiment.feature_source import ChannelStatistics
+from taltool.experiment.feature_source import DEFAULT_CACHE_BYTES, ChannelStatistics
 from taltool.experiment.settings import Experiment
-from taltool.models.contract import Batch, Model
-from taltool.reporting import Reporter, Task
-from taltool.training import failure_advice
-from taltool.training.distributed import MicroBatch, ProcessGroup
+from taltool.models.contract import Model
+from taltool.reporting import Reporter
+from taltool.training.distributed import ProcessGroup
 from taltool.training.loader import TrainingLoader
-from taltool.training.log_writer import TrainingLogWriter
+from taltool.training.log_writer import TensorBoardWriter, TrainingLogWriter, require_tensorboard
+from taltool.training.micro_batches import Work
 from taltool.training.optim import learning_rate
 from taltool.training.updater import NotFinite, Updater
 from taltool.training.validation import Validation, batch_to_device
@@ -34,32 +36,66 @@ from taltool.training.validation import Validation, batch_to_device
 DEFAULT_SAVE_SECONDS = 60.0
 # At the end of an epoch the state is saved if that costs less than this share of the time since the last save.
 _SAVE_SHARE = 0.05
+# How the allocators of processors say that memory is used up; GPUs have an exception of their own.
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
-MicroBatches = Sequence[tuple[Batch, MicroBatch]]
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a run is carried out, besides what it learns.
+
+    cache_bytes: features kept in memory, over this process and its workers. workers: processes that make the batches of
+    each process of the training; 0: a thread does. save_seconds: the longest time that a kill may cost. init: a file
+    of weights to begin with.
+    """
+
+    seed: int = 0
+    device: str = "cpu"
+    processes: ProcessGroup = field(default_factory=ProcessGroup)
+    save_seconds: float = DEFAULT_SAVE_SECONDS
+    cache_bytes: int = DEFAULT_CACHE_BYTES
+    workers: int = 0
+    is_compiled: bool = False
+    is_deterministic: bool = False
+    init: str | None = None
+    with_provenance: bool = True
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is to do, besides the experiment: where its files are and what its checkpoint says.
+    """What a run is to do.
 
-    output is the checkpoint; state_path holds the state while the run is under way, log_path a line for each
-    epoch. header is that of the checkpoint but for `training`; fingerprint names experiment, data and seed, so that no
-    other run's state is taken up. save_seconds is the longest time that a kill may cost.
+    header is that of the checkpoint at `output`, but for its `training`; fingerprint names experiment, data and seed,
+    so that no other run's state is taken up.
     """
 
     experiment: Experiment
     header: CheckpointHeader
     statistics: ChannelStatistics | None
     output: Path
-    state_path: Path
-    log_path: Path
     fingerprint: str
-    seed: int
-    device: str = "cpu"
-    save_seconds: float = DEFAULT_SAVE_SECONDS
-    processes: ProcessGroup = field(default_factory=ProcessGroup)
-    is_compiled: bool = False
-    is_deterministic: bool = False
+    options: RunOptions
+
+    @property
+    def state_path(self) -> Path:
+        """Where the state lies while the run is under way."""
+        return self._beside(".resume.pt")
+
+    @property
+    def log_path(self) -> Path:
+        """Where a line is written for each epoch."""
+        return self._beside(".metrics.jsonl")
+
+    def is_finished(self) -> bool:
+        """Whether the checkpoint of this very run is there already."""
+        if not self.output.exists():
+            return False
+        training = read_checkpoint_header(str(self.output)).training
+        return bool(training.get("finished")) and training.get("fingerprint") == self.fingerprint
+
+    def _beside(self, ending: str) -> Path:
+        stem = self.output.with_suffix("") if self.output.suffix == ".safetensors" else self.output
+        return stem.with_name(stem.name + ending)
 
 
 @dataclass
@@ -81,83 +117,120 @@ class Trainer:
         self, plan: Plan, model: Model, loader: TrainingLoader, validation: Validation | None, reporter: Reporter
     ) -> None:
         self.plan, self.settings, self.reporter = plan, plan.experiment.training, reporter
-        self.processes, self.loader, self.validation = plan.processes, loader, validation
-        self.model = model.to(plan.device)
-        self.updater = Updater(self.model, self.settings, plan.processes, plan.device, plan.is_compiled)
+        self.options, self.processes = plan.options, plan.options.processes
+        self.loader, self.validation = loader, validation
+        self.model = model.to(self.options.device)
+        self.updater = Updater(self.model, self.settings, self.processes, self.options.device, self.options.is_compiled)
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
         self.measured: dict[str, float] = {}  # By the last validation.
         self.log = TrainingLogWriter(plan.log_path)
         self._saved_at, self._save_cost = time.monotonic(), 0.0
 
-    def run(self) -> None:
-        """Train from where `progress` stands to the end."""
-        total = self.settings.epochs * self.loader.steps_per_epoch
+    def run(self, resume: bool = False, tensorboard: str | None = None) -> None:
+        """Train from the beginning or, with `resume`, from where a killed run stopped; a finished one is left as it is.
+
+        tensorboard is the folder where TensorBoard's files go, if anywhere.
+        """
+        if tensorboard is not None:
+            require_tensorboard()  # Before anything of an earlier run is removed.
+        if not self._begin(resume):
+            return
+        progress, steps = self.progress, self.loader.steps_per_epoch
+        if tensorboard is not None and self.processes.is_first:
+            self.log.tensorboard = TensorBoardWriter(tensorboard, progress.epoch)
         self.model.train()
         log = self.log if self.processes.is_first else nullcontext()
-        with closing(self.loader), log, self.reporter.track("train", total, "steps") as task:
-            task.advance(self.progress.epoch * self.loader.steps_per_epoch + self.progress.step)
-            for epoch in range(self.progress.epoch, self.settings.epochs):
-                self._run_epoch(epoch, task)
+        with closing(self.loader), log, self.reporter.track("train", self.settings.epochs * steps, "steps") as task:
+            task.advance(progress.epoch * steps + progress.step)
+            for epoch in range(progress.epoch, self.settings.epochs):
+                started, samples = time.monotonic(), 0
+                for step, work in self._work(epoch):
+                    iteration = epoch * steps + step
+                    rate = learning_rate(self.settings, iteration, steps)
+                    most, longest = (max(sizes) for sizes in zip(*(batch.mask.shape for batch, _ in work), strict=True))
+                    with self._explained(f"epoch {epoch + 1}, batch {step + 1}", most, longest):
+                        losses = self.updater.update(work, iteration, rate)
+                    samples += len(self.loader.places(step))
+                    speed = samples / max(time.monotonic() - started, 1e-9)
+                    for name, value in losses.items():
+                        progress.sums[name] = progress.sums.get(name, 0.0) + value
+                    progress.step = step + 1
+                    status = {"epoch": epoch + 1, "loss": sum(losses.values())} | self.measured
+                    task.advance(1, **(status | {"lr": rate, "samples/s": speed} | losses))
+                    if self.processes.broadcast(time.monotonic() - self._saved_at >= self.options.save_seconds):
+                        self._save()
+                self._end_epoch(epoch, samples / max(time.monotonic() - started, 1e-9))
         if not self.settings.epochs:
             self.best = self.model.state_dict()
-        self._finish()
+        self._write_checkpoint(is_finished=True)
+        if self.processes.is_first:
+            self.plan.state_path.unlink(missing_ok=True)
+        self.reporter.note(f"wrote {self.plan.output} (epoch {progress.best_epoch} of {self.settings.epochs})")
 
-    def _run_epoch(self, epoch: int, task: Task) -> None:
-        started, samples = time.monotonic(), 0
-        for step, work in self._work(epoch):
-            rate, losses = self._update(work, epoch, step)
-            samples += len(self.loader.places(step))
-            for name, value in losses.items():
-                self.progress.sums[name] = self.progress.sums.get(name, 0.0) + value
-            self.progress.step = step + 1
-            speed = samples / max(time.monotonic() - started, 1e-9)
-            status = {"epoch": epoch + 1, "loss": sum(losses.values())} | self.measured
-            task.advance(1, **(status | {"lr": rate, "samples/s": speed} | losses))
-            if self.processes.broadcast(time.monotonic() - self._saved_at >= self.plan.save_seconds):
-                self._save()
-        self._end_epoch(epoch, samples / max(time.monotonic() - started, 1e-9))
+    def _begin(self, resume: bool) -> bool:
+        """Tidy up after earlier runs, and take up the state of one that was killed; whether there is anything to do."""
+        plan, is_first = self.plan, self.processes.is_first
+        if is_first:
+            remove_leftovers(plan.output)
+            remove_leftovers(plan.state_path)
+            if plan.state_path.exists() and not resume:
+                self.reporter.warn(
+                    f"{plan.state_path} is of a run that did not end; starting anew (--resume would continue)"
+                )
+                plan.state_path.unlink()
+        if not resume:
+            return True
+        if self.processes.broadcast(is_first and plan.state_path.exists()):
+            self.restore()
+            self.reporter.note(f"continuing at epoch {self.progress.epoch + 1}, batch {self.progress.step + 1}")
+            return True
+        if self.processes.broadcast(is_first and plan.is_finished()):
+            self.reporter.note(f"{plan.output} is finished; nothing to do")
+            return False
+        self.reporter.note("no state to continue from; starting at the beginning")
+        return True
 
-    def _work(self, epoch: int) -> Iterator[tuple[int, MicroBatches]]:
+    def _work(self, epoch: int) -> Iterator[tuple[int, Work]]:
         """The steps still to do, each with this process's micro-batches."""
-        first = self.progress.step
-        batches = (batch_to_device(batch, self.plan.device) for batch in self.loader.batches(epoch, first))
-        for step in range(first, self.loader.steps_per_epoch):
-            yield (
-                step,
-                [
-                    (next(batches), micro_batch)
-                    for micro_batch in self.loader.partition.micro_batches(self.loader.places(step))
-                ],
-            )
-
-    def _update(self, work: MicroBatches, epoch: int, step: int) -> tuple[float, dict[str, float]]:
-        """One iteration. Returns the learning rate and the losses of the batch."""
-        iteration = epoch * self.loader.steps_per_epoch + step
-        rate = learning_rate(self.settings, iteration, self.loader.steps_per_epoch)
-        samples = max(len(batch.video_ids) for batch, _ in work)
-        snippets = max(batch.mask.shape[1] for batch, _ in work)
-        with self._explained(f"epoch {epoch + 1}, batch {step + 1}", samples, snippets):
-            return rate, self.updater.update(work, iteration, rate)
+        first, loader = self.progress.step, self.loader
+        batches = (batch_to_device(batch, self.options.device) for batch in loader.batches(epoch, first))
+        for step in range(first, loader.steps_per_epoch):
+            yield step, [(next(batches), part) for part in loader.partition.micro_batches(loader.places(step))]
 
     @contextmanager
     def _explained(self, where: str, samples: int, snippets: int) -> Iterator[None]:
-        """Turn NaN, compiler and out-of-memory errors into user errors that name the mend; the best epoch is kept."""
+        """Turn NaN, compiler and out-of-memory errors into user errors that name the mend; the best epoch is kept.
+
+        samples of that many snippets are what one process passes through the network at a time.
+        """
         try:
             yield
         except NotFinite as error:
             self._write_checkpoint(is_finished=False)
             best = self.progress.best_epoch
             kept = f"{self.plan.output} keeps epoch {best}" if best else "no epoch was finished"
-            raise DataError(failure_advice.not_finite(error, where, kept)) from error
+            videos = ", ".join(dict.fromkeys(error.video_ids))
+            raise DataError(
+                f"{where}: loss term '{error.term}' is {error.value} (videos: {videos}); "
+                f"lower training.learning_rate or training.clip_norm; {kept}"
+            ) from error
         except (RuntimeError, MemoryError) as error:
             if is_compiler_failure(error):
                 reason = next(filter(None, str(error).splitlines()))
                 raise UsageError(f"--compile: {reason}; install a compiler, or train without --compile") from error
-            if not failure_advice.is_out_of_memory(error):
+            is_out = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError)
+            if not is_out and not any(sign in str(error).lower() for sign in _OUT_OF_MEMORY):
                 raise
-            mend = failure_advice.out_of_memory(self.plan.experiment, samples, snippets, where, self.plan.state_path)
-            raise UsageError(mend) from error
+            if samples > 1:
+                parts = self.settings.accumulation * 2
+                mend = f"--set training.accumulation={parts} passes {-(-samples // 2)} at a time and learns the same"
+                mend += " (with --resume it continues)" if self.plan.state_path.exists() else ""
+            else:
+                mend = f"--set sampling.length={max(snippets // 2, 1)} halves the sample"
+            raise UsageError(
+                f"{where}: out of memory with {samples} samples of {snippets} snippets at a time; {mend}"
+            ) from error
 
     def _end_epoch(self, epoch: int, speed: float) -> None:
         progress, network = self.progress, self.updater.network
@@ -236,25 +309,20 @@ class Trainer:
             self.best = model_weights(self.plan.output)
         self.log.truncate(self.progress.journal_size)
 
-    def _finish(self) -> None:
-        self._write_checkpoint(is_finished=True)
-        if self.processes.is_first:
-            self.plan.state_path.unlink(missing_ok=True)
-
     def _write_checkpoint(self, is_finished: bool) -> None:
         if not self.best or not self.processes.is_first:
             return
         progress = self.progress
         training = {
-            "seed": self.plan.seed,
+            "seed": self.options.seed,
             "epochs": self.settings.epochs,
             "chosen_epoch": progress.best_epoch,
             "select": self.settings.select,
             "score": progress.best_score if math.isfinite(progress.best_score) else None,
             "finished": is_finished,
             "processes": self.processes.world_size,
-            "compiled": self.plan.is_compiled,
-            "deterministic": self.plan.is_deterministic,
+            "compiled": self.options.is_compiled,
+            "deterministic": self.options.is_deterministic,
             "fingerprint": self.plan.fingerprint,
         }
         header = replace(self.plan.header, training=training)

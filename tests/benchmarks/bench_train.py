@@ -24,9 +24,9 @@ from taltool.data.clock import FeatureClock
 from taltool.data.hdf5_features import FeatureFile, FeatureWriter, VideoFeatures
 from taltool.models.contract import Batch
 from taltool.reporting import SILENT
-from taltool.training.distributed import MicroBatch
-from taltool.training.setup import ResolvedModel, TrainRequest, make_trainer, read_data
-from taltool.training.trainer import Trainer
+from taltool.training.micro_batches import MicroBatch
+from taltool.training.setup import Recipe, Subsets, make_trainer, read_data
+from taltool.training.trainer import RunOptions, Trainer
 
 CHANNELS, LONGEST, STEPS, ROUNDS = 2048, 12000, 12, 3
 
@@ -54,13 +54,11 @@ def write_data(folder: Path, num_videos: int) -> None:
 
 def make(folder: Path, file: FeatureFile, *overrides: str, model: str = "afsd", workers: int = 0) -> Trainer:
     """A run of a model as on THUMOS14."""
-    output = str(folder / "x.safetensors")
-    request = TrainRequest(
-        model, "thumos14", None, overrides, "training", output=output, cache_bytes=0, workers=workers
-    )
-    choice = ResolvedModel.of(request)
-    data = read_data(request, file, read_ground_truth(str(folder / "gt.json")), SILENT)
-    return make_trainer(request, choice, data, choice.experiment(request.preset, None), SILENT)
+    recipe = Recipe.of(model, "thumos14", None, overrides)
+    subsets = Subsets(training="training", validation=None, test="", skip_missing=False)
+    data = read_data(file, read_ground_truth(str(folder / "gt.json")), subsets, SILENT)
+    options = RunOptions(cache_bytes=0, workers=workers)
+    return make_trainer(recipe, data, str(folder / "x.safetensors"), options, SILENT)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -86,7 +84,7 @@ def plain_loop(trainer: Trainer, batches: list[Batch]) -> None:
 def trainer_loop(trainer: Trainer, batches: Iterator[Batch]) -> None:
     """The same updates as the trainer makes them."""
     for step, batch in zip(range(STEPS), batches, strict=False):
-        trainer._update([(batch, MicroBatch(range(1)))], 0, step)
+        trainer.updater.update([(batch, MicroBatch(range(1)))], step, 1e-4)
 
 
 def report(folder: Path, file: FeatureFile, batch_size: int) -> None:
@@ -109,7 +107,7 @@ def report_saving(folder: Path, file: FeatureFile) -> None:
     """What saving the state costs."""
     trainer = make(folder, file)
     (batch,) = (batch for batch, _ in zip(trainer.loader.batches(0), range(1), strict=False))
-    trainer._update([(batch, MicroBatch(range(1)))], 0, 0)
+    trainer.updater.update([(batch, MicroBatch(range(1)))], 0, 1e-4)
     trainer.best = trainer.model.state_dict()
     with trainer.log:
         costs = [seconds(trainer._save) for _ in range(3)]
@@ -122,13 +120,13 @@ def report_waiting(folder: Path, file: FeatureFile, model: str, workers: int, st
     trainer = make(folder, file, "training.batch_size=1", model=model, workers=workers)
     loader, waited = trainer.loader, 0.0
     batches = loader.batches(1)
-    trainer._update([(next(batches), MicroBatch(range(1)))], 0, 0)
+    trainer.updater.update([(next(batches), MicroBatch(range(1)))], 0, 1e-4)
     started = time.perf_counter()
     for step in range(1, steps + 1):
         asked = time.perf_counter()
         batch = next(batches)
         waited += time.perf_counter() - asked
-        trainer._update([(batch, MicroBatch(range(1)))], 0, step)
+        trainer.updater.update([(batch, MicroBatch(range(1)))], step, 1e-4)
     whole = time.perf_counter() - started
     making = seconds(lambda: [loader.maker.make(2, loader.places(step)) for step in range(steps)])
     loader.close()

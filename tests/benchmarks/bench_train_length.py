@@ -18,7 +18,8 @@ import torch
 from taltool.experiment.settings import TrainingSettings
 from taltool.models import MODELS
 from taltool.models.contract import Batch, Targets
-from taltool.training.distributed import MicroBatch, ProcessGroup
+from taltool.training.distributed import ProcessGroup
+from taltool.training.micro_batches import MicroBatch
 from taltool.training.updater import Updater
 from taltool.training.validation import batch_to_device
 

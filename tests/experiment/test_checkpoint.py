@@ -19,8 +19,6 @@ from taltool.experiment.checkpoint import (
     save_checkpoint,
     save_state,
 )
-from taltool.reporting import SILENT
-from taltool.training.resume import start_or_resume
 
 
 def test_a_checkpoint_comes_back_whole(trainer: MakeTrainer, tmp_path: Path) -> None:
@@ -179,13 +177,13 @@ def test_a_state_that_would_run_code_is_refused(tmp_path: Path, monkeypatch: pyt
 def trained(trainer: MakeTrainer, tmp_path: Path) -> Path:
     """A checkpoint of two epochs."""
     path = tmp_path / "trained.safetensors"
-    start_or_resume(trainer("epochs=2", output=str(path)), False, SILENT)
+    trainer("epochs=2", output=str(path)).run()
     return path
 
 
 def test_no_epochs_keep_the_weights_bit_for_bit(trainer: MakeTrainer, trained: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept.safetensors"
-    start_or_resume(trainer("epochs=0", output=str(kept), init=str(trained), seed=5), False, SILENT)
+    trainer("epochs=0", output=str(kept), init=str(trained), seed=5).run()
     before, after = model_weights(trained), model_weights(kept)
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)

@@ -17,7 +17,8 @@ from taltool.experiment.settings import Experiment, TrainingSettings
 from taltool.models import MODELS
 from taltool.models.contract import Batch, Model, Targets
 from taltool.nn.whole_batch import ALONE, Drawn, WholeBatch
-from taltool.training.distributed import MicroBatch, ProcessGroup
+from taltool.training.distributed import ProcessGroup
+from taltool.training.micro_batches import MicroBatch
 from taltool.training.updater import Updater
 
 CHANNELS, CLASSES = 12, 3

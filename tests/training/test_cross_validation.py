@@ -3,25 +3,28 @@
 import json
 import statistics
 from pathlib import Path
+from typing import Any
 
 import pytest
 from plugin.tiny_data import TinyData
 
-from taltool.data.annotations import read_ground_truth
-from taltool.data.hdf5_features import FeatureFile
 from taltool.errors import DataError, UsageError
-from taltool.reporting import SILENT
-from taltool.training.cross_validation import Summary, cross_validate, read_folds
-from taltool.training.setup import ResolvedModel, TrainRequest
+from taltool.training.cross_validation import CrossValidation, read_folds
+from taltool.training.train import train
 
 
-def repeated(tiny: TinyData, folder: Path, folds: Path | None = None, seeds: int = 1, **wishes: object) -> Summary:
-    request = TrainRequest(model="tiny", overrides=("epochs=1",), output=str(folder), with_provenance=False, **wishes)  # type: ignore[arg-type]
-    truths = read_folds(str(folds), str(tiny.truth)) if folds else {None: read_ground_truth(str(tiny.truth))}
-    with FeatureFile(str(tiny.features)) as file:
-        return cross_validate(
-            request, ResolvedModel.of(request), file, truths, seeds, bool(wishes.get("resume")), SILENT
-        )
+def repeated(
+    tiny: TinyData,
+    folder: Path,
+    folds: Path | None = None,
+    seeds: int = 1,
+    **wishes: Any,
+) -> CrossValidation:
+    paths = str(tiny.features), str(tiny.truth)
+    named = {"model": "tiny", "set_": ["epochs=1"], "output": str(folder), "provenance": False}
+    summary = train(*paths, folds=str(folds) if folds else None, seeds=seeds, **named, **wishes)
+    assert isinstance(summary, CrossValidation)
+    return summary
 
 
 def write_folds(path: Path) -> Path:

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taltool.errors import UsageError
-from taltool.training.distributed import BatchPartition, ProcessGroup, init_distributed
+from taltool.training.distributed import ProcessGroup, init_distributed
+from taltool.training.micro_batches import BatchPartition
 
 LAUNCHED = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
 

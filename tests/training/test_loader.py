@@ -9,7 +9,7 @@ from plugin.tiny_data import TinyData, write_tiny_data
 
 from taltool.data.clock import FeatureClock
 from taltool.data.hdf5_features import FeatureFile, FeatureWriter, VideoFeatures
-from taltool.errors import DataError, UsageError
+from taltool.errors import UsageError
 from taltool.experiment.batches import NO_INSTANCES, read_batch
 from taltool.experiment.dataset import LabelledVideo
 from taltool.experiment.feature_source import ChannelStatistics, FeatureSource
@@ -17,7 +17,6 @@ from taltool.experiment.settings import SamplingSettings
 from taltool.experiment.windows import cut_samples
 from taltool.models.contract import Batch
 from taltool.training.loader import TrainingLoader
-from taltool.training.loader_workers import prefetch
 from taltool.training.validation import batch_to_device
 
 # One snippet a second, so that seconds are grid positions.
@@ -321,14 +320,3 @@ def test_streams_are_chosen_by_name_and_in_order(tmp_path: Path) -> None:
         assert (source.read("v00", 0, 5) == whole[:5, [4, 5, 0, 1, 2, 3]]).all()
         with pytest.raises(UsageError, match=r"no stream 'audio' \(there are: rgb, flow\)"):
             FeatureSource(file, SamplingSettings(streams=("audio",)))
-
-
-def test_an_error_in_the_reading_thread_reaches_the_trainer() -> None:
-    def broken():  # type: ignore[no-untyped-def]
-        yield 1
-        raise DataError("snippet 5 is nan")
-
-    items = prefetch(broken())
-    assert next(items) == 1
-    with pytest.raises(DataError, match="snippet 5"):
-        next(items)

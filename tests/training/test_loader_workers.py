@@ -19,10 +19,8 @@ from training_runs import MakeTrainer, killed_after
 
 from taltool.errors import DataError, PartialFailure, UsageError
 from taltool.models.contract import Batch
-from taltool.reporting import SILENT
 from taltool.training import loader_workers
 from taltool.training.loader import TrainingLoader
-from taltool.training.resume import start_or_resume
 
 RANDOM = ("jitter=3.0", "feature_dropout=0.1", "feature_noise=0.1", "mixup=1.5", "time_dropout=0.1", "batch_size=5")
 PATHS = os.pathsep.join([str(PROJECT), str(PROJECT / "tests" / "plugin")])
@@ -59,7 +57,7 @@ def test_a_run_with_workers_killed_inside_an_epoch_resumes_without_them_to_the_s
     torch.manual_seed(99)
     wishes = {"output": str(tmp_path / "cut.safetensors"), "save_seconds": 0.0}
     killed_after(trainer(*RANDOM, workers=1, **wishes), 7)
-    start_or_resume(trainer(*RANDOM, **wishes), True, SILENT)
+    trainer(*RANDOM, **wishes).run(resume=True)
     assert (tmp_path / "cut.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
 
 
@@ -87,7 +85,7 @@ def test_a_file_that_is_gone_is_named(trainer: MakeTrainer, tiny: TinyData) -> N
 
 def test_a_worker_that_is_killed_ends_the_training_with_advice(trainer: MakeTrainer) -> None:
     run = trainer(*RANDOM, "epochs=10000", workers=1)
-    whole, updates = run._update, []
+    whole, updates = run.updater.update, []
 
     def update(*arguments: object) -> object:
         updates.append(arguments)
@@ -96,7 +94,7 @@ def test_a_worker_that_is_killed_ends_the_training_with_advice(trainer: MakeTrai
             os.kill(worker.pid or 0, signal.SIGKILL)
         return whole(*arguments)  # type: ignore[arg-type]
 
-    run._update = update  # type: ignore[method-assign, assignment]
+    run.updater.update = update  # type: ignore[method-assign, assignment]
     with pytest.raises(PartialFailure, match="--workers 0 none; --resume continues"):
         run.run()
 
@@ -108,7 +106,7 @@ def test_where_shared_memory_ends_the_way_out_is_told(trainer: MakeTrainer, monk
     batch = next(trainer().loader.batches(0))
     monkeypatch.setattr(torch.Tensor, "share_memory_", full)
     with pytest.raises(UsageError, match=r"docker run --shm-size.*--workers 0 none"):
-        loader_workers._packed(batch)
+        loader_workers._shared(batch.features)
 
 
 def descendants(pid: int) -> list[int]:

@@ -7,9 +7,7 @@ import pytest
 from training_runs import MakeTrainer, killed_after
 
 from taltool.errors import UsageError
-from taltool.reporting import SILENT
 from taltool.training.log_writer import TensorBoardWriter, scalars
-from taltool.training.resume import start_or_resume
 
 RECORD = {"epoch": 3, "iteration": 9, "best_epoch": 2, "losses": {"class": 0.5}, "learning_rate": 0.1}
 
@@ -47,5 +45,5 @@ def test_without_tensorboard_a_run_that_did_not_end_loses_nothing(
     left = {path: path.read_bytes() for path in tmp_path.iterdir() if path.name.startswith("tiny")}
     assert tmp_path / "tiny.resume.pt" in left
     with pytest.raises(UsageError, match="needs TensorBoard"):
-        start_or_resume(trainer(), False, SILENT, str(tmp_path / "curves"))
+        trainer().run(tensorboard=str(tmp_path / "curves"))
     assert {path: path.read_bytes() for path in left} == left

@@ -11,8 +11,6 @@ from training_runs import Listener, MakeTrainer, killed_after
 from taltool.data.checkpoint_header import read_checkpoint_header
 from taltool.errors import DataError, UsageError
 from taltool.experiment.checkpoint import model_weights
-from taltool.reporting import SILENT
-from taltool.training.resume import start_or_resume
 
 ALL_RANDOM = (
     "two_phases=true", "ema_decay=0.9", "jitter=3.0", "feature_dropout=0.1", "feature_noise=0.1", "schedule=cosine",
@@ -39,7 +37,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(trainer: MakeTrainer, tmp_path: 
     wishes = {"output": str(tmp_path / "cut.safetensors"), "save_seconds": 0.0}
     killed_after(trainer(*ALL_RANDOM, **wishes), updates)
     torch.manual_seed(98)
-    start_or_resume(trainer(*ALL_RANDOM, **wishes), True, SILENT)
+    trainer(*ALL_RANDOM, **wishes).run(resume=True)
     assert (tmp_path / "cut.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
     assert records_of(tmp_path / "cut.metrics.jsonl") == records_of(tmp_path / "whole.metrics.jsonl")
 
@@ -49,10 +47,8 @@ def test_a_run_killed_twice_inside_an_epoch_resumes_to_the_same_bytes(trainer: M
     wishes = {"output": str(tmp_path / "cut.safetensors"), "save_seconds": 0.0}
     for _ in range(2):
         run = trainer(*ALL_RANDOM, **wishes)
-        if run.plan.state_path.exists():
-            run.restore()
-        killed_after(run, 4)
-    start_or_resume(trainer(*ALL_RANDOM, **wishes), True, SILENT)
+        killed_after(run, 4, resume=run.plan.state_path.exists())
+    trainer(*ALL_RANDOM, **wishes).run(resume=True)
     assert (tmp_path / "cut.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
 
 
@@ -73,9 +69,9 @@ def test_features_from_disk_give_the_same_bytes_as_features_in_memory(trainer: M
 
 
 def test_resuming_a_finished_run_changes_nothing(trainer: MakeTrainer, tmp_path: Path) -> None:
-    start_or_resume(trainer(), False, SILENT)
+    trainer().run()
     before = (tmp_path / "tiny.safetensors").read_bytes(), (tmp_path / "tiny.metrics.jsonl").read_bytes()
-    start_or_resume(trainer(), True, SILENT)
+    trainer().run(resume=True)
     after = (tmp_path / "tiny.safetensors").read_bytes(), (tmp_path / "tiny.metrics.jsonl").read_bytes()
     assert before == after
     assert not (tmp_path / "tiny.resume.pt").exists()
@@ -84,13 +80,13 @@ def test_resuming_a_finished_run_changes_nothing(trainer: MakeTrainer, tmp_path:
 def test_a_state_of_other_settings_is_refused(trainer: MakeTrainer) -> None:
     killed_after(trainer(save_seconds=0.0), 3)
     with pytest.raises(UsageError, match="other settings"):
-        start_or_resume(trainer("learning_rate=0.5"), True, SILENT)
+        trainer("learning_rate=0.5").run(resume=True)
 
 
 def test_a_killed_run_leaves_no_half_written_files(trainer: MakeTrainer, tmp_path: Path) -> None:
     (tmp_path / ".tiny.safetensors.abc.tmp").write_bytes(b"half")
     (tmp_path / ".tiny.resume.pt.abc.tmp").write_bytes(b"half")
-    start_or_resume(trainer("epochs=1"), False, SILENT)
+    trainer("epochs=1").run()
     assert not list(tmp_path.glob(".tiny*"))
 
 
@@ -191,7 +187,7 @@ def test_bfloat16_trains_float32_weights(trainer: MakeTrainer, tmp_path: Path) -
 def test_starting_anew_over_an_unfinished_run_is_told(trainer: MakeTrainer) -> None:
     killed_after(trainer(save_seconds=0.0), 3)
     listener = Listener()
-    start_or_resume(trainer(), False, listener)
+    trainer(reporter=listener).run()
     assert any("starting anew" in message for message in listener.heard)
 
 

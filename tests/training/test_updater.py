@@ -12,10 +12,8 @@ from taltool.data.checkpoint_header import read_checkpoint_header
 from taltool.errors import DataError, UsageError
 from taltool.experiment.checkpoint import load_state, model_weights, save_state
 from taltool.models.contract import Batch
-from taltool.nn.whole_batch import WholeBatch
-from taltool.reporting import SILENT
+from taltool.nn.whole_batch import ALONE, WholeBatch
 from taltool.training.distributed import ProcessGroup
-from taltool.training.resume import start_or_resume
 from taltool.training.trainer import Trainer
 
 PARTS = ("batch_size=5", "dropout=0.0", "clip_norm=0.1", "ema_decay=0.9", "epochs=3")
@@ -44,12 +42,12 @@ def test_a_batch_in_parts_gives_the_gradient_of_the_whole_all_along_a_training(t
     whole, divided = (trainer(*settings, f"accumulation={parts}", model="afsd") for parts in (1, 2))
     compared = 0
     for epoch in range(10):
-        for (step, all_at_once), (_, in_parts) in zip(whole._work(epoch), divided._work(epoch), strict=True):
+        for (_, all_at_once), (_, in_parts) in zip(whole._work(epoch), divided._work(epoch), strict=True):
             divided.model.load_state_dict(whole.model.state_dict())
             before = torch.get_rng_state()
-            divided._update(in_parts, epoch, step)
+            divided.updater.update(in_parts, 0, 1e-3)
             torch.set_rng_state(before)
-            whole._update(all_at_once, epoch, step)
+            whole.updater.update(all_at_once, 0, 1e-3)
             pairs = zip(whole.model.named_parameters(), divided.model.parameters(), strict=True)
             for (name, expected), found in pairs:
                 if expected.grad is not None:
@@ -60,11 +58,11 @@ def test_a_batch_in_parts_gives_the_gradient_of_the_whole_all_along_a_training(t
 
 def test_parts_pass_the_network_one_after_the_other(trainer: MakeTrainer) -> None:
     run = trainer(*PARTS, "accumulation=2", "epochs=1")
-    sizes, whole = [], run.model.training_loss
+    sizes, own = [], run.model.training_loss
 
-    def training_loss(batch: Batch, phase: str, *asked: WholeBatch) -> dict[str, Tensor]:
+    def training_loss(batch: Batch, phase: str, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
         sizes.append(len(batch.video_ids))
-        return whole(batch, phase, *asked)
+        return own(batch, phase, whole)
 
     run.model.training_loss = training_loss  # type: ignore[method-assign, assignment]
     run.run()
@@ -72,19 +70,33 @@ def test_parts_pass_the_network_one_after_the_other(trainer: MakeTrainer) -> Non
     assert sizes == [2, 3, 2, 3] * 4 + [1]
 
 
+def test_parts_pass_once_where_their_counts_follow_from_the_ground_truth(trainer: MakeTrainer) -> None:
+    run = trainer(*PARTS, "accumulation=2", "epochs=1")
+    sizes, own = [], run.model.training_loss
+
+    def training_loss(batch: Batch, phase: str, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
+        sizes.append(len(batch.video_ids))
+        return own(batch, phase, whole)
+
+    run.model.training_loss = training_loss  # type: ignore[method-assign, assignment]
+    run.model.loss_counts = lambda batch, phase: {}  # type: ignore[method-assign, assignment]
+    run.run()
+    assert sizes == [2, 3] * 4 + [1]
+
+
 def test_what_a_model_counts_by_updates_is_counted_once_for_all_parts(trainer: MakeTrainer) -> None:
     run = trainer(*PARTS, "accumulation=3", "epochs=1")
     run.model.register_buffer("updates", torch.zeros((), dtype=torch.int64))
-    whole = run.model.training_loss
+    own = run.model.training_loss
 
-    def training_loss(batch: Batch, phase: str, *asked: WholeBatch) -> dict[str, Tensor]:
+    def training_loss(batch: Batch, phase: str, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
         run.model.updates += 1  # type: ignore[operator]
-        return whole(batch, phase, *asked)
+        return own(batch, phase, whole)
 
     run.model.training_loss = training_loss  # type: ignore[method-assign, assignment]
     work = next(run._work(0))[1]
     assert len(work) == 3
-    run._update(work, 0, 0)
+    run.updater.update(work, 0, 1e-2)
     assert run.model.updates.item() == 1  # type: ignore[union-attr, operator]
 
 
@@ -93,11 +105,11 @@ def test_float16_scales_the_loss_and_leaves_a_step_that_overflows_out(trainer: M
     run.updater.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**120)
     before = copy.deepcopy(run.model.state_dict())
     work = next(run._work(0))[1]
-    run._update(work, 0, 0)
+    run.updater.update(work, 0, 1e-2)
     assert all(torch.equal(before[name], value) for name, value in run.model.state_dict().items())
     assert run.updater.scaler.get_scale() == 2.0**119
     run.updater.scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
-    run._update(work, 0, 0)
+    run.updater.update(work, 0, 1e-2)
     assert not torch.equal(before["body.weight"], run.model.state_dict()["body.weight"])
 
 
@@ -123,19 +135,19 @@ def test_a_killed_run_in_float16_resumes_to_the_same_bytes(
     assert saved == run.updater.scaler.state_dict()
     assert saved["_growth_tracker"] > 0
     torch.manual_seed(98)
-    start_or_resume(trainer(*settings, **wishes), True, SILENT)
+    trainer(*settings, **wishes).run(resume=True)
     assert (tmp_path / "cut.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
     assert model_weights(tmp_path / "cut.safetensors")["body.weight"].dtype == torch.float32
 
 
 def exhausted(run: Trainer, error: Exception) -> Trainer:
-    whole, calls = run.model.training_loss, [0]
+    own, calls = run.model.training_loss, [0]
 
-    def training_loss(batch: Batch, phase: str, *asked: WholeBatch) -> dict[str, Tensor]:
+    def training_loss(batch: Batch, phase: str, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
         calls[0] += 1
         if calls[0] > 6:
             raise error
-        return whole(batch, phase, *asked)
+        return own(batch, phase, whole)
 
     run.model.training_loss = training_loss  # type: ignore[method-assign, assignment]
     return run
@@ -174,7 +186,7 @@ def test_a_run_that_met_the_end_of_the_memory_continues_in_smaller_parts(trainer
     with pytest.raises(UsageError, match="with --resume it continues"):
         exhausted(run, OUT_OF_MEMORY[0]).run()
     listener = Listener()
-    start_or_resume(trainer("batch_size=4", "select=last", "accumulation=2", reporter=listener), True, listener)
+    trainer("batch_size=4", "select=last", "accumulation=2", reporter=listener).run(resume=True)
     assert any("continuing at epoch 1, batch 7" in message for message in listener.heard)
     assert read_checkpoint_header(str(tmp_path / "tiny.safetensors")).training["finished"] is True
 
@@ -226,6 +238,6 @@ def test_a_run_may_continue_in_another_number_of_processes(trainer: MakeTrainer,
     save_state(run.plan.state_path, state | {"random": state["random"] * 2})  # as two processes save it
     listener = Listener()
     run = trainer(*PARTS, reporter=listener)
-    start_or_resume(run, True, listener)
+    run.run(resume=True)
     assert any("saved by 2 processes, continued by 1" in message for message in listener.heard)
     assert all(torch.equal(value, whole[name]) for name, value in run.updater.network.state_dict().items())

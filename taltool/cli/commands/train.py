@@ -1,8 +1,6 @@
 """`taltool train`: fit a model to features and annotations."""
 
-import json
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,12 +16,10 @@ from taltool.cli.arguments import (
     WindowOption,
 )
 from taltool.errors import UsageError
-from taltool.reporting import SILENT, Reporter
+from taltool.reporting import Reporter
 
 if TYPE_CHECKING:
-    from taltool.training.cross_validation import Result, Summary
-
-_GIBIBYTE = 1 << 30
+    from taltool.training.cross_validation import CrossValidation
 
 
 def train(
@@ -165,83 +161,83 @@ def train(
     torchrun --nproc-per-node 8 -m taltool train --model afsd --device cuda feats.h5 gt.json
     """
     _hush_launched_torch()
-    from taltool.data.annotations import read_ground_truth
-    from taltool.data.hdf5_features import ClockOptions, FeatureFile
     from taltool.experiment.configuration import to_toml
-    from taltool.experiment.device import checked_device
-    from taltool.experiment.device import deterministic as deterministic_mode
-    from taltool.training.cross_validation import cross_validate, read_folds, single_fold
-    from taltool.training.distributed import init_distributed
-    from taltool.training.resume import start_or_resume
-    from taltool.training.setup import ResolvedModel, TrainRequest, make_trainer, read_data
+    from taltool.training.cross_validation import CrossValidation
+    from taltool.training.train import FILES_WANTED, fitted_settings
+    from taltool.training.train import train as train_model
 
-    request = TrainRequest(
-        model,
-        preset,
-        config,
-        (*(set_ or ()), *_short_settings(select, streams)),
-        subset,
-        validation_subset,
-        skip_missing,
-        seed,
-        device,
-        output,
-        provenance,
-        int(cache * _GIBIBYTE),
-        workers,
-        save_every,
-        is_compiled=compile_,
-        is_deterministic=deterministic,
+    if show_config:
+        settings = fitted_settings(
+            features,
+            ground_truth,
+            model=model,
+            preset=preset,
+            config=config,
+            set_=set_ or (),
+            subset=subset,
+            select=select,
+            streams=streams,
+            split=split,
+            skip_missing=skip_missing,
+            fps=fps,
+            stride=stride,
+            window=window,
+            offset=offset,
+            reporter=reporter,
+        )
+        if _is_first_process():
+            print(to_toml(settings), end="")
+        return
+    if features is None or ground_truth is None:
+        raise UsageError(FILES_WANTED)
+    result = train_model(
+        features,
+        ground_truth,
+        model=model,
+        output=output,
+        preset=preset,
+        config=config,
+        set_=set_ or (),
+        subset=subset,
+        validation_subset=validation_subset,
+        select=select,
+        streams=streams,
+        folds=folds,
+        seeds=seeds,
         test_subset=test_subset,
         tensorboard=tensorboard,
         init=init,
+        split=split,
+        skip_missing=skip_missing,
+        resume=resume,
+        save_every=save_every,
+        cache=cache,
+        workers=workers,
+        compile_=compile_,
+        deterministic=deterministic,
+        seed=seed,
+        device=device,
+        fps=fps,
+        stride=stride,
+        window=window,
+        offset=offset,
+        provenance=provenance,
+        reporter=reporter,
     )
-    if folds is not None and split is not None:
-        raise UsageError("--folds takes the subsets from every split of its file: leave --split out")
-    if test_subset is not None and folds is None and seeds is None:
-        raise UsageError("--test-subset is measured on by --folds and --seeds only; otherwise predict and evaluate do")
-    with init_distributed(device) as (processes, own_device), deterministic_mode(deterministic):
-        request = replace(request, device=checked_device(own_device), processes=processes)
-        reporter = reporter if processes.is_first else SILENT
-        resolved = ResolvedModel.of(request)
-        if features is None or ground_truth is None:
-            if show_config and features is None:
-                print(to_toml(resolved.experiment(preset, None)), end="")
-                return
-            raise UsageError("name the feature file and the ground truth: taltool train --model NAME FEATURES GT")
-        truth = read_ground_truth(ground_truth, split)
-        with FeatureFile(features, ClockOptions(fps, stride, window, offset), truth.durations) as file:
-            if (folds is not None or seeds is not None) and not show_config:
-                truths = read_folds(folds, ground_truth) if folds is not None else single_fold(truth)
-                summary = cross_validate(request, resolved, file, truths, seeds or 1, resume, reporter)
-                if processes.is_first:
-                    _print_summary(summary)
-                return
-            data = read_data(request, file, truth, reporter)
-            experiment = resolved.experiment(preset, data.statistics)
-            if not show_config:
-                start_or_resume(
-                    make_trainer(request, resolved, data, experiment, reporter), resume, reporter, tensorboard
-                )
-            elif processes.is_first:
-                print(to_toml(experiment), end="")
+    if isinstance(result, CrossValidation) and _is_first_process():
+        _print_summary(result)
 
 
-def _short_settings(select: str | None, streams: str | None) -> list[str]:
-    """The options that are short for a setting, as `--set` would say them."""
-    found = [f"training.select={select}"] if select else []
-    if streams:
-        names = [name.strip() for name in streams.split(",")]
-        found.append(f"sampling.streams={json.dumps(names, ensure_ascii=False)}")
-    return found
-
-
-def _print_summary(summary: "Summary") -> None:
+def _print_summary(summary: "CrossValidation") -> None:
     """Print the runs, then mean and spread, in percent, with what they were measured by."""
     from taltool.cli.reports.tables import Table, print_table
 
     rows = [
-        [run.fold or "-", str(run.seed), str(run.chosen_epoch), str(run.videos), str(run.instances), _percent(run)]
+        [
+            run.fold or "-",
+            *map(str, (run.seed, run.chosen_epoch, run.videos, run.instances)),
+            f"{100 * run.average_mAP:.2f}",
+        ]
         for run in summary.runs
     ]
     what = f"mean of {len(summary.fold_means)} folds" if len(summary.fold_means) > 1 else "mean"
@@ -255,8 +251,9 @@ def _print_summary(summary: "Summary") -> None:
     print_table(Table(title, ["fold", "seed", "epoch", "videos", "instances", "average mAP"], rows))
 
 
-def _percent(run: "Result") -> str:
-    return f"{100 * run.average_mAP:.2f}"
+def _is_first_process() -> bool:
+    """Whether this process, of those that torchrun started, is the one that prints."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _hush_launched_torch() -> None:
