@@ -13,7 +13,7 @@ from taltool.data.records import Floats, Integers
 from taltool.ops.method_names import FusionMethod
 from taltool.ops.nms import ProposalBatch, suppress_batch
 from taltool.ops.nms_settings import Method, Suppression
-from taltool.ops.nms_voting import grouped_pairs
+from taltool.ops.nms_voting import grouped_pairs, weighted_boundaries
 from taltool.ops.segments import paired_tiou
 
 # Scores of a source that lie closer together give no slope to go on with: it would lead beyond all numbers.
@@ -39,12 +39,10 @@ class Calibration:
         low, high = self.before[0], self.before[-1]
         if low > 0:
             mapped = np.where(scores < low, self.after[0] * (np.minimum(scores, low) / low), mapped)
-        return np.where(scores > high, self.after[-1] + (scores - high) * self._last_slope(), mapped)
-
-    def _last_slope(self) -> float:
-        if len(self.before) < 2:
-            return 0.0
-        return (self.after[-1] - self.after[-2]) / max(self.before[-1] - self.before[-2], _LEAST_GAP)
+        slope = 0.0
+        if len(self.before) > 1:
+            slope = (self.after[-1] - self.after[-2]) / max(high - self.before[-2], _LEAST_GAP)
+        return np.where(scores > high, self.after[-1] + (scores - high) * slope, mapped)
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ def fuse_batch(candidates: ProposalBatch, sources: Integers, settings: Fusion) -
     if settings.method is FusionMethod.wbf:
         return _merged(weighted, sources, settings)
     if settings.suppression is None:
-        return weighted.take(weighted.ranking(weighted.videos))
+        return weighted.take(weighted.best(weighted.videos))
     kept, lowered = suppress_batch(weighted, settings.suppression)
     return replace(weighted.take(kept), scores=lowered)
 
@@ -128,30 +126,20 @@ def _merged(candidates: ProposalBatch, sources: Integers, settings: Fusion) -> P
     source that did not find it counts as 0.
     """
     winners, _ = suppress_batch(candidates, Suppression(Method.hard, tiou=settings.tiou))
-    member, winner = _members(candidates, winners, settings.tiou)
+    winner, member = grouped_pairs(candidates.groups(by_class=True), winners)
+    overlap = paired_tiou(candidates.segments[winners][winner], candidates.segments[member])
+    near = (overlap > settings.tiou) | (winners[winner] == member)
+    winner, member = winner[near], member[near]
+    # A winner is first of all its own (hard NMS leaves no two that overlap that much); else winners come best first.
+    owner = np.full(len(candidates.scores), len(winners))
+    np.minimum.at(owner, member, winner)
+    owner[winners] = np.arange(len(winners))
+    mine = owner[member] == winner
+    winner, member = winner[mine], member[mine]
     weights = np.maximum(candidates.scores[member], 0.0)
-    total = np.bincount(winner, weights, len(winners))
-    segments = candidates.segments[winners].copy()
-    heard = total > 0
-    for side in (0, 1):
-        mean = np.bincount(winner, weights * candidates.segments[member, side], len(winners))
-        segments[heard, side] = mean[heard] / total[heard]
+    segments = weighted_boundaries(candidates.segments, winners, winner, member, weights)
     best = np.zeros((len(winners), len(settings.sources)))
     np.maximum.at(best, (winner, sources[member]), candidates.scores[member])
     scores = best.sum(1) / sum(source.weight for source in settings.sources)
     fused = replace(candidates.take(winners), segments=segments, scores=scores)
-    return fused.take(fused.ranking(fused.videos))
-
-
-def _members(candidates: ProposalBatch, winners: Integers, tiou: float) -> tuple[Integers, Integers]:
-    """Pairs (proposal, number of its winner): every winner is its own, every other proposal has at most one."""
-    number, proposal = grouped_pairs(candidates.groups(by_class=True), winners)
-    overlap = paired_tiou(candidates.segments[winners][number], candidates.segments[proposal])
-    near = (overlap > tiou) | (winners[number] == proposal)
-    number, proposal = number[near], proposal[near]
-    # A winner is first of all its own (hard NMS leaves no two that overlap that much); else winners come best first.
-    owner = np.full(len(candidates.scores), len(winners))
-    np.minimum.at(owner, proposal, number)
-    owner[winners] = np.arange(len(winners))
-    mine = owner[proposal] == number
-    return proposal[mine], number[mine]
+    return fused.take(fused.best(fused.videos))

@@ -1,11 +1,14 @@
 """The settings of a suppression: methods, their parameters and which of them each method has, and presets of papers."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any, TypeVar
 
 from taltool.errors import UsageError
 from taltool.registry import did_you_mean
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class Method(StrEnum):
@@ -24,6 +27,7 @@ class Method(StrEnum):
 _DEFAULT_TIOU = {Method.hard: 0.5, Method.soft_linear: 0.5, Method.soft_gaussian: 0.0, Method.soft_width: 0.5}
 _DEFAULT_SIGMA = {Method.soft_gaussian: 0.5, Method.soft_width: 0.4}
 _DEFAULT_TIOU_WIDE = {Method.soft_width: 0.9}
+_LIMITS = ("top_k", "top_k_per_class", "pre_top_k")
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Suppression:
             raise UsageError(f"--sigma {self.sigma}: expected a positive number")
         if self.min_score is not None and not math.isfinite(self.min_score):
             raise UsageError(f"--min-score {self.min_score}: expected a finite number")
-        for name in ("top_k", "top_k_per_class", "pre_top_k"):
+        for name in _LIMITS:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name.replace('_', '-')} {value}: expected at least 1")
@@ -88,9 +92,6 @@ class Suppression:
         return -math.inf if self.min_score is None else self.min_score
 
 
-GAUSSIAN, WIDTH, HARD = Method.soft_gaussian, Method.soft_width, Method.hard
-
-
 @dataclass(frozen=True)
 class Preset:
     """Settings, and where they are from."""
@@ -99,12 +100,12 @@ class Preset:
     source: str
 
 
-def _soft(sigma: float, **others: object) -> Suppression:
-    return Suppression(GAUSSIAN, sigma=sigma, **others)  # type: ignore[arg-type]
+def _soft(sigma: float, **others: Any) -> Suppression:
+    return Suppression(Method.soft_gaussian, sigma=sigma, **others)
 
 
 def _width(low: float, high: float, sigma: float) -> Suppression:
-    return Suppression(WIDTH, tiou=low, tiou_wide=high, sigma=sigma, top_k=100, agnostic=True)
+    return Suppression(Method.soft_width, tiou=low, tiou_wide=high, sigma=sigma, top_k=100, agnostic=True)
 
 
 PRESETS = {
@@ -126,12 +127,12 @@ PRESETS = {
         _soft(0.6, pre_top_k=200, dedup=True), "GSMT, '0.6' as sigma; 200 candidates, no copies"
     ),
     "mgnet-thumos14": Preset(
-        Suppression(GAUSSIAN, tiou=0.65, sigma=0.75, top_k=2300, agnostic=True),
+        _soft(0.75, tiou=0.65, top_k=2300, agnostic=True),
         "MGNet, Soft-NMS threshold 0.65; sigma of its code",
     ),
-    "mgnet-thumos14-nms": Preset(Suppression(HARD, tiou=0.65, top_k=2300, agnostic=True), "MGNet, NMS rows"),
+    "mgnet-thumos14-nms": Preset(Suppression(Method.hard, tiou=0.65, top_k=2300, agnostic=True), "MGNet, NMS rows"),
     "mgnet-activitynet13": Preset(
-        Suppression(GAUSSIAN, tiou=0.8, sigma=0.75, top_k=100, agnostic=True),
+        _soft(0.75, tiou=0.8, top_k=100, agnostic=True),
         "MGNet, Soft-NMS threshold 0.8; sigma of its code",
     ),
     "mgnet-activitynet13-code": Preset(
@@ -156,3 +157,28 @@ def preset(name: str) -> Preset:
         known = list(PRESETS)
         raise UsageError(f"--preset {name}: no such preset{did_you_mean(name, known)} (there are: {', '.join(known)})")
     return PRESETS[name]
+
+
+def resolve(preset_name: str | None, **options: Any) -> Suppression:
+    """The settings of a preset (None: the defaults) with `options`, fields of Suppression, in place of its own.
+
+    An option that is None stays as the preset has it; a limit (top_k, ...) of 0 is none, whatever the preset says.
+    Raises UsageError for an unknown preset or method, and where options do not fit each other.
+    """
+    chosen = {name: value for name, value in options.items() if value is not None}
+    chosen |= {name: None for name in _LIMITS if chosen.get(name) == 0}
+    if "method" in chosen:
+        chosen["method"] = choice(Method, chosen["method"], "--method")
+    base = Suppression() if preset_name is None else preset(preset_name).settings
+    if chosen.get("method", base.method) is not base.method:
+        # The preset's thresholds belong to its own method.
+        base = replace(base, method=Method.soft_gaussian, tiou=None, tiou_wide=None, sigma=None)
+    return replace(base, **chosen)
+
+
+def choice(kind: type[Choice], name: str, option: str) -> Choice:
+    """The member of `kind` called `name`. Raises UsageError, naming `option` and the known names, for another."""
+    known = [member.value for member in kind]
+    if name not in known:
+        raise UsageError(f"{option} {name}: no such choice{did_you_mean(name, known)} (there are: {', '.join(known)})")
+    return kind(name)

@@ -1,4 +1,4 @@
-"""Score voting: the boundaries of what suppression kept, averaged over the candidates around them."""
+"""Boundaries averaged over the candidates around them: score voting after suppression, and the fusion of boundaries."""
 
 import numpy as np
 
@@ -23,8 +23,11 @@ def vote(candidates: ProposalBatch, kept: Integers, tiou: float, agnostic: bool)
     sizes = np.bincount(groups, minlength=int(groups.max(initial=-1)) + 1)[groups[kept]]
     edges = np.searchsorted(np.cumsum(sizes), np.arange(_PAIRS, int(sizes.sum()), _PAIRS), side="right")
     for part in np.split(np.arange(len(kept)), edges):
-        winner, voter = grouped_pairs(groups, kept[part])
-        voted[part] = _average(candidates, kept[part], winner, voter, tiou)
+        number, voter = grouped_pairs(groups, kept[part])
+        overlap = paired_tiou(candidates.segments[kept[part]][number], candidates.segments[voter])
+        near = overlap >= tiou
+        weights = candidates.scores[voter[near]] * overlap[near]
+        voted[part] = weighted_boundaries(candidates.segments, kept[part], number[near], voter[near], weights)
     return voted
 
 
@@ -38,15 +41,18 @@ def grouped_pairs(groups: Integers, chosen: Integers) -> tuple[Integers, Integer
     return number, order[within + first[number]]
 
 
-def _average(candidates: ProposalBatch, kept: Integers, winner: Integers, voter: Integers, tiou: float) -> Floats:
-    overlap = paired_tiou(candidates.segments[kept][winner], candidates.segments[voter])
-    near = overlap >= tiou
-    winner, voter = winner[near], voter[near]
-    weight = candidates.scores[voter] * overlap[near]
-    total = np.bincount(winner, weight, len(kept))
+def weighted_boundaries(
+    segments: Floats, chosen: Integers, number: Integers, member: Integers, weights: Floats
+) -> Floats:
+    """The segments (K, 2) of the `chosen` (K,), each the mean of its members' segments by weight.
+
+    number (P,) says to which of the chosen each of the members (P,), positions in segments (N, 2), belongs; weights
+    (P,) are from 0 on. Where their sum is 0 the segment stays.
+    """
+    total = np.bincount(number, weights, len(chosen))
     heard = total > 0
-    voted = candidates.segments[kept].copy()
+    averaged = segments[chosen].copy()
     for side in (0, 1):
-        mean = np.bincount(winner, weight * candidates.segments[voter, side], len(kept))
-        voted[heard, side] = mean[heard] / total[heard]
-    return voted
+        mean = np.bincount(number, weights * segments[member, side], len(chosen))
+        averaged[heard, side] = mean[heard] / total[heard]
+    return averaged

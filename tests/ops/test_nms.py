@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from taltool.errors import DataError, UsageError
-from taltool.ops import nms_hard_and_soft
+from taltool.ops import nms
 from taltool.ops.nms import ProposalBatch, suppress, suppress_batch
 from taltool.ops.nms_settings import PRESETS, Method, Suppression, preset
 
@@ -88,9 +88,9 @@ def test_equals_the_plain_loop_on_random_videos(method):
 
 @pytest.mark.parametrize("method", list(Method))
 def test_equals_the_plain_loop_when_blocks_are_cut_squeezed_and_windowed(method, monkeypatch):
-    monkeypatch.setattr(nms_hard_and_soft, "BLOCK_SIZE", 64)
-    monkeypatch.setattr(nms_hard_and_soft, "_WINDOW_FROM", 16)
-    monkeypatch.setattr(nms_hard_and_soft, "_SQUEEZE_EVERY", 1)
+    monkeypatch.setattr(nms, "_BLOCK_SIZE", 64)
+    monkeypatch.setattr(nms, "_WINDOW_FROM", 16)
+    monkeypatch.setattr(nms, "_SQUEEZE_EVERY", 1)
     rng = random.Random(f"blocks {method.value}")
     for _ in range(12):
         crowd = [each for _ in range(12) for each in video(rng)]
