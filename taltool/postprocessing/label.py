@@ -1,57 +1,169 @@
-"""Proposals become detections: classes from a classifier of whole videos, or from another detector."""
+"""Proposals become detections: classes from a classifier of whole videos, or from another detector.
 
-from collections.abc import Iterable, Iterator
+`label` is the command: files in and out. `labelled` is for proposals in memory.
+"""
+
+import dataclasses
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from taltool.data.class_scores import ClassScores, read_class_scores
+from taltool.data.class_scores import read_class_scores
 from taltool.data.proposal_writer import Layout, ProposalWriter
 from taltool.data.proposals import ProposalReader
 from taltool.data.provenance import InputFile, step
-from taltool.data.records import Floats, Integers, LabelVocabulary, VideoProposals
+from taltool.data.records import Floats, LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
 from taltool.ops.labelling import best_classes, best_votes, combined, voted_shares
 from taltool.ops.method_names import Combination, Vote
-from taltool.postprocessing.nms import write_stream
+from taltool.ops.nms_settings import choice
+from taltool.postprocessing.nms import Count, errors_naming
 from taltool.postprocessing.shelf import Shelf
-from taltool.reporting import Reporter
+from taltool.reporting import SILENT, Reporter
 
 
 @dataclass(frozen=True)
-class LabelRequest:
-    """What a user asks of `label`: exactly one of classifier and detections is given."""
+class Labelled:
+    """What `label` did: how many videos, proposals before and detections after, and what had to be left out.
 
-    proposals: str
+    missing: videos that the source of the classes lacks; unlabelled: proposals that it has no class for.
+    """
+
+    videos: int
+    proposals: int
+    detections: int
+    missing: int
+    unlabelled: int
     output: str
-    classifier: str | None = None
-    detections: str | None = None
-    top_classes: int = 2
-    how: Combination = Combination.product
-    weight: float = 0.5
-    vote: Vote = Vote.share
-    softmax: bool = False
-    replace_labels: bool = False
-    skip_missing: bool = False
-    with_provenance: bool = True
-    layout: Layout | None = None
+
+    def __repr__(self) -> str:
+        made = f"{self.proposals:,} proposals -> {self.detections:,} detections"
+        left_out = f"{self.missing:,} videos missing, {self.unlabelled:,} proposals unlabelled"
+        return f"Labelled({self.videos:,} videos: {made}, {left_out}, {self.output})"
 
 
-class FromClassifier:
+def label(
+    proposals: str,
+    *,
+    output: str = "-",
+    to: Layout | None = None,
+    classifier: str | None = None,
+    detections: str | None = None,
+    vote: str = Vote.share,
+    top_k: int = 2,
+    combine: str = Combination.product,
+    weight: float = 0.5,
+    softmax: bool = False,
+    replace: bool = False,
+    skip_missing: bool = False,
+    provenance: bool = True,
+    reporter: Reporter = SILENT,
+) -> Labelled:
+    """Write the proposals of a file as detections, best first, as `taltool label` does; a video is in memory at a time.
+
+    proposals and output: files, "-" is standard input and output; to: the layout of the output, None: as its name says.
+    The classes are those of a file of class scores (classifier; softmax: they are logits) or of overlapping detections
+    (the option --from; they count by `vote`, a `Vote` or its name), one of both. Each proposal gets its top_k best
+    classes with scores that `combine`, a `Combination` or its name, makes of the proposal's and the class's;
+    weight, in [0, 1], belongs to weighted. replace: labels that are there give way; skip_missing: videos without
+    classes are written without detections.
+
+    Raises UsageError where options do not fit each other, and DataError where a file is broken, and for labels and
+    missing videos that are not asked to be replaced or skipped.
+    """
+    how, counted = choice(Combination, combine, "--combine"), choice(Vote, vote, "--vote")
+    if (classifier is None) == (detections is None):
+        raise UsageError("give the classes with --classifier FILE, or with --from FILE, one of both")
+    if top_k < 1:
+        raise UsageError(f"--top-k {top_k}: expected at least 1")
+    if not 0 <= weight <= 1:
+        raise UsageError(f"--weight {weight}: expected a number between 0 and 1")
+    read, written, missing, unlabelled = Count(), Count(), 0, 0
+    with ExitStack() as opened:
+        source: _VideoScores | _Voters
+        if classifier is not None:
+            source = _VideoScores(classifier, softmax, reporter)
+        elif detections is not None:
+            voters = opened.enter_context(ProposalReader(detections))
+            source = _Voters(voters, opened.enter_context(Shelf()), counted)
+        reader = opened.enter_context(ProposalReader(proposals))
+        chain = None
+        if provenance:
+            chain = [*reader.provenance, step(map(InputFile.named, (proposals, source.file)))]
+        writer = opened.enter_context(ProposalWriter(output, source.names, chain, reader.num_videos, to))
+        task = opened.enter_context(reporter.track("label", reader.num_videos))
+        opened.enter_context(errors_naming(reader.file))
+        for video in map(read, reader):
+            if video.labels is not None and not replace:
+                raise DataError(
+                    f"video '{video.video_id}' has labels already; put others in their place with --replace"
+                )
+            if video.scores.min(initial=0.0) < 0:
+                raise DataError(f"video '{video.video_id}': score {float(video.scores.min())!r} is negative")
+            shares = source.shares(video)
+            if shares is not None:
+                unlabelled += int(np.count_nonzero(shares.max(1, initial=0.0) <= 0))
+            elif skip_missing:
+                missing += 1
+                shares = np.zeros((len(video), len(source.names)))
+            else:
+                raise DataError(
+                    f"video '{video.video_id}' is not in {source.file} "
+                    "(write such videos without detections with --skip-missing)"
+                )
+            writer.write(written(labelled(video, shares, source.names, top_k, how, weight)))
+            task.advance()
+    if missing:
+        reporter.warn(f"{missing} videos are not in {source.file}: written without detections")
+    if unlabelled:
+        reporter.warn(f"{unlabelled} proposals left out: {source.file} has no class for them")
+    return Labelled(
+        videos=read.videos,
+        proposals=read.proposals,
+        detections=written.proposals,
+        missing=missing,
+        unlabelled=unlabelled,
+        output=output,
+    )
+
+
+def labelled(
+    video: VideoProposals,
+    shares: Floats,
+    names: LabelVocabulary,
+    top_k: int = 2,
+    how: Combination = Combination.product,
+    weight: float = 0.5,
+) -> VideoProposals:
+    """The detections, best first, that the proposals (N) of a video become with class scores `shares` (N, K).
+
+    names are those of the K classes. Each proposal comes once with each of its top_k best classes, but with none that
+    has score 0; of equal classes the first by name is taken, whatever its number.
+    """
+    by_name = np.argsort(names.alphabetical_ranks())
+    classes = by_name[best_classes(shares[:, by_name], top_k)]  # (N, top_k)
+    of_class = np.take_along_axis(shares, classes, axis=1)
+    scores = combined(video.scores[:, None], of_class, how, weight)
+    proposal, place = np.nonzero(of_class > 0)
+    taken = dataclasses.replace(video, labels=None).take(proposal, scores[proposal, place])
+    return dataclasses.replace(taken, labels=classes[proposal, place], names=names).ranked()
+
+
+class _VideoScores:
     """Every proposal of a video gets the video's class scores."""
 
-    def __init__(self, scores: ClassScores) -> None:
-        self.scores, self.file = scores, scores.file
-        self.names = LabelVocabulary(scores.names, complete=True)
+    def __init__(self, file: str, softmax: bool, reporter: Reporter) -> None:
+        self.file, self._scores = file, read_class_scores(file, softmax, reporter)
+        self.names = LabelVocabulary(self._scores.names, complete=True)
 
     def shares(self, video: VideoProposals) -> Floats | None:
         """Class scores (N, K) of the proposals, None where the file lacks the video."""
-        found = self.scores.find(video.video_id)
+        found = self._scores.find(video.video_id)
         return None if found is None else np.broadcast_to(found, (len(video), len(found)))
 
 
-class FromDetections:
+class _Voters:
     """Every proposal gets the classes of the detections that overlap it.
 
     The file is read in step with the proposals; what it lists earlier than they do waits on `shelf`. Where its header
@@ -59,22 +171,22 @@ class FromDetections:
     """
 
     def __init__(self, reader: ProposalReader, shelf: Shelf, vote: Vote) -> None:
-        self.file, self.votes = reader.file, voted_shares if vote is Vote.share else best_votes
-        self.shelf, self.ahead, self.names = shelf, iter(reader), reader.labels
+        self.file, self._votes = reader.file, voted_shares if vote is Vote.share else best_votes
+        self._shelf, self._ahead, self.names = shelf, iter(reader), reader.labels
         if not (self.names.complete and len(self.names)):
-            for video in self.ahead:
+            for video in self._ahead:
                 shelf.put(video.video_id, video)
             self.names.complete = True
         if not len(self.names):
             raise DataError(f"{self.file}: these proposals have no labels to vote with")
 
     def _find(self, video_id: str) -> VideoProposals | None:
-        if video_id in self.shelf:
-            return self.shelf.take(video_id)
-        for video in self.ahead:
+        if video_id in self._shelf:
+            return self._shelf.take(video_id)
+        for video in self._ahead:
             if video.video_id == video_id:
                 return video
-            self.shelf.put(video.video_id, video)
+            self._shelf.put(video.video_id, video)
         return None
 
     def shares(self, video: VideoProposals) -> Floats | None:
@@ -86,78 +198,4 @@ class FromDetections:
             return np.zeros((len(video), len(self.names)))
         if voters.scores.min(initial=0.0) < 0:
             raise DataError(f"{self.file}: video '{video.video_id}' has negative scores; votes want scores from 0 on")
-        return self.votes(video.segments, voters.segments, voters.scores, voters.labels, len(self.names))
-
-
-def label_file(request: LabelRequest, reporter: Reporter) -> None:
-    """Write the proposals of a file as detections, best first; one video of it is in memory at a time.
-
-    Raises DataError where a video is missing in the source of the classes, unless that is to be skipped, and where
-    proposals have labels already, unless those are to be replaced.
-    """
-    if (request.classifier is None) == (request.detections is None):
-        raise UsageError("give the classes with --classifier FILE, or with --from FILE, one of both")
-    with ExitStack() as opened:
-        source: FromClassifier | FromDetections
-        if request.classifier is not None:
-            source = FromClassifier(read_class_scores(request.classifier, request.softmax, reporter))
-        elif request.detections is not None:
-            voters = opened.enter_context(ProposalReader(request.detections))
-            source = FromDetections(voters, opened.enter_context(Shelf()), request.vote)
-        labeller = _Labeller(request, source)
-        reader = opened.enter_context(ProposalReader(request.proposals))
-        chain = None
-        if request.with_provenance:
-            classes_from = InputFile.named(request.classifier or request.detections or "")
-            chain = [*reader.provenance, step([InputFile.named(request.proposals), classes_from])]
-        writer = ProposalWriter(request.output, source.names, chain, reader.num_videos, request.layout)
-        write_stream(labeller(reader), reader, writer, "label", reporter)
-    labeller.tell(reporter)
-
-
-class _Labeller:
-    """Labels videos and counts what could not be labelled."""
-
-    def __init__(self, request: LabelRequest, source: FromClassifier | FromDetections) -> None:
-        self.request, self.source = request, source
-        self.missing_videos = self.unlabelled = 0
-
-    def __call__(self, videos: Iterable[VideoProposals]) -> Iterator[VideoProposals]:
-        for video in videos:
-            yield self._label(video)
-
-    def _label(self, video: VideoProposals) -> VideoProposals:
-        if video.labels is not None and not self.request.replace_labels:
-            raise DataError(f"video '{video.video_id}' has labels already; put others in their place with --replace")
-        if video.scores.min(initial=0.0) < 0:
-            raise DataError(f"video '{video.video_id}': score {float(video.scores.min())!r} is negative")
-        shares = self.source.shares(video)
-        if shares is None:
-            if not self.request.skip_missing:
-                raise DataError(
-                    f"video '{video.video_id}' is not in {self.source.file} "
-                    "(write such videos without detections with --skip-missing)"
-                )
-            self.missing_videos += 1
-            shares = np.zeros((len(video), len(self.source.names)))
-        else:
-            self.unlabelled += int(np.count_nonzero(shares.max(1, initial=0.0) <= 0))
-        return self._detections(video, shares)
-
-    def _detections(self, video: VideoProposals, shares: Floats) -> VideoProposals:
-        # Of equal classes the first by name, whatever number the file gave it.
-        by_name = np.argsort(self.source.names.alphabetical_ranks())
-        classes = by_name[best_classes(shares[:, by_name], self.request.top_classes)]
-        of_class = np.take_along_axis(shares, classes, axis=1)
-        scores = combined(video.scores[:, None], of_class, self.request.how, self.request.weight)
-        proposal, place = np.nonzero(of_class > 0)
-        labels: Integers = classes[proposal, place]
-        taken = replace(video, labels=None).take(proposal, scores[proposal, place])
-        return replace(taken, labels=labels, names=self.source.names).ranked()
-
-    def tell(self, reporter: Reporter) -> None:
-        """Say what was left out."""
-        if self.missing_videos:
-            reporter.warn(f"{self.missing_videos} videos are not in {self.source.file}: written without detections")
-        if self.unlabelled:
-            reporter.warn(f"{self.unlabelled} proposals left out: {self.source.file} has no class for them")
+        return self._votes(video.segments, voters.segments, voters.scores, voters.labels, len(self.names))

@@ -16,8 +16,7 @@ from taltool.data.proposals import ProposalReader
 from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.data.sidecars import read_durations
 from taltool.errors import DataError
-from taltool.postprocessing.label import LabelRequest, label_file
-from taltool.reporting import SILENT
+from taltool.postprocessing.label import label
 
 HEADER = '{"taltool": {"kind": "proposals", "version": 2, "videos": 1, "classes": ["a"]}}\n'
 END = '\n{"end": {"videos": 1}}\n'
@@ -203,7 +202,7 @@ def test_class_scores_without_names_or_shares_write_nothing(what: str, tmp_path:
     (tmp_path / "p").write_text('{"results": {"v": [{"segment": [1, 2], "score": 0.5}]}}')
     (tmp_path / "c").write_text(NOT_CLASS_SCORES[what])
     with pytest.raises(DataError, match="/c"):
-        label_file(LabelRequest(str(tmp_path / "p"), str(tmp_path / "o"), str(tmp_path / "c")), SILENT)
+        label(str(tmp_path / "p"), output=str(tmp_path / "o"), classifier=str(tmp_path / "c"))
     assert not (tmp_path / "o").exists()
 
 

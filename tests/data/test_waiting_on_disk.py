@@ -17,13 +17,10 @@ from taltool.data.formats.sniffing import format_named, open_content
 from taltool.data.formats.tables import Row, RowShelf
 from taltool.data.records import Floats, LabelVocabulary, VideoProposals
 from taltool.data.video_json import to_objects
-from taltool.ops.fusion import Fusion
 from taltool.ops.method_names import FusionMethod, Vote
 from taltool.postprocessing import fuse
-from taltool.postprocessing.fuse import FuseRequest, fuse_files
-from taltool.postprocessing.label import LabelRequest, label_file
+from taltool.postprocessing.label import label
 from taltool.postprocessing.shelf import Shelf
-from taltool.reporting import SILENT
 
 SHARES = [0.0, 1e-9, 0.1, 0.25, 1 / 3, 0.5, 0.75, 0.999, 1.0]
 extreme = st.sampled_from([0.0, -0.0, 5e-324, -5e-324, 1.0, 1.0000000000000002, -1.0, 1e150, -1e150])
@@ -140,7 +137,7 @@ def test_fusing_files_in_another_order_changes_no_digit(
     results = []
     for seed in (None, 3, 4):
         paths = [write(first, tmp_path / "a", layout, seed), write(second, tmp_path / "b", layout, seed and -seed)]
-        fuse_files(FuseRequest(paths, str(tmp_path / "out"), Fusion((), method)), SILENT)
+        fuse.fuse(paths, output=str(tmp_path / "out"), method=method, tiou=0.5)
         results.append(by_id(tmp_path / "out"))
     assert sum(map(len, results[0].values())) > 400
     assert results[0] == results[1] == results[2]
@@ -154,7 +151,7 @@ def test_labelling_by_files_in_another_order_changes_no_digit(vote: Vote, layout
     for seed in (None, 3, 4):
         source = write(proposals, tmp_path / "a", layout, seed)
         classes = write(voters, tmp_path / "b", layout, seed and -seed, renumbered=False)
-        label_file(LabelRequest(source, str(tmp_path / "out"), detections=classes, vote=vote), SILENT)
+        label(source, output=str(tmp_path / "out"), detections=classes, vote=vote)
         results.append(by_id(tmp_path / "out"))
     assert sum(map(len, results[0].values())) > 400
     assert results[0] == results[1] == results[2]

@@ -27,12 +27,9 @@ from taltool.data.formats.sniffing import format_named, open_content
 from taltool.data.info import summarize
 from taltool.data.proposals import ProposalReader
 from taltool.errors import DataError
-from taltool.ops.fusion import Fusion
-from taltool.ops.nms_settings import Method, Suppression
-from taltool.postprocessing.fuse import FuseRequest, fuse_files
-from taltool.postprocessing.label import LabelRequest, label_file
-from taltool.postprocessing.nms import suppress_file
-from taltool.reporting import SILENT
+from taltool.postprocessing.fuse import fuse
+from taltool.postprocessing.label import label
+from taltool.postprocessing.nms import nms
 
 PAIRS = [(name, kind) for name in FORMATS.names() for kind in FORMATS.load(name).kinds]
 # The formats that hold all of a kind, and therefore refuse nothing.
@@ -136,19 +133,15 @@ def test_streams_of_both_versions_and_documents_hold_the_same_facts(drawn: Any, 
 
 
 COMMANDS = {
-    "nms, hard": lambda source, target, layout: suppress_file(
-        source, target, Suppression(Method.hard, tiou=1.0), 1, True, SILENT, layout
+    "nms, hard": lambda source, target, layout: nms(source, output=target, to=layout, method="hard", tiou=1.0),
+    "nms, soft": lambda source, target, layout: nms(source, output=target, to=layout, jobs=2),
+    "label by scores": lambda source, target, layout: label(
+        source, output=target, to=layout, classifier=f"{source}.scores", replace=True
     ),
-    "nms, soft": lambda source, target, layout: suppress_file(source, target, Suppression(), 2, True, SILENT, layout),
-    "label by scores": lambda source, target, layout: label_file(
-        LabelRequest(source, target, f"{source}.scores", replace_labels=True, layout=layout), SILENT
+    "label by votes": lambda source, target, layout: label(
+        source, output=target, to=layout, detections=f"{source}.votes", replace=True
     ),
-    "label by votes": lambda source, target, layout: label_file(
-        LabelRequest(source, target, detections=f"{source}.votes", replace_labels=True, layout=layout), SILENT
-    ),
-    "fuse": lambda source, target, layout: fuse_files(
-        FuseRequest([source, f"{source}.twin"], target, Fusion(()), layout=layout), SILENT
-    ),
+    "fuse": lambda source, target, layout: fuse([source, f"{source}.twin"], output=target, to=layout),
 }
 moderate = st.floats(0, 1e6)
 

@@ -111,16 +111,23 @@ def fuse(
     Scores of different models do not compare: give --weights, or fit them with --fit. Videos may come in any order;
     memory stays flat however many they are.
     """
-    from dataclasses import replace
+    from taltool.postprocessing import fuse as stage
 
-    from taltool.data.thresholds import parse_thresholds
-    from taltool.ops.fusion import Fusion
-    from taltool.ops.nms_settings import Method, Suppression
-    from taltool.postprocessing.fuse import FitRequest, FuseRequest, fuse_files
-
-    suppression = Suppression(Method.soft_gaussian, sigma=sigma) if suppress else None
-    settings = Fusion((), method, tiou, suppression)
-    fitting = FitRequest(fit, subset, split, parse_thresholds(map_tiou, "--map-tiou").values) if fit else None
-    request = FuseRequest(proposals, output, settings, top_k or None, weights, fitting, save_fit, provenance)
-    request = replace(request, layout=to)
-    fuse_files(request, reporter)
+    stage.fuse(
+        proposals,
+        output=output,
+        to=to,
+        method=method,
+        weights=weights,
+        fit=fit,
+        subset=subset,
+        split=split,
+        map_tiou=map_tiou,
+        save_fit=save_fit,
+        tiou=tiou,
+        sigma=sigma,
+        suppress=suppress,
+        top_k=top_k,
+        provenance=provenance,
+        reporter=reporter,
+    )

@@ -121,23 +121,21 @@ def label(
 
     The classes come from a classifier of whole videos (--classifier), or from another detector (--from).
     """
-    from taltool.postprocessing.label import LabelRequest, label_file
+    from taltool.postprocessing import label as stage
 
-    label_file(
-        LabelRequest(
-            proposals,
-            output,
-            classifier,
-            detections,
-            top_classes=top_k,
-            how=combine,
-            weight=weight,
-            vote=vote,
-            softmax=softmax,
-            replace_labels=replace,
-            skip_missing=skip_missing,
-            with_provenance=provenance,
-            layout=to,
-        ),
-        reporter,
+    stage.label(
+        proposals,
+        output=output,
+        to=to,
+        classifier=classifier,
+        detections=detections,
+        vote=vote,
+        top_k=top_k,
+        combine=combine,
+        weight=weight,
+        softmax=softmax,
+        replace=replace,
+        skip_missing=skip_missing,
+        provenance=provenance,
+        reporter=reporter,
     )

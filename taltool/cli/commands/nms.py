@@ -1,11 +1,11 @@
-"""`taltool nms`: of proposals that find the same action, keep the best."""
+"""`taltool nms`: non-maximum suppression."""
 
 from typing import Annotated
 
 import typer
 
 from taltool.cli.arguments import JobsOption, LayoutOption, OutputOption, ProposalsArgument, ProvenanceOption
-from taltool.ops.nms_settings import Method, Suppression
+from taltool.ops.nms_settings import Method
 from taltool.reporting import Reporter
 
 MAN = r"""
@@ -195,45 +195,37 @@ def nms(
     *,
     reporter: Reporter,
 ) -> None:
-    """Of proposals that find the same action, keep the best and lower or drop the others.
+    """Non-maximum suppression: remove or down-weight duplicate detections.
 
-    Class by class, unless --agnostic. With no option: soft-gaussian with sigma 0.5, and nothing is dropped; a
-    detector's paper usually also wants --top-k 200 --min-score 0.001. The formulas are in taltool-nms(1).
+    Of proposals that overlap, the best is kept and the others lose score or are dropped, class by class unless
+    --agnostic. With no option: soft-gaussian with sigma 0.5, and nothing is dropped; a detector's paper usually also
+    wants --top-k 200 --min-score 0.001. The formulas are in taltool-nms(1).
     """
-    from taltool.postprocessing.nms import suppress_file
+    from taltool.postprocessing import nms as stage
 
     if list_presets:
         _print_presets()
         return
-    limits = {"top_k": top_k, "top_k_per_class": top_k_per_class, "pre_top_k": pre_top_k}
-    given: dict[str, object] = {
-        "method": method,
-        "tiou": tiou,
-        "sigma": sigma,
-        "tiou_wide": tiou_wide,
-        "min_score": min_score,
-        "agnostic": agnostic,
-        "dedup": dedup,
-        "voting": voting,
-        **limits,
-    }
-    chosen = {name: value for name, value in given.items() if value is not None}
-    chosen.update({name: None for name in limits if given[name] == 0})
-    suppress_file(proposals, output, _settings(preset, chosen), jobs, provenance, reporter, to)
-
-
-def _settings(preset_name: str | None, chosen: dict[str, object]) -> Suppression:
-    from dataclasses import replace
-
-    from taltool.ops.nms_settings import preset
-
-    if preset_name is None:
-        return Suppression(**chosen)  # type: ignore[arg-type]
-    base = preset(preset_name).settings
-    if chosen.get("method", base.method) != base.method:
-        # The preset's thresholds belong to its own method.
-        base = replace(base, method=Method.soft_gaussian, tiou=None, tiou_wide=None, sigma=None)
-    return replace(base, **chosen)  # type: ignore[arg-type]
+    stage.nms(
+        proposals,
+        output=output,
+        to=to,
+        method=method,
+        tiou=tiou,
+        sigma=sigma,
+        tiou_wide=tiou_wide,
+        min_score=min_score,
+        top_k=top_k,
+        top_k_per_class=top_k_per_class,
+        pre_top_k=pre_top_k,
+        agnostic=agnostic,
+        dedup=dedup,
+        voting=voting,
+        preset=preset,
+        jobs=jobs,
+        provenance=provenance,
+        reporter=reporter,
+    )
 
 
 def _print_presets() -> None:
