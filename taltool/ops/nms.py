@@ -241,7 +241,7 @@ class _Block:
     duration: Floats
 
     def __post_init__(self) -> None:
-        self.rows = np.arange(len(self.score))
+        self.corner = np.arange(len(self.score)) * self.score.shape[1]  # (R,) flat positions where the rows begin
         # Room for intermediate results, kept from step to step.
         self._one, self._two = np.empty_like(self.score), np.empty_like(self.score)
         self._zero = np.zeros_like(self.score)
@@ -265,14 +265,14 @@ class _Block:
             duration=candidates.durations[candidates.videos[first]],
         )
 
-    def squeezed(self, floor: Floats) -> "_Block":
-        """The same rows without finished ones and without candidates below the floor (R,), if that saves much."""
+    def squeezed(self, floor: Floats) -> tuple["_Block", Floats]:
+        """The same rows, with their floor (R,), without finished ones and candidates below it, if that saves much."""
         wanted = (self.score >= floor[:, None]) & (self.score > _GONE)
         sizes = wanted.sum(1)
         rows = np.flatnonzero(sizes)
         columns = int(sizes.max(initial=0))
         if len(rows) * columns > 0.7 * self.score.size:
-            return self
+            return self, floor
         at_row, at_column = np.nonzero(wanted)
         to_row = np.repeat(np.arange(len(rows)), sizes[rows])
         to_column = np.arange(len(at_row)) - np.repeat(np.cumsum(sizes[rows]) - sizes[rows], sizes[rows])
@@ -282,7 +282,7 @@ class _Block:
             target[to_row, to_column] = values[at_row, at_column]
             return target
 
-        return _Block(
+        left = _Block(
             start=moved(self.start, 0.0),
             end=moved(self.end, 0.0),
             length=moved(self.length, 1.0),
@@ -291,14 +291,15 @@ class _Block:
             scope=self.scope[rows],
             duration=self.duration[rows],
         )
+        return left, floor[rows]
 
-    def overlapping(self, picks: tuple[Integers, Integers]) -> tuple[slice, Floats]:
-        """The W columns that may overlap the picks (row and column numbers, one a row), and their tIoU (R, W).
+    def overlapping(self, picks: Integers) -> tuple[slice, Floats]:
+        """The W columns that may overlap the picks (R,), flat positions, one in each row, and their tIoU (R, W).
 
         The tIoU, overlap / (length + length - overlap), may be overwritten. Where one row is long only the neighbours
         of its pick are looked at.
         """
-        start, end, near = self.start[picks], self.end[picks], slice(None)
+        start, end, near = self.start.take(picks), self.end.take(picks), slice(None)
         if self._furthest_end is not None:
             first = np.searchsorted(self._furthest_end, start[0], side="right")
             near = slice(int(first), int(np.searchsorted(self.start[0], end[0])))
@@ -310,7 +311,7 @@ class _Block:
         np.maximum(self.start[:, near], two, out=two)
         np.subtract(one, two, out=one)
         np.maximum(one, self._zero[:, near], out=one)
-        np.copyto(two, self.length[picks][:, None])
+        np.copyto(two, self.length.take(picks)[:, None])
         np.add(self.length[:, near], two, out=two)
         np.subtract(two, one, out=two)
         return near, np.divide(one, two, out=one)
@@ -326,24 +327,23 @@ def _greedy(block: _Block, settings: Suppression, best: _BestSoFar) -> tuple[Int
     columns = block.score.shape[1]
     floor = best.floors(block.scope)
     for step in range(1, (columns if best.limit is None else min(columns, best.limit)) + 1):
-        picks = block.rows, block.score.argmax(1)
-        scores = block.score[picks]
+        picks = block.corner + block.score.argmax(1)
+        scores = block.score.take(picks)
         alive = (scores >= floor) & (scores > _GONE)
         if not alive.any():
             break
-        picked.append((block.origin[picks], np.where(alive, scores, _GONE), block.scope))
-        block.score[picks] = _GONE
+        picked.append((block.origin.take(picks), np.where(alive, scores, _GONE), block.scope))
+        block.score.put(picks, _GONE)
         near, tiou = block.overlapping(picks)
         threshold: Floats | float = settings.threshold
         if settings.method is Method.soft_width:
-            widths = ((block.end[picks] - block.start[picks]) / block.duration)[:, None]  # parts of the video
-            threshold = threshold + (settings.wide_threshold - threshold) * widths
+            widths = (block.end.take(picks) - block.start.take(picks)) / block.duration  # (R,) parts of the video
+            threshold = threshold + (settings.wide_threshold - threshold) * widths[:, None]
         _lower(block.score[:, near], tiou, threshold, settings)
         if step & (step - 1) == 0 or step % _SQUEEZE_EVERY == 0:
             best.add(*_joined(picked[told:])[1:])
             told = len(picked)
-            block = block.squeezed(best.floors(block.scope))
-            floor = best.floors(block.scope)
+            block, floor = block.squeezed(best.floors(block.scope))
             if not block.score.size:
                 break
     best.add(*_joined(picked[told:])[1:])

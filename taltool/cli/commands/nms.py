@@ -195,7 +195,7 @@ def nms(
     *,
     reporter: Reporter,
 ) -> None:
-    """Non-maximum suppression: remove or down-weight duplicate detections.
+    """Remove or down-weight duplicate detections by non-maximum suppression (NMS).
 
     Of proposals that overlap, the best is kept and the others lose score or are dropped, class by class unless
     --agnostic. With no option: soft-gaussian with sigma 0.5, and nothing is dropped; a detector's paper usually also
