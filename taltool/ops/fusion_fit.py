@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from taltool.data.arrays import Detections, Instances
-from taltool.data.records import Floats, Integers
-from taltool.ops.fusion import Calibration, Fusion, Source, by_precision, by_rank, fuse_batch
+from taltool.data.records import Integers
+from taltool.ops.fusion import Calibration, Fusion, by_precision, by_rank, fuse_batch
 from taltool.ops.method_names import FusionMethod
 from taltool.ops.metrics import match, mean_average_precision
 from taltool.ops.nms import ProposalBatch
@@ -19,7 +19,10 @@ _FACTORS = ((0.25, 0.5, 2.0, 4.0), (0.7, 1.4), (0.85, 1.2))
 
 @dataclass(frozen=True, eq=False)
 class FitData:
-    """The detections of all sources in the videos to fit on (those of a video side by side), and their truth."""
+    """What a fit is made on: the detections of all sources (those of a video side by side), and their truth.
+
+    sources (N,) says whose each of the N detections is; tious are the thresholds of the average mAP.
+    """
 
     detections: Detections
     sources: Integers
@@ -63,10 +66,14 @@ def fit(data: FitData, start: Fusion, tell: Callable[[Fusion, float], None]) -> 
         attempt(replace(start, sources=tuple(replace(source, calibration=each) for source, each in sources)))
     for factors in _FACTORS:
         for number in range(1, len(start.sources)):
-            centre = best
+            centre = best.sources
             for factor in factors:
-                attempt(_reweighted(centre, number, factor))
-    return _normalised(best), best_value
+                moved = replace(centre[number], weight=centre[number].weight * factor)
+                attempt(replace(start, sources=(*centre[:number], moved, *centre[number + 1 :])))
+    # With weights whose largest is 1 scores stay in their range.
+    largest = max(source.weight for source in best.sources)
+    scaled = tuple(replace(source, weight=source.weight / largest) for source in best.sources)
+    return replace(best, sources=scaled), best_value
 
 
 def _calibrations(data: FitData, start: Fusion) -> list[list[Calibration]]:
@@ -74,26 +81,10 @@ def _calibrations(data: FitData, start: Fusion) -> list[list[Calibration]]:
     found = [data.of_source(number) for number in range(len(start.sources))]
     if start.method is FusionMethod.rank:
         return [[by_rank(each.scores) for each in found]]
-    precise = [by_precision(each.scores, _hits(each, data)) for each in found]
+    precise = []
+    for each in found:
+        matches = match(data.truth, each, data.tious)
+        hits = np.zeros(len(each))  # (N,): at which share of the thresholds a detection is a true positive
+        hits[matches.order] = matches.hits.mean(axis=0)
+        precise.append(by_precision(each.scores, hits))
     return [[Calibration() for _ in found], precise]
-
-
-def _hits(detections: Detections, data: FitData) -> Floats:
-    """For each detection (N,) the share of the thresholds at which it is a true positive."""
-    matches = match(data.truth, detections, data.tious)
-    hits = np.zeros(len(detections))
-    hits[matches.order] = matches.hits.mean(axis=0)
-    return hits
-
-
-def _reweighted(settings: Fusion, number: int, factor: float) -> Fusion:
-    sources = list(settings.sources)
-    sources[number] = replace(sources[number], weight=sources[number].weight * factor)
-    return replace(settings, sources=tuple(sources))
-
-
-def _normalised(settings: Fusion) -> Fusion:
-    """The same fusion with weights whose largest is 1, which keeps scores in their range."""
-    largest = max(source.weight for source in settings.sources)
-    scaled = (Source(source.weight / largest, source.calibration) for source in settings.sources)
-    return replace(settings, sources=tuple(scaled))

@@ -4,7 +4,10 @@ from enum import StrEnum
 
 
 class Combination(StrEnum):
-    """How a proposal's score p and a class score c make a detection's: p c, sqrt(p c), or p^(1 - w) c^w."""
+    """How a proposal's score p and a class score c make a detection's.
+
+    product: p c (AFSD, BMN, G-TAD, OpenTAD). sqrt: sqrt(p c) (ActionFormer). weighted: p^(1 - w) c^w.
+    """
 
     product = "product"
     sqrt = "sqrt"
@@ -19,7 +22,10 @@ class Vote(StrEnum):
 
 
 class FusionMethod(StrEnum):
-    """union: weighted scores. rank: the same on quantiles. wbf: weighted boundary fusion."""
+    """How proposals of several sources come together; see `taltool.ops.fusion`.
+
+    union: weighted scores, then suppression. rank: the same on quantiles. wbf: weighted boundary fusion.
+    """
 
     union = "union"
     rank = "rank"

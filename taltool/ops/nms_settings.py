@@ -14,7 +14,8 @@ Choice = TypeVar("Choice", bound=StrEnum)
 class Method(StrEnum):
     """How a picked candidate b lowers the score s of a remaining one, o being their tIoU, T the threshold.
 
-    hard: removed if o > T. soft_linear: s * (1 - o) if o > T. soft_gaussian: s * exp(-o^2 / sigma) if o > T.
+    hard: removed if o > T. soft_linear: s * (1 - o) if o > T. soft_gaussian: s * exp(-o^2 / sigma) if o > T; both are
+    of Soft-NMS (Bodla et al., 2017), whose Gaussian has no threshold, which is T = 0, the default.
     soft_width: the same with T = t1 + (t2 - t1) * length(b) / duration of the video (BSN and BMN, Soft-NMS).
     """
 

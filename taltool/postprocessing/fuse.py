@@ -2,6 +2,10 @@
 
 `fuse` is the command: files in and out. `fuse_videos` is for proposals in memory, `align_streams` brings the videos of
 several sources together.
+
+The way of a video: its proposals from every file that has it (`Parts`) are numbered into one vocabulary of labels,
+their scores are calibrated and weighted (`taltool.postprocessing.fusion_weights` says by what), and
+`taltool.ops.fusion` makes one set of them. A video that a file lacks is fused from the others, and counted.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -58,7 +62,7 @@ class Fused:
 def fuse(
     proposals: Sequence[str],
     *,
-    output: str = "-",
+    output: str = STANDARD,
     to: Layout | None = None,
     method: str = FusionMethod.union,
     weights: str | Sequence[float] | None = None,
@@ -120,7 +124,7 @@ def fuse(
     with ExitStack() as stack:
         readers = [stack.enter_context(ProposalReader(path)) for path in proposals]
         chain = None
-        if provenance:
+        if provenance:  # What several files have in common of their past is told once.
             before = merge_chains(reader.provenance for reader in readers)
             chain = [*before, step(map(InputFile.named, proposals), fusion=described)]
         names = _names(readers)
@@ -164,7 +168,8 @@ def _counted(videos: Iterable[Parts], missing: list[int]) -> Iterator[Parts]:
 def align_streams(readers: Sequence[Iterable[VideoProposals]]) -> Iterator[Parts]:
     """For each video its proposals from each reader, None where a reader lacks it; first come, first out.
 
-    A video is held back until every reader has delivered it or has ended; what waits for it lies on disk.
+    One video of each reader is read in turn. A video is held back until every reader has delivered it or has ended, and
+    what waits lies on disk: files in the same order wait for nothing, in opposite order half of each is laid down.
     """
     waiting: dict[str, set[int]] = {}  # which readers have delivered a video that others have not
     with Shelf() as shelf:
@@ -217,7 +222,11 @@ def fuse_videos(videos: Iterable[Parts], names: LabelVocabulary, settings: Fusio
 
 
 def _fused(batch: Sequence[Parts], names: LabelVocabulary | None, settings: Fusion) -> Iterator[VideoProposals]:
-    """Fuse the videos of a batch; names are None where proposals have no labels."""
+    """Fuse the videos of a batch; names are None where proposals have no labels.
+
+    A duration is that of the first source that knows it. Classes compare in ties by name, so they are numbered by the
+    alphabet for `fuse_batch` and back afterwards.
+    """
     videos = [[part for part in video if part is not None] for video in batch]
     parts = [part for video in videos for part in video]
     labels = None

@@ -1,4 +1,10 @@
-"""The weights and calibrations of a fusion: as given, by the ranks of a file's scores, or fitted to a ground truth."""
+"""The weights and calibrations of a fusion: as given, by the ranks of a file's scores, or fitted to a ground truth.
+
+Scores of different models do not compare: 0.3 may be much for one and little for another. A source of a fusion
+therefore has a weight, and a calibration, a rising map that brings its scores onto a scale that all share: their
+quantiles, or how often proposals of that score are right. `record` is how both are kept, in the provenance of the fused
+file and in what `fuse --save-fit` writes.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -47,6 +53,7 @@ def given(weights: str | Sequence[float], paths: Sequence[str], method: FusionMe
 
 
 def _saved(path: str, method: FusionMethod) -> list[Source]:
+    """The sources in a file that holds the JSON of `record`."""
     try:
         saved = parsed_document(read_bytes(path)[0], path)
         fitted_for = saved["method"]
@@ -114,6 +121,7 @@ def fitted(
         segments=np.concatenate([each.segments for each in found])[order],
         scores=np.concatenate([each.scores for each in found])[order],
     )
+    # What comes back is the best of some dozen fusions, each measured as `taltool evaluate` measures it.
     with reporter.track("fit", unit="tries") as task:
         data = FitData(joined, sources[order], within.truth, tious)
         best, value = fit(data, settings, lambda _, reached: task.advance(average_mAP=reached))

@@ -1,6 +1,11 @@
 """Proposals become detections: classes from a classifier of whole videos, or from another detector.
 
 `label` is the command: files in and out. `labelled` is for proposals in memory.
+
+Models of proposals (BMN, G-TAD, MGNet) say where something happens, not what. On ActivityNet, whose videos have one
+class as a rule, the field takes the class from a classifier of the whole video (CUHK's, UntrimmedNet's); where videos
+have several, the detections of another model that overlap a proposal say more about it. Either way a proposal has a
+score for each class, its "shares" (K,), and `taltool.ops.labelling` makes detections of both.
 """
 
 import dataclasses
@@ -10,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taltool.data.class_scores import read_class_scores
+from taltool.data.files import STANDARD
 from taltool.data.proposal_writer import Layout, ProposalWriter
 from taltool.data.proposals import ProposalReader
 from taltool.data.provenance import InputFile, step
@@ -44,9 +50,9 @@ class Labelled:
 
 
 def label(
-    proposals: str,
+    proposals: str = STANDARD,
     *,
-    output: str = "-",
+    output: str = STANDARD,
     to: Layout | None = None,
     classifier: str | None = None,
     detections: str | None = None,
@@ -101,7 +107,7 @@ def label(
                 )
             if video.scores.min(initial=0.0) < 0:
                 raise DataError(f"video '{video.video_id}': score {float(video.scores.min())!r} is negative")
-            shares = source.shares(video)
+            shares = source.shares(video)  # (N, K)
             if shares is not None:
                 unlabelled += int(np.count_nonzero(shares.max(1, initial=0.0) <= 0))
             elif skip_missing:
@@ -181,6 +187,7 @@ class _Voters:
             raise DataError(f"{self.file}: these proposals have no labels to vote with")
 
     def _find(self, video_id: str) -> VideoProposals | None:
+        """The detections of a video: from the shelf, or by reading on, where what is in between goes to the shelf."""
         if video_id in self._shelf:
             return self._shelf.take(video_id)
         for video in self._ahead:
@@ -194,7 +201,7 @@ class _Voters:
         voters = self._find(video.video_id)
         if voters is None:
             return None
-        if voters.labels is None:
+        if voters.labels is None:  # No detections, or none with a label.
             return np.zeros((len(video), len(self.names)))
         if voters.scores.min(initial=0.0) < 0:
             raise DataError(f"{self.file}: video '{video.video_id}' has negative scores; votes want scores from 0 on")

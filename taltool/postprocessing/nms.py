@@ -2,6 +2,9 @@
 
 `nms` is the command: files in and out. `suppress_stream` is for proposals in memory, and `suppress_batch` of
 `taltool.ops.nms` for plain arrays.
+
+Videos are put together until they have 65,536 proposals, because a call of NumPy costs about the same for ten numbers
+as for some hundreds. What comes out does not depend on where a batch ends: suppression never looks beyond a video.
 """
 
 import os
@@ -14,6 +17,7 @@ from itertools import groupby
 
 import numpy as np
 
+from taltool.data.files import STANDARD
 from taltool.data.proposal_writer import Layout, ProposalWriter
 from taltool.data.proposals import ProposalReader
 from taltool.data.provenance import InputFile, step
@@ -24,7 +28,7 @@ from taltool.ops.nms_settings import Suppression, resolve
 from taltool.ops.nms_voting import vote
 from taltool.reporting import SILENT, Reporter
 
-# Candidates that are treated together: enough for NumPy's calls to pay, few enough for a flat and small memory.
+# Proposals that are treated together: enough for NumPy's calls to pay, few enough for a flat and small memory.
 BATCH_SIZE = 1 << 16
 
 
@@ -43,9 +47,9 @@ class Suppressed:
 
 
 def nms(
-    proposals: str,
+    proposals: str = STANDARD,
     *,
-    output: str = "-",
+    output: str = STANDARD,
     to: Layout | None = None,
     method: str | None = None,
     tiou: float | None = None,
@@ -132,7 +136,11 @@ def suppress_stream(videos: Iterable[VideoProposals], settings: Suppression, job
 
 
 def _suppress(videos: list[VideoProposals], ranks: Integers | None, settings: Suppression) -> list[VideoProposals]:
-    """What is left of each video. ranks: the alphabetical place of each label, None where there are no labels."""
+    """What is left of each video.
+
+    ranks (K,): the alphabetical place of each label, None where there are no labels. Ties compare labels by name, so
+    that the answer does not depend on the order in which names arrived.
+    """
     labels = [video.labels for video in videos if video.labels is not None]
     candidates = ProposalBatch(
         segments=np.concatenate([video.segments for video in videos]),  # (N, 2) seconds
@@ -146,6 +154,7 @@ def _suppress(videos: list[VideoProposals], ranks: Integers | None, settings: Su
     segments = candidates.segments[kept]
     if settings.voting is not None:
         segments = vote(candidates, kept, settings.voting, settings.agnostic)
+    # Where the candidates of a video begin in the batch, and where what is left of it begins and ends.
     first = np.searchsorted(candidates.videos, np.arange(len(videos)))
     edges = np.searchsorted(candidates.videos[kept], np.arange(len(videos) + 1))
     result = []

@@ -1,4 +1,8 @@
-"""Videos that wait for their turn on disk, so that memory does not depend on the order that files list them in."""
+"""Videos that wait for their turn on disk, so that memory does not depend on the order that files list them in.
+
+A video takes 24 bytes a proposal, 32 with labels: the columns one after the other, start and end (N, 2), scores (N,)
+and label numbers (N,), each number of 8 bytes. What is taken leaves its room in the file until the shelf is closed.
+"""
 
 import tempfile
 from collections.abc import Hashable
@@ -13,7 +17,7 @@ from taltool.data.records import LabelVocabulary, VideoProposals
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the numbers of a video lie, and what is known of it besides."""
+    """Where the numbers of a video begin in the file (bytes), of how many proposals, and what else is known of it."""
 
     start: int
     count: int
@@ -51,6 +55,7 @@ class Shelf:
         """The video under `key`, which is no longer there then."""
         place = self._places.pop(key)
         self._file.seek(place.start)
+        # All columns are read as float64; the labels' bits are then seen as the integers that they are.
         numbers = np.frombuffer(self._file.read(place.count * 8 * (4 if place.labelled else 3)), np.float64)
         segments, scores, labels = np.split(numbers, [2 * place.count, 3 * place.count])
         return VideoProposals(
