@@ -92,6 +92,7 @@ def fuse(
     Raises UsageError where options do not fit each other, and DataError where a file is broken, scores are negative, or
     some proposals of a video have labels and others have none.
     """
+    proposals = [proposals] if isinstance(proposals, str) else list(proposals)
     how = choice(FusionMethod, method, "--method")
     suppression = Suppression(Method.soft_gaussian, sigma=sigma) if suppress else None
     settings = Fusion(tuple(Source() for _ in proposals), how, tiou, suppression)
@@ -99,12 +100,13 @@ def fuse(
         raise UsageError(f"--top-k {top_k}: expected 0 or more")
     if len(proposals) < 2:
         raise UsageError("fuse needs at least two files of proposals")
-    if list(proposals).count(STANDARD) > 1:
+    if proposals.count(STANDARD) > 1:
         raise UsageError("standard input (-) can be only one of the files")
     if weights is not None and fit is not None:
         raise UsageError("--weights and --fit exclude each other")
     if save_fit and fit is None:
         raise UsageError("--save-fit needs --fit")
+    # What a source's scores are worth: as given, as fitted, or all the same.
     average_map = None
     if weights is not None:
         settings = replace(settings, sources=fusion_weights.given(weights, proposals, how))
@@ -120,7 +122,7 @@ def fuse(
     if save_fit:
         with open_output(save_fit) as stream:
             stream.write(orjson.dumps(described, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    read, written, missing = Count(), Count(), [0] * len(proposals)
+    written, reads = Count(), [Count() for _ in proposals]
     with ExitStack() as stack:
         readers = [stack.enter_context(ProposalReader(path)) for path in proposals]
         chain = None
@@ -131,18 +133,19 @@ def fuse(
         writer = stack.enter_context(ProposalWriter(output, names, chain, layout=to))
         promised = [reader.num_videos for reader in readers if reader.num_videos is not None]
         task = stack.enter_context(reporter.track("fuse", max(promised, default=None)))
-        aligned = align_streams([map(read, reader) for reader in readers])
-        for fused in fuse_videos(_counted(aligned, missing), names, settings):
+        aligned = align_streams([map(read, reader) for read, reader in zip(reads, readers, strict=True)])
+        for fused in fuse_videos(aligned, names, settings):
             writer.write(written(fused.take(np.arange(len(fused))[: top_k or None])))
             task.advance()
+    missing = tuple(written.videos - read.videos for read in reads)
     for path, count in zip(proposals, missing, strict=True):
         if count:
             reporter.warn(f"{path} lacks {count} of the videos that other files have; they are fused without it")
     return Fused(
         videos=written.videos,
-        proposals=read.proposals,
+        proposals=sum(read.proposals for read in reads),
         kept=written.proposals,
-        missing=tuple(missing),
+        missing=missing,
         settings=settings,
         average_map=average_map,
         output=output,
@@ -150,19 +153,14 @@ def fuse(
 
 
 def _names(readers: Sequence[ProposalReader]) -> LabelVocabulary:
-    """All classes of all headers; none yet if a reader does not know its classes beforehand."""
+    """All classes of all headers; none yet if a reader does not know its classes beforehand.
+
+    The header of the output lists them, which can be written at once only where they are complete.
+    """
     if not all(reader.labels.complete or len(reader.labels) for reader in readers):
         return LabelVocabulary()
     complete = all(reader.labels.complete for reader in readers)
     return LabelVocabulary((name for reader in readers for name in reader.labels), complete=complete)
-
-
-def _counted(videos: Iterable[Parts], missing: list[int]) -> Iterator[Parts]:
-    """Pass the videos on, and count for each source the videos that it lacks."""
-    for parts in videos:
-        for number, part in enumerate(parts):
-            missing[number] += part is None
-        yield parts
 
 
 def align_streams(readers: Sequence[Iterable[VideoProposals]]) -> Iterator[Parts]:
@@ -179,6 +177,7 @@ def align_streams(readers: Sequence[Iterable[VideoProposals]]) -> Iterator[Parts
             return [(laid | parts).get(number) for number in range(len(readers))]
 
         for row in zip_longest(*readers):
+            # Readers may deliver the same video in the same turn.
             arrived: dict[str, dict[int, VideoProposals]] = {}
             for number, video in enumerate(row):
                 if video is not None:
@@ -191,6 +190,7 @@ def align_streams(readers: Sequence[Iterable[VideoProposals]]) -> Iterator[Parts
                 waiting.setdefault(key, set()).update(parts)
                 for number, video in parts.items():
                     shelf.put((key, number), video)
+        # Every reader has ended: what still waits is lacking somewhere.
         for key in waiting:
             yield joined(key, {})
 
@@ -198,8 +198,9 @@ def align_streams(readers: Sequence[Iterable[VideoProposals]]) -> Iterator[Parts
 def fuse_videos(videos: Iterable[Parts], names: LabelVocabulary, settings: Fusion) -> Iterator[VideoProposals]:
     """Fuse videos, each given as its proposals from every source; a batch of them is in memory at a time.
 
-    `names` numbers the labels of the result and learns new ones. Raises DataError where one source has labels and
-    another has none, or scores are negative.
+    `names` numbers the labels of the result and learns new ones. The sources of `settings` are in the order of the
+    proposals of a video. Segments are in seconds; of what comes out the best is first. Raises DataError where one
+    source has labels and another has none, or scores are negative.
     """
     read = Count()
 

@@ -63,13 +63,17 @@ def _saved(path: str, method: FusionMethod) -> list[Source]:
         ]
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: expected numbers such as 1,0.5, or a file written by --save-fit: {error}") from error
+    # Calibrations are made for a method: quantiles for rank, precision (or none) for the others.
     if fitted_for != method.value:
         raise UsageError(f"--weights {path}: it was fitted for --method {fitted_for}, not {method.value}")
     return sources
 
 
 def ranked(sources: Sequence[Source], paths: Sequence[str]) -> tuple[Source, ...]:
-    """The sources calibrated by the quantiles of the scores in their files, each of which is read."""
+    """The sources calibrated by the quantiles of the scores in their files, each of which is read.
+
+    Only the order within a file counts then. All scores of one file are in memory, 8 bytes each.
+    """
     calibrated = []
     for source, path in zip(sources, paths, strict=True):
         with _reopened(path) as reader:
@@ -101,7 +105,7 @@ def fitted(
     DataError where a file has no labels, or none has detections in these videos.
     """
     within = scope(read_ground_truth(ground_truth, split), subset)
-    found: list[Detections] = []
+    found: list[Detections] = []  # of each file, N in all
     for path in paths:
         with _reopened(path) as reader:
             detections, contents = flatten(reader, within)

@@ -157,7 +157,7 @@ def labelled(
 
 
 class _VideoScores:
-    """Every proposal of a video gets the video's class scores."""
+    """Every proposal of a video gets the video's class scores, those of all K classes in the file."""
 
     def __init__(self, file: str, softmax: bool, reporter: Reporter) -> None:
         self.file, self._scores = file, read_class_scores(file, softmax, reporter)
@@ -170,7 +170,7 @@ class _VideoScores:
 
 
 class _Voters:
-    """Every proposal gets the classes of the detections that overlap it.
+    """Every proposal gets the classes of the detections that overlap it, by their votes, score times tIoU.
 
     The file is read in step with the proposals; what it lists earlier than they do waits on `shelf`. Where its header
     does not list the classes, or lists none, as that of an empty stream before another, it is read to its end first.

@@ -92,6 +92,7 @@ def nms(
     )
     threads = jobs or os.cpu_count() or 1
     read, written = Count(), Count()
+    # The header of the input is read here, so that the output can begin with what it says.
     with ProposalReader(proposals) as reader:
         chain = [*reader.provenance, step([InputFile.named(proposals)])] if provenance else None
         with (
@@ -166,7 +167,10 @@ def _suppress(videos: list[VideoProposals], ranks: Integers | None, settings: Su
 
 
 class Count:
-    """Counts videos, and their proposals, as they pass through it."""
+    """Counts videos, and their proposals, as they pass through it: `map(count, videos)`.
+
+    So a stage says what it read and wrote, though it sees everything once and holds none of it.
+    """
 
     def __init__(self) -> None:
         self.videos = self.proposals = 0
@@ -180,7 +184,10 @@ class Count:
 
 @contextmanager
 def errors_naming(file: str) -> Iterator[None]:
-    """A block whose data errors begin with the name of the file."""
+    """A block whose data errors begin with the name of the file.
+
+    Reading says itself which file and line is broken; what is found out later, as a negative score, knows the video.
+    """
     try:
         yield
     except DataError as error:
