@@ -20,6 +20,13 @@ def test_default_is_soft_gaussian_with_half_a_sigma(taltool):
     assert [row[2] for row in found] == pytest.approx([0.9, 0.682928, 0.6, 0.197055], abs=1e-6)
 
 
+def test_help_and_page_begin_with_the_name_of_the_method(taltool):
+    help_page = taltool("nms", "--help").stdout.decode()
+    assert "non-maximum suppression" in help_page.split("\n\n")[1]
+    page = (PROJECT / "man/man1/taltool-nms.1").read_text().replace("\\-", "-")
+    assert "non-maximum suppression" in page.split(".SH SYNOPSIS")[0]
+
+
 def test_presets_are_settings_and_options_win_over_them(taltool):
     source = stream(("v", EXAMPLE, 30.0))
     plain = taltool("nms", "--sigma", "0.85", "--min-score", "1e-9", "--no-provenance", stdin=source)
