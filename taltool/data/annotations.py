@@ -1,7 +1,5 @@
 """Reading ground truth in the ActivityNet layout, subsets from a file of splits, and lists of video ids."""
 
-import contextlib
-from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from types import NoneType
@@ -10,9 +8,8 @@ from typing import Any, TypeGuard
 import numpy as np
 import orjson
 
-from taltool.data.files import HashingReader, decode_text, open_input, read_bytes
-from taltool.data.json_documents import JsonDocument
-from taltool.data.json_text import parsed_document
+from taltool.data.files import decode_text, open_input, read_bytes
+from taltool.data.json_documents import JsonDocument, parsed_document
 from taltool.data.records import Floats, GroundTruth, LabelVocabulary, VideoAnnotations
 from taltool.errors import DataError, UsageError
 
@@ -27,7 +24,8 @@ def read_ground_truth(path: str, split: str | None = None) -> GroundTruth:
     them); a segment that ends before it starts is an error. Raises DataError naming file, video and annotation.
     """
     names, videos = LabelVocabulary(), {}
-    with open_input(path) as reader, open_database(reader, path) as document:
+    with open_input(path) as reader, JsonDocument(reader, path) as document:
+        demand_database(document)
         for batch in document.batches(
             "database", lambda entries: checked_videos(entries, names, path), keys_of_entries
         ):
@@ -36,14 +34,11 @@ def read_ground_truth(path: str, split: str | None = None) -> GroundTruth:
     return truth.with_split(read_split(split, truth)) if split else truth
 
 
-@contextlib.contextmanager
-def open_database(reader: HashingReader, path: str) -> Iterator[JsonDocument]:
-    """The document of a ground truth; raises DataError for one of another kind."""
-    with JsonDocument(reader, path) as document:
-        if not document.is_object("database"):
-            hint = " (these are proposals)" if "results" in document else ""
-            raise DataError(f'{path}: expected a ground truth (a JSON object with "database"){hint}')
-        yield document
+def demand_database(document: JsonDocument) -> None:
+    """Raise DataError unless the document is a ground truth."""
+    if not document.is_object("database"):
+        hint = " (these are proposals)" if "results" in document else ""
+        raise DataError(f'{document.path}: expected a ground truth (a JSON object with "database"){hint}')
 
 
 def keys_of_entries(entries: dict[str, Any]) -> int:

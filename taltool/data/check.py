@@ -13,7 +13,7 @@ from taltool.data.files import STANDARD
 from taltool.data.formats.contract import Annotations, Features, FormatOptions, Proposals
 from taltool.data.formats.sniffing import beginning, open_content
 from taltool.data.info import kind_of
-from taltool.data.json_text import telling_key
+from taltool.data.json_documents import telling_key
 from taltool.data.records import Floats, LabelVocabulary, VideoProposals
 from taltool.data.training_log import read_epochs
 from taltool.errors import DataError

@@ -21,7 +21,7 @@ import numpy as np
 import orjson
 
 from taltool.data.files import read_bytes
-from taltool.data.json_text import parsed_document
+from taltool.data.json_documents import parsed_document
 from taltool.data.records import Booleans, Floats, LabelVocabulary
 from taltool.errors import DataError
 from taltool.reporting import SILENT, Reporter

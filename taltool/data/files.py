@@ -14,7 +14,7 @@ import re
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import BinaryIO, cast
 
@@ -54,15 +54,15 @@ class HashingReader:
 
     def readline(self, limit: int = -1) -> bytes:
         """The next line, or its first `limit` bytes; empty at the end."""
-        return self._passed(lambda: self._stream.readline(limit))
+        with _explaining_gzip(self._path):
+            line = self._stream.readline(limit)
+        self._count(line)
+        return line
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes, at most `size`; all that is left without it."""
-        return self._passed(lambda: self._stream.read(size))
-
-    def _passed(self, read: Callable[[], bytes]) -> bytes:
         with _explaining_gzip(self._path):
-            found = read()
+            found = self._stream.read(size)
         self._count(found)
         return found
 

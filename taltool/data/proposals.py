@@ -11,25 +11,21 @@ from itertools import chain
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 import orjson
 
 from taltool.data.files import HashingReader, open_input
-from taltool.data.json_documents import JsonDocument
-from taltool.data.json_text import collector_at_rest, count_members, refuse_repeated_keys, telling_key
-from taltool.data.provenance import Chain
-from taltool.data.records import Integers, LabelVocabulary, VideoProposals, broken
-from taltool.data.video_json import (
-    from_columns,
-    from_objects,
-    is_without_words,
-    keys_of_objects,
-    keys_of_videos,
+from taltool.data.json_documents import (
+    JsonDocument,
+    collector_at_rest,
+    count_members,
+    refuse_repeated_keys,
+    telling_key,
 )
+from taltool.data.provenance import Chain
+from taltool.data.records import LabelVocabulary, VideoProposals
+from taltool.data.video_json import VideoParser, keys_of_objects, keys_of_videos
 from taltool.errors import DataError
 
-# The versions of the stream that are read.
-VERSIONS = (1, 2)
 # The first line is looked at up to this length; a longer one is a document, or the line of a long video.
 _FIRST_LINE = 1 << 20
 _CUT_SHORT = "the command that wrote it was cut short; run it again"
@@ -48,17 +44,14 @@ class ProposalReader:
     def __init__(
         self, path: str, default_score: float | None = None, drop_invalid: bool = False, *, hashed: bool = False
     ) -> None:
-        self.file, self.default_score, self.drop_invalid, self._hashed = path, default_score, drop_invalid, hashed
+        self.file, self._hashed = path, hashed
         self.labels = LabelVocabulary()
         self.provenance: Chain = []
         self.num_videos: int | None = None
-        self.num_dropped = 0
+        self._parser = VideoParser(self.labels, default_score, drop_invalid)
         self._seen: set[str] = set()
-        self._durations: dict[str, Any] = {}
         self._promised: int | None = None
         self._close = ExitStack()
-        # For each class that the present header lists, its number in `labels`.
-        self._classes: Integers | None = None
 
     def __enter__(self) -> Self:
         self._stream: HashingReader = self._close.enter_context(open_input(self.file, self._hashed))
@@ -77,6 +70,11 @@ class ProposalReader:
         return self._videos
 
     @property
+    def num_dropped(self) -> int:
+        """How many segments were left out so far, because they end before they start."""
+        return self._parser.num_dropped
+
+    @property
     def sha256(self) -> str:
         """SHA-256 of what has been read so far: of the whole file once all videos were read; see `hashed`."""
         return self._stream.hexdigest()
@@ -91,14 +89,17 @@ class ProposalReader:
                 raise DataError(f"{self.file}: empty; expected proposals (did the command before it fail?)")
         if len(line) == _FIRST_LINE and telling_key(line)[0] not in ("results", "database"):
             line += self._stream.readline()
-        first = _object_in(line)
-        if first is None and telling_key(line)[0] in ("taltool", "video_id"):
-            self._item(line, number)  # Raises DataError, which tells where the line is broken.
-        if first is not None and "taltool" in first and "video_id" not in first:
-            self._take_header(self._item(line, number), f"{self.file}:{number}")
-            return self._streams(number + 1)
-        if first is not None and "video_id" in first:
-            return self._plain_lines(chain([(number, line)], self._lines(number + 1)))
+        where, rest = f"{self.file}:{number}", enumerate(self._stream, start=number + 1)
+        first: Any = None
+        with suppress(orjson.JSONDecodeError):
+            first = orjson.loads(line)
+        keys = first.keys() if isinstance(first, dict) else set()
+        if "video_id" in keys:
+            return self._plain_lines(chain([(number, line)], rest))
+        if "taltool" in keys or (not keys and telling_key(line)[0] in ("taltool", "video_id")):
+            # A line that is broken is refused here, saying where.
+            self._take_header(self._record(line, where), where)
+            return self._streams(rest)
         return self._document(line, number)
 
     def _take_header(self, record: Any, where: str) -> None:
@@ -106,7 +107,7 @@ class ProposalReader:
         if not isinstance(header, dict):
             raise DataError(f"{where}: expected a header {{kind, version, ...}}, found {header!r}")
         version, number = header.get("version"), header.get("videos")
-        if header.get("kind") != "proposals" or type(version) is not int or version not in VERSIONS:
+        if header.get("kind") != "proposals" or type(version) is not int or version not in (1, 2):
             found = f"{header.get('kind')} version {version}"
             raise DataError(f"{where}: expected a stream of proposals version 1 or 2, found {found}")
         if number is not None and (type(number) is not int or number < 0):
@@ -126,29 +127,34 @@ class ProposalReader:
         self.provenance += [step for step in provenance if step not in self.provenance]
         if complete and len(set(classes or ())) < len(classes or ()):
             raise DataError(f"{where}: a class is listed twice")
-        self._classes = self.labels.numbered(classes or [])
+        self._parser.classes = self.labels.numbered(classes or [])
         self.labels.complete = complete
 
-    def _streams(self, first: int) -> Iterator[VideoProposals]:
+    def _streams(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[VideoProposals]:
         """The videos of one stream, or of several that follow each other; the first header was read."""
         count: int | None = 0  # videos of the present stream; None between an end line and the next header
         earlier: set[bool] = set()  # whether videos of the streams before have labels
         present: set[bool] = set()
-        for number, line in self._lines(first):
-            where, item = f"{self.file}:{number}", self._item(line, number)
+        for number, line in lines:
+            if not line.strip():
+                continue
+            where = f"{self.file}:{number}"
+            with collector_at_rest():
+                record = self._record(line, where)
+                video = self._parser.video(record, where, line) if "video_id" in record else None
             if count is None:
-                if isinstance(item, VideoProposals) or "taltool" not in item:
+                if video is not None or "taltool" not in record:
                     raise DataError(f"{where}: after an end line only another stream may follow, header first")
-                self._take_header(item, where)
+                self._take_header(record, where)
                 count, earlier = 0, earlier | present
-            elif isinstance(item, VideoProposals):
+            elif video is not None:
                 count += 1
-                if len(item):
-                    present.add(item.labels is not None)
-                    _refuse_mixture(item, earlier, where)
-                yield item
-            elif "end" in item:
-                promised = item["end"].get("videos") if isinstance(item["end"], dict) else None
+                if len(video):
+                    present.add(video.labels is not None)
+                    _refuse_mixture(video, earlier, where)
+                yield video
+            elif "end" in record:
+                promised = record["end"].get("videos") if isinstance(record["end"], dict) else None
                 if type(promised) is not int or promised != count:
                     raise DataError(f"{where}: the end line says {promised} videos, {count} came before")
                 if self._promised not in (None, count):
@@ -160,23 +166,21 @@ class ProposalReader:
             raise DataError(f"{self.file}: no end line after {count} videos: {_CUT_SHORT}")
 
     def _plain_lines(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[VideoProposals]:
+        """The videos of lines without header. A filter may have left the end line, whose count then says nothing."""
         for number, line in lines:
-            item = self._item(line, number)
-            if isinstance(item, VideoProposals):
-                yield item
-            elif "end" not in item:
-                raise DataError(f"{self.file}:{number}: a stream begins amid lines that belong to none")
-            # A filter may have dropped the header and left the end line, whose count then says nothing.
+            if not line.strip():
+                continue
+            where = f"{self.file}:{number}"
+            with collector_at_rest():
+                record = self._record(line, where)
+                video = self._parser.video(record, where, line) if "video_id" in record else None
+            if video is not None:
+                yield video
+            elif "end" not in record:
+                raise DataError(f"{where}: a stream begins amid lines that belong to none")
 
-    def _lines(self, number: int) -> Iterator[tuple[int, bytes]]:
-        return ((place, line) for place, line in enumerate(self._stream, start=number) if line.strip())
-
-    def _item(self, line: bytes, number: int) -> VideoProposals | dict[str, Any]:
-        """The video on a line, or the object of a header or end line."""
-        with collector_at_rest():
-            return self._parsed(line, f"{self.file}:{number}")
-
-    def _parsed(self, line: bytes, where: str) -> VideoProposals | dict[str, Any]:
+    def _record(self, line: bytes, where: str) -> dict[str, Any]:
+        """The object on a line: a video that was not there before, a header or an end line."""
         try:
             record = orjson.loads(line)
         except orjson.JSONDecodeError as error:
@@ -196,8 +200,7 @@ class ProposalReader:
                 f"{where}: video '{video_id}' comes a second time; two files about it are merged by taltool fuse"
             )
         self._seen.add(video_id)
-        without_words = is_without_words(line, record)
-        return self._video(video_id, record, record.get("duration"), f"{where}: ", without_words)
+        return record
 
     def _document(self, head: bytes, first: int) -> Iterator[VideoProposals]:
         document = self._close.enter_context(JsonDocument(self._stream, self.file, head, first))
@@ -209,55 +212,14 @@ class ProposalReader:
         external = external if isinstance(external, dict) else {}
         self._take_metadata(external, self.file, complete=False)
         self.num_videos = document.count("results")
-        self._durations = external.get("durations") or {}
-        if not isinstance(self._durations, dict):
+        durations = external.get("durations") or {}
+        if not isinstance(durations, dict):
             raise DataError(f"{self.file}: durations must be {{video id: seconds}}")
-        return chain.from_iterable(document.batches("results", self._videos_of, keys_of_videos))
 
-    def _videos_of(self, results: dict[str, Any]) -> list[VideoProposals]:
-        """The videos in a part of the results, checked all together, which is faster than one by one."""
-        if not self.drop_invalid and set(map(type, results.values())) == {list}:
-            # Where something is wrong, or only some videos have labels, each is looked at for itself below.
-            with suppress(DataError):
-                columns = from_objects(list(chain.from_iterable(results.values())), self.labels, self.default_score)
-                counts = {video_id: len(proposals) for video_id, proposals in results.items()}
-                return VideoProposals("", *columns, self.labels).split(counts, self._durations)
-        return [
-            self._video(video_id, {"proposals": proposals}, self._durations.get(video_id), f"{self.file}: ")
-            for video_id, proposals in results.items()
-        ]
+        def videos(lists: dict[str, Any]) -> list[VideoProposals]:
+            return self._parser.videos(lists, durations, self.file)
 
-    def _video(
-        self, video_id: str, record: dict[str, Any], duration: Any, where: str, without_words: bool = False
-    ) -> VideoProposals:
-        try:
-            if duration is not None and type(duration) not in (int, float):
-                raise DataError(f"duration {duration!r} is not a positive number of seconds")
-            if "segments" in record and "proposals" in record:
-                raise DataError("both proposals (version 1) and segments (version 2); leave one of them out")
-            if "segments" in record:
-                known = self.labels, self._classes, self.default_score
-                segments, scores, labels = from_columns(record, *known, without_words=without_words)
-            else:
-                segments, scores, labels = from_objects(record.get("proposals"), self.labels, self.default_score)
-        except DataError as error:
-            raise DataError(f"{where}video '{video_id}': {error}") from None
-        if self.drop_invalid:
-            kept = ~broken(segments, scores)
-            self.num_dropped += int(np.count_nonzero(~kept))
-            segments, scores, labels = segments[kept], scores[kept], None if labels is None else labels[kept]
-        try:
-            return VideoProposals(video_id, segments, scores, labels, self.labels, duration)
-        except DataError as error:
-            raise DataError(f"{where}{error}") from None
-
-
-def _object_in(line: bytes) -> dict[str, Any] | None:
-    try:
-        found = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    return found if isinstance(found, dict) else None
+        return chain.from_iterable(document.batches("results", videos, keys_of_videos))
 
 
 def _refuse_mixture(video: VideoProposals, earlier: set[bool], where: str) -> None:

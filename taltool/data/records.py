@@ -27,22 +27,19 @@ class LabelVocabulary:
         self.numbers: dict[str, int] = {}
         self.complete = complete
         self._ranks = np.empty(0, np.int64)
-        for name in names:
-            self.number(name)
-
-    def number(self, name: str) -> int:
-        """The number of `name`, which is entered if it is new."""
-        if not isinstance(name, str):
-            raise DataError(f"label {name!r} is not a name")
-        return self.numbers.setdefault(name, len(self.numbers))
+        self.numbered(names)
 
     def numbered(self, names: Iterable[str]) -> Integers:
         """The numbers (N,) of N names; new ones are entered."""
         names = names if isinstance(names, list) else list(names)
         try:
             return np.fromiter(map(self.numbers.__getitem__, names), np.int64, len(names))
-        except (KeyError, TypeError):
-            return np.array([self.number(name) for name in names], np.int64)
+        except (KeyError, TypeError):  # Some are new, or no names at all.
+            for name in names:
+                if not isinstance(name, str):
+                    raise DataError(f"label {name!r} is not a name") from None
+                self.numbers.setdefault(name, len(self.numbers))
+        return np.fromiter(map(self.numbers.__getitem__, names), np.int64, len(names))
 
     @property
     def names(self) -> list[str]:
@@ -96,16 +93,15 @@ class VideoProposals:
         if not isinstance(self.video_id, str):
             raise DataError(f"video id {self.video_id!r} is not a text")
         _check_duration(self.video_id, self.duration)
-        if count and (broken(self.segments, self.scores).any() or not self._labels_known(labels)):
-            self._refuse_faults(labels)
-
-    def _labels_known(self, labels: Integers) -> bool:
-        # Seen as a number without sign, a negative one is larger than any.
-        return not len(labels) or int(labels.view(f"u{labels.itemsize}").max()) < len(self.names)
-
-    def _refuse_faults(self, labels: Integers) -> None:
-        """Name the first proposal that is broken, if any is."""
+        if not count:
+            return
         wrong = broken(self.segments, self.scores)
+        # Seen as a number without sign, a negative one is larger than any.
+        if wrong.any() or (len(labels) and int(labels.view(f"u{labels.itemsize}").max()) >= len(self.names)):
+            self._refuse(wrong, labels)
+
+    def _refuse(self, wrong: Booleans, labels: Integers) -> None:
+        """Raise DataError for the first proposal that is `wrong` (N,), or else has a label without a name."""
         if wrong.any():
             number = int(np.argmax(wrong))
             segment, score = self.segments[number].tolist(), float(self.scores[number])
@@ -115,12 +111,11 @@ class VideoProposals:
             if not math.isfinite(score):
                 fault = f"score {score!r} of proposal {number + 1} is not a finite number"
             raise DataError(f"video '{self.video_id}': {fault}")
-        if not self._labels_known(labels):
-            number = int(np.argmax((labels < 0) | (labels >= len(self.names))))
-            raise DataError(
-                f"video '{self.video_id}': label {labels[number]} of proposal {number + 1} is the number of no class "
-                f"(there are {len(self.names)})"
-            )
+        number = int(np.argmax((labels < 0) | (labels >= len(self.names))))
+        raise DataError(
+            f"video '{self.video_id}': label {labels[number]} of proposal {number + 1} is the number of no class "
+            f"(there are {len(self.names)})"
+        )
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -163,12 +158,10 @@ class VideoProposals:
 
 
 def _check_duration(video_id: str, duration: float | None) -> None:
-    if duration is not None and not (_is_number(duration) and 0 < duration < math.inf):
+    # To Python, true is a number too.
+    is_number = isinstance(duration, int | float) and not isinstance(duration, bool)
+    if duration is not None and not (is_number and 0 < duration < math.inf):
         raise DataError(f"video '{video_id}': duration {duration!r} is not a positive number of seconds")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def broken(segments: Floats, scores: Floats) -> Booleans:

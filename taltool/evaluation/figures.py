@@ -7,7 +7,7 @@ import numpy as np
 
 from taltool.data.annotations import read_ground_truth
 from taltool.data.formats.sniffing import beginning
-from taltool.data.json_text import telling_key
+from taltool.data.json_documents import telling_key
 from taltool.data.proposals import ProposalReader
 from taltool.data.records import Floats, GroundTruth, VideoAnnotations, VideoProposals
 from taltool.data.training_log import read_training_log

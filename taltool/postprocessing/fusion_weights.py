@@ -16,7 +16,7 @@ import orjson
 from taltool.data.annotations import read_ground_truth
 from taltool.data.arrays import Detections, flatten, scope
 from taltool.data.files import STANDARD, read_bytes
-from taltool.data.json_text import parsed_document
+from taltool.data.json_documents import parsed_document
 from taltool.data.proposals import ProposalReader
 from taltool.errors import DataError, UsageError
 from taltool.ops.fusion import Calibration, Fusion, Source, by_rank

@@ -14,7 +14,7 @@ import orjson
 from taltool.data.annotations import read_ground_truth
 from taltool.data.files import file_name, read_bytes, replacing
 from taltool.data.hdf5_features import FeatureFile
-from taltool.data.json_text import parsed_document
+from taltool.data.json_documents import parsed_document
 from taltool.data.records import GroundTruth
 from taltool.errors import DataError, UsageError
 from taltool.experiment import dataset

@@ -8,21 +8,20 @@ import contextlib
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
-import numpy as np
 import orjson
 
-from taltool.data.annotations import open_database
+from taltool.data.annotations import demand_database
 from taltool.data.files import open_input, open_output
 from taltool.data.formats import FORMATS
 from taltool.data.formats.activitynet import read_annotations, write_annotations
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
 from taltool.data.formats.sniffing import beginning
-from taltool.data.json_documents import JsonDocument
-from taltool.data.json_text import telling_key
-from taltool.data.records import LabelVocabulary, VideoProposals, broken
-from taltool.data.video_json import from_objects, keys_of_videos, to_objects
+from taltool.data.json_documents import JsonDocument, telling_key
+from taltool.data.records import LabelVocabulary, VideoProposals
+from taltool.data.video_json import VideoParser, keys_of_videos, to_objects
 from taltool.errors import DataError
 
 # Bytes of annotations that wait in memory.
@@ -117,56 +116,41 @@ def _read_predictions(path: str, options: FormatOptions) -> Iterator[Proposals]:
         raise DataError(
             f"{path}: classes are numbers here; name them with --classes FILE (names by line, or a ground truth)"
         )
-    reader = _PredictionReader(path, options)
-    with open_input(path) as stream, open_database(stream, path) as document:
-        content = Proposals((), reader.labels, document.count("database"), [], open_ended=True)
-        content.videos = reader.videos(document, content)
+    names = {number: name for name, number in options.classes.items()}
+    parser = VideoParser(LabelVocabulary(), options.score, options.drop_invalid)
+
+    def batch(entries: dict[str, Any]) -> list[VideoProposals]:
+        return [parser.video(_as_record(*entry, names, options, path), path) for entry in entries.items()]
+
+    def videos(document: JsonDocument, content: Proposals) -> Iterator[VideoProposals]:
+        yield from chain.from_iterable(document.batches("database", batch, keys_of_videos))
+        if parser.num_dropped:
+            content.notes.append(f"{parser.num_dropped} segments that end before they start")
+
+    with open_input(path) as stream, JsonDocument(stream, path) as document:
+        demand_database(document)
+        content = Proposals((), parser.names, document.count("database"), [], open_ended=True)
+        content.videos = videos(document, content)
         yield content
 
 
-class _PredictionReader:
-    """Makes proposals of predictions; labels are the names that occur."""
+def _as_record(
+    video_id: str, predictions: Any, names: Mapping[Any, str], options: FormatOptions, path: str
+) -> dict[str, Any]:
+    """The predictions of a video as a record of taltool's stream, whose classes have names."""
+    where = f"{path}: video '{video_id}'"
+    if not isinstance(predictions, list):
+        raise DataError(f"{where}: expected a list of predictions, found {predictions!r}")
+    objects = [_as_object(each, names, f"{where}: prediction {n}") for n, each in enumerate(predictions, start=1)]
+    return {"video_id": video_id, "duration": options.durations.get(video_id), "proposals": objects}
 
-    def __init__(self, path: str, options: FormatOptions) -> None:
-        self.path, self.options, self.labels = path, options, LabelVocabulary()
-        self.names = {number: name for name, number in (options.classes or {}).items()}
-        self.dropped = 0
 
-    def videos(self, document: JsonDocument, content: Proposals) -> Iterator[VideoProposals]:
-        """The videos of a document; what was dropped is noted at the end."""
-        for batch in document.batches("database", self._batch, keys_of_videos):
-            yield from batch
-        if self.dropped:
-            content.notes.append(f"{self.dropped} segments that end before they start")
-
-    def _batch(self, entries: dict[str, Any]) -> list[VideoProposals]:
-        return [self._video(*entry) for entry in entries.items()]
-
-    def _video(self, video_id: str, predictions: Any) -> VideoProposals:
-        if not isinstance(predictions, list):
-            raise DataError(f"{self.path}: video '{video_id}': expected a list of predictions, found {predictions!r}")
-        objects = [self._as_object(video_id, *numbered) for numbered in enumerate(predictions, start=1)]
-        duration = self.options.durations.get(video_id)
-        try:
-            segments, scores, labels = from_objects(objects, self.labels, self.options.score)
-        except DataError as error:
-            raise DataError(f"{self.path}: video '{video_id}': {error}") from None
-        if self.options.drop_invalid:
-            kept = ~broken(segments, scores)
-            self.dropped += int(np.count_nonzero(~kept))
-            segments, scores, labels = segments[kept], scores[kept], None if labels is None else labels[kept]
-        try:
-            return VideoProposals(video_id, segments, scores, labels, self.labels, duration)
-        except DataError as error:
-            raise DataError(f"{self.path}: {error}") from None
-
-    def _as_object(self, video_id: str, number: int, prediction: Any) -> dict[str, Any]:
-        """The prediction as an object of ActivityNet, whose class has a name."""
-        where = f"{self.path}: video '{video_id}': prediction {number}"
-        if not isinstance(prediction, dict) or not prediction.keys() >= {"segment", "label_id"}:
-            raise DataError(f"{where}: expected segment, label_id and scores, found {prediction!r}")
-        label = prediction["label_id"]
-        if type(label) not in (int, float) or label not in self.names:
-            raise DataError(f"{where}: label_id {label!r} has no name in --classes ({len(self.names)} classes)")
-        scored = {"score": prediction["scores"]} if "scores" in prediction else {}
-        return {"segment": prediction["segment"], "label": self.names[label]} | scored
+def _as_object(prediction: Any, names: Mapping[Any, str], where: str) -> dict[str, Any]:
+    """The prediction as an object of ActivityNet, whose class has a name."""
+    if not isinstance(prediction, dict) or not prediction.keys() >= {"segment", "label_id"}:
+        raise DataError(f"{where}: expected segment, label_id and scores, found {prediction!r}")
+    label = prediction["label_id"]
+    if type(label) not in (int, float) or label not in names:
+        raise DataError(f"{where}: label_id {label!r} has no name in --classes ({len(names)} classes)")
+    scored = {"score": prediction["scores"]} if "scores" in prediction else {}
+    return {"segment": prediction["segment"], "label": names[label]} | scored

@@ -7,13 +7,13 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from taltool.data.annotations import checked_videos, keys_of_entries, open_database
+from taltool.data.annotations import checked_videos, demand_database, keys_of_entries
 from taltool.data.files import open_input, open_output
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
 from taltool.data.formats.jsonl import read_proposals, write_proposals
 from taltool.data.formats.sniffing import beginning
-from taltool.data.json_text import telling_key
+from taltool.data.json_documents import JsonDocument, telling_key
 from taltool.data.records import LabelVocabulary
 from taltool.errors import DataError
 
@@ -66,7 +66,8 @@ def read_annotations(path: str, options: FormatOptions) -> Iterator[Annotations]
         checked_videos(entries, LabelVocabulary(), path)
         return entries
 
-    with open_input(path) as reader, open_database(reader, path) as document:
+    with open_input(path) as reader, JsonDocument(reader, path) as document:
+        demand_database(document)
         batches = document.batches("database", checked, keys_of_entries)
         yield Annotations((entry for batch in batches for entry in batch.items()), document.around("database"))
 

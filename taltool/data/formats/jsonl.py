@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Format, FormatOptions, Opening, Proposals
-from taltool.data.json_text import telling_key
+from taltool.data.json_documents import telling_key
 from taltool.data.proposal_writer import Layout, ProposalWriter
 from taltool.data.proposals import ProposalReader
 from taltool.data.records import VideoProposals
