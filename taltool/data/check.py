@@ -1,6 +1,6 @@
-"""Is a file whole: does it end where it should, and is everything in it what it says."""
+"""`check`: is a file whole: does it end where it should, and is everything in it what it says."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, SupportsInt
 
@@ -14,94 +14,116 @@ from taltool.data.formats.contract import Annotations, Features, FormatOptions, 
 from taltool.data.formats.sniffing import beginning, open_content
 from taltool.data.info import kind_of
 from taltool.data.json_documents import telling_key
-from taltool.data.records import Floats, LabelVocabulary, VideoProposals
+from taltool.data.records import Floats, Integers, LabelVocabulary
 from taltool.data.training_log import read_epochs
 from taltool.errors import DataError
+from taltool.reporting import SILENT, Reporter
 
-Warn = Callable[[str], None]
 # Unsigned views of the number types of safetensors, and the bits of the exponent: all set = infinite or NaN.
 _EXPONENTS = {"F16": ("<u2", 0x7C00), "BF16": ("<u2", 0x7F80), "F32": ("<u4", 0x7F800000), "F64": ("<u8", 0x7FF << 52)}
 
 
-def check_whole(path: str, warn: Warn, score: float | None = None) -> str:
-    """What the file at `path` holds, in a few words.
+@dataclass(frozen=True)
+class Finding:
+    """What was found of one file. summary: in a few words what it holds, or why it is not whole; oddities: what is odd
+    in it but usable, one phrase each."""
 
-    Raises DataError, saying why, where it is not whole; tells `warn` what is odd but usable. score stands in for
-    missing scores of proposals.
+    file: str
+    is_whole: bool
+    summary: str
+    oddities: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """`Finding(gt.json: ok: annotations, ...; odd: 47 repeated instances ...)`."""
+        odd = f"; odd: {', '.join(self.oddities)}" if self.oddities else ""
+        return f"Finding({self.file}: {'ok' if self.is_whole else 'not whole'}: {self.summary}{odd})"
+
+
+def check(file: str = STANDARD, *, score: float | None = None, reporter: Reporter = SILENT) -> Finding:
+    """Read all of a file of any kind and say whether it is whole, and what is odd in it, which is warned of too.
+
+    score stands in for missing scores of proposals. A file that is not whole, or not there, raises nothing.
     """
+    odd = _Oddities()
+    try:
+        summary = _summary(file, odd, score)
+    except DataError as error:
+        return Finding(file, False, str(error).removeprefix(f"{file}: "))
+    oddities = tuple(odd.told())
+    for oddity in oddities:
+        reporter.warn(f"{file}: {oddity}")
+    return Finding(file, True, summary, oddities)
+
+
+def _summary(path: str, odd: "_Oddities", score: float | None) -> str:
+    """What the file holds, in a few words; raises DataError, saying why, where it is not whole."""
     kind = kind_of(path)
     if kind == "checkpoint":
-        return _checkpoint(path, warn)
+        return _checkpoint(path, odd)
     if kind == "metrics":
         return f"metrics, {len(read_epochs(path))} epochs"
     with open_content(path, options=FormatOptions(score=score)) as content:
         if isinstance(content, Proposals):
-            return _proposals(path, content, warn)
-        return _annotations(path, content, warn) if isinstance(content, Annotations) else _features(path, content, warn)
+            return _proposals(path, content, odd)
+        return _annotations(path, content, odd) if isinstance(content, Annotations) else _features(path, content, odd)
 
 
 class _Oddities:
     """Counts of odd things, with the video that showed each first."""
 
     def __init__(self) -> None:
-        self.counts: dict[str, int] = {}
-        self.first: dict[str, str] = {}
+        self.notes: list[str] = []
+        self._counts: dict[str, int] = {}
+        self._first: dict[str, str] = {}
 
     def add(self, what: str, video_id: str, count: SupportsInt) -> None:
         """Count `what` in a video."""
         if int(count):
-            self.counts[what] = self.counts.get(what, 0) + int(count)
-            self.first.setdefault(what, video_id)
+            self._counts[what] = self._counts.get(what, 0) + int(count)
+            self._first.setdefault(what, video_id)
 
-    def tell(self, path: str, warn: Warn) -> None:
-        """One warning for each kind."""
-        for what, count in self.counts.items():
-            warn(f"{path}: {count} {what} (first in video '{self.first[what]}')")
+    def add_segments(
+        self, what: str, video_id: str, segments: Floats, labels: Integers | None, end: float | None
+    ) -> None:
+        """Count what is odd in the segments (N, 2), in seconds, of a video that lasts until `end`."""
+        numbers = np.zeros(len(segments)) if labels is None else labels
+        distinct = np.unique(np.column_stack([segments, numbers]), axis=0)
+        self.add(f"{what} of zero length", video_id, np.count_nonzero(segments[:, 0] >= segments[:, 1]))
+        self.add(f"{what} that start before 0", video_id, np.count_nonzero(segments[:, 0] < 0))
+        if end is not None:
+            self.add(f"{what} that end after their video", video_id, np.count_nonzero(segments[:, 1] > end))
+        self.add(f"repeated {what}", video_id, len(segments) - len(distinct))
+
+    def told(self) -> list[str]:
+        """One phrase for each kind."""
+        return self.notes + [f"{n} {what} (first in video '{self._first[what]}')" for what, n in self._counts.items()]
 
 
-def _proposals(path: str, content: Proposals, warn: Warn) -> str:
-    odd, videos, number = _Oddities(), 0, 0
+def _proposals(path: str, content: Proposals, odd: _Oddities) -> str:
+    videos = number = 0
     for video in content.videos:
         videos, number = videos + 1, number + len(video)
-        _note_segments(odd, "proposals", video.video_id, video.segments, video.duration)
-        odd.add("repeated proposals", video.video_id, len(video) - _distinct(video))
-    odd.tell(path, warn)
+        odd.add_segments("proposals", video.video_id, video.segments, video.labels, video.duration)
     key = telling_key(beginning(path).head)[0] if path != STANDARD else "taltool"
     unsure = "" if key in ("taltool", "results") else "; plain lines, no end line tells whether they are all"
     return f"proposals, {videos} videos, {number} proposals{unsure}"
 
 
-def _note_segments(odd: _Oddities, what: str, video_id: str, segments: Floats, duration: float | None) -> None:
-    odd.add(f"{what} of zero length", video_id, np.count_nonzero(segments[:, 0] >= segments[:, 1]))
-    odd.add(f"{what} that start before 0", video_id, np.count_nonzero(segments[:, 0] < 0))
-    if duration is not None:
-        odd.add(f"{what} that end after their video", video_id, np.count_nonzero(segments[:, 1] > duration))
-
-
-def _distinct(video: VideoProposals) -> int:
-    labels = np.zeros(len(video)) if video.labels is None else video.labels
-    return len(np.unique(np.column_stack([video.segments, labels]), axis=0))
-
-
-def _annotations(path: str, content: Annotations, warn: Warn) -> str:
-    odd, names, videos, instances = _Oddities(), LabelVocabulary(), 0, 0
+def _annotations(path: str, content: Annotations, odd: _Oddities) -> str:
+    names, videos, instances = LabelVocabulary(), 0, 0
     for video_id, entry in content.entries:
         # A table has no durations; a ground truth without them was refused when it was opened.
         timed = "duration" in entry
         video = checked_videos({video_id: {"duration": 1.0} | entry}, names, path)[video_id]
         videos, instances = videos + 1, instances + len(video)
         odd.add("videos without a duration: give --durations where they are used", video_id, not timed)
-        _note_segments(odd, "instances", video_id, video.segments, video.duration if timed else None)
-        distinct = np.unique(np.column_stack([video.segments, video.labels]), axis=0)
-        odd.add("repeated instances", video_id, len(video) - len(distinct))
-    odd.tell(path, warn)
+        odd.add_segments("instances", video_id, video.segments, video.labels, video.duration if timed else None)
     return f"annotations, {videos} videos, {instances} instances, {len(names)} classes"
 
 
-def _features(path: str, content: Features, warn: Warn) -> str:
+def _features(path: str, content: Features, odd: _Oddities) -> str:
     if not content.ids:
         raise DataError(f"{path}: no video in it")
-    odd = _Oddities()
     for video_id in content.ids:
         length, _ = content.values(video_id).shape
         try:
@@ -112,11 +134,10 @@ def _features(path: str, content: Features, warn: Warn) -> str:
         last_end = (clock.offset + (length - 1) * clock.stride + clock.window) / clock.fps
         late = last_end > clock.duration + max(clock.window, clock.stride) / clock.fps
         odd.add("videos whose last snippet lies past their end", video_id, late)
-    odd.tell(path, warn)
     return f"features, {len(content.ids)} videos"
 
 
-def _checkpoint(path: str, warn: Warn) -> str:
+def _checkpoint(path: str, odd: _Oddities) -> str:
     table = read_tensor_table(path)
     metadata = table.pop("__metadata__", None) or {}
     with Path(path).open("rb") as stream:
@@ -128,11 +149,11 @@ def _checkpoint(path: str, warn: Warn) -> str:
         if not _is_finite(path, start, tensor):
             raise DataError(f"{path}: tensor '{name}' holds values that are not finite; train again with a lower rate")
     if KEY not in metadata:
-        warn(f"{path}: safetensors, but no checkpoint of taltool train")
+        odd.notes.append("safetensors, but no checkpoint of taltool train")
         return f"safetensors, {len(table)} tensors"
     header = CheckpointHeader.from_metadata(metadata, path)
     if header.training.get("finished") is False:
-        warn(f"{path}: the training is not finished; train --resume continues it")
+        odd.notes.append("the training is not finished; train --resume continues it")
     return f"checkpoint, model {header.model}, {len(table)} tensors"
 
 

@@ -41,6 +41,10 @@ class FeatureClock:
         for name, value in vars(self).items():
             check_clock_number(name, value)
 
+    def __str__(self) -> str:
+        """`fps 30, stride 4, window 16, offset 0`: all but the duration."""
+        return ", ".join(f"{name} {getattr(self, name):g}" for name in ("fps", "stride", "window", "offset"))
+
     def seconds(self, grid: Times) -> Times:
         """The time of grid positions, in seconds, not clipped to the video."""
         return ((grid - 0.5) * self.stride + self.offset + self.window / 2) / self.fps

@@ -1,8 +1,9 @@
-"""What is in a file, whatever its kind: counts, classes, durations, clocks, quantiles of scores, provenance."""
+"""`info`: what is in a file, whatever its kind: counts, classes, durations, clocks, quantiles of scores, provenance."""
 
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,71 +12,73 @@ import orjson
 
 from taltool.data.checkpoint_header import KEY, CheckpointHeader, read_tensor_table
 from taltool.data.clock import UnknownClockError
-from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Opening, Proposals
+from taltool.data.files import STANDARD
+from taltool.data.formats.contract import Annotations, Features, FormatOptions, Proposals
 from taltool.data.formats.sniffing import beginning, open_content
 from taltool.data.quantiles import Quantiles
 from taltool.data.records import Floats, Integers, LabelVocabulary
 from taltool.data.training_log import read_epochs
 
-Summary = dict[str, Any]
+Facts = dict[str, Any]
 _MOST_CLOCKS = 5
 _QUANTILES = {"min": 0.0, "25%": 0.25, "median": 0.5, "75%": 0.75, "max": 1.0}
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """Named facts on a file, ready for JSON; kind is proposals, annotations, features, checkpoint or metrics."""
+
+    file: str
+    kind: str
+    facts: Facts
+
+    def __repr__(self) -> str:
+        """`FileInfo(gt.json: annotations, videos 413, instances 6365, classes 20)`."""
+        counts = "".join(f", {name} {value}" for name, value in self.facts.items() if isinstance(value, int))
+        return f"FileInfo({self.file}: {self.kind}{counts})"
+
+
+def info(file: str = STANDARD, *, score: float | None = None) -> FileInfo:
+    """What is in a file; `score` stands in for missing scores of proposals.
+
+    Raises DataError for a file that is broken, or of no known kind.
+    """
+    kind = kind_of(file)
+    if kind == "checkpoint":
+        return FileInfo(file, kind, _checkpoint(file))
+    if kind == "metrics":
+        return FileInfo(file, kind, _metrics(file))
+    with open_content(file, options=FormatOptions(score=score)) as content:
+        if isinstance(content, Proposals):
+            return FileInfo(file, content.kind, _proposals(content))
+        if isinstance(content, Annotations):
+            return FileInfo(file, content.kind, _annotations(content))
+        return FileInfo(file, content.kind, _features(content))
 
 
 def kind_of(path: str) -> str:
     """`checkpoint`, `metrics`, or `content` for whatever the formats know; told by content."""
     start = beginning(path)
-    if _is_safetensors(start):
+    # Safetensors are eight bytes of length, then JSON.
+    if start.head[8:9] == b"{" and 2 <= int.from_bytes(start.head[:8], "little") < 1 << 32:
         return "checkpoint"
-    return "metrics" if _is_training_log(start) else "content"
-
-
-def _is_safetensors(start: Opening) -> bool:
-    """Eight bytes of length, then JSON."""
-    length = int.from_bytes(start.head[:8], "little")
-    return start.head[8:9] == b"{" and 2 <= length < 1 << 32
-
-
-def _is_training_log(start: Opening) -> bool:
     try:
         first = orjson.loads(start.first_line())
     except orjson.JSONDecodeError:
-        return False
-    return isinstance(first, dict) and "epoch" in first
+        return "content"
+    return "metrics" if isinstance(first, dict) and "epoch" in first else "content"
 
 
-def summarize(path: str, score: float | None = None) -> Summary:
-    """Named facts on the file at `path`, ready for JSON; `score` stands in for missing scores of proposals.
-
-    Raises DataError for a file that is broken, or of no known kind.
-    """
-    kind = kind_of(path)
-    if kind == "checkpoint":
-        return {"file": path, **_checkpoint(path)}
-    if kind == "metrics":
-        return {"file": path, **_metrics(path)}
-    with open_content(path, options=FormatOptions(score=score)) as content:
-        return {"file": path, "kind": content.kind, **_content(content)}
-
-
-def _content(content: Content) -> Summary:
-    if isinstance(content, Proposals):
-        return _proposals(content)
-    return _annotations(content) if isinstance(content, Annotations) else _features(content)
-
-
-def quantiles(values: Iterable[float]) -> dict[str, float]:
+def _quantiles(values: Quantiles | Iterable[float]) -> dict[str, float]:
     """Five quantiles by name; empty where there are no values."""
+    if isinstance(values, Quantiles):
+        return dict(zip(_QUANTILES, values.at(list(_QUANTILES.values())), strict=False))
     with Quantiles() as found:
         found.add(np.fromiter(values, np.float64))
-        return _named(found)
+        return _quantiles(found)
 
 
-def _named(found: Quantiles) -> dict[str, float]:
-    return dict(zip(_QUANTILES, found.at(list(_QUANTILES.values())), strict=False))
-
-
-def _proposals(content: Proposals) -> Summary:
+def _proposals(content: Proposals) -> Facts:
     counts, durations = array("q"), array("d")
     tallies: dict[LabelVocabulary, Integers] = {}
     with Quantiles() as lengths, Quantiles() as scores:
@@ -95,13 +98,13 @@ def _proposals(content: Proposals) -> Summary:
         return {
             "videos": len(counts),
             "proposals": sum(counts),
-            "proposals_per_video": quantiles(counts),
+            "proposals_per_video": _quantiles(counts),
             "classes": len(used) if used else None,
             "proposals_of_class": dict(sorted(used.items())),
             "videos_with_duration": len(durations),
             "hours": sum(durations) / 3600 if durations else None,
-            "seconds_per_proposal": _named(lengths),
-            "score": _named(scores),
+            "seconds_per_proposal": _quantiles(lengths),
+            "score": _quantiles(scores),
             "provenance": content.provenance or [],
         }
 
@@ -111,93 +114,72 @@ def _lengths(segments: Floats) -> Floats:
         return segments[:, 1] - segments[:, 0]
 
 
-def _annotations(content: Annotations) -> Summary:
+def _annotations(content: Annotations) -> Facts:
     counts, durations = array("q"), array("d")
-    classes: Counter[str] = Counter()
-    subsets: dict[str | None, _Subset] = {}
+    videos_in: Counter[str] = Counter()
+    labels_in: defaultdict[str, Counter[str]] = defaultdict(Counter)
     with Quantiles() as lengths:
         for _, entry in content.entries:
-            annotations = entry.get("annotations") or []
-            labels = Counter(each["label"] for each in annotations)
-            classes += labels
-            subsets.setdefault(entry.get("subset"), _Subset()).add(labels)
+            annotations, subset = entry.get("annotations") or [], entry.get("subset") or "none"
+            videos_in[subset] += 1
+            labels_in[subset].update(each["label"] for each in annotations)
             counts.append(len(annotations))
             segments = np.array([each["segment"] for each in annotations], np.float64).reshape(-1, 2)
             lengths.add(_lengths(segments))
             if "duration" in entry:
                 durations.append(entry["duration"])
+        classes = sum(labels_in.values(), Counter[str]())
         return {
             "version": content.head.get("version"),
             "videos": len(counts),
             "instances": sum(counts),
-            "subsets": {name or "none": subset.summary() for name, subset in subsets.items()},
+            "subsets": {
+                subset: {"videos": videos_in[subset], "instances": labels.total(), "classes": len(labels)}
+                for subset, labels in labels_in.items()
+            },
             "classes": len(classes),
             "instances_of_class": dict(sorted(classes.items())),
             "hours": sum(durations) / 3600 if durations else None,
-            "seconds_per_video": quantiles(durations),
-            "seconds_per_instance": _named(lengths),
-            "instances_per_video": quantiles(counts),
+            "seconds_per_video": _quantiles(durations),
+            "seconds_per_instance": _quantiles(lengths),
+            "instances_per_video": _quantiles(counts),
         }
 
 
-class _Subset:
-    """Counts of one subset of a ground truth."""
-
-    def __init__(self) -> None:
-        self.videos = self.instances = 0
-        self.classes: set[str] = set()
-
-    def add(self, labels: Counter[str]) -> None:
-        """Count a video with so many instances of each label."""
-        self.videos, self.instances = self.videos + 1, self.instances + labels.total()
-        self.classes |= labels.keys()
-
-    def summary(self) -> dict[str, int]:
-        """Videos, instances, classes."""
-        return {"videos": self.videos, "instances": self.instances, "classes": len(self.classes)}
-
-
-def _features(content: Features) -> Summary:
-    shapes = {video_id: content.shape(video_id) for video_id in content.ids}
-    clocks = {video_id: _clock(content, video_id) for video_id in content.ids}
-    durations = [clock.duration for clock in clocks.values() if clock is not None]
-    known = Counter(_described(clock) for clock in clocks.values())
+def _features(content: Features) -> Facts:
+    shapes = [content.shape(video_id) for video_id in content.ids]
+    lengths = [length for length, _ in shapes]
+    clocks: Counter[str] = Counter()
+    durations = []
+    for video_id in content.ids:
+        try:
+            clock = content.clock(video_id)
+        except UnknownClockError:
+            clocks["unknown"] += 1
+            continue
+        clocks[str(clock)] += 1
+        durations.append(clock.duration)
     return {
         "videos": len(shapes),
-        "channels": sorted({channels for _, channels in shapes.values()}),
-        "snippets": sum(length for length, _ in shapes.values()),
-        "snippets_per_video": quantiles([length for length, _ in shapes.values()]),
-        "clock": {text: f"{count} videos" for text, count in known.most_common(_MOST_CLOCKS)},
+        "channels": sorted({channels for _, channels in shapes}),
+        "snippets": sum(lengths),
+        "snippets_per_video": _quantiles(lengths),
+        "clock": {text: f"{count} videos" for text, count in clocks.most_common(_MOST_CLOCKS)},
         "hours": sum(durations) / 3600 if durations else None,
-        "seconds_per_video": quantiles(durations),
+        "seconds_per_video": _quantiles(durations),
         "streams": content.streams,
         "attributes": content.attributes,
         "provenance": content.provenance or [],
     }
 
 
-def _clock(content: Features, video_id: str) -> Any:
-    try:
-        return content.clock(video_id)
-    except UnknownClockError:
-        return None
-
-
-def _described(clock: Any) -> str:
-    if clock is None:
-        return "unknown"
-    return f"fps {clock.fps:g}, stride {clock.stride:g}, window {clock.window:g}, offset {clock.offset:g}"
-
-
-def _checkpoint(path: str) -> Summary:
+def _checkpoint(path: str) -> Facts:
     table = read_tensor_table(path)
     metadata = table.pop("__metadata__", None) or {}
-    sizes = [int(np.prod(tensor["shape"])) for tensor in table.values()]
-    found: Summary = {
-        "kind": "checkpoint",
+    found: Facts = {
         "bytes": Path(path).stat().st_size,
         "tensors": len(table),
-        "parameters": sum(sizes),
+        "parameters": sum(int(np.prod(tensor["shape"])) for tensor in table.values()),
         "number_types": dict(Counter(tensor["dtype"] for tensor in table.values())),
     }
     if KEY not in metadata:
@@ -207,11 +189,10 @@ def _checkpoint(path: str) -> Summary:
     return found | fields | {"provenance": header.provenance or []}
 
 
-def _metrics(path: str) -> Summary:
+def _metrics(path: str) -> Facts:
     rows = read_epochs(path)
-    last = rows[-1]
     validations = [row["validation"] for row in rows if isinstance(row.get("validation"), dict)]
-    found: Summary = {"kind": "metrics", "rows": len(rows), "last": last}
+    found: Facts = {"rows": len(rows), "last": rows[-1]}
     for name, choose in (("loss", min), ("mAP", max)):
         values = [each[name] for each in validations if each.get(name) is not None]
         if values:

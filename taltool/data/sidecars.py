@@ -1,4 +1,4 @@
-"""Sidecar files: durations of videos, and numbers of classes."""
+"""Sidecar files of a conversion: durations of videos, numbers of classes, new names of labels."""
 
 import math
 
@@ -12,26 +12,22 @@ from taltool.errors import DataError
 def read_durations(path: str) -> dict[str, float]:
     """Seconds by video id, from a ground truth, a feature file, proposals, or a CSV of video_id,duration."""
     if b"duration" in peek(path).partition(b"\n")[0] and not peek(path).lstrip().startswith(b"{"):
-        return {
-            row["video_id"]: _seconds(row["duration"], where)
-            for where, row in read_table(path, ("video_id", "duration"))[1]
-        }
+        found = {}
+        for where, row in read_table(path, ("video_id", "duration"))[1]:
+            try:
+                seconds = float(row["duration"])
+            except ValueError:
+                seconds = math.nan
+            if not 0 < seconds < math.inf:
+                raise DataError(f"{where}: duration '{row['duration']}' is not a positive, finite number of seconds")
+            found[row["video_id"]] = seconds
+        return found
     with open_content(path) as content:
         if isinstance(content, Annotations):
             return {key: entry["duration"] for key, entry in content.entries if "duration" in entry}
         if isinstance(content, Features):
             return {video_id: content.clock(video_id).duration for video_id in content.ids}
         return {video.video_id: video.duration for video in content.videos if video.duration is not None}
-
-
-def _seconds(text: str, where: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise DataError(f"{where}: duration '{text}' is not a positive, finite number of seconds")
-    return seconds
 
 
 def read_classes(path: str) -> dict[str, int]:
@@ -46,3 +42,18 @@ def read_classes(path: str) -> dict[str, int]:
     if not numbers:
         raise DataError(f"{path}: no annotation has a label_id; give the names, one per line, the first being number 0")
     return numbers
+
+
+def read_relabelling(path: str) -> dict[str, str]:
+    """The new label of each label that stays, from a CSV of label,new_label.
+
+    Raises DataError for a label with two different new ones, or for a file without rows.
+    """
+    names: dict[str, str] = {}
+    for where, row in read_table(path, ("label", "new_label"))[1]:
+        label, new = row["label"], row["new_label"]
+        if names.setdefault(label, new) != new:
+            raise DataError(f"{where}: label '{label}' becomes '{new}' here and '{names[label]}' above")
+    if not names:
+        raise DataError(f"{path}: names no label; give a CSV of label,new_label")
+    return names

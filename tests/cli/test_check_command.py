@@ -10,11 +10,11 @@ import pytest
 from project import Run
 from safetensors.numpy import save_file
 
-from taltool.data.check import check_whole
+from taltool.data.check import check
 from taltool.data.checkpoint_header import CheckpointHeader
 from taltool.data.clock import FeatureClock
 from taltool.data.hdf5_features import FeatureWriter, VideoFeatures
-from taltool.errors import DataError
+from taltool.reporting import Reporter
 
 HEADER = '{"taltool":{"kind":"proposals","version":1}}\n'
 VIDEO = '{"video_id":"v","duration":9,"proposals":[{"segment":[1,2],"score":1}]}\n'
@@ -124,27 +124,39 @@ ODD = [
 ]
 
 
+class Told(Reporter):
+    """Keeps what it was warned of."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
 @pytest.mark.parametrize(("make", "words"), WHOLE, ids=[words for _, words in WHOLE])
 def test_whole_file_is_told_in_a_few_words(make: Callable[[Path], Path], words: str, tmp_path: Path) -> None:
-    warnings: list[str] = []
-    assert check_whole(str(make(tmp_path)), warnings.append) == words
-    assert warnings == []
+    found = check(str(make(tmp_path)))
+    assert (found.is_whole, found.summary, found.oddities) == (True, words, ())
 
 
 @pytest.mark.parametrize(("make", "reason"), BROKEN, ids=[reason for _, reason in BROKEN])
 def test_file_that_is_not_whole_is_refused_with_the_reason(
     make: Callable[[Path], Path], reason: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(DataError) as refused:
-        check_whole(str(make(tmp_path)), pytest.fail)
-    assert reason in str(refused.value)
+    found = check(str(make(tmp_path)))
+    assert (found.is_whole, found.oddities) == (False, ())
+    assert reason in found.summary
 
 
 @pytest.mark.parametrize(("make", "warning"), ODD, ids=[f"{n} {w}" for n, (_, w) in enumerate(ODD)])
 def test_what_is_odd_but_usable_is_a_warning(make: Callable[[Path], Path], warning: str, tmp_path: Path) -> None:
-    warnings: list[str] = []
-    check_whole(str(make(tmp_path)), warnings.append)
-    assert any(warning in each for each in warnings)
+    told = Told()
+    file = str(make(tmp_path))
+    found = check(file, reporter=told)
+    assert found.is_whole
+    assert any(warning in each for each in found.oddities)
+    assert told.warnings == [f"{file}: {each}" for each in found.oddities]
 
 
 def test_one_line_per_file_and_3_if_one_is_not_whole(taltool: Run, tmp_path: Path) -> None:
@@ -161,8 +173,8 @@ def test_one_line_per_file_and_3_if_one_is_not_whole(taltool: Run, tmp_path: Pat
 
 
 def test_quirks_of_the_public_ground_truth_are_counted(shared: Path) -> None:
-    warnings: list[str] = []
-    check_whole(str(shared / "data/activitynet13_gt.json"), warnings.append)
+    found = check(str(shared / "data/activitynet13_gt.json"))
     # The counts that the data set's page states.
-    assert any("47 repeated instances" in warning for warning in warnings)
-    assert any("12 instances of zero length" in warning for warning in warnings)
+    assert any("47 repeated instances" in each for each in found.oddities)
+    assert any("12 instances of zero length" in each for each in found.oddities)
+    assert repr(found).startswith(f"Finding({shared}/data/activitynet13_gt.json: ok: annotations, ")

@@ -10,11 +10,11 @@ from safetensors.numpy import save_file
 
 from taltool.cli.commands.info import table
 from taltool.data.checkpoint_header import CheckpointHeader
-from taltool.data.info import summarize
+from taltool.data.info import info
 
 
 def test_ground_truth(shared: Path) -> None:
-    facts = summarize(str(shared / "data/thumos14_gt.json"))
+    facts = info(str(shared / "data/thumos14_gt.json")).facts
     # The counts that the data set's page states.
     assert facts["subsets"] == {
         "testing": {"videos": 213, "instances": 3358, "classes": 20},
@@ -26,14 +26,14 @@ def test_ground_truth(shared: Path) -> None:
 
 
 def test_features(shared: Path) -> None:
-    facts = summarize(str(shared / "data/salads50/features.h5"))
+    facts = info(str(shared / "data/salads50/features.h5")).facts
     assert (facts["videos"], facts["channels"], facts["snippets"]) == (50, [28], 16596)
     assert facts["snippets_per_video"]["min"] == 212
     assert facts["clock"] == {"fps 30, stride 30, window 30, offset 0": "50 videos"}
 
 
 def test_proposals(shared: Path) -> None:
-    facts = summarize(str(shared / "data/peer_outputs/thumos14_scnn_nms0.4.json"))
+    facts = info(str(shared / "data/peer_outputs/thumos14_scnn_nms0.4.json")).facts
     assert (facts["videos"], facts["proposals"], facts["classes"]) == (212, 24244, 20)
     assert sum(facts["proposals_of_class"].values()) == 24244
 
@@ -41,7 +41,7 @@ def test_proposals(shared: Path) -> None:
 def test_quantiles_of_scores(tmp_path: Path) -> None:
     rows = "".join(f"v,0,1,{score}\n" for score in (4, 0, 1, 3, 2))
     (tmp_path / "x.csv").write_text("video_id,start,end,score\n" + rows)
-    assert summarize(str(tmp_path / "x.csv"))["score"] == {"min": 0, "25%": 1, "median": 2, "75%": 3, "max": 4}
+    assert info(str(tmp_path / "x.csv")).facts["score"] == {"min": 0, "25%": 1, "median": 2, "75%": 3, "max": 4}
 
 
 def checkpoint(folder: Path) -> Path:
@@ -54,8 +54,9 @@ def checkpoint(folder: Path) -> Path:
 
 
 def test_checkpoint(tmp_path: Path) -> None:
-    facts = summarize(str(checkpoint(tmp_path)))
-    assert (facts["kind"], facts["model"], facts["classes"], facts["channels"]) == ("checkpoint", "afsd", ["Dive"], 28)
+    found = info(str(checkpoint(tmp_path)))
+    facts = found.facts
+    assert (found.kind, facts["model"], facts["classes"], facts["channels"]) == ("checkpoint", "afsd", ["Dive"], 28)
     assert (facts["tensors"], facts["parameters"], facts["number_types"]) == (2, 11, {"F32": 1, "F16": 1})
     assert facts["provenance"] == [{"tool": "t"}]
 
@@ -64,8 +65,9 @@ def test_metrics(tmp_path: Path) -> None:
     losses = [0.9, 0.4, 0.6]
     lines = [orjson.dumps({"epoch": n + 1, "validation": {"loss": loss}}) for n, loss in enumerate(losses)]
     (tmp_path / "m.metrics.jsonl").write_bytes(b"\n".join(lines) + b"\n")
-    facts = summarize(str(tmp_path / "m.metrics.jsonl"))
-    assert (facts["kind"], facts["rows"], facts["last"]["epoch"], facts["best_validation_loss"]) == (
+    found = info(str(tmp_path / "m.metrics.jsonl"))
+    facts = found.facts
+    assert (found.kind, facts["rows"], facts["last"]["epoch"], facts["best_validation_loss"]) == (
         "metrics",
         3,
         3,
@@ -98,6 +100,12 @@ def test_table_shows_facts_and_the_chain_of_steps(taltool: Run) -> None:
         "  provenance\n"
         "    2026  taltool 9  taltool predict x\n"
     )
+
+
+def test_a_result_names_kind_and_counts(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("video_id,start,end,label\nv,1,2,a\nv,2,3,b\n")
+    found = info(str(tmp_path / "x.csv"))
+    assert repr(found) == f"FileInfo({tmp_path}/x.csv: annotations, videos 1, instances 2, classes 2)"
 
 
 def test_long_lists_are_cut_in_the_table_only() -> None:

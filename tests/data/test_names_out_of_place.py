@@ -8,9 +8,8 @@ import orjson
 import pytest
 from project import Run
 
-from taltool.data.check import check_whole
-from taltool.data.convert import Conversion, convert
-from taltool.data.formats.contract import FormatOptions
+from taltool.data.check import check
+from taltool.data.convert import convert
 from taltool.data.proposals import ProposalReader
 from taltool.errors import DataError
 
@@ -35,34 +34,31 @@ def test_file_name_that_names_a_class_or_a_video_must_be_utf8(ending: bytes, tmp
             np.save(stream, np.ones((2, 2), np.float32))
         else:
             stream.write(b"v 1 2\n")
-    options = FormatOptions(clock={"fps": 25, "stride": 8, "window": 16})
     target = tmp_path / ("out.h5" if ending == b".npy" else "out.csv")
     with pytest.raises(DataError, match=r"caf\\xe9.* is not UTF-8"):
-        convert(Conversion([str(folder)], str(target), options=options))
+        convert(str(folder), output=str(target), fps=25, stride=8, window=16)
     assert not target.exists()
 
 
 def test_name_longer_than_a_field_of_csv_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").write_text(ROW % ("x" * 131_073))
     with pytest.raises(DataError, match="at most 131072 characters"):
-        convert(Conversion([str(tmp_path / "a")], str(tmp_path / "b.csv")))
+        convert(str(tmp_path / "a"), output=str(tmp_path / "b.csv"))
     assert not (tmp_path / "b.csv").exists()
 
 
 def test_annotation_without_a_label_is_refused_in_a_table(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("video_id,start,end,label\nv,1,2,x\nv,1,2,\n")
     with pytest.raises(DataError, match="a:3: no label"):
-        convert(Conversion([str(tmp_path / "a")], str(tmp_path / "b.json"), options=FormatOptions(durations={"v": 3})))
+        convert(str(tmp_path / "a"), output=str(tmp_path / "b.json"), durations={"v": 3})
     assert not (tmp_path / "b.json").exists()
 
 
 def test_table_of_annotations_is_whole_though_it_holds_no_durations(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("video_id,start,end,label\nv,1,2,x\nw,0,9,y\n")
-    warnings: list[str] = []
-    assert check_whole(str(tmp_path / "a"), warnings.append) == "annotations, 2 videos, 2 instances, 2 classes"
-    assert warnings == [
-        f"{tmp_path}/a: 2 videos without a duration: give --durations where they are used (first in video 'v')"
-    ]
+    found = check(str(tmp_path / "a"))
+    assert (found.is_whole, found.summary) == (True, "annotations, 2 videos, 2 instances, 2 classes")
+    assert found.oddities == ("2 videos without a duration: give --durations where they are used (first in video 'v')",)
 
 
 @pytest.mark.parametrize("facts", ['"version": true', '"version": 2, "videos": true', '"version": 2, "videos": -1'])

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from project import Run
 
-from taltool.data.check import check_whole
-from taltool.data.convert import Conversion, convert
-from taltool.data.formats.contract import FormatOptions
-from taltool.data.info import summarize
+from taltool.data.check import check
+from taltool.data.convert import convert
+from taltool.data.info import info
 from taltool.data.proposal_writer import ProposalWriter
 from taltool.data.proposals import ProposalReader
 from taltool.data.records import LabelVocabulary, VideoProposals
@@ -46,15 +45,21 @@ NO_NUMBERS = [
     '"nan"',
     "",
 ]
-OPTIONS = FormatOptions(classes={"a": 0})
 
 
-def converted(text: str | bytes, folder: Path, options: FormatOptions = OPTIONS, to: str | None = None) -> str:
+def converted(text: str | bytes, folder: Path, to: str | None = None, *, drop_invalid: bool = False) -> str:
     """The stream, or the file in the format `to`, that the text becomes; where it is refused, no file is there."""
     source, target = folder / "input", folder / "output.jsonl"
     source.write_bytes(text if isinstance(text, bytes) else text.encode())
     try:
-        convert(Conversion([str(source)], str(target), None, to, options))
+        convert(
+            str(source),
+            output=str(target),
+            target=to,
+            classes={"a": 0},
+            drop_invalid=drop_invalid,
+            provenance=False,
+        )
     except DataError:
         assert not target.exists()
         raise
@@ -84,10 +89,7 @@ def test_segment_that_ends_before_it_starts_is_refused_or_dropped(name: str, tmp
     text = INPUTS[name] % ("9.5", LABELS.get(name, '"a"'), 0.5)
     with pytest.raises(DataError, match=r"input.*segment \[9\.5, 9(\.0)?\].* ends before it starts"):
         converted(text, tmp_path)
-    assert (
-        '"segments":[]' in converted(text, tmp_path, FormatOptions(classes={"a": 0}, drop_invalid=True))
-        or name == "CSV"
-    )
+    assert '"segments":[]' in converted(text, tmp_path, drop_invalid=True) or name == "CSV"
 
 
 @pytest.mark.parametrize("label", ["1", "-1", "18446744073709551615", "1e3", "0.5", "true", "[]", "{}"])
@@ -166,7 +168,7 @@ def test_table_in_another_encoding_is_refused_by_name(encoding: str, labels: str
     folder.mkdir()
     (folder / "Dive_val.txt").write_bytes("vidéo 1 2\nvidèo 1 2\n".encode("latin-1"))
     with pytest.raises(DataError, match=r"Dive_val\.txt:1: not UTF-8"):
-        convert(Conversion([str(folder)], str(tmp_path / "gt.csv"), source="thumos14"))
+        convert(str(folder), output=str(tmp_path / "gt.csv"), source="thumos14")
 
 
 @pytest.mark.parametrize("end", ["\r", "\r\n", "\n", "\n\n", "\r\n\r\n"])
@@ -182,9 +184,12 @@ def test_every_line_end_is_one(end: str, tmp_path: Path) -> None:
 )
 def test_file_of_another_kind_is_told_so(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(content)
-    for use in (summarize, lambda path: check_whole(path, print), lambda path: converted(content, tmp_path)):
+    for use in (info, lambda path: converted(content, tmp_path)):
         with pytest.raises(DataError, match="looks like no known format"):
             use(str(tmp_path / "x"))
+    found = check(str(tmp_path / "x"))
+    assert not found.is_whole
+    assert "looks like no known format" in found.summary
 
 
 NOT_CLASS_SCORES = {

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from project import Run
 
+from taltool.data.contents import relabelled
 from taltool.data.formats.contract import Annotations, Proposals
 from taltool.data.records import LabelVocabulary, VideoProposals
-from taltool.data.relabelling import read_relabelling, relabelled
+from taltool.data.sidecars import read_relabelling
 from taltool.errors import DataError
 
 SHARED = "label,new_label\nLongJump,long jump\nLong jump,long jump\nDiving,diving\nCliffDiving,diving\n"

@@ -44,15 +44,14 @@ def check(
 
     Odd but usable contents, such as segments past the end of a video, are warnings.
     """
-    from taltool.data.check import check_whole
+    from taltool.data.check import check as run
 
     paths = files or ["-"]
     broken = []
     for path in paths:
-        try:
-            print(f"{path}: ok: {check_whole(path, reporter.warn, score)}", flush=True)
-        except DataError as error:
+        found = run(path, score=score, reporter=reporter)
+        print(f"{path}: {'ok' if found.is_whole else 'not whole'}: {found.summary}", flush=True)
+        if not found.is_whole:
             broken.append(path)
-            print(f"{path}: not whole: {str(error).removeprefix(f'{path}: ')}", flush=True)
     if broken:
         raise DataError(f"{len(broken)} of {len(paths)} not whole: {', '.join(broken)}")

@@ -157,23 +157,24 @@ def convert(
     The format of the input is told by its content, that of the output by its name. Whatever the output cannot hold is
     named in a warning.
     """
-    from taltool.data.convert import Conversion
     from taltool.data.convert import convert as run
-    from taltool.data.formats.contract import FormatOptions
-    from taltool.data.provenance import InputFile, step
-    from taltool.data.relabelling import read_relabelling
-    from taltool.data.sidecars import read_classes, read_durations
 
-    paths = inputs or ["-"]
-    clock = {"fps": fps, "stride": stride, "window": window, "offset": offset}
-    options = FormatOptions(
+    run(
+        inputs or "-",
+        output=output,
+        source=source,
+        target=target,
         score=score,
-        clock={name: value for name, value in clock.items() if value is not None},
-        durations=read_durations(durations) if durations else {},
+        fps=fps,
+        stride=stride,
+        window=window,
+        offset=offset,
+        durations=durations,
         subset=subset,
-        classes=read_classes(classes) if classes else None,
+        classes=classes,
+        relabel=relabel,
         drop_invalid=drop_invalid,
+        link=link,
+        provenance=provenance,
+        reporter=reporter,
     )
-    made = step(map(InputFile.named, paths)) if provenance else None
-    names = read_relabelling(relabel) if relabel else {}
-    run(Conversion(paths, output, source, target, options, made, link, names), reporter)

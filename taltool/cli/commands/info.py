@@ -41,16 +41,17 @@ def info(
     """
     import orjson
 
-    from taltool.data.info import summarize
+    from taltool.data.info import info as run
 
-    for path in files or ["-"]:
-        facts = summarize(path, score)
-        print(orjson.dumps(facts).decode() if layout is Layout.json else "\n".join(table(facts)))
+    for file in files or ["-"]:
+        found = run(file, score=score)
+        record = {"file": found.file, "kind": found.kind, **found.facts}
+        print(orjson.dumps(record).decode() if layout is Layout.json else "\n".join(table(record)))
 
 
-def table(facts: dict[str, Any]) -> list[str]:
+def table(record: dict[str, Any]) -> list[str]:
     """The lines of a table of named facts; facts of facts are indented, empty ones left out."""
-    facts = dict(facts)
+    facts = dict(record)
     head, chain = f"{facts.pop('file')}: {facts.pop('kind')}", facts.pop("provenance", [])
     lines = [head, *_rows(facts, "  ")]
     if chain:

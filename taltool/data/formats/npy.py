@@ -44,10 +44,7 @@ class Npy(Format):
             for video_id in content.ids:
                 with create_below(folder, video_id, ".npy", f"{path}: video") as stream:
                     np.save(stream, content.values(video_id), allow_pickle=False)
-                clock = content.clock(video_id)
-                settings.add(
-                    f"fps {clock.fps:g}, stride {clock.stride:g}, window {clock.window:g}, offset {clock.offset:g}"
-                )
+                settings.add(str(content.clock(video_id)))
         lost = [f"the clocks ({'; '.join(sorted(settings)[:3])}{'; ...' if len(settings) > 3 else ''}) and durations"]
         return lost + ["the attributes"] * bool(content.attributes) + ["the provenance"] * bool(content.provenance)
 

@@ -1,0 +1,158 @@
+"""Whole contents of files: those of several files made one, and those of two data sets made to speak of one set of
+classes."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from operator import attrgetter, itemgetter
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import orjson
+
+from taltool.data.formats.contract import Annotations, Content, Features, Proposals
+from taltool.data.provenance import merge_chains
+from taltool.data.records import LabelVocabulary, VideoProposals
+from taltool.errors import DataError, UsageError
+
+Item = TypeVar("Item")
+
+
+def concatenate(contents: Sequence[Content], paths: Sequence[str]) -> Content:
+    """One content of all; raises DataError where two hold the same video, kinds mix, or features differ in settings."""
+    if len(contents) == 1:
+        return contents[0]
+    for content, path in zip(contents, paths, strict=True):
+        if content.kind != contents[0].kind:
+            raise DataError(f"{path} holds {content.kind}, {paths[0]} {contents[0].kind}: one kind at a time")
+    if isinstance(contents[0], Features):
+        return _joined_features(cast(Sequence[Features], contents), paths)
+    if isinstance(contents[0], Annotations):
+        return _joined_annotations(cast(Sequence[Annotations], contents), paths)
+    return _joined_proposals(cast(Sequence[Proposals], contents), paths)
+
+
+def _each_once(
+    groups: Iterable[Iterable[Item]], video_id_of: Callable[[Item], str], paths: Sequence[str]
+) -> Iterator[Item]:
+    """What the files hold, one after the other; raises DataError for a video in two."""
+    owners: dict[str, str] = {}
+    for items, path in zip(groups, paths, strict=True):
+        for item in items:
+            video_id = video_id_of(item)
+            if video_id in owners:
+                raise DataError(f"{path}: video '{video_id}' is in {owners[video_id]} too; leave one of them out")
+            owners[video_id] = path
+            yield item
+
+
+def _noting(items: Iterable[Item], joined: Annotations | Proposals, contents: Sequence[Content]) -> Iterator[Item]:
+    """The items of `joined`; what the contents noted of theirs on the way stands among its notes in the end."""
+    yield from items
+    joined.notes[:0] = [note for content in contents for note in content.notes]
+
+
+def _joined_proposals(contents: Sequence[Proposals], paths: Sequence[str]) -> Proposals:
+    chain = merge_chains(content.provenance for content in contents)
+    names = LabelVocabulary(name for content in contents for name in content.names)
+    joined = Proposals((), names, None, chain, open_ended=True)
+    videos = _each_once((content.videos for content in contents), attrgetter("video_id"), paths)
+    joined.videos = _noting(videos, joined, contents)
+    return joined
+
+
+def _joined_annotations(contents: Sequence[Annotations], paths: Sequence[str]) -> Annotations:
+    head = contents[0].head
+    joined = Annotations((), head)
+    for content, path in zip(contents[1:], paths[1:], strict=True):
+        other = [key for key, value in content.head.items() if key != "database" and value != head.get(key)]
+        if other:
+            joined.notes.append(f"{', '.join(other)} of {path}")
+    entries = _each_once((content.entries for content in contents), itemgetter(0), paths)
+    joined.entries = _noting(entries, joined, contents)
+    return joined
+
+
+def _joined_features(contents: Sequence[Features], paths: Sequence[str]) -> Features:
+    ids = sorted(_each_once((content.ids for content in contents), str, paths))
+    first = _settings(contents[0])
+    for content, path in zip(contents[1:], paths[1:], strict=True):
+        theirs = _settings(content)
+        for name in sorted({*first, *theirs}):
+            if theirs.get(name) != first.get(name):
+                raise DataError(
+                    f"{path}: {name} is {theirs.get(name)}, in {paths[0]} it is {first.get(name)}; "
+                    "only files of one extraction can be joined"
+                )
+    owner = {video_id: content for content in contents for video_id in content.ids}
+    return replace(
+        contents[0],
+        ids=ids,
+        shape=lambda video_id: owner[video_id].shape(video_id),
+        clock=lambda video_id: owner[video_id].clock(video_id),
+        values=lambda video_id: owner[video_id].values(video_id),
+        extras=lambda video_id: owner[video_id].extras(video_id),
+        provenance=merge_chains(content.provenance for content in contents),
+    )
+
+
+def _settings(content: Features) -> dict[str, str]:
+    """What must be equal in files that are joined, as text."""
+    kept: dict[str, str] = {}
+    for name, value in content.attributes.items():
+        if name == "settings":  # The record of an extraction: what differs is told one by one.
+            kept |= {key: str(each) for key, each in orjson.loads(value).items()}
+        elif name != "shard":  # In which two parts of one extraction differ.
+            kept[name] = str(value)
+    channels = {str(content.shape(video_id)[1]) for video_id in content.ids[:1]}
+    return kept | {"streams": str(content.streams), "number of channels": ", ".join(channels)}
+
+
+def relabelled(content: Content, names: Mapping[str, str]) -> Content:
+    """The content with only the labels in `names`, renamed; what was left out is among its notes.
+
+    Videos whose annotations are all left out go too: what happens in them is none of the classes' business.
+    Raises UsageError for features, which have no labels.
+    """
+    if isinstance(content, Features):
+        raise UsageError("--relabel: features have no labels")
+    if isinstance(content, Annotations):
+        # The taxonomy is of the old labels.
+        head = {key: value for key, value in content.head.items() if key != "taxonomy"}
+        return Annotations(_relabelled_entries(content, names), head, content.notes)
+    kept = LabelVocabulary((names[name] for name in content.names if name in names), complete=content.names.complete)
+    changed = replace(content, videos=(), names=kept)
+    changed.videos = _relabelled_videos(content, changed, names)
+    return changed
+
+
+def _relabelled_entries(content: Annotations, names: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    dropped = gone = 0
+    for video_id, entry in content.entries:
+        before = entry.get("annotations") or []
+        after = [each | {"label": names[each["label"]]} for each in before if each.get("label") in names]
+        for each in after:
+            each.pop("label_id", None)  # The number of the old label.
+        dropped += len(before) - len(after)
+        if after or not before:
+            yield video_id, entry | {"annotations": after}
+        else:
+            gone += 1
+    if dropped:
+        content.notes.append(f"{dropped} annotations of other labels, and {gone} videos that had no others")
+
+
+def _relabelled_videos(content: Proposals, changed: Proposals, names: Mapping[str, str]) -> Iterator[VideoProposals]:
+    dropped = 0
+    for video in content.videos:
+        if video.labels is None and not len(video):
+            yield video
+            continue
+        if video.labels is None:
+            raise DataError(f"--relabel: video '{video.video_id}' has proposals without labels")
+        old = video.names.names
+        kept = video.take(np.array([old[label] in names for label in video.labels], bool))
+        dropped += len(video) - len(kept)
+        labels = changed.names.numbered([names[old[label]] for label in video.labels if old[label] in names])
+        yield replace(kept, labels=labels, names=changed.names)
+    if dropped:
+        changed.notes.append(f"{dropped} detections of other labels")
