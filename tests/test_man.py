@@ -93,7 +93,9 @@ def test_page_is_correct_roff(page: Path) -> None:
 
 def test_every_format_is_on_the_page_of_convert() -> None:
     text = (PROJECT / "man/man1/taltool-convert.1").read_text(encoding="utf-8")
-    assert all(f"\n.B {name}\n" in text for name in FORMATS.names())
+    for name in FORMATS.names():
+        assert f"\n.B {name}\n" in text
+        assert FORMATS.load(name).summary.replace("-", r"\-") in text
 
 
 def test_pages_of_section_5_are_of_the_version_that_is_written() -> None:

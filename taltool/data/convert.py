@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from taltool.data.contents import concatenate, relabelled
 from taltool.data.files import STANDARD
+from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Kind
 from taltool.data.formats.sniffing import for_output, format_named, open_content
 from taltool.data.hdf5_features import FeatureFile, FeatureWriter
@@ -88,7 +89,7 @@ def convert(
         content = concatenate(contents, paths)
         if names:
             content = relabelled(content, names)
-        name = target or for_output(output, content.kind)
+        name = FORMATS.canonical(target) if target else for_output(output, content.kind)
         layout = format_named(name)
         if content.kind not in layout.kinds:
             raise UsageError(f"--to {name}: it holds {' and '.join(layout.kinds)}, the input holds {content.kind}")

@@ -1,12 +1,15 @@
 """Every format of the registry keeps this contract: it knows its own files, and what it writes it reads again."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from project import PROJECT, Run
 
 from taltool.data.clock import FeatureClock
 from taltool.data.convert import convert
@@ -24,7 +27,11 @@ FACTS = FormatOptions(
     durations={"v_1": 9.5, "naïve v": 4.0, "dir/v": 2.0},
     classes={"Dive": 4, "High jump": 0},
 )
+# A format that a user wrote, which holds no labels: it is named by its file.
+OWN = str(PROJECT / "tests" / "plugin" / "tiny_format.py")
+NAMES = [*FORMATS.names(), pytest.param(OWN, id="own")]
 PAIRS = [(name, kind) for name in FORMATS.names() for kind in FORMATS.load(name).kinds]
+PAIRS.append(pytest.param(OWN, "proposals", id="own"))
 
 
 def some_proposals() -> Proposals:
@@ -64,10 +71,17 @@ def sample(kind: str) -> Content:
     return {"proposals": some_proposals, "annotations": some_annotations, "features": some_features}[kind]()  # type: ignore[operator]
 
 
-def essence(content: Content) -> Any:
-    """What every layout of a kind must keep."""
+def essence(content: Content, lost: Sequence[str] = ()) -> Any:
+    """What every layout of a kind must keep; of proposals all but the scores or labels that it says it lost."""
     if isinstance(content, Proposals):
-        return {video.video_id: to_objects(video) for video in content.videos}
+        gone = [key for key in ("score", "label") if f"the {key}s" in lost]
+        found = {video.video_id: to_objects(video) for video in content.videos}
+        if not gone:
+            return found
+        kept = [
+            (v, {key: each[key] for key in each if key not in gone}) for v, every in found.items() for each in every
+        ]
+        return sorted(kept, key=repr)
     if isinstance(content, Annotations):
         every = content.entries
         return {key: sorted((a["label"], *a["segment"]) for a in entry["annotations"]) for key, entry in every}
@@ -79,16 +93,23 @@ def place(tmp_path: Path) -> Path:
     return tmp_path / "written"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_format_is_for_these_tests_only() -> Iterator[None]:
+    yield
+    FORMATS._entries.pop("spans", None)
+
+
 @pytest.mark.parametrize(("name", "kind"), PAIRS)
 def test_what_a_format_writes_it_recognises_and_reads(name: str, kind: str, place: Path) -> None:
-    format_named(name).write(sample(kind), str(place), FACTS)
+    lost = format_named(name).write(sample(kind), str(place), FACTS)
     # A ground truth with numbers beside the names is an ordinary one, and so is a stream of the first version.
     told = {("actionformer", "annotations"): "activitynet", ("jsonl1", "proposals"): "jsonl"}.get((name, kind), name)
-    assert sniff(str(place)) == told
+    assert sniff(str(place)) == FORMATS.canonical(told)
     facts = FormatOptions(durations=FACTS.durations | {"v_2": 4.0}, clock=FACTS.clock, classes=FACTS.classes)
+    facts = replace(facts, score=1.0 if "the scores" in lost else None)
     with open_content(str(place), name, facts) as content:
         assert content.kind == kind
-        assert essence(content) == essence(sample(kind))
+        assert essence(content, lost) == essence(sample(kind), lost)
 
 
 @pytest.mark.parametrize(("name", "kind"), PAIRS)
@@ -124,16 +145,16 @@ def test_failed_writing_leaves_nothing(name: str, kind: str, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", FORMATS.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_no_format_claims_a_file_of_another(name: str) -> None:
     strangers = (b"", b"\x00\x00\x00\x18ftypmp42", b"{}", b'{"version": "1"}', b"hello\n", b"[1, 2]", b"\xff\xfe\x00")
     assert not any(format_named(name).recognises(Opening("x", head)) for head in strangers)
     assert not format_named(name).recognises(Opening("x", suffixes=frozenset({".mp4"})))
 
 
-@pytest.mark.parametrize("name", FORMATS.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_every_format_has_a_summary(name: str) -> None:
-    assert FORMATS.load(name).summary
+    assert re.fullmatch(r".*[^.]", FORMATS.load(name).summary)
 
 
 LOST = [
@@ -150,6 +171,7 @@ LOST = [
     ("activitynet", "proposals", []),
     ("activitynet", "annotations", []),
     ("hdf5", "features", []),
+    pytest.param(OWN, "proposals", ["the labels", "the durations", "the provenance"], id="own"),
 ]
 
 
@@ -296,7 +318,7 @@ def test_unknown_format_is_corrected() -> None:
 
 
 def test_output_name_that_says_nothing_asks_for_a_format() -> None:
-    with pytest.raises(UsageError, match=r"-o x\.txt: .* give --to activitynet\|csv\|jsonl|actionformer"):
+    with pytest.raises(UsageError, match=r"-o x\.txt: .* give --to actionformer\|activitynet\|csv\|jsonl\|jsonl1"):
         for_output("x.txt", "proposals")
 
 
@@ -406,3 +428,32 @@ def test_kinds_do_not_mix(tmp_path: Path) -> None:
     format_named("activitynet").write(some_annotations(), str(tmp_path / "gt.json"), FACTS)
     with pytest.raises(DataError, match=r"gt\.json holds annotations, .* proposals: one kind at a time"):
         convert([str(tmp_path / "p.jsonl"), str(tmp_path / "gt.json")])
+
+
+def test_a_conversion_says_what_it_lost_and_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("video_id,start,end,label,who\nv,1,2,a,me\nv,2,1,a,me\n")
+    done = convert(str(tmp_path / "a.csv"), output=str(tmp_path / "b.json"), durations={"v": 3}, drop_invalid=True)
+    assert (done.kind, done.format, done.lost) == ("annotations", "activitynet", ())
+    assert done.left_out == ("the columns who", "1 segments that end before they start")
+    back = convert([str(tmp_path / "b.json")], output=str(tmp_path / "c.csv"))
+    assert repr(back) == f"Conversion({tmp_path}/c.csv: annotations as csv; lost: 1 durations)"
+
+
+def test_a_format_of_ones_own_is_named_by_its_file(taltool: Run, tmp_path: Path) -> None:
+    format_named("jsonl").write(some_proposals(), str(tmp_path / "a.jsonl"), FACTS)
+    there = taltool("convert", tmp_path / "a.jsonl", "--to", OWN, "-o", tmp_path / "a.spans")
+    assert there.returncode == 0
+    assert b"the format spans does not hold the labels; the durations; the provenance" in there.stderr
+    assert (tmp_path / "a.spans").read_text().splitlines()[:2] == ["spans", "v_1\t0.1\t0.3333333333333333\t0.9"]
+    back = taltool("convert", "--from", OWN, tmp_path / "a.spans", "--to", "csv")
+    assert back.stdout.splitlines() == [
+        b"video_id,start,end,score",
+        b"v_1,0.1,0.3333333333333333,0.9",
+        b"v_1,2.0,5.5,1e-07",
+        "naïve v,1.0,1.0,-2.0".encode(),
+    ]
+    # Named for one side, it is known to the other too.
+    assert taltool("convert", "--from", OWN, tmp_path / "a.spans", "-o", tmp_path / "b.spans").returncode == 0
+    assert (tmp_path / "b.spans").read_bytes() == (tmp_path / "a.spans").read_bytes()
+    unknown = taltool("convert", tmp_path / "a.spans", "--to", "csv")
+    assert b"cannot tell what this is" in unknown.stderr

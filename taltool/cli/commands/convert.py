@@ -7,63 +7,22 @@ import typer
 from taltool.cli.arguments import FpsOption, OffsetOption, ProvenanceOption, StrideOption, WindowOption
 from taltool.reporting import Reporter
 
-MAN = r"""
+_MAN = r"""
 .SH FORMATS
 A format is told by the content of the input and by the name of the output;
 .B \-\-from
 and
 .B \-\-to
 win over both.
-.TP
-.B jsonl
-Proposals: the stream between commands, see
-.BR taltool\-proposals (5).
-Output names: .jsonl, and standard output.
-.TP
-.B jsonl1
-The first version of that stream, in which each proposal is an object with its label: what releases before this one
-wrote, and handier for
-.BR jq (1).
-.TP
-.B activitynet
-Ground truth and proposals: ActivityNet JSON.
-Output names: .json, and standard output for ground truth.
-.TP
-.B csv
-Ground truth (columns video_id, start, end, label) and proposals (and score; label may be missing).
-Columns are found by their names in the first line. Output names: .csv.
-.TP
-.B thumos14
-Ground truth: a folder with one text file per class, CLASS_val.txt or CLASS_test.txt, a line being
-.IR "video start end" .
-Needs
-.BR \-\-durations .
-.TP
-.B actionformer
-Ground truth with
-.B label_id
-beside each label, and predictions that hold numbers in place of labels, as ActionFormer's evaluator reads them;
-.B \-\-classes
-gives the numbers.
-.TP
-.B hdf5
-Features: one dataset per video, see
-.BR taltool\-features (5).
-Output names: .h5, .hdf5.
-.TP
-.B npy
-Features: a folder of ID.npy, each an array of shape (snippets, channels).
-Needs
-.BR \-\-fps ,
-.B \-\-stride
-and
-.BR \-\-window ,
-or
-.B \-\-durations
-where each video is divided evenly. Output names: those without a suffix.
+@FORMATS@
 .PP
 Other packages add formats through the entry points of the group
-.IR taltool.formats .
+.IR taltool.formats ,
+and
+.B \-\-from
+and
+.B \-\-to
+take the path of a Python file (it ends in .py) that registers one.
 What the target cannot hold (durations in a CSV, say) is named in a warning.
 .SH CLASSES
 .B \-\-relabel
@@ -95,6 +54,22 @@ taltool convert thumos14.json --relabel shared-classes.csv -o shared.json
 """
 
 
+def __getattr__(name: str) -> str:
+    """`MAN`, the sections of the manual page: made when it is asked for, since it imports every format to name it."""
+    if name != "MAN":
+        raise AttributeError(name)
+    from taltool.data.formats import FORMATS
+
+    entries = []
+    for each, layout in ((each, FORMATS.load(each)) for each in FORMATS.names()):
+        if layout.__module__.startswith("taltool."):
+            kinds = " and ".join(layout.kinds).replace("annotations", "ground truth").capitalize()
+            suffixes = ", ".join(suffix or "those without a suffix" for suffix in layout.suffixes)
+            names = f"\nOutput names: {suffixes}." if suffixes else ""
+            entries.append(f".TP\n.B {each}\n" + f"{kinds}: {layout.summary}.{names}".replace("-", r"\-"))
+    return _MAN.replace("@FORMATS@", "\n".join(entries))
+
+
 def convert(
     inputs: Annotated[
         list[str] | None,
@@ -104,10 +79,20 @@ def convert(
         str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is standard output.")
     ] = "-",
     source: Annotated[
-        str | None, typer.Option("--from", metavar="FORMAT", help="Format of the input, if its content does not tell.")
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FORMAT",
+            help="Format of the input, if its content does not tell: a name, or a FILE.py that registers one.",
+        ),
     ] = None,
     target: Annotated[
-        str | None, typer.Option("--to", metavar="FORMAT", help="Format of the output, if its name does not tell.")
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="Format of the output, if its name does not tell: a name, or a FILE.py as for --from.",
+        ),
     ] = None,
     score: Annotated[float | None, typer.Option("--score", help="Score of proposals that have none.")] = None,
     fps: FpsOption = None,

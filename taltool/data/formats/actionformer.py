@@ -32,7 +32,10 @@ _IN_MEMORY = 1 << 24
 class ActionFormer(Format):
     """Numbers in place of names."""
 
-    summary = "ActionFormer's JSON: ground truth with label_id, predictions with label_id and scores"
+    summary = (
+        "what ActionFormer's evaluator reads, predictions with a label_id in place of labels, ground truth with one "
+        "beside each label; --classes gives the numbers"
+    )
     kinds = ("proposals", "annotations")
 
     def recognises(self, opening: Opening) -> bool:

@@ -24,7 +24,10 @@ Entry = tuple[str, dict[str, Any]]
 class ActivityNet(Format):
     """The layout that the field's ground truth and submissions have."""
 
-    summary = 'ActivityNet JSON: {"results": ...} for proposals, {"database": ...} for ground truth'
+    summary = (
+        'ActivityNet JSON, {"results": ...} for proposals, {"database": ...} for ground truth, which goes to standard '
+        "output so"
+    )
     kinds = ("proposals", "annotations")
     suffixes = (".json",)
 

@@ -1,6 +1,6 @@
 """What a file format is: it recognises its files, reads one of three kinds of content, and writes them.
 
-A format registers itself in its file of this folder:
+A format registers itself in its file of this folder, or in any file that `convert --from FILE.py` is given:
 
     @FORMATS.register("csv")
     class Csv(Format):
@@ -9,7 +9,14 @@ A format registers itself in its file of this folder:
         ...
 
 `read` is a context manager, so that a content may be read lazily while its file is open. `write` returns what the
-layout could not hold, in words, for the user to hear.
+layout could not hold, in words, for the user to hear. The tests ask of every format (tests/data/test_formats.py) that
+
+- it recognises what it wrote, but nothing that another format or none wrote;
+- it reads what it wrote: every video with its segments to the last bit, the labels of ground truth, and of proposals
+  the scores and labels unless `write` said that "the scores" or "the labels" are lost; of features the values, their
+  number type and their clock, for which the user may be asked again, as for durations and numbers of classes;
+- what it read it writes as it was, byte for byte;
+- where writing fails nothing is left behind.
 """
 
 import re
@@ -114,7 +121,8 @@ class Opening:
 
 
 class Format(ABC):
-    """One layout of files (or folders). kinds: what it can hold; suffixes: file names that ask for it."""
+    """One layout of files (or folders). summary: what it is, for the manual page, a line without a full stop; kinds:
+    what it can hold; suffixes: file names that ask for it."""
 
     summary: ClassVar[str]
     kinds: ClassVar[tuple[Kind, ...]]

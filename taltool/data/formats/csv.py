@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import io
-import math
 import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -17,6 +16,7 @@ from taltool.data.formats.tables import (
     Row,
     RowShelf,
     read_table,
+    score,
     segment,
     to_annotations,
     to_proposals,
@@ -36,7 +36,10 @@ _UNFIT = re.compile(r"[\r\n\0]")
 class Csv(Format):
     """Columns are found by name, in any order; with a score column they are proposals, without it annotations."""
 
-    summary = "one row per segment: video_id,start,end,label[,score]"
+    summary = (
+        "one row per segment, video_id,start,end,label; proposals have a score too, and may lack the label; columns "
+        "are found by their names in the first line"
+    )
     kinds = ("proposals", "annotations")
     suffixes = (".csv",)
 
@@ -78,20 +81,8 @@ def _read(path: str, options: FormatOptions) -> Iterator[Proposals | Annotations
 
 def _row(where: str, fields: dict[str, str]) -> Row:
     start, end = segment(fields["start"], fields["end"], where)
-    label, score = fields.get("label") or None, _score(fields.get("score"), where)
-    return Row(fields["video_id"], start, end, label, score, None, where)
-
-
-def _score(text: str | None, where: str) -> float | None:
-    if not text:
-        return None
-    try:
-        score = float(text)
-    except ValueError:
-        raise DataError(f"{where}: score '{text}' is not a number") from None
-    if not math.isfinite(score):
-        raise DataError(f"{where}: score '{text}' is not a finite number")
-    return score
+    known = score(fields["score"], where) if fields.get("score") else None
+    return Row(fields["video_id"], start, end, fields.get("label") or None, known, None, where)
 
 
 class _ProposalRows:

@@ -26,7 +26,7 @@ _MAGIC = b"\x89HDF\r\n\x1a\n"
 class Hdf5(Format):
     """taltool's own features, and the field's files, whose clock `options` completes."""
 
-    summary = "HDF5, one (T, C) dataset per video, with its clock"
+    summary = "one dataset (snippets, channels) per video, with its clock, see taltool-features(5)"
     kinds = ("features",)
     suffixes = (".h5", ".hdf5", ".hdf")
 

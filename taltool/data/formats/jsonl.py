@@ -16,7 +16,10 @@ from taltool.data.records import VideoProposals
 class JsonLines(Format):
     """taltool's own stream."""
 
-    summary = "the stream between commands: one video per line, its proposals as arrays"
+    summary = (
+        "the stream between commands and on standard output, one video per line, its proposals as arrays; see "
+        "taltool-proposals(5)"
+    )
     kinds = ("proposals",)
     suffixes = (".jsonl", ".ndjson")
 

@@ -11,7 +11,10 @@ from taltool.data.formats.jsonl import read_proposals, write_proposals
 class JsonLinesOfObjects(Format):
     """What earlier releases wrote, and what is handy for jq: labels are names."""
 
-    summary = "the stream in its first version: one video per line, its proposals as objects"
+    summary = (
+        "that stream in its first version, in which each proposal is an object with its label: what older releases "
+        "wrote, and handier for jq(1)"
+    )
     kinds = ("proposals",)
 
     def recognises(self, opening: Opening) -> bool:

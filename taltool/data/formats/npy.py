@@ -20,7 +20,10 @@ from taltool.errors import DataError
 class Npy(Format):
     """What many extractors of the field write."""
 
-    summary = "a folder of ID.npy, one (T, C) array per video"
+    summary = (
+        "a folder of ID.npy, each an array (snippets, channels); needs --fps, --stride and --window, or --durations "
+        "where each video is divided evenly"
+    )
     kinds = ("features",)
     suffixes = ("",)
 

@@ -88,6 +88,17 @@ def segment(start: str | float, end: str | float, where: str) -> tuple[float, fl
     return times
 
 
+def score(text: str, where: str) -> float:
+    """The score that a text is; raises DataError for what is no finite number."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise DataError(f"{where}: score '{text}' is not a number") from None
+    if not math.isfinite(number):
+        raise DataError(f"{where}: score '{text}' is not a finite number")
+    return number
+
+
 def valid(rows: Iterable[Row], options: FormatOptions, notes: list[str]) -> Iterator[Row]:
     """The rows whose segment does not end before it starts; the others raise DataError, or are dropped aloud."""
     dropped = 0

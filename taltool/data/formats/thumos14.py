@@ -20,7 +20,10 @@ _SUBSETS = {"_val": "validation", "_test": "testing"}
 class Thumos14(Format):
     """Class and subset stand in the file names; durations are nowhere."""
 
-    summary = "a folder of CLASS_val.txt and CLASS_test.txt, `video start end` per line"
+    summary = (
+        "a folder with one text file per class, CLASS_val.txt or CLASS_test.txt, a line being: video start end; "
+        "needs --durations"
+    )
     kinds = ("annotations",)
 
     def recognises(self, opening: Opening) -> bool:
