@@ -86,7 +86,12 @@ def _videos(database: dict[str, Any], names: LabelVocabulary) -> dict[str, Video
     videos, end = {}, 0
     for video_id, duration, subset, annotations in zip(database, durations, subsets, lists, strict=True):
         own = slice(end, end := end + len(annotations))
-        attributes = {name: _annotator_attribute(annotations, name) for name in known if _have(annotations, name)}
+        attributes = {}
+        for name in known:
+            if any(name in each for each in annotations):
+                said = [each.get(name) for each in annotations]
+                numbers = [value if isinstance(value, int | float) else np.nan for value in said]
+                attributes[name] = np.array(numbers, np.float64)
         videos[video_id] = VideoAnnotations(video_id, float(duration), subset, segments[own], labels[own], attributes)
     return videos
 
@@ -105,15 +110,6 @@ def _times(values: list[Any]) -> Floats:
     return times
 
 
-def _have(annotations: list[dict[str, Any]], name: str) -> bool:
-    return any(name in annotation for annotation in annotations)
-
-
-def _annotator_attribute(annotations: list[dict[str, Any]], name: str) -> Floats:
-    values = [annotation.get(name) for annotation in annotations]
-    return np.array([value if isinstance(value, int | float) else np.nan for value in values], np.float64)
-
-
 def _refuse_broken(entry: Any, where: str) -> None:
     """Raise DataError, saying what is wrong, if anything is wrong with a video's entry."""
     if not isinstance(entry, dict):
@@ -127,17 +123,13 @@ def _refuse_broken(entry: Any, where: str) -> None:
     if not isinstance(subset, str | None):
         raise DataError(f"{where}: subset {subset!r} is not a name")
     for number, annotation in enumerate(annotations, start=1):
-        _refuse_broken_annotation(annotation, f"{where}: annotation {number}")
-
-
-def _refuse_broken_annotation(annotation: Any, where: str) -> None:
-    if not isinstance(annotation, dict) or not isinstance(annotation.get("label"), str):
-        raise DataError(f"{where} has no label")
-    segment = annotation.get("segment")
-    if not isinstance(segment, list) or len(segment) != 2 or not all(map(_is_time, segment)):
-        raise DataError(f"{where}: segment {segment!r} is not [start, end] in seconds")
-    if not segment[0] <= segment[1]:
-        raise DataError(f"{where}: segment {segment} ends before it starts")
+        if not isinstance(annotation, dict) or not isinstance(annotation.get("label"), str):
+            raise DataError(f"{where}: annotation {number} has no label")
+        segment = annotation.get("segment")
+        if not isinstance(segment, list) or len(segment) != 2 or not all(map(_is_time, segment)):
+            raise DataError(f"{where}: annotation {number}: segment {segment!r} is not [start, end] in seconds")
+        if not segment[0] <= segment[1]:
+            raise DataError(f"{where}: annotation {number}: segment {segment} ends before it starts")
 
 
 def _is_time(value: Any) -> TypeGuard[int | float]:

@@ -102,7 +102,13 @@ def read_class_scores(path: str, softmax: bool = False, reporter: Reporter = SIL
     """
     content, sha256 = read_bytes(path)
     if content.startswith(_NPY_MAGIC):
-        names, rows = _columns(path, _loaded_table(path, content))
+        try:
+            table = np.load(io.BytesIO(content), allow_pickle=False)
+        except (ValueError, EOFError, MemoryError) as error:
+            raise DataError(f"{path}: not a table of numbers: {error}") from error
+        if table.dtype.kind not in "fiu":
+            raise DataError(f"{path}: expected a table of numbers, found {table.dtype}")
+        names, rows = _columns(path, np.asarray(table, np.float64))
         listed, row_of = np.ones(rows.shape, bool), None
     else:
         names, rows, listed, row_of = _parsed(path, content)
@@ -133,16 +139,6 @@ def _softmax(rows: Floats, listed: Booleans) -> Floats:
     powers = np.exp(rows - peaks, where=listed, out=np.zeros_like(rows))
     # The sum is at least that of the peak, 1, but where nothing is listed.
     return powers / np.maximum(powers.sum(1, keepdims=True), 1.0)
-
-
-def _loaded_table(path: str, content: bytes) -> Floats:
-    try:
-        table = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, MemoryError) as error:
-        raise DataError(f"{path}: not a table of numbers: {error}") from error
-    if table.dtype.kind not in "fiu":
-        raise DataError(f"{path}: expected a table of numbers, found {table.dtype}")
-    return np.asarray(table, np.float64)
 
 
 def _columns(path: str, table: Floats) -> tuple[list[str], Floats]:
@@ -193,24 +189,18 @@ def _layout(of_video: Mapping[str, Any], path: str) -> _Layout:
     """The layout of all videos; raises DataError for one that has none, or another than those before it."""
     layout = _Layout.nothing
     for where, scores in of_video.items():
-        own = _layout_of(scores)
-        if own is None:
+        if not isinstance(scores, dict | list):
             raise DataError(f"{path}: {where}: not class scores: {str(scores)[:80]}")
+        if not scores:
+            own = _Layout.nothing
+        elif isinstance(scores, dict):
+            own = _Layout.best if {"class", "score"} <= scores.keys() else _Layout.by_name
+        else:
+            own = _Layout.entries if isinstance(scores[0], dict) else _Layout.row
         if _Layout.nothing not in (own, layout) and own != layout:
             raise DataError(f"{path}: {where} has {own}, those before it {layout}; a file has one layout")
         layout = layout if own == _Layout.nothing else own
     return layout
-
-
-def _layout_of(scores: Any) -> _Layout | None:
-    """The layout of one video's scores."""
-    if not isinstance(scores, dict | list):
-        return None
-    if not scores:
-        return _Layout.nothing
-    if isinstance(scores, dict):
-        return _Layout.best if {"class", "score"} <= scores.keys() else _Layout.by_name
-    return _Layout.entries if isinstance(scores[0], dict) else _Layout.row
 
 
 def _table(rows: Mapping[str, Any], path: str) -> Floats:

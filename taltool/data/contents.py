@@ -28,7 +28,13 @@ def concatenate(contents: Sequence[Content], paths: Sequence[str]) -> Content:
         return _joined_features(cast(Sequence[Features], contents), paths)
     if isinstance(contents[0], Annotations):
         return _joined_annotations(cast(Sequence[Annotations], contents), paths)
-    return _joined_proposals(cast(Sequence[Proposals], contents), paths)
+    every = cast(Sequence[Proposals], contents)
+    chain = merge_chains(content.provenance for content in every)
+    names = LabelVocabulary(name for content in every for name in content.names)
+    joined = Proposals((), names, None, chain, open_ended=True)
+    videos = _each_once((content.videos for content in every), attrgetter("video_id"), paths)
+    joined.videos = _noting(videos, joined, contents)
+    return joined
 
 
 def _each_once(
@@ -49,15 +55,6 @@ def _noting(items: Iterable[Item], joined: Annotations | Proposals, contents: Se
     """The items of `joined`; what the contents noted of theirs on the way stands among its notes in the end."""
     yield from items
     joined.notes[:0] = [note for content in contents for note in content.notes]
-
-
-def _joined_proposals(contents: Sequence[Proposals], paths: Sequence[str]) -> Proposals:
-    chain = merge_chains(content.provenance for content in contents)
-    names = LabelVocabulary(name for content in contents for name in content.names)
-    joined = Proposals((), names, None, chain, open_ended=True)
-    videos = _each_once((content.videos for content in contents), attrgetter("video_id"), paths)
-    joined.videos = _noting(videos, joined, contents)
-    return joined
 
 
 def _joined_annotations(contents: Sequence[Annotations], paths: Sequence[str]) -> Annotations:

@@ -211,7 +211,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -287,12 +289,6 @@ def create_below(folder: Path, name: str, suffix: str, where: str) -> BinaryIO:
 def _is_special(path: Path) -> bool:
     """Whether something is there that is no regular file (nor leads to one)."""
     return path.exists() and not path.is_file()
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 if sys.platform == "win32":

@@ -226,12 +226,20 @@ class JsonDocument:
         for other in self._short:
             if other != key:
                 self.value(other)
-        span = self._span(key)
+        span = cast(_Span, self._span(key))
+        inside = span.start + 1
+        # The last end of each batch; behind the very last one there may be blanks, or members without brackets.
+        last = span.ends[np.flatnonzero(np.diff((span.ends - inside) // _BLOCK))].tolist()
         seen: set[str] = set()
-        for start, stop in pairwise(_cuts(cast(_Span, span))):
+        for start, stop in pairwise([inside, *last, span.stop - 1]):
             with collector_at_rest():
                 text = self._bytes(start, stop)
-                text = b"{%s}" % (self._after_comma(text, start) if seen else text)
+                if seen:  # A comma parts its members from those before.
+                    text = text.lstrip(b" \t\r\n")
+                    if not text.startswith(b","):
+                        raise DataError(f"{self.path}:{self._line(start)}: not JSON: a comma is missing")
+                    text = text[1:]
+                text = b"{%s}" % text
                 batch = self._parsed(text, start)
                 refuse_repeated_keys(text, keys_in(batch), self.path)
                 twice = seen & batch.keys()
@@ -244,28 +252,12 @@ class JsonDocument:
                 del batch
             yield made
 
-    def _after_comma(self, text: bytes, start: int) -> bytes:
-        """The text behind the comma that parts its members from those before."""
-        text = text.lstrip(b" \t\r\n")
-        if not text.startswith(b","):
-            raise DataError(f"{self.path}:{self._line(start)}: not JSON: a comma is missing")
-        return text[1:]
-
     def _parsed(self, text: bytes, start: int) -> Any:
         try:
             return orjson.loads(text)
         except orjson.JSONDecodeError as error:
             line = self._line(start) + text[: error.pos].count(b"\n")
             raise DataError(f"{self.path}:{line}: not JSON: {error.msg}") from error
-
-
-def _cuts(span: _Span) -> list[int]:
-    """Where to cut the inside of an object into batches of whole members."""
-    inside = span.start + 1
-    batch = (span.ends - inside) // _BLOCK
-    # The last end of each batch; behind the very last one there may be blanks, or members without brackets.
-    last = span.ends[np.flatnonzero(np.diff(batch))].tolist()
-    return [inside, *last, span.stop - 1]
 
 
 def _spans(blocks: Iterator[bytes]) -> tuple[list[_Span], int]:

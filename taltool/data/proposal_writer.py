@@ -126,27 +126,20 @@ class ProposalWriter:
                 # Let `open_output` see the error, so that the half-written file is dropped.
                 self._close.__exit__(kind, error, trace)
             elif self.layout == "activitynet":
-                self._stream.write(b'},"external_data":' + orjson.dumps(self._external_data(), option=_NUMPY) + b"}\n")
+                external: dict[str, Any] = {"durations": self._durations} if self._durations else {}
+                if len(self.names) and (self.open_ended or self._listed):
+                    external["classes"] = self.names.names
+                if self.provenance is not None:
+                    external["provenance"] = self.provenance
+                self._stream.write(b'},"external_data":' + orjson.dumps(external, option=_NUMPY) + b"}\n")
             else:
-                self._write_what_waits()
+                if self._waits:
+                    waiting, self._stream = self._stream, self._output
+                    self._listed, self.num_videos = self.names.names, self._count
+                    self._write_header()
+                    waiting.seek(0)
+                    shutil.copyfileobj(waiting, self._output)
                 self._line({"end": {"videos": self._count}})
-
-    def _write_what_waits(self) -> None:
-        if self._waits:
-            waiting, self._stream = self._stream, self._output
-            self._listed = self.names.names
-            self.num_videos = self._count
-            self._write_header()
-            waiting.seek(0)
-            shutil.copyfileobj(waiting, self._output)
-
-    def _external_data(self) -> dict[str, Any]:
-        external: dict[str, Any] = {"durations": self._durations} if self._durations else {}
-        if len(self.names) and (self.open_ended or self._listed):
-            external["classes"] = self.names.names
-        if self.provenance is not None:
-            external["provenance"] = self.provenance
-        return external
 
     def _line(self, content: dict[str, Any]) -> None:
         self._stream.write(orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE | _NUMPY))

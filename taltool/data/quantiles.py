@@ -1,7 +1,6 @@
 """Quantiles of more numbers than memory should hold: exact, from a temporary file."""
 
 import tempfile
-from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
@@ -33,7 +32,10 @@ class Quantiles:
 
     def add(self, values: Floats) -> None:
         """Take in numbers (N,), all of them finite."""
-        self._file.write(_codes(values).tobytes())
+        bits = np.ascontiguousarray(values + 0.0, np.float64).view(np.int64)  # + 0.0 makes one zero of the two
+        # Without sign, and in the order of the numbers.
+        codes: Codes = (bits ^ ((bits >> 63) | np.int64(-(1 << 63)))).view(np.uint64)
+        self._file.write(codes.tobytes())
         self.count += len(values)
 
     def at(self, shares: list[float]) -> list[float]:
@@ -57,8 +59,9 @@ class Quantiles:
         prefixes, left = np.zeros(len(ranks), np.uint64), ranks.copy()
         for shift in range(64 - _BITS, -1, -_BITS):
             counts = np.zeros((len(ranks), 1 << _BITS), np.int64)
-            for block in self._blocks():
-                shifted = block >> np.uint64(shift)
+            self._file.seek(0)
+            while block := self._file.read(8 * _BLOCK):
+                shifted = np.frombuffer(block, np.uint64) >> np.uint64(shift)
                 digits = (shifted & np.uint64((1 << _BITS) - 1)).astype(np.int64)
                 for row, prefix in enumerate(prefixes):
                     alike = digits if shift == 64 - _BITS else digits[shifted >> np.uint64(_BITS) == prefix]
@@ -67,21 +70,5 @@ class Quantiles:
             digit = np.array([np.searchsorted(row, rank, "right") for row, rank in zip(total, left, strict=True)])
             left -= np.where(digit > 0, total[np.arange(len(ranks)), digit - 1], 0)
             prefixes = (prefixes << np.uint64(_BITS)) | digit.astype(np.uint64)
-        return _numbers(prefixes)
-
-    def _blocks(self) -> Iterator[Codes]:
-        self._file.seek(0)
-        while block := self._file.read(8 * _BLOCK):
-            yield np.frombuffer(block, np.uint64)
-
-
-def _codes(values: Floats) -> Codes:
-    """Integers (N,) without sign that are in the order of the numbers (N,)."""
-    bits = np.ascontiguousarray(values + 0.0, np.float64).view(np.int64)  # + 0.0 makes one zero of the two
-    return (bits ^ ((bits >> 63) | np.int64(-(1 << 63)))).view(np.uint64)
-
-
-def _numbers(codes: Codes) -> Floats:
-    """The numbers whose codes these are."""
-    bits = codes.view(np.int64)
-    return (bits ^ (~(bits >> 63) | np.int64(-(1 << 63)))).view(np.float64)
+        bits = prefixes.view(np.int64)
+        return (bits ^ (~(bits >> 63) | np.int64(-(1 << 63)))).view(np.float64)

@@ -32,8 +32,15 @@ def read_training_log(path: str) -> TrainingLog:
     """
     records = []
     for number, line in enumerate(read_bytes(path)[0].splitlines(), start=1):
-        if line.strip():
-            records.append(_record(line, f"{path}:{number}"))
+        if not line.strip():
+            continue
+        try:
+            parsed = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise DataError(f"{path}:{number}: not JSON: {error}") from error
+        if not isinstance(parsed, dict):
+            raise DataError(f"{path}:{number}: expected an object, found {type(parsed).__name__}")
+        records.append(dict(_numbers(parsed, "")))
     counter = next((name for name in _COUNTERS if records and all(name in each for each in records)), "line")
     columns: dict[str, tuple[list[float], list[float]]] = {}
     for number, record in enumerate(records, start=1):
@@ -57,16 +64,6 @@ def read_epochs(path: str) -> list[dict[str, Any]]:
             except orjson.JSONDecodeError as error:
                 raise DataError(f"{path}:{number}: not JSON ({error}); the training was cut short here") from error
     return rows
-
-
-def _record(line: bytes, where: str) -> dict[str, float]:
-    try:
-        parsed = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise DataError(f"{where}: not JSON: {error}") from error
-    if not isinstance(parsed, dict):
-        raise DataError(f"{where}: expected an object, found {type(parsed).__name__}")
-    return dict(_numbers(parsed, ""))
 
 
 def _numbers(record: dict[str, object], prefix: str) -> Iterator[tuple[str, float]]:

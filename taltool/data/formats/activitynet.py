@@ -1,9 +1,9 @@
 """The ActivityNet layouts: {"results": ...} for proposals, {"database": ...} for ground truth."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain, islice
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 
@@ -16,8 +16,6 @@ from taltool.data.formats.sniffing import beginning
 from taltool.data.json_documents import JsonDocument, telling_key
 from taltool.data.records import LabelVocabulary
 from taltool.errors import DataError
-
-Entry = tuple[str, dict[str, Any]]
 
 
 @FORMATS.register("activitynet")
@@ -36,12 +34,9 @@ class ActivityNet(Format):
         key, inside = telling_key(opening.head)
         return key == "results" or (key == "database" and inside != "[")
 
-    def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Proposals | Annotations]:
-        """Read either kind, told by content."""
-        return self._read(path, options)
-
     @contextlib.contextmanager
-    def _read(self, path: str, options: FormatOptions) -> Iterator[Proposals | Annotations]:
+    def read(self, path: str, options: FormatOptions) -> Iterator[Proposals | Annotations]:
+        """Read either kind, told by content."""
         if telling_key(beginning(path).head)[0] == "results":
             with read_proposals(path, options) as proposals:
                 yield proposals
@@ -64,8 +59,12 @@ def read_annotations(path: str, options: FormatOptions) -> Iterator[Annotations]
 
     def checked(entries: dict[str, Any]) -> dict[str, Any]:
         for video_id, entry in entries.items():
-            if isinstance(entry, dict):
-                _complete(video_id, entry, options)
+            if not isinstance(entry, dict):
+                continue
+            if "duration" not in entry and video_id in options.durations:
+                entry["duration"] = options.durations[video_id]
+            if options.subset is not None:
+                entry["subset"] = options.subset
         checked_videos(entries, LabelVocabulary(), path)
         return entries
 
@@ -75,39 +74,26 @@ def read_annotations(path: str, options: FormatOptions) -> Iterator[Annotations]
         yield Annotations((entry for batch in batches for entry in batch.items()), document.around("database"))
 
 
-def _complete(video_id: str, entry: dict[str, Any], options: FormatOptions) -> None:
-    if "duration" not in entry and video_id in options.durations:
-        entry["duration"] = options.durations[video_id]
-    if options.subset is not None:
-        entry["subset"] = options.subset
-
-
 def write_annotations(content: Annotations, path: str) -> None:
     """Write a ground truth video by video; raises DataError unless every video has a duration."""
     head = content.head if "database" in content.head else content.head | {"database": None}
     entries = _timed(iter(content.entries), path)
     first = list(islice(entries, 1))  # where durations lack, they lack from the first video on: nothing is written then
     with open_output(path) as stream:
-        between = b"{"
-        for key, value in head.items():
-            stream.write(between + orjson.dumps(key) + b":")
-            if key == "database":
-                _write_database(chain(first, entries), stream)
-            else:
+        for number, (key, value) in enumerate(head.items()):
+            stream.write((b"," if number else b"{") + orjson.dumps(key) + b":")
+            if key != "database":
                 stream.write(orjson.dumps(value))
-            between = b","
+                continue
+            between = b"{"
+            for video_id, entry in chain(first, entries):
+                stream.write(between + orjson.dumps(video_id) + b":" + orjson.dumps(entry))
+                between = b","
+            stream.write(b"}" if between == b"," else b"{}")
         stream.write(b"}\n")
 
 
-def _write_database(entries: Iterable[Entry], stream: BinaryIO) -> None:
-    between = b"{"
-    for video_id, entry in entries:
-        stream.write(between + orjson.dumps(video_id) + b":" + orjson.dumps(entry))
-        between = b","
-    stream.write(b"}" if between == b"," else b"{}")
-
-
-def _timed(entries: Iterator[Entry], path: str) -> Iterator[Entry]:
+def _timed(entries: Iterator[tuple[str, dict[str, Any]]], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The entries; raises DataError, saying of how many, where a video has no duration."""
     for number, (video_id, entry) in enumerate(entries, start=1):
         if "duration" not in entry:

@@ -45,11 +45,23 @@ class Csv(Format):
 
     def recognises(self, opening: Opening) -> bool:
         """A first line that names the columns."""
-        return set(_NEEDED) <= set(_columns(opening.first_line()))
+        # Any other line is split all the same, where a reader of CSV would raise.
+        columns = [name.strip().strip('"').strip() for name in opening.first_line().split(",")]
+        return set(_NEEDED) <= set(columns)
 
-    def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Proposals | Annotations]:
+    @contextlib.contextmanager
+    def read(self, path: str, options: FormatOptions) -> Iterator[Proposals | Annotations]:
         """Read all rows, which may be in any order."""
-        return _read(path, options)
+        columns, table = read_table(path, _NEEDED)
+        strange = [name for name in columns if name not in _KNOWN]
+        notes = [f"the columns {', '.join(strange)}"] if strange else []
+        scored = "score" in columns or options.score is not None
+        if not scored and "label" not in columns:
+            raise DataError(
+                f"{path}:1: neither a label (annotations) nor a score (proposals); give one with --score 1.0"
+            )
+        with RowShelf(valid((_row(where, fields) for where, fields in table), options, notes)) as shelf:
+            yield to_proposals(shelf, options, notes) if scored else to_annotations(shelf, options, "from CSV", notes)
 
     def write(self, content: Proposals | Annotations, path: str, options: FormatOptions) -> list[str]:
         """Lost: durations, subsets, provenance, and videos without a segment."""
@@ -60,23 +72,6 @@ class Csv(Format):
         rows = AnnotationRows(content)
         _write(path, (*_NEEDED, "label"), ((row.video_id, row.start, row.end, row.label) for row in rows))
         return rows.lost()
-
-
-def _columns(line: str) -> list[str]:
-    """What the line of a header names; any other line is split all the same, where a CSV reader would raise."""
-    return [name.strip().strip('"').strip() for name in line.split(",")]
-
-
-@contextlib.contextmanager
-def _read(path: str, options: FormatOptions) -> Iterator[Proposals | Annotations]:
-    columns, table = read_table(path, _NEEDED)
-    strange = [name for name in columns if name not in _KNOWN]
-    notes = [f"the columns {', '.join(strange)}"] if strange else []
-    scored = "score" in columns or options.score is not None
-    if not scored and "label" not in columns:
-        raise DataError(f"{path}:1: neither a label (annotations) nor a score (proposals); give one with --score 1.0")
-    with RowShelf(valid((_row(where, fields) for where, fields in table), options, notes)) as shelf:
-        yield to_proposals(shelf, options, notes) if scored else to_annotations(shelf, options, "from CSV", notes)
 
 
 def _row(where: str, fields: dict[str, str]) -> Row:

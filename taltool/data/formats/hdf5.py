@@ -38,15 +38,24 @@ class Hdf5(Format):
     def read(self, path: str, options: FormatOptions) -> Iterator[Features]:
         """Read video by video."""
         with FeatureFile(path, ClockOptions(**options.clock), options.durations) as file:
+
+            def values(video_id: str) -> NDArray[np.floating[Any]]:
+                dtype = np.float16 if file.dtype(video_id) == np.float16 else np.float32
+                return file.read(video_id).astype(dtype, copy=False)
+
+            def extras(video_id: str) -> dict[str, Any]:
+                own = (*CLOCK_ATTRIBUTES, COMPLETE)
+                return {name: value for name, value in file.video_attributes(video_id).items() if name not in own}
+
             yield Features(
                 file.ids,
-                file.shape,
-                file.clock,
-                lambda video_id: _values(file, video_id),
-                lambda video_id: _extras(file, video_id),
-                {name: value for name, value in file.attributes.items() if name not in ROOT_ATTRIBUTES},
-                file.streams,
-                file.provenance,
+                shape=file.shape,
+                clock=file.clock,
+                values=values,
+                extras=extras,
+                attributes={name: value for name, value in file.attributes.items() if name not in ROOT_ATTRIBUTES},
+                streams=file.streams,
+                provenance=file.provenance,
             )
 
     def write(self, content: Features, path: str, options: FormatOptions) -> list[str]:
@@ -56,16 +65,3 @@ class Hdf5(Format):
                 values, clock = content.values(video_id), content.clock(video_id)
                 writer.write(VideoFeatures(video_id, values, clock, content.extras(video_id)))
         return []
-
-
-def _values(file: FeatureFile, video_id: str) -> NDArray[np.floating[Any]]:
-    dtype = np.float16 if file.dtype(video_id) == np.float16 else np.float32
-    return file.read(video_id).astype(dtype, copy=False)
-
-
-def _extras(file: FeatureFile, video_id: str) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in file.video_attributes(video_id).items()
-        if name not in (*CLOCK_ATTRIBUTES, COMPLETE)
-    }

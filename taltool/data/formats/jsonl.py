@@ -46,22 +46,23 @@ def read_proposals(path: str, options: FormatOptions) -> Iterator[Proposals]:
     with ProposalReader(path, options.score, options.drop_invalid) as reader:
         unknown = not reader.labels and not reader.labels.complete
         content = Proposals((), reader.labels, reader.num_videos, reader.provenance, open_ended=unknown)
-        content.videos = _noting(reader, content, options)
+
+        def videos() -> Iterator[VideoProposals]:
+            for video in reader:
+                lacks = video.duration is None and video.video_id in options.durations
+                yield replace(video, duration=options.durations[video.video_id]) if lacks else video
+            content.provenance = reader.provenance
+            if reader.num_dropped:
+                content.notes.append(f"{reader.num_dropped} segments that end before they start")
+
+        content.videos = videos()
         yield content
-
-
-def _noting(reader: ProposalReader, content: Proposals, options: FormatOptions) -> Iterator[VideoProposals]:
-    for video in reader:
-        lacks = video.duration is None and video.video_id in options.durations
-        yield replace(video, duration=options.durations[video.video_id]) if lacks else video
-    content.provenance = reader.provenance
-    if reader.num_dropped:
-        content.notes.append(f"{reader.num_dropped} segments that end before they start")
 
 
 def write_proposals(content: Proposals, path: str, layout: Layout) -> None:
     """Write `content` in one of taltool's layouts, a video at a time."""
-    facts = content.names, content.provenance, content.num_videos, layout
-    with ProposalWriter(path, *facts, open_ended=content.open_ended) as writer:
+    with ProposalWriter(
+        path, content.names, content.provenance, content.num_videos, layout, open_ended=content.open_ended
+    ) as writer:
         for video in content.videos:
             writer.write(video)

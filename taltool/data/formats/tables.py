@@ -52,14 +52,14 @@ def read_table(path: str, needed: tuple[str, ...]) -> tuple[list[str], Iterator[
     twice = [name for name in columns if name and columns.count(name) > 1]
     if twice:
         raise DataError(f"{path}:1: two columns '{twice[0]}'; rename or remove one")
-    return columns, _by_column(columns, lines)
 
+    def rows() -> Iterator[tuple[str, dict[str, str]]]:
+        for where, fields in lines:
+            if len(fields) != len(columns):
+                raise DataError(f"{where}: {len(fields)} fields, expected {len(columns)} ({', '.join(columns)})")
+            yield where, dict(zip(columns, map(str.strip, fields), strict=True))
 
-def _by_column(columns: list[str], lines: Iterable[tuple[str, list[str]]]) -> Iterator[tuple[str, dict[str, str]]]:
-    for where, fields in lines:
-        if len(fields) != len(columns):
-            raise DataError(f"{where}: {len(fields)} fields, expected {len(columns)} ({', '.join(columns)})")
-        yield where, dict(zip(columns, map(str.strip, fields), strict=True))
+    return columns, rows()
 
 
 def _lines(path: str) -> Iterator[tuple[str, list[str]]]:

@@ -4,7 +4,7 @@ The files are named CLASS_val.txt and CLASS_test.txt; the ending says the subset
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from taltool.data.files import create_below, decode_text, file_name, read_text, shown, utf8_stem
@@ -30,12 +30,16 @@ class Thumos14(Format):
         """A folder with text files."""
         return ".txt" in opening.suffixes
 
-    def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Annotations]:
+    @contextlib.contextmanager
+    def read(self, path: str, options: FormatOptions) -> Iterator[Annotations]:
         """Read every *.txt of the folder, classes in alphabetical order."""
         files = sorted(Path(path).glob("*.txt"))
         if not files:
             raise DataError(f"{path}: no *.txt in it; expected a folder with one text file per class")
-        return _read(files, options)
+        notes: list[str] = []
+        every = (row for file in files for row in _rows(file))
+        with RowShelf(valid(every, options, notes)) as shelf:
+            yield to_annotations(shelf, options, "from THUMOS14 text files", notes, sorted(shelf.video_ids))
 
     def write(self, content: Annotations, path: str, options: FormatOptions) -> list[str]:
         """Lost: durations, videos without annotations, and subsets other than validation and testing."""
@@ -53,14 +57,6 @@ class Thumos14(Format):
                 with create_below(folder, name, ".txt", f"{path}: class") as stream:
                     stream.write("".join(lines).encode())
         return rows.lost(kept_subsets=_SUBSETS.values())
-
-
-@contextlib.contextmanager
-def _read(files: Sequence[Path], options: FormatOptions) -> Iterator[Annotations]:
-    notes: list[str] = []
-    every = (row for file in files for row in _rows(file))
-    with RowShelf(valid(every, options, notes)) as shelf:
-        yield to_annotations(shelf, options, "from THUMOS14 text files", notes, sorted(shelf.video_ids))
 
 
 def _name(row: Row, path: str) -> str:
