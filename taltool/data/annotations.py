@@ -1,9 +1,10 @@
 """Reading ground truth in the ActivityNet layout, subsets from a file of splits, and lists of video ids."""
 
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from types import NoneType
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 import orjson
@@ -13,6 +14,7 @@ from taltool.data.json_documents import JsonDocument, parsed_document
 from taltool.data.records import Floats, GroundTruth, LabelVocabulary, VideoAnnotations
 from taltool.errors import DataError, UsageError
 
+Made = TypeVar("Made")
 # Numbers that DETAD's ground truth carries for each instance.
 ANNOTATOR_ATTRIBUTES = ("context-size", "context-distance", "agreement")
 
@@ -25,10 +27,7 @@ def read_ground_truth(path: str, split: str | None = None) -> GroundTruth:
     """
     names, videos = LabelVocabulary(), {}
     with open_input(path) as reader, JsonDocument(reader, path) as document:
-        demand_database(document)
-        for batch in document.batches(
-            "database", lambda entries: checked_videos(entries, names, path), keys_of_entries
-        ):
+        for batch in annotation_batches(document, lambda entries: checked_videos(entries, names, path)):
             videos.update(batch)
         truth = GroundTruth(videos, names, path, reader.hexdigest())
     return truth.with_split(read_split(split, truth)) if split else truth
@@ -41,13 +40,18 @@ def demand_database(document: JsonDocument) -> None:
         raise DataError(f'{document.path}: expected a ground truth (a JSON object with "database"){hint}')
 
 
-def keys_of_entries(entries: dict[str, Any]) -> int:
-    """How many keys a part of a database has together with its entries and their annotations, or less."""
-    try:
-        annotations = chain.from_iterable(entry.get("annotations") or () for entry in entries.values())
-        return len(entries) + sum(map(len, entries.values())) + sum(map(len, annotations))
-    except (AttributeError, TypeError):
-        return 0
+def annotation_batches(document: JsonDocument, make: Callable[[dict[str, Any]], Made]) -> Iterator[Made]:
+    """What `make` makes of some entries of a ground truth at a time; raises DataError for another document."""
+
+    def keys_in(entries: dict[str, Any]) -> int:
+        try:
+            annotations = chain.from_iterable(entry.get("annotations") or () for entry in entries.values())
+            return len(entries) + sum(map(len, entries.values())) + sum(map(len, annotations))
+        except (AttributeError, TypeError):
+            return 0
+
+    demand_database(document)
+    return document.batches("database", make, keys_in)
 
 
 def checked_videos(entries: dict[str, Any], names: LabelVocabulary, path: str) -> dict[str, VideoAnnotations]:

@@ -7,6 +7,7 @@ work on the grid: snippet i is the cell [i, i + 1), so its centre lies at i + 0.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -39,7 +40,7 @@ class FeatureClock:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            check_clock_number(name, value)
+            _check_number(name, value)
 
     def __str__(self) -> str:
         """`fps 30, stride 4, window 16, offset 0`: all but the duration."""
@@ -77,12 +78,35 @@ class FeatureClock:
     @classmethod
     def covering(cls, length: int, duration: float) -> "FeatureClock":
         """The clock of `length` cells that divide a video of `duration` seconds evenly (a rescaled feature file)."""
-        check_clock_number("duration", duration)
+        _check_number("duration", duration)
         return cls(fps=length / duration, stride=1.0, window=1.0, offset=0.0, duration=duration)
 
 
-def check_clock_number(name: str, value: float) -> None:
+def _check_number(name: str, value: float) -> None:
     """Raise DataError unless `value` can be the `name` of a clock: finite, and positive but for the offset."""
     if not math.isfinite(value) or (name != "offset" and value <= 0):
         kind = "finite" if name == "offset" else "positive, finite"
         raise DataError(f"{name} is {value}; expected a {kind} number")
+
+
+def clock_from(known: Mapping[str, float], length: int, duration: float | None, where: str) -> FeatureClock:
+    """The clock of `length` snippets from what is known: fps, stride and window (and offset), or the duration alone.
+
+    Raises UnknownClockError, with the mend, where neither is known, and DataError for a number that no clock can have;
+    `where` names the video.
+    """
+    try:
+        for name, value in known.items():
+            _check_number(name, value)
+        if {"fps", "stride", "window"} <= known.keys():
+            frames = known.get("offset", 0.0) + (length - 1) * known["stride"] + known["window"]
+            return FeatureClock(**dict(known) | {"duration": frames / known["fps"] if duration is None else duration})
+        if duration is not None and not known.keys() & {"fps", "stride", "window"}:
+            return FeatureClock.covering(length, duration)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
+    missing = ", ".join(f"--{name}" for name in ("fps", "stride", "window") if name not in known)
+    raise UnknownClockError(
+        f"{where} does not say when its snippets are; give {missing}, "
+        "or a ground truth with durations if each video is divided evenly"
+    )

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from taltool.data.clock import FeatureClock, UnknownClockError, check_clock_number
+from taltool.data.clock import FeatureClock, clock_from
 from taltool.data.files import NO_LOCKS, STANDARD, replacing
 from taltool.data.provenance import Chain
 from taltool.errors import DataError, UsageError
@@ -207,29 +207,6 @@ def unlike(settings: str, others: str) -> str:
         return f"{settings} instead of {others}"
     names = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
     return ", ".join(f"{name} {ours.get(name)} instead of {theirs.get(name)}" for name in names)
-
-
-def clock_from(known: Mapping[str, float], length: int, duration: float | None, where: str) -> FeatureClock:
-    """The clock of `length` snippets from what is known: fps, stride and window (and offset), or the duration alone.
-
-    Raises UnknownClockError, with the mend, where neither is known, and DataError for a number that no clock can have;
-    `where` names the video.
-    """
-    try:
-        for name, value in known.items():
-            check_clock_number(name, value)
-        if {"fps", "stride", "window"} <= known.keys():
-            frames = known.get("offset", 0.0) + (length - 1) * known["stride"] + known["window"]
-            return FeatureClock(**dict(known) | {"duration": frames / known["fps"] if duration is None else duration})
-        if duration is not None and not known.keys() & {"fps", "stride", "window"}:
-            return FeatureClock.covering(length, duration)
-    except DataError as error:
-        raise DataError(f"{where}: {error}") from error
-    missing = ", ".join(f"--{name}" for name in ("fps", "stride", "window") if name not in known)
-    raise UnknownClockError(
-        f"{where} does not say when its snippets are; give {missing}, "
-        "or a ground truth with durations if each video is divided evenly"
-    )
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ class JsonDocument:
         self._file: BinaryIO = plain if plain is not None else cast(BinaryIO, self._copy)
         # Where the document begins in the file; places in it count from there.
         self._begin = 0 if plain is None else self._reader.position - len(self._head)
-        self._spans, self._length = _spans(self._blocks())
+        self._spans, self._length = self._scan()
         self._short = self._skeleton()
         return self
 
@@ -143,13 +143,44 @@ class JsonDocument:
     def __contains__(self, key: str) -> bool:
         return key in self._short
 
-    def _blocks(self) -> Iterator[bytes]:
+    def _scan(self) -> tuple[list[_Span], int]:
+        """The spans of all lists and objects directly inside the outermost one, and the length of the text."""
+        depth = inside = offset = 0
+        opened: list[int] = []
+        closed: list[int] = []
+        ends: list[Integers] = []
+        held = b""
         block = self._head or self._reader.read(_BLOCK)
         while block:
             if self._copy is not None:
                 self._copy.write(block)
-            yield block
+            text = held + block
+            # A block must not end between a backslash and what it escapes.
+            held = b"\\" if (len(text) - len(text.rstrip(b"\\"))) & 1 else b""
+            codes = np.frombuffer(text, np.uint8, len(text) - len(held))
+            escapes = text.find(b"\\", 0, len(codes)) >= 0
+            quotes = _bare_quotes(codes) if escapes else np.flatnonzero(codes == _QUOTE)
+            folded = codes | _BRACE_BIT
+            places = np.flatnonzero((folded == _OPENING) | (folded == _CLOSING))
+            places = places[(np.searchsorted(quotes, places) + inside) % 2 == 0]
+            opens = folded[places] == _OPENING
+            depths = depth + np.cumsum(np.where(opens, 1, -1))
+            places += offset
+            opened += places[opens & (depths == 2)].tolist()
+            closed += (places[~opens & (depths == 1)] + 1).tolist()
+            ends.append(places[~opens & (depths == 2)] + 1)
+            if len(depths):
+                depth = int(depths[-1])
+            inside = (inside + len(quotes)) % 2
+            offset += len(codes)
             block = self._reader.read(_BLOCK)
+        every = np.concatenate([np.empty(0, np.int64), *ends])
+        # What never closes ends with the text; the parser will say so.
+        closed += [offset] * (len(opened) - len(closed))
+        edges = np.searchsorted(every, np.array(closed, np.int64))
+        of_each = np.split(every, edges)[: len(opened)]
+        spans = [_Span(*facts) for facts in zip(opened, closed[: len(opened)], of_each, strict=True)]
+        return spans, offset + len(held)
 
     def _skeleton(self) -> dict[str, Any]:
         """The document in which every list is [its number], and every object {"": its number}."""
@@ -258,42 +289,6 @@ class JsonDocument:
         except orjson.JSONDecodeError as error:
             line = self._line(start) + text[: error.pos].count(b"\n")
             raise DataError(f"{self.path}:{line}: not JSON: {error.msg}") from error
-
-
-def _spans(blocks: Iterator[bytes]) -> tuple[list[_Span], int]:
-    """The spans of all lists and objects directly inside the outermost one, and the length of the text."""
-    depth = inside = offset = 0
-    opened: list[int] = []
-    closed: list[int] = []
-    ends: list[Integers] = []
-    held = b""
-    for block in blocks:
-        text = held + block
-        # A block must not end between a backslash and what it escapes.
-        held = b"\\" if (len(text) - len(text.rstrip(b"\\"))) & 1 else b""
-        codes = np.frombuffer(text, np.uint8, len(text) - len(held))
-        escapes = text.find(b"\\", 0, len(codes)) >= 0
-        quotes = _bare_quotes(codes) if escapes else np.flatnonzero(codes == _QUOTE)
-        folded = codes | _BRACE_BIT
-        places = np.flatnonzero((folded == _OPENING) | (folded == _CLOSING))
-        places = places[(np.searchsorted(quotes, places) + inside) % 2 == 0]
-        opens = folded[places] == _OPENING
-        depths = depth + np.cumsum(np.where(opens, 1, -1))
-        places += offset
-        opened += places[opens & (depths == 2)].tolist()
-        closed += (places[~opens & (depths == 1)] + 1).tolist()
-        ends.append(places[~opens & (depths == 2)] + 1)
-        if len(depths):
-            depth = int(depths[-1])
-        inside = (inside + len(quotes)) % 2
-        offset += len(codes)
-    every = np.concatenate([np.empty(0, np.int64), *ends])
-    # What never closes ends with the text; the parser will say so.
-    closed += [offset] * (len(opened) - len(closed))
-    edges = np.searchsorted(every, np.array(closed, np.int64))
-    of_each = np.split(every, edges)[: len(opened)]
-    spans = [_Span(*facts) for facts in zip(opened, closed[: len(opened)], of_each, strict=True)]
-    return spans, offset + len(held)
 
 
 def _bare_quotes(codes: np.ndarray[Any, np.dtype[np.uint8]]) -> Integers:

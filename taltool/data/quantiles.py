@@ -5,11 +5,8 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from taltool.data.records import Floats, Integers
-
-Codes = NDArray[np.uint64]
 
 # Numbers that are looked at together; so many are kept in memory.
 _BLOCK = 1 << 18
@@ -34,7 +31,7 @@ class Quantiles:
         """Take in numbers (N,), all of them finite."""
         bits = np.ascontiguousarray(values + 0.0, np.float64).view(np.int64)  # + 0.0 makes one zero of the two
         # Without sign, and in the order of the numbers.
-        codes: Codes = (bits ^ ((bits >> 63) | np.int64(-(1 << 63)))).view(np.uint64)
+        codes = (bits ^ ((bits >> 63) | np.int64(-(1 << 63)))).view(np.uint64)
         self._file.write(codes.tobytes())
         self.count += len(values)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from taltool.data.annotations import checked_videos, demand_database, keys_of_entries
+from taltool.data.annotations import annotation_batches, checked_videos
 from taltool.data.files import open_input, open_output
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
@@ -69,8 +69,7 @@ def read_annotations(path: str, options: FormatOptions) -> Iterator[Annotations]
         return entries
 
     with open_input(path) as reader, JsonDocument(reader, path) as document:
-        demand_database(document)
-        batches = document.batches("database", checked, keys_of_entries)
+        batches = annotation_batches(document, checked)
         yield Annotations((entry for batch in batches for entry in batch.items()), document.around("database"))
 
 

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taltool.data.clock import FeatureClock
+from taltool.data.clock import FeatureClock, clock_from
 from taltool.data.files import create_below, utf8_stem
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Features, Format, FormatOptions, Opening
 from taltool.data.formats.tables import new_folder
-from taltool.data.hdf5_features import clock_from
 from taltool.errors import DataError
 
 
