@@ -61,7 +61,7 @@ def convert(
     provenance: bool = True,
     reporter: Reporter = SILENT,
 ) -> Conversion:
-    """Read files of one kind, join them, write them to `output`; warn of what is left out or lost.
+    """Read files of one kind, join them, write them to `output`; return, and warn of, what is left out or lost.
 
     source and target name formats (or Python files that register one); None: the content of the inputs and the name of
     the output tell. score is that of proposals that have none; fps, stride, window and offset (frames) are the clock of

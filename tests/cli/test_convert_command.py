@@ -1,5 +1,6 @@
 """`taltool convert` as a user calls it; the formats themselves are tested in tests/data/test_formats.py."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -8,6 +9,17 @@ from pathlib import Path
 import orjson
 import pytest
 from project import PROJECT, Run
+
+from taltool.cli.commands import convert as command
+from taltool.data.convert import convert
+
+
+def test_the_function_is_called_by_the_words_of_the_command() -> None:
+    words, names = (inspect.signature(each).parameters for each in (command.convert, convert))
+    assert list(names) == list(words)
+    assert {name: each.default for name, each in names.items() if name not in ("inputs", "reporter")} == {
+        name: each.default for name, each in words.items() if name not in ("inputs", "reporter")
+    }
 
 
 def test_real_annotations_survive_the_way_through_class_files(taltool: Run, shared: Path, tmp_path: Path) -> None:
