@@ -12,9 +12,9 @@ A format registers itself in its file of this folder, or in any file that `conve
 layout could not hold, in words, for the user to hear. The tests ask of every format (tests/data/test_formats.py) that
 
 - it recognises what it wrote, but nothing that another format or none wrote;
-- it reads what it wrote: every video with its segments to the last bit, the labels of ground truth, and of proposals
-  the scores and labels unless `write` said that "the scores" or "the labels" are lost; of features the values, their
-  number type and their clock, for which the user may be asked again, as for durations and numbers of classes;
+- it reads what it wrote: segments to the last bit, labels of ground truth, scores and labels of proposals unless
+  `write` returned "the scores" or "the labels", values of features in their number type and, with the user's help
+  (`FormatOptions`), their clock;
 - what it read it writes as it was, byte for byte;
 - where writing fails nothing is left behind.
 """
