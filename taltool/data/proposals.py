@@ -7,6 +7,7 @@ stream with a header must have its end line: without it the command that wrote i
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
+from functools import partial
 from itertools import chain
 from types import TracebackType
 from typing import Any, Self
@@ -215,10 +216,7 @@ class ProposalReader:
         durations = external.get("durations") or {}
         if not isinstance(durations, dict):
             raise DataError(f"{self.file}: durations must be {{video id: seconds}}")
-
-        def videos(lists: dict[str, Any]) -> list[VideoProposals]:
-            return self._parser.videos(lists, durations, self.file)
-
+        videos = partial(self._parser.videos, durations=durations, where=self.file)
         return chain.from_iterable(document.batches("results", videos, keys_of_videos))
 
 
