@@ -22,7 +22,8 @@ def process_pool(count: int, prepare: Callable[..., object] | None = None, *argu
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(prepare, arguments))
     with _interrupts_blocked():
-        pool.submit(int)  # The first piece of work starts every process.
+        for _ in range(count):
+            pool.submit(int)  # Each piece of work starts a process, where none is idle.
     return pool
 
 

@@ -1,19 +1,40 @@
-"""The shuffled batches of a training: which samples each update sees, and who makes them."""
+"""The shuffled batches of a training: which samples each update sees, and who makes them.
 
-from collections.abc import Iterator, Sequence
+A batch follows from its place in the training alone, so it is the same whoever makes it: this thread, one that reads
+ahead, or worker processes. A worker opens the feature file for itself, for an HDF5 handle cannot be shared, and hands
+the features of a batch over in shared memory.
+"""
+
+import copy
+import functools
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
 import numpy as np
+import torch
+import torch.multiprocessing  # Teaches connections to hand tensors over in shared memory.
+from torch import Tensor
 
 from taltool.data.prefetch import prefetch
+from taltool.data.processes import process_pool
 from taltool.data.records import Integers
+from taltool.errors import PartialFailure, UsageError
 from taltool.experiment.augmentation import Example, augment, draw_share, mix_examples, shift_sample
 from taltool.experiment.batches import SegmentsAndLabels, collate, labelled_samples, read_example
 from taltool.experiment.dataset import LabelledVideo
 from taltool.experiment.feature_source import FeatureSource
 from taltool.experiment.windows import Sample
-from taltool.models.contract import Batch
-from taltool.training.loader_workers import Workers
+from taltool.models.contract import Batch, Targets
 from taltool.training.micro_batches import BatchPartition
+
+# Epoch, and the places of the samples in its order.
+Place = tuple[int, range]
+# Batches that each worker is asked for before they are used.
+_AHEAD = 2
 
 
 class BatchMaker:
@@ -60,6 +81,34 @@ class BatchMaker:
         return read_example(self.source, sample, self.instances[sample.video_id])
 
 
+class Workers:
+    """`count` processes that make batches ahead by `maker`, whose feature file is not yet open."""
+
+    def __init__(self, maker: BatchMaker, count: int) -> None:
+        self._pool = process_pool(count, _prepare, maker)
+        self._ahead = _AHEAD * count
+
+    def batches(self, places: Iterable[Place]) -> Iterator[Batch]:
+        """The batches of `places`, in order; what a worker raises is raised here, PartialFailure where one is gone."""
+        waiting: deque[Future[tuple[Any, ...]]] = deque()
+        try:
+            for place in places:
+                waiting.append(self._pool.submit(_make, place))
+                if len(waiting) > self._ahead:
+                    yield _unpacked(*waiting.popleft().result())
+            while waiting:
+                yield _unpacked(*waiting.popleft().result())
+        except BrokenProcessPool as error:
+            raise PartialFailure(
+                "a process that reads features is gone (killed, or out of memory?); fewer --workers need less, "
+                "--workers 0 none; --resume continues from the last saved state"
+            ) from error
+
+    def close(self) -> None:
+        """End the processes, once what they make now is made."""
+        self._pool.shutdown(cancel_futures=True)
+
+
 class TrainingLoader:
     """The shuffled batches of each epoch over the training windows (or videos) of `videos`.
 
@@ -101,7 +150,10 @@ class TrainingLoader:
             for micro_batch in self.partition.micro_batches(self.places(step))
         ]
         if self.workers:
-            self._running = self._running or self._started()
+            if self._running is None:
+                elsewhere = copy.copy(self.maker)
+                elsewhere.source = self.source.elsewhere()
+                self._running = Workers(elsewhere, self.workers)
             return self._running.batches(places)
         made = (self.maker.make(*place) for place in places)
         return made if self.source.fits_memory(self.maker.instances) else prefetch(made)
@@ -112,7 +164,48 @@ class TrainingLoader:
             self._running.close()
             self._running = None
 
-    def _started(self) -> Workers:
-        maker, source = self.maker, self.source.elsewhere()
-        remote = BatchMaker(source, maker.samples, maker.instances, maker.length_multiple, maker.seed)
-        return Workers(remote.make, source.file, self.workers)
+
+# What a worker process makes batches with; there `_prepare` puts it, for tasks can bring only what is small.
+_own: list[BatchMaker] = []
+
+
+def _prepare(maker: BatchMaker) -> None:
+    torch.set_num_threads(1)
+    sys.excepthook = _silent_about_lost_connections
+    _own.append(maker)
+
+
+@functools.cache
+def _maker() -> BatchMaker:
+    """The worker's own, once its file is open; what is wrong with the file is raised for whoever asks for a batch."""
+    _own[0].source.file.__enter__()
+    return _own[0]
+
+
+def _make(place: Place) -> tuple[Any, ...]:
+    """Make a batch in a worker, ready for its way between processes: the little beside the features as plain arrays."""
+    batch = _maker().make(*place)
+    segments, labels = ([each.numpy() for each in own] for own in (batch.targets.segments, batch.targets.labels))
+    return _shared(batch.features), batch.mask.numpy(), segments, labels, batch.video_ids, batch.shortest_instances
+
+
+def _shared(features: Tensor) -> Tensor:
+    """The features, moved to shared memory; raises UsageError where there is none left."""
+    try:
+        return features.share_memory_()
+    except RuntimeError as error:
+        raise UsageError(
+            f"no shared memory is left for a batch of {features.nbytes / (1 << 20):.1f} MiB (a container may be given "
+            "more: docker run --shm-size); fewer --workers need less, --workers 0 none"
+        ) from error
+
+
+def _unpacked(features: Tensor, mask: Any, segments: list[Any], labels: list[Any], *known: Any) -> Batch:
+    targets = Targets([torch.from_numpy(each) for each in segments], [torch.from_numpy(each) for each in labels])
+    return Batch(features, torch.from_numpy(mask), targets, *known)
+
+
+def _silent_about_lost_connections(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """What the thread that hands memory over says: not that the training was killed while it took some."""
+    if not issubclass(kind, ConnectionError | EOFError):
+        sys.__excepthook__(kind, error, trace)

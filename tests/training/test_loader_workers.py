@@ -19,8 +19,7 @@ from training_runs import MakeTrainer, killed_after
 
 from taltool.errors import DataError, PartialFailure, UsageError
 from taltool.models.contract import Batch
-from taltool.training import loader_workers
-from taltool.training.loader import TrainingLoader
+from taltool.training.loader import TrainingLoader, _shared
 
 RANDOM = ("jitter=3.0", "feature_dropout=0.1", "feature_noise=0.1", "mixup=1.5", "time_dropout=0.1", "batch_size=5")
 PATHS = os.pathsep.join([str(PROJECT), str(PROJECT / "tests" / "plugin")])
@@ -106,7 +105,7 @@ def test_where_shared_memory_ends_the_way_out_is_told(trainer: MakeTrainer, monk
     batch = next(trainer().loader.batches(0))
     monkeypatch.setattr(torch.Tensor, "share_memory_", full)
     with pytest.raises(UsageError, match=r"docker run --shm-size.*--workers 0 none"):
-        loader_workers._shared(batch.features)
+        _shared(batch.features)
 
 
 def descendants(pid: int) -> list[int]:
