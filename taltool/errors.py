@@ -20,6 +20,13 @@ class DataError(TaltoolError):
 
 
 class PartialFailure(TaltoolError):
-    """Some videos failed, or a demanded threshold was missed; everything else was written."""
+    """Some videos failed, or a demanded threshold was missed; everything else was written.
+
+    result is what the stage would have given back, which says what failed; None where it has nothing to say.
+    """
 
     exit_status = 1
+
+    def __init__(self, message: str, result: object = None) -> None:
+        super().__init__(message)
+        self.result = result

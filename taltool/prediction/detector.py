@@ -5,23 +5,23 @@ windows share a batch changes sums by rounding only: scores differ by float nois
 """
 
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from taltool.data.hdf5_features import FeatureFile
-from taltool.data.records import LabelVocabulary, VideoProposals
+from taltool.data.records import Floats, Integers, LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
-from taltool.experiment.batches import NO_INSTANCES, read_batch
+from taltool.experiment.augmentation import Example
+from taltool.experiment.batches import NO_INSTANCES, SegmentsAndLabels, collate, read_example
 from taltool.experiment.checkpoint import Checkpoint
 from taltool.experiment.feature_source import FeatureSource
 from taltool.experiment.settings import PredictionSettings
 from taltool.experiment.windows import Sample, cut_samples
-from taltool.models.contract import Batch, Candidates, Model, Outputs
-from taltool.prediction.oracle import Oracle
+from taltool.models.contract import Candidates, Model, Outputs
 from taltool.reporting import Reporter
 
 # The clock of the features may differ by this factor from the training's before it is worth a warning.
@@ -45,12 +45,24 @@ class Member:
     source: FeatureSource
 
 
+@dataclass(frozen=True, eq=False)
+class Oracle:
+    """Ground truth in place of some of a network's answers: what a perfect part of it would bring.
+
+    answers are some of `Model.oracles`; they are taken from the instances of each video id: segments (M, 2) in seconds,
+    and labels (M,) by the network's numbers.
+    """
+
+    answers: tuple[str, ...]
+    instances: Mapping[str, SegmentsAndLabels]
+
+
 @dataclass
 class _Pending:
-    """What the windows of one video have given so far."""
+    """What the windows of one video have given so far: segments (N, 2) in seconds, scores (N,), and labels (N,)."""
 
     video_id: str
-    parts: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64] | None]] = field(default_factory=list)
+    parts: list[tuple[Floats, Floats, Integers | None]] = field(default_factory=list)
     failure: VideoFailure | None = None
 
 
@@ -77,20 +89,27 @@ class Detector:
         A failure where its features cannot be read, and where what the networks make of them is not finite.
         """
         pending: dict[str, _Pending] = {}
-        for chunk in _chunks(self._samples(video_ids), batch_size):
-            readable = self._read(chunk, pending)
-            every = self._candidates([batch for _, batch in readable])
-            for (sample, _), (found, not_finite) in zip(readable, every, strict=True):
-                video = pending[sample.video_id]
-                if not_finite:
-                    video.failure = self._failure(sample, f"the network's {', '.join(not_finite)} are not finite")
-                else:
-                    video.parts.append(self._in_seconds(sample, found))
+        model, windows = self.first.model, self._windows(video_ids)
+        while chunk := list(islice(windows, batch_size)):
+            readable = self._read([sample for sample, _ in chunk], pending)
+            if readable:
+                outputs: list[Outputs] = []
+                with torch.inference_mode():
+                    for number, member in enumerate(self.members):
+                        shown = [examples[number] for _, examples in readable]
+                        batch = collate(shown, member.source.settings, member.model.length_multiple)
+                        mask = batch.mask.to(self.device)
+                        outputs.append(member.model(batch.features.to(self.device), mask))
+                    merged = outputs[0] if len(outputs) == 1 else model.average(outputs)
+                    if self.oracle is not None:
+                        merged = model.with_truth(merged, batch.targets, self.oracle.answers)
+                    for row, found in enumerate(model.decode(merged, mask)):
+                        self._keep(readable[row][0], found, _not_finite(merged, row, len(mask), found), pending)
             for sample, is_last in chunk:
                 if is_last:
                     yield self._finished(pending.pop(sample.video_id))
 
-    def _samples(self, video_ids: Iterable[str]) -> Iterator[tuple[Sample, bool]]:
+    def _windows(self, video_ids: Iterable[str]) -> Iterator[tuple[Sample, bool]]:
         """Every sample of every video, and whether it is the last of its video."""
         source = self.first.source
         for video_id in video_ids:
@@ -99,16 +118,15 @@ class Detector:
             for sample in samples:
                 yield sample, sample is samples[-1]
 
-    def _read(
-        self, chunk: Sequence[tuple[Sample, bool]], pending: dict[str, _Pending]
-    ) -> list[tuple[Sample, list[Batch]]]:
-        """The samples of a chunk with their features for each member, those of broken videos left out."""
+    def _read(self, samples: Sequence[Sample], pending: dict[str, _Pending]) -> list[tuple[Sample, list[Example]]]:
+        """The samples with what each member sees of them, those of broken videos left out."""
         readable = []
-        for sample, _ in chunk:
+        for sample in samples:
             video = pending.setdefault(sample.video_id, _Pending(sample.video_id))
             if video.failure is None:
+                known = NO_INSTANCES if self.oracle is None else self.oracle.instances[sample.video_id]
                 try:
-                    readable.append((sample, [self._batch(member, sample) for member in self.members]))
+                    readable.append((sample, [read_example(member.source, sample, known) for member in self.members]))
                 except DataError as error:
                     video.failure = VideoFailure(sample.video_id, str(error))
                 except Exception as error:
@@ -119,37 +137,16 @@ class Detector:
         where = f"{self.first.source.file.path}: video '{sample.video_id}'"
         return VideoFailure(sample.video_id, f"{where}: {reason}", trace)
 
-    def _batch(self, member: Member, sample: Sample) -> Batch:
-        known = NO_INSTANCES if self.oracle is None else self.oracle.instances[sample.video_id]
-        return read_batch(member.source, [sample], [known], member.model.length_multiple)
-
-    def _candidates(self, batches: Sequence[list[Batch]]) -> list[tuple[Candidates, list[str]]]:
-        """The candidates of each sample, and the names of what is not finite in it or in the outputs behind it.
-
-        batches[i][k] is sample i as member k sees it.
-        """
-        if not batches:
-            return []
-        with torch.inference_mode():
-            outputs: list[Outputs] = []
-            for number, member in enumerate(self.members):
-                features, mask = _stacked([each[number] for each in batches])
-                mask = mask.to(self.device)
-                outputs.append(member.model(features.to(self.device), mask))
-            merged = outputs[0] if len(outputs) == 1 else self.first.model.average(outputs)
-            if self.oracle is not None:
-                merged = self.oracle.outputs(self.first.model, merged, [each[0].targets for each in batches])
-            candidates = self.first.model.decode(merged, mask)
-            return [(found, _not_finite(merged, row, len(mask), found)) for row, found in enumerate(candidates)]
-
-    def _in_seconds(
-        self, sample: Sample, found: Candidates
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64] | None]:
-        """The candidates of a window that pass the floor: segments (N, 2) seconds, scores (N,), labels (N,)."""
+    def _keep(self, sample: Sample, found: Candidates, not_finite: list[str], pending: dict[str, _Pending]) -> None:
+        """Add the candidates of a window that pass the floor to those of its video."""
+        video = pending[sample.video_id]
+        if not_finite:
+            video.failure = self._failure(sample, f"the network's {', '.join(not_finite)} are not finite")
+            return
         keep = found.scores > self.settings.min_score
         segments = sample.clock.clipped_seconds(found.segments[keep].double().cpu().numpy())
         labels = None if found.labels is None else found.labels[keep].cpu().numpy()
-        return segments, found.scores[keep].double().cpu().numpy(), labels
+        video.parts.append((segments, found.scores[keep].double().cpu().numpy(), labels))
 
     def _finished(self, video: _Pending) -> VideoProposals | VideoFailure:
         if video.failure is not None:
@@ -179,9 +176,17 @@ def make_detector(
 
     Raises UsageError where they do not share model, classes and grid.
     """
-    first = checkpoints[0]
-    for other in checkpoints[1:]:
-        for what, own, theirs in _shared_facts(first, other):
+    first, *others = checkpoints
+    sampling = first.experiment.sampling
+    for other in others:
+        for what, own, theirs in (
+            ("model", first.header.model, other.header.model),
+            ("classes", first.header.classes, other.header.classes),
+            ("length", first.header.length, other.header.length),
+            ("sampling.resize", sampling.resize, other.experiment.sampling.resize),
+            ("sampling.length", sampling.length, other.experiment.sampling.length),
+            ("sampling.test_stride", sampling.test_stride, other.experiment.sampling.test_stride),
+        ):
             if own != theirs:
                 raise UsageError(f"{other.path} and {first.path} cannot be averaged: {what} {theirs} against {own}")
     members = [
@@ -218,29 +223,6 @@ def check_features(
         )
 
 
-def _shared_facts(first: Checkpoint, other: Checkpoint) -> list[tuple[str, object, object]]:
-    own, theirs = first.experiment.sampling, other.experiment.sampling
-    return [
-        ("model", first.header.model, other.header.model),
-        ("classes", first.header.classes, other.header.classes),
-        ("length", first.header.length, other.header.length),
-        ("sampling.resize", own.resize, theirs.resize),
-        ("sampling.length", own.length, theirs.length),
-        ("sampling.test_stride", own.test_stride, theirs.test_stride),
-    ]
-
-
-def _stacked(batches: Sequence[Batch]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Features (B, C, T) and mask (B, T) of single-sample batches, padded to the longest."""
-    longest = max(batch.mask.shape[1] for batch in batches)
-    rows, width = len(batches), batches[0].features.shape[1]
-    features, mask = torch.zeros(rows, width, longest), torch.zeros(rows, longest, dtype=torch.bool)
-    for row, batch in enumerate(batches):
-        length = batch.mask.shape[1]
-        features[row, :, :length], mask[row, :length] = batch.features[0], batch.mask[0]
-    return features, mask
-
-
 def _not_finite(outputs: Outputs, row: int, rows: int, found: Candidates) -> list[str]:
     """What is not finite of a sample: the names of such outputs, and of what was decoded from them.
 
@@ -250,14 +232,3 @@ def _not_finite(outputs: Outputs, row: int, rows: int, found: Candidates) -> lis
     own = {name: value[row] if value.shape[:1] == (rows,) else value for name, value in outputs.items()}
     named = own | {"segments": found.segments, "scores": found.scores}
     return [name for name, value in named.items() if not value.isfinite().all()]
-
-
-def _chunks(items: Iterable[tuple[Sample, bool]], size: int) -> Iterator[list[tuple[Sample, bool]]]:
-    chunk = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

@@ -8,11 +8,7 @@ from pathlib import Path
 
 import pytest
 from plugin.tiny_data import TinyData, write_tiny_data
-from plugin.tiny_model import TinyConfig, TinyModel
 from project import Run
-
-from taltool.errors import UsageError
-from taltool.prediction.oracle import check_answers
 
 HARDLY_TRAINED = (
     "training.epochs=1",
@@ -91,11 +87,3 @@ def test_an_unknown_answer_is_refused_with_those_there_are(predict: Predict) -> 
     assert unknown.returncode == 2
     assert b"--oracle masks" in unknown.stderr
     assert b"did you mean 'mask'? (there are: class, mask)" in unknown.stderr
-
-
-def test_a_model_that_has_no_such_answers_says_so() -> None:
-    model = TinyModel(TinyConfig(), 6, 2, 16)
-    with pytest.raises(
-        UsageError, match=r"--oracle class: no answer of this tiny can be replaced by that \(it has none"
-    ):
-        check_answers(["class"], "tiny", model)

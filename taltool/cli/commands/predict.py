@@ -36,8 +36,6 @@ taltool predict --model afsd feats.h5 --shard 2/8 -o part-2.jsonl
 cat part-*.jsonl | taltool nms | taltool evaluate gt.json
 """
 
-_GIBIBYTE = 1 << 30
-
 
 def predict(
     features: FeaturesArgument,
@@ -48,7 +46,7 @@ def predict(
             "-m",
             metavar="MODEL",
             help="Checkpoint: a file, or NAME for NAME.safetensors here or in a folder of $TALTOOL_MODELS. Given "
-            "several times, the networks (streams, seeds) are averaged.",
+            "several times, the networks (streams, seeds) are averaged. FILE.py registers their model.",
         ),
     ],
     output: OutputOption = "-",
@@ -94,27 +92,28 @@ def predict(
 
     taltool predict --model afsd feats.h5 | taltool nms | taltool evaluate gt.json
     """
-    from taltool.data.annotations import read_ground_truth
-    from taltool.data.hdf5_features import ClockOptions, FeatureFile
-    from taltool.prediction.predict import PredictRequest, write_predictions
+    from taltool.prediction.predict import predict as run
 
-    truth = read_ground_truth(ground_truth) if ground_truth else None
-    durations = truth.durations if truth else None
-    answers = tuple(name.strip() for name in oracle.split(",")) if oracle else ()
-    request = PredictRequest(
-        model,
-        output,
-        subset,
-        split,
-        shard,
-        skip_missing,
-        min_score,
-        top_k,
-        batch_size,
-        int(cache * _GIBIBYTE),
-        device,
-        answers,
-        to,
+    run(
+        features,
+        model=model,
+        output=output,
+        to=to,
+        subset=subset,
+        split=split,
+        ground_truth=ground_truth,
+        skip_missing=skip_missing,
+        shard=shard,
+        min_score=min_score,
+        top_k=top_k,
+        oracle=[name.strip() for name in oracle.split(",")] if oracle else (),
+        batch_size=batch_size,
+        cache=cache,
+        device=device,
+        fps=fps,
+        stride=stride,
+        window=window,
+        offset=offset,
+        provenance=provenance,
+        reporter=reporter,
     )
-    with FeatureFile(features, ClockOptions(fps, stride, window, offset), durations) as file:
-        write_predictions(request, file, truth, provenance, reporter)
