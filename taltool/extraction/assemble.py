@@ -3,14 +3,17 @@
 import os
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from taltool.data.hdf5_features import EXTRACTION_ATTRIBUTES, FeatureFile, FeatureWriter, VideoFeatures, unlike
 from taltool.data.provenance import Step
 from taltool.errors import DataError, UsageError
-from taltool.extraction.resume import PartialResults
+from taltool.extraction.resume import PartialResults, identity_of
 from taltool.extraction.settings import ExtractionSettings
+
+_BACKBONE, _SETTINGS = "backbone", "settings"
 
 
 def refuse_other(output: str, settings: ExtractionSettings) -> None:
@@ -18,7 +21,7 @@ def refuse_other(output: str, settings: ExtractionSettings) -> None:
     if not Path(output).exists():
         return
     with FeatureFile(output) as file:
-        made = file.attributes.get("settings")
+        made = file.attributes.get(_SETTINGS)
     if made is None:
         raise UsageError(f"{output} is there and was not made by this command; give another name with -o")
     if made != settings.record():
@@ -28,63 +31,67 @@ def refuse_other(output: str, settings: ExtractionSettings) -> None:
         )
 
 
-@dataclass(frozen=True)
-class FeatureFileBuilder:
-    """The feature file `output`, made of what it holds and the partial results.
+def identities_in(output: str) -> dict[str, dict[str, Any]]:
+    """Of what every video that `output` holds was made, by id; empty where it is not there."""
+    if not Path(output).exists():
+        return {}
+    with FeatureFile(output) as file:
+        return {video_id: identity_of(file.video_attributes(video_id)) for video_id in file.ids}
 
-    streams: the channels of each stream; provenance: the step that is added to its chain, None to write none.
+
+def assemble(
+    output: str,
+    partial_results: PartialResults,
+    earlier: Collection[str],
+    settings: ExtractionSettings,
+    streams: Mapping[str, tuple[int, int]],
+    added: Step | None,
+) -> int:
+    """Write `output`, which held the videos `earlier`, anew with the partial results, and remove these.
+
+    streams are the channels of each stream; added is the step that its chain gets, None to write none. Returns the
+    number of its videos. Raises DataError, saying that nothing is lost, where it cannot be written.
     """
-
-    output: str
-    partial_results: PartialResults
-    settings: ExtractionSettings
-    streams: Mapping[str, tuple[int, int]]
-    provenance: Step | None = None
-
-    def complete(self, earlier: Collection[str]) -> int:
-        """Write the file, which held the videos `earlier`, and remove the partial results; return the number of videos.
-
-        Raises DataError, saying that nothing is lost, where it cannot be written.
-        """
-        new = set(self.partial_results.ids())
-        if new:
-            # Written inside that folder, so that a killed run leaves nothing else behind.
-            whole = self.partial_results.folder / "whole.h5"
-            try:
-                self._write(whole, new, bool(earlier))
-            except OSError as error:
-                reason = os.strerror(error.errno) if error.errno else str(error)
-                raise DataError(
-                    f"{self.output}: cannot be written: {reason}; finished videos wait in "
-                    f"{self.partial_results.folder}: make room and run the command again"
-                ) from error
-            whole.replace(self.output)
-        self.partial_results.remove()
-        return len(new.union(earlier))
-
-    def _write(self, whole: Path, new: set[str], is_extended: bool) -> None:
-        with ExitStack() as close:
-            old = close.enter_context(FeatureFile(self.output)) if is_extended else None
-            chain = None if self.provenance is None else [*(old.provenance if old else []), self.provenance]
-            attributes = {"backbone": self.settings.backbone, "settings": self.settings.record()}
-            writer = close.enter_context(FeatureWriter(str(whole), attributes, self.streams, chain))
-            for video_id in sorted(new.union(old.ids if old else [])):
-                video = self._waiting(video_id) if video_id in new or old is None else self._kept(video_id, old)
-                # The same order in every run: HDF5 keeps the order in which attributes were made.
-                writer.write(replace(video, attributes=dict(sorted(video.attributes.items()))))
-
-    def _waiting(self, video_id: str) -> VideoFeatures:
-        video = self.partial_results.load(video_id)
-        if video is None:
+    new = set(partial_results.ids())
+    if new:
+        # Written inside that folder, so that a killed run leaves nothing else behind.
+        whole = partial_results.folder / "whole.h5"
+        try:
+            with ExitStack() as close:
+                old = close.enter_context(FeatureFile(output)) if earlier else None
+                chain = None if added is None else [*(old.provenance if old else []), added]
+                attributes = {_BACKBONE: settings.backbone, _SETTINGS: settings.record()}
+                writer = close.enter_context(FeatureWriter(str(whole), attributes, streams, chain))
+                for video_id in sorted(new.union(earlier)):
+                    if old is None or video_id in new:
+                        video = _waiting(video_id, partial_results)
+                    else:
+                        video = _kept(video_id, old, settings)
+                    # The same order in every run: HDF5 keeps the order in which attributes were made.
+                    writer.write(replace(video, attributes=dict(sorted(video.attributes.items()))))
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
             raise DataError(
-                f"{self.partial_results.folder}: the features of video '{video_id}' were damaged or removed there: run "
-                "the command again, which makes them anew"
-            )
-        return video
+                f"{output}: cannot be written: {reason}; finished videos wait in {partial_results.folder}: make room "
+                "and run the command again"
+            ) from error
+        whole.replace(output)
+    partial_results.remove()
+    return len(new.union(earlier))
 
-    def _kept(self, video_id: str, old: FeatureFile) -> VideoFeatures:
-        attributes = {
-            name: value for name, value in old.video_attributes(video_id).items() if name in EXTRACTION_ATTRIBUTES
-        }
-        values = old.read(video_id).astype(self.settings.dtype)
-        return VideoFeatures(video_id, values, old.clock(video_id), attributes)
+
+def _waiting(video_id: str, partial_results: PartialResults) -> VideoFeatures:
+    video = partial_results.load(video_id)
+    if video is None:
+        raise DataError(
+            f"{partial_results.folder}: the features of video '{video_id}' were damaged or removed there: run the "
+            "command again, which makes them anew"
+        )
+    return video
+
+
+def _kept(video_id: str, old: FeatureFile, settings: ExtractionSettings) -> VideoFeatures:
+    attributes = {
+        name: value for name, value in old.video_attributes(video_id).items() if name in EXTRACTION_ATTRIBUTES
+    }
+    return VideoFeatures(video_id, old.read(video_id).astype(settings.dtype), old.clock(video_id), attributes)

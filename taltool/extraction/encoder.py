@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import tee
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from taltool.backbones.contract import Backbone
 from taltool.data.records import FeatureArray
@@ -118,21 +118,17 @@ class Encoder:
 
     def _encode_batch(self, spans: Sequence[Span]) -> list[FeatureArray]:
         filled = [*spans, *[spans[-1]] * (self.batch - len(spans))]
-        return [
-            backbone.encode_snippets(_stacked(filled, number))[: len(spans)]
-            for number, backbone in enumerate(self.backbones)
-        ]
+        features = []
+        for number, backbone in enumerate(self.backbones):
+            pictures = np.stack([row[number] for span in filled for row in span])
+            snippets = pictures.reshape(len(filled), -1, *pictures.shape[1:])  # (B, window, H, W[, 3 or 2])
+            features.append(backbone.encode_snippets(snippets)[: len(spans)])
+        return features
 
-    def encode_video(self, pictures: Iterable[Row], threads: Executor) -> FeatureArray:
-        """Features (T, C) of all snippets of a video, by a backbone that shares work between them."""
+    def encode_video(self, pictures: Iterable[Row], threads: Executor) -> Iterator[FeatureArray]:
+        """Features (n, C) of each next n snippets of a video, by a backbone that shares work between them."""
         [backbone] = self.backbones
-        return np.concatenate(list(backbone.encode((picture for (picture,) in pictures), self._windows, threads)))
-
-
-def _stacked(spans: Sequence[Span], stream: int) -> NDArray[np.uint8]:
-    """The pictures of one stream, (B, window, H, W[, 3 or 2])."""
-    pictures = np.stack([row[stream] for span in spans for row in span])
-    return pictures.reshape(len(spans), -1, *pictures.shape[1:])
+        return backbone.encode((picture for (picture,) in pictures), self._windows, threads)
 
 
 @contextmanager
@@ -142,25 +138,15 @@ def single_threaded() -> Iterator[None]:
     How a sum is divided among threads can change its last digits; and threads that each encode a snippet of their own
     are faster than threads that share one.
     """
-    restore: list[Callable[[], None]] = []
+    restore: list[Callable[[], Any]] = []
     for name, get, put in (("torch", "get_num_threads", "set_num_threads"), ("cv2", "getNumThreads", "setNumThreads")):
         module: Any = sys.modules.get(name)
         if module is not None:
             before = getattr(module, get)()
             getattr(module, put)(1)
-            restore.append(_Call(getattr(module, put), before))
+            restore.append(partial(getattr(module, put), before))
     try:
         yield
     finally:
         for call in restore:
             call()
-
-
-class _Call:
-    """A function and the argument that it will be given."""
-
-    def __init__(self, function: Callable[[int], None], argument: int) -> None:
-        self._function, self._argument = function, argument
-
-    def __call__(self) -> None:
-        self._function(self._argument)

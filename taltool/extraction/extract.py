@@ -1,30 +1,166 @@
-"""From videos to a feature file: each video by itself, in any order, resumed where an earlier run was stopped."""
+"""`extract`: videos in, a feature file out; each video by itself, in any order, resumed where an earlier run ended."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
+from typing import Literal
 
 from taltool.backbones import BACKBONES
 from taltool.backbones.contract import Computing
+from taltool.data.files import STANDARD
 from taltool.data.hdf5_features import VideoFeatures
-from taltool.data.provenance import Step
+from taltool.data.provenance import step
 from taltool.errors import DataError, PartialFailure, UsageError
-from taltool.extraction.assemble import FeatureFileBuilder, refuse_other
+from taltool.extraction.assemble import assemble, identities_in, refuse_other
 from taltool.extraction.encoder import Encoder
 from taltool.extraction.lock import exclusive_lock
-from taltool.extraction.pipeline import Concurrency, Finished, extract_features
-from taltool.extraction.resources import Resources
-from taltool.extraction.resume import PartialResults, sources_in, videos_left_to_extract
+from taltool.extraction.pipeline import Outcome, extract_features
+from taltool.extraction.resources import Concurrency, Resources
+from taltool.extraction.resume import PartialResults
 from taltool.extraction.settings import ExtractionSettings
 from taltool.extraction.weights import make_backbone
 from taltool.extraction.worker_pool import imap_unordered
 from taltool.reporting import SILENT, Reporter
-from taltool.video.sources import VideoSource
+from taltool.video.sources import Shard, VideoSource, find
 
-__all__ = ["ExtractionSettings", "Resources", "extract", "extract_video"]
 # Videos whose snippets may share a batch, where networks run in batches.
 _MOST_TOGETHER = 32
 _CHUNKS_PER_PROCESS = 4
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What `extract` did: `output` holds so many videos, of which so many are new; and which videos failed, and why."""
+
+    output: str
+    videos: int
+    new: int
+    failed: tuple[Outcome, ...] = ()
+
+    def __repr__(self) -> str:
+        failed = f"; failed: {', '.join(each.video_id for each in self.failed)}" if self.failed else ""
+        return f"Extraction({self.output}: {self.videos:,} videos, {self.new:,} of them new{failed})"
+
+
+def extract(
+    *videos: str | Path | VideoSource,
+    output: str | Path,
+    preset: str | None = None,
+    backbone: str | None = None,
+    stream: Literal["rgb", "flow", "both"] | None = None,
+    flow: str | None = None,
+    window: int | None = None,
+    stride: int | None = None,
+    offset: int = 0,
+    fps: float | Literal["own"] | None = None,
+    images_fps: float | None = None,
+    set_: Sequence[str] = (),
+    weights: Sequence[str] = (),
+    precision: Literal["float32", "bf16", "fp16"] = "float32",
+    compile_: bool = False,
+    dtype: Literal["float32", "float16"] = "float32",
+    device: str = "cpu",
+    batch: int = 0,
+    shard: str = "1/1",
+    engine: str = "local",
+    patience: float = 300.0,
+    jobs: int = 0,
+    provenance: bool = True,
+    reporter: Reporter = SILENT,
+) -> Extraction:
+    """Write the features of all videos to the HDF5 file `output`, which is made, or extended by what it lacks.
+
+    Videos that are there already, unchanged since and made with the same settings, are not read again.
+
+    videos: what `video.sources.find` takes: files, folders, patterns, lists. None in preset, backbone, stream, flow,
+    window, stride (frames), fps and images_fps (frames a second) is left to the preset, and then to the backbone. set_:
+    "backbone.short_side=128" and the like, over all others; weights: FILE, "auto", "random", or "rgb=FILE". batch:
+    snippets at once, 0 = what the backbone prefers; shard: "I/N", every N-th video from the I-th on; patience: seconds
+    that a video may give nothing, 0 = forever; jobs: cores to use, 0 = all. Processes are started anew: a script calls
+    this under `if __name__ == "__main__":`, unless jobs is 1.
+
+    Raises PartialFailure, whose `result` is the Extraction, when all else is written, where videos failed; UsageError
+    for what makes no sense, and where another process is writing `output`; DataError for broken files.
+    """
+    output = str(output)
+    if output == STANDARD:
+        raise UsageError("features are HDF5, which cannot go through a pipe: give -o FILE.h5")
+    part = Shard.parse(shard)
+    resources = Resources.on(device, engine, jobs=jobs, patience=patience, compile=compile_, batch=batch)
+    settings = ExtractionSettings.of(
+        backbone,
+        preset=preset,
+        stream=stream,
+        flow=flow,
+        window=window,
+        stride=stride,
+        offset=offset,
+        fps=fps,
+        images_fps=images_fps,
+        set_=set_,
+        weights=weights,
+        precision=precision,
+        dtype=dtype,
+        reporter=reporter,
+    )
+    found, ignored = find(each if isinstance(each, VideoSource) else str(each) for each in videos)
+    if ignored:
+        reporter.note(f"{len(ignored)} files without the suffix of a video are passed over: {', '.join(ignored[:5])}")
+    sources = part.part(found)
+    if not sources:
+        raise UsageError(f"--shard {shard}: there are only {len(found)} videos")
+    folders = [source.path for source in sources if source.is_frame_folder]
+    if folders and settings.images_fps is None:
+        raise UsageError(
+            f"{folders[0]} is a folder of images, which do not tell when they were taken: give their rate with --fps, "
+            "or with --images-fps if snippets are to be cut at another one"
+        )
+    streams = _channels(settings)
+    if resources.engine == "local":
+        for each in resources.devices:
+            Computing(each, settings.precision, resources.compile)  # Refuses what cannot be computed.
+    added = step(videos=len(sources), settings=settings.record()) if provenance else None
+    refuse_other(output, settings)
+    with exclusive_lock(PartialResults.folder_of(output), output, reporter):
+        refuse_other(output, settings)
+        earlier, partial_results = identities_in(output), PartialResults(output, settings.record())
+        todo = [source for source in sources if not _is_done(source, earlier.get(source.video_id), partial_results)]
+        if len(todo) < len(sources):
+            reporter.note(f"{len(sources) - len(todo)} of {len(sources)} videos are done already")
+        failed = []
+        with reporter.track("extract", total=len(todo)) as task:
+            for outcome in _outcomes(todo, settings, output, resources):
+                where = f"video '{outcome.video_id}' ({outcome.source.path})"
+                if outcome.reason:
+                    failed.append(outcome)
+                    reporter.warn(f"{where} failed: {outcome.reason}")
+                    if outcome.traceback:
+                        reporter.detail(outcome.traceback)
+                elif outcome.problem:
+                    reporter.warn(f"{where} {outcome.problem}")
+                task.advance(1)
+        total = assemble(output, partial_results, earlier, settings, streams, added)
+    reporter.note(f"{output}: {total} videos" if total else f"{output} is not written: no video could be read")
+    failed.sort(key=lambda outcome: outcome.video_id)
+    extraction = Extraction(output, total, len(todo) - len(failed), tuple(failed))
+    if failed:
+        names = ", ".join(outcome.video_id for outcome in failed)
+        raise PartialFailure(f"{len(failed)} of {len(sources)} videos failed: {names}", extraction)
+    return extraction
+
+
+def extract_video(
+    source: VideoSource, settings: ExtractionSettings, resources: Resources = Resources()
+) -> VideoFeatures:
+    """The features of one video, with its clock; the attribute `problem` tells what of it could not be decoded.
+
+    Raises DataError where it cannot be read, and where it changes while it is read.
+    """
+    outcome = _ExtractionTask(settings, resources, resources.concurrency(1)).alone(source)
+    if outcome.features is None:
+        raise DataError(outcome.reason or "was not read")
+    return outcome.features
 
 
 @lru_cache(maxsize=1)
@@ -40,7 +176,6 @@ def encoder(settings: ExtractionSettings, computing: Computing, batch: int = 0) 
     return Encoder(backbones, settings.flow, settings.windows, batch or preferred)
 
 
-@lru_cache(maxsize=1)
 def _channels(settings: ExtractionSettings) -> dict[str, tuple[int, int]]:
     """The channels of each stream; raises UsageError where the backbone cannot take such snippets."""
     kind = BACKBONES.load(settings.backbone)
@@ -48,28 +183,39 @@ def _channels(settings: ExtractionSettings) -> dict[str, tuple[int, int]]:
     return Encoder(unprepared, settings.flow, settings.windows, batch=1).streams
 
 
-def extract_video(
-    source: VideoSource, settings: ExtractionSettings, resources: Resources = Resources()
-) -> VideoFeatures:
-    """The features of one video, with its clock; the attribute `problem` tells what of it could not be decoded.
-
-    Raises DataError where it cannot be read, and where it changes while it is read.
-    """
-    finished = _ExtractionTask(settings, resources, resources.concurrency(1)).alone(source)
-    if finished.features is None:
-        raise DataError(finished.error or "was not read")
-    return finished.features
+def _is_done(source: VideoSource, earlier: object, partial_results: PartialResults) -> bool:
+    """Whether the features of a video are there; earlier says of what those in the feature file were made."""
+    try:
+        identity = source.identity()
+    except Exception:  # Of any kind: it is told when this video is read.
+        return False
+    return identity == earlier or identity == partial_results.identity(source.video_id)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one video: `error` says why there are no features, `problem` what is missing of them, `trace`
-    where an error was that nobody foresaw."""
+def _outcomes(
+    todo: Sequence[VideoSource], settings: ExtractionSettings, output: str, resources: Resources
+) -> Iterator[Outcome]:
+    """What becomes of each video; features are among the partial results then."""
+    if resources.engine != "local":
+        return _on_cluster(todo, settings, output, resources)
+    processes = resources.processes(len(todo))
+    size = min(_MOST_TOGETHER, len(todo) // (processes * _CHUNKS_PER_PROCESS)) if resources.batches else 1
+    chunks = [todo[first : first + max(1, size)] for first in range(0, len(todo), max(1, size))]
+    task = _ExtractionTask(settings, resources, resources.concurrency(processes), output)
+    return imap_unordered(task, chunks, processes, _died)
 
-    source: VideoSource
-    error: str | None = None
-    problem: str | None = None
-    trace: str | None = None
+
+def _on_cluster(
+    todo: Sequence[VideoSource], settings: ExtractionSettings, output: str, resources: Resources
+) -> Iterator[Outcome]:
+    from taltool.extraction.ray_cluster import RayCluster
+
+    partial_results = PartialResults(output, settings.record())
+    # A task is given one processor.
+    task = _ExtractionTask(settings, resources, Concurrency(patience=resources.patience))
+    with RayCluster(resources.engine.partition(":")[2]) as cluster:
+        for source, outcome in cluster.imap_unordered(task.alone, todo, resources.batches):
+            yield _died(source) if outcome is None else _saved(outcome, partial_results)
 
 
 @dataclass(frozen=True)
@@ -82,116 +228,28 @@ class _ExtractionTask:
     output: str = ""
 
     def __call__(self, sources: Sequence[VideoSource], number: int) -> list[Outcome]:
+        """Extract videos, in the process of this number (from 0), into the partial results."""
         partial_results = PartialResults(self.output, self.settings.record())
-        return [_saved(finished, partial_results) for finished in self.finished(sources, number)]
+        return [_saved(outcome, partial_results) for outcome in self._extracted(sources, number)]
 
-    def alone(self, source: VideoSource) -> Finished:
+    def alone(self, source: VideoSource) -> Outcome:
         """What becomes of one video, on the first device."""
-        return next(self.finished([source], 0))
+        return next(self._extracted([source], 0))
 
-    def finished(self, sources: Sequence[VideoSource], number: int) -> Iterator[Finished]:
-        """Yield what becomes of each video in the process of this number (from 0)."""
+    def _extracted(self, sources: Iterable[VideoSource], number: int) -> Iterator[Outcome]:
         device = self.resources.devices[number % len(self.resources.devices)]
         computing = Computing(device, self.settings.precision, self.resources.compile)
         made = encoder(self.settings, computing, self.resources.batch)
         return extract_features(sources, self.settings, made, self.concurrency)
 
 
-def _saved(finished: Finished, partial_results: PartialResults) -> Outcome:
-    if finished.features is None:
-        return Outcome(finished.source, error=finished.error, trace=finished.trace)
-    partial_results.save(finished.features)
-    return Outcome(finished.source, problem=finished.features.attributes.get("problem"))
-
-
-def extract(
-    sources: Iterable[VideoSource],
-    output: str,
-    settings: ExtractionSettings,
-    resources: Resources = Resources(),
-    provenance: Step | None = None,
-    reporter: Reporter = SILENT,
-) -> None:
-    """Write the features of all sources to `output`, which is made, or extended by what it lacks.
-
-    Videos that are there already, unchanged since and made with the same settings, are not read again. Raises
-    PartialFailure, with their names, when videos failed; the others are written then. Raises UsageError where another
-    process is writing `output`.
-    """
-    sources = list(sources)
-    _refuse_unrated(sources, settings)
-    streams = _channels(settings)
-    if resources.engine == "local":
-        for device in resources.devices:
-            Computing(device, settings.precision, resources.compile)  # Refuses what cannot be computed.
-    refuse_other(output, settings)
-    with exclusive_lock(PartialResults.folder_of(output), output, reporter):
-        refuse_other(output, settings)
-        earlier, partial_results = sources_in(output), PartialResults(output, settings.record())
-        todo = videos_left_to_extract(sources, earlier, partial_results)
-        if len(todo) < len(sources):
-            reporter.note(f"{len(sources) - len(todo)} of {len(sources)} videos are done already")
-        failed = _report_outcomes(_outcomes(todo, settings, output, resources), len(todo), reporter)
-        finished = FeatureFileBuilder(output, partial_results, settings, streams, provenance).complete(earlier)
-    reporter.note(f"{output}: {finished} videos" if finished else f"{output} is not written: no video could be read")
-    if failed:
-        names = ", ".join(outcome.source.video_id for outcome in failed)
-        raise PartialFailure(f"{len(failed)} of {len(sources)} videos failed: {names}")
-
-
-def _refuse_unrated(sources: Sequence[VideoSource], settings: ExtractionSettings) -> None:
-    folders = [source.path for source in sources if source.is_frame_folder]
-    if folders and settings.images_fps is None:
-        raise UsageError(
-            f"{folders[0]} is a folder of images, which do not tell when they were taken: give their rate with --fps, "
-            "or with --images-fps if snippets are to be cut at another one"
-        )
-
-
-def _outcomes(
-    todo: list[VideoSource], settings: ExtractionSettings, output: str, resources: Resources
-) -> Iterator[Outcome]:
-    """Extract videos into the partial results; yield what became of each."""
-    if resources.engine != "local":
-        yield from _on_cluster(todo, settings, output, resources)
-        return
-    processes = resources.processes(len(todo))
-    size = min(_MOST_TOGETHER, len(todo) // (processes * _CHUNKS_PER_PROCESS)) if resources.batches else 1
-    chunks = [todo[first : first + max(1, size)] for first in range(0, len(todo), max(1, size))]
-    yield from imap_unordered(
-        _ExtractionTask(settings, resources, resources.concurrency(processes), output), chunks, processes, _died
-    )
-
-
-def _on_cluster(
-    todo: list[VideoSource], settings: ExtractionSettings, output: str, resources: Resources
-) -> Iterator[Outcome]:
-    from taltool.extraction.ray_cluster import RayCluster
-
-    partial_results = PartialResults(output, settings.record())
-    # A task is given one processor.
-    work = _ExtractionTask(settings, resources, Concurrency(patience=resources.patience))
-    with RayCluster(resources.engine.partition(":")[2]) as cluster:
-        for source, finished in cluster.imap_unordered(work.alone, todo, resources.batches):
-            yield _died(source) if finished is None else _saved(finished, partial_results)
-
-
-def _report_outcomes(outcomes: Iterable[Outcome], total: int, reporter: Reporter) -> list[Outcome]:
-    """Tell of each video; return those that failed."""
-    failed = []
-    with reporter.track("extract", total=total) as task:
-        for outcome in outcomes:
-            where = f"video '{outcome.source.video_id}' ({outcome.source.path})"
-            if outcome.error:
-                reporter.warn(f"{where} failed: {outcome.error}")
-                if outcome.trace:
-                    reporter.detail(outcome.trace)
-                failed.append(outcome)
-            elif outcome.problem:
-                reporter.warn(f"{where} {outcome.problem}")
-            task.advance(1)
-    return sorted(failed, key=lambda outcome: outcome.source.video_id)
+def _saved(outcome: Outcome, partial_results: PartialResults) -> Outcome:
+    """The outcome without its features, which are among the partial results then."""
+    if outcome.features is None:
+        return outcome
+    partial_results.save(outcome.features)
+    return replace(outcome, features=None)
 
 
 def _died(source: VideoSource) -> Outcome:
-    return Outcome(source, error="the process that read it died (out of memory, or a fault in a decoder)")
+    return Outcome(source, reason="the process that read it died (out of memory, or a fault in a decoder)")

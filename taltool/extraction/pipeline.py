@@ -10,24 +10,25 @@ import traceback
 from collections import defaultdict, deque
 from collections.abc import Hashable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from taltool.data.clock import FeatureClock
-from taltool.data.hdf5_features import VideoFeatures
+from taltool.data.hdf5_features import EXTRACTION_ATTRIBUTES, VideoFeatures
 from taltool.data.prefetch import prefetch
 from taltool.data.records import FeatureArray
 from taltool.errors import DataError, UsageError
 from taltool.extraction.encoder import Encoder, Row, Span, single_threaded
+from taltool.extraction.resources import Concurrency
 from taltool.extraction.settings import ExtractionSettings
 from taltool.video.frames import FrameSequence
 from taltool.video.sources import VideoSource
 
+NUM_FRAMES, SOURCE, PROBLEM = EXTRACTION_ATTRIBUTES
 # Pictures are handed from thread to thread in groups, for each time one wakes the other costs both: so many pictures in
 # a group, or what came within so many seconds; and so many groups of a video may wait to be used.
 _GROUP, _GROUP_SECONDS, _GROUPS_AHEAD = 8, 0.2, 4
@@ -36,30 +37,23 @@ _BATCHES_AHEAD = 2
 
 
 @dataclass(frozen=True)
-class Concurrency:
-    """How hard one process works; no result depends on it.
-
-    threads encode, flow_threads compute flow; readers is the number of videos that are read at once; patience (seconds)
-    is how long a video may give nothing before it is given up, 0 = forever.
-    """
-
-    threads: int = 1
-    flow_threads: int = 1
-    readers: int = 1
-    patience: float = 300.0
-
-
-@dataclass
-class Finished:
-    """What became of a video: its features, or why there are none; trace is where an error was that nobody foresaw."""
+class Outcome:
+    """What became of one video: its features, or the reason why there are none, with the traceback of an error that
+    nobody foresaw; problem tells what could not be decoded of it."""
 
     source: VideoSource
     features: VideoFeatures | None = None
-    error: str | None = None
-    trace: str | None = None
+    problem: str | None = None
+    reason: str | None = None
+    traceback: str | None = None
+
+    @property
+    def video_id(self) -> str:
+        """The id of the video."""
+        return self.source.video_id
 
     @classmethod
-    def failed(cls, source: VideoSource, error: Exception) -> "Finished":
+    def failed(cls, source: VideoSource, error: Exception) -> "Outcome":
         """A video that raised `error`, of whatever kind: files break in more ways than anybody lists.
 
         A UsageError is raised again, for it holds for all videos.
@@ -67,9 +61,9 @@ class Finished:
         if isinstance(error, UsageError):
             raise error
         if isinstance(error, DataError | OSError | MemoryError):
-            return cls(source, error=str(error) or type(error).__name__)
+            return cls(source, reason=str(error) or type(error).__name__)
         reason = f"{type(error).__name__}: {error} (nobody foresaw this; please report it, with what -v says)"
-        return cls(source, error=reason, trace="".join(traceback.format_exception(error)))
+        return cls(source, reason=reason, traceback="".join(traceback.format_exception(error)))
 
 
 class Reading:
@@ -98,12 +92,8 @@ class Reading:
             yield span
             self.snippets += 1
 
-    def concatenated(self) -> FeatureArray:
-        """The rows of all snippets in order (T, C)."""
-        return np.stack([self.rows[number] for number in range(self.snippets)])
-
-    def finished(self, values: FeatureArray) -> VideoFeatures:
-        """The features with their clock; the attribute `problem` tells what could not be decoded.
+    def outcome(self, values: FeatureArray) -> Outcome:
+        """The features with their clock, and what could not be decoded.
 
         Raises DataError where the video changed meanwhile, or the numbers do not fit their type.
         """
@@ -112,15 +102,18 @@ class Reading:
             raise DataError("was not read")
         if self.source.identity() != self.identity:
             raise DataError("it changed while it was read")
+        with np.errstate(over="ignore"):
+            stored = values.astype(settings.dtype)
+        if not np.isfinite(stored).all():
+            raise DataError(f"its features are not all finite in {settings.dtype}")
         windows, rate = settings.windows, frames.timeline.fps
         offset = frames.timeline.first * rate + windows.offset
         clock = FeatureClock(rate, float(windows.stride), float(windows.window), offset, duration=frames.duration)
-        attributes = {"num_frames": frames.count, "source": orjson.dumps(self.identity).decode()}
+        attributes = {NUM_FRAMES: frames.count, SOURCE: orjson.dumps(self.identity).decode()}
         problem = frames.losses.summary()
-        stored = _stored(values, settings.dtype)
-        return VideoFeatures(
-            self.source.video_id, stored, clock, attributes | ({"problem": problem} if problem else {})
-        )
+        if problem:
+            attributes[PROBLEM] = problem
+        return Outcome(self.source, VideoFeatures(self.source.video_id, stored, clock, attributes), problem)
 
 
 def _grouped(pictures: Iterator[Row]) -> Iterator[list[Row]]:
@@ -139,14 +132,6 @@ def _grouped(pictures: Iterator[Row]) -> Iterator[list[Row]]:
         raise
     if group:
         yield group
-
-
-def _stored(values: FeatureArray, dtype: str) -> NDArray[np.floating]:
-    with np.errstate(over="ignore"):
-        stored = values.astype(dtype)
-    if not np.isfinite(stored).all():
-        raise DataError(f"its features are not all finite in {dtype}")
-    return stored
 
 
 @dataclass
@@ -198,19 +183,13 @@ class _Batches:
 
 def extract_features(
     sources: Iterable[VideoSource], settings: ExtractionSettings, encoder: Encoder, concurrency: Concurrency
-) -> Iterator[Finished]:
-    """Yield what becomes of every video, as soon as it is known; one that breaks, however it does, stops no other.
+) -> Iterator[Outcome]:
+    """What becomes of every video, as soon as it is known; one that breaks, however it does, stops no other.
 
     What the networks raise over snippets is raised here: a batch is of several videos, and the next would be no better.
     """
-    with single_threaded(), ExitStack() as close:
-        threads = close.enter_context(_threads(concurrency.threads))
-        if not encoder.takes_snippets:
-            yield from (_by_video(source, settings, encoder, threads, concurrency.patience) for source in sources)
-            return
-        flow_threads = close.enter_context(_threads(concurrency.flow_threads))
-        batches = _Batches(encoder, threads, concurrency.threads * _BATCHES_AHEAD)
-        yield from _by_snippet(sources, settings, batches, flow_threads, concurrency)
+    extract = _by_snippet if encoder.takes_snippets else _by_video
+    return extract(sources, settings, encoder, concurrency)
 
 
 @contextmanager
@@ -224,60 +203,60 @@ def _threads(count: int) -> Iterator[Executor]:
 
 
 def _by_video(
-    source: VideoSource, settings: ExtractionSettings, encoder: Encoder, threads: Executor, patience: float
-) -> Finished:
-    try:
-        reading = Reading(source, settings, encoder, patience)
-        values = encoder.encode_video(reading.pictures(), threads)
-        return Finished(source, reading.finished(values))
-    except Exception as error:
-        return Finished.failed(source, error)
+    sources: Iterable[VideoSource], settings: ExtractionSettings, encoder: Encoder, concurrency: Concurrency
+) -> Iterator[Outcome]:
+    with single_threaded(), _threads(concurrency.threads) as threads:
+        for source in sources:
+            try:
+                reading = Reading(source, settings, encoder, concurrency.patience)
+                outcome = reading.outcome(np.concatenate(list(encoder.encode_video(reading.pictures(), threads))))
+            except Exception as error:
+                outcome = Outcome.failed(source, error)
+            yield outcome
 
 
 def _by_snippet(
-    sources: Iterable[VideoSource],
-    settings: ExtractionSettings,
-    batches: _Batches,
-    flow: Executor,
-    concurrency: Concurrency,
-) -> Iterator[Finished]:
+    sources: Iterable[VideoSource], settings: ExtractionSettings, encoder: Encoder, concurrency: Concurrency
+) -> Iterator[Outcome]:
     remaining = iter(sources)
     active: deque[tuple[Reading, Iterator[Span]]] = deque()
     ended: list[Reading] = []
-    while True:
-        while len(active) < concurrency.readers and (source := next(remaining, None)) is not None:
+    with single_threaded(), _threads(concurrency.threads) as threads, _threads(concurrency.flow_threads) as flow:
+        batches = _Batches(encoder, threads, concurrency.threads * _BATCHES_AHEAD)
+        while True:
+            while len(active) < concurrency.readers and (source := next(remaining, None)) is not None:
+                try:
+                    reading = Reading(source, settings, encoder, concurrency.patience)
+                except Exception as error:
+                    yield Outcome.failed(source, error)
+                else:
+                    active.append((reading, reading.spans(flow)))
+            if not active:
+                break
+            reading, spans = active.popleft()
             try:
-                reading = Reading(source, settings, batches.encoder, concurrency.patience)
+                span = next(spans, None)
             except Exception as error:
-                yield Finished.failed(source, error)
+                batches.drop(reading)
+                yield Outcome.failed(reading.source, error)
+                continue
+            if span is None:
+                batches.end(reading)
+                ended.append(reading)
             else:
-                active.append((reading, reading.spans(flow)))
-        if not active:
-            break
-        reading, spans = active.popleft()
-        try:
-            span = next(spans, None)
-        except Exception as error:
-            batches.drop(reading)
-            yield Finished.failed(reading.source, error)
-            continue
-        if span is None:
-            batches.end(reading)
-            ended.append(reading)
-        else:
-            batches.add(reading, span)
-            active.append((reading, spans))
+                batches.add(reading, span)
+                active.append((reading, spans))
+            yield from _complete(ended)
+        batches.flush()
         yield from _complete(ended)
-    batches.flush()
-    yield from _complete(ended)
 
 
-def _complete(ended: list[Reading]) -> Iterator[Finished]:
+def _complete(ended: list[Reading]) -> Iterator[Outcome]:
     """Take out of the list, and yield, the videos all of whose rows are there."""
     for reading in [each for each in ended if len(each.rows) == each.snippets]:
         ended.remove(reading)
         try:
-            finished = Finished(reading.source, reading.finished(reading.concatenated()))
+            outcome = reading.outcome(np.stack([reading.rows[number] for number in range(reading.snippets)]))
         except Exception as error:
-            finished = Finished.failed(reading.source, error)
-        yield finished
+            outcome = Outcome.failed(reading.source, error)
+        yield outcome

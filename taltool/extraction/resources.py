@@ -4,11 +4,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from taltool.errors import UsageError
-from taltool.extraction.pipeline import Concurrency
 from taltool.extraction.worker_pool import available_cores
 from taltool.registry import did_you_mean
 
 ENGINES = ("local", "ray")
+
+
+@dataclass(frozen=True)
+class Concurrency:
+    """How hard one process works; no result depends on it.
+
+    threads encode, flow_threads compute flow; readers is the number of videos that are read at once; patience (seconds)
+    is how long a video may give nothing before it is given up, 0 = forever.
+    """
+
+    threads: int = 1
+    flow_threads: int = 1
+    readers: int = 1
+    patience: float = 300.0
 
 
 @dataclass(frozen=True)

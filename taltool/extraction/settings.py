@@ -1,7 +1,8 @@
 """How features are made: from words (options, presets, TOML, `--set`) to settings that a feature file records."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -51,7 +52,8 @@ class ExtractionSettings:
     """How features are made; two videos belong into one file only if all of this is equal.
 
     fps is the rate that videos are resampled to, None = their own; images_fps the rate of folders of images. weights
-    are those of each stream's network; empty for a backbone without.
+    are those of each stream's network; empty for a backbone without. backbone is the registered name, asked_for the
+    word that it was asked for by, which may be the file that registers it.
     """
 
     backbone: str
@@ -64,6 +66,7 @@ class ExtractionSettings:
     images_fps: float | None = None
     precision: Literal["float32", "bf16", "fp16"] = "float32"
     weights: tuple[Weights, ...] = ()
+    asked_for: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if self.images_fps is not None:
@@ -72,57 +75,69 @@ class ExtractionSettings:
     @classmethod
     def of(
         cls,
-        backbone: str = "hog3d",
+        backbone: str | None = None,
+        *,
+        preset: str | None = None,
+        stream: Literal["rgb", "flow", "both"] | None = None,
+        flow: str | None = None,
         window: int | None = None,
         stride: int | None = None,
         offset: int = 0,
         fps: float | Literal["own"] | None = None,
+        images_fps: float | None = None,
+        set_: Sequence[str] = (),
+        weights: Sequence[str] = (),
+        precision: Literal["float32", "bf16", "fp16"] = "float32",
         dtype: Literal["float32", "float16"] = "float32",
-        config: Any = None,
-        stream: Literal["rgb", "flow", "both"] | None = None,
-        flow: FlowSettings | None = None,
-        weights: Sequence[str] = (),
-        **further: Any,
-    ) -> "ExtractionSettings":
-        """The settings for a backbone; None stands for what it prefers, weights are words of `--weights`.
-
-        Raises UsageError for what makes no sense.
-        """
-        name = BACKBONES.canonical(backbone)
-        wanted = SnippetSettings(stream, window, stride, offset, fps)
-        kind: type[Backbone] = BACKBONES.load(name)
-        parts = (wanted, config or kind.Config(), flow or FlowSettings(), weights)
-        return cls.from_parts(name, *parts, dtype=dtype, **further)
-
-    @classmethod
-    def from_parts(
-        cls,
-        name: str,
-        snippets: SnippetSettings,
-        config: Any,
-        flow: FlowSettings,
-        weights: Sequence[str] = (),
         reporter: Reporter = SILENT,
-        **further: Any,
     ) -> "ExtractionSettings":
-        """The settings for the backbone of this canonical name; further ones are fields of this class.
+        """The settings: the backbone's own, the preset over them, then these options, then `set_`.
 
-        Weights may be fetched now. Raises UsageError and DataError as `weights.resolve_weights` does.
+        None is left to the preset, and then to the backbone. Weights may be fetched now. Raises UsageError, naming the
+        layer, for what is unknown or of the wrong type, and for what makes no sense; both it and DataError as
+        `weights.resolve_weights` does.
         """
+        options = SnippetSettings(stream, window, stride, offset, fps)
+        named, from_preset = (None, None) if preset is None else read_preset(preset)
+        asked_for = backbone or named or "hog3d"
+        name = BACKBONES.canonical(asked_for)
         kind: type[Backbone] = BACKBONES.load(name)
-        window = kind.window if snippets.window is None else snippets.window
-        stride = kind.stride if snippets.stride is None else snippets.stride
-        fps = kind.fps if snippets.fps is None else snippets.fps
+        layers = []
+        if from_preset is not None:
+            values = from_preset.values
+            if named and BACKBONES.canonical(named) != name:  # Its sizes are those of another network.
+                values = {key: each for key, each in values.items() if key != "backbone"}
+            layers.append(Layer(from_preset.source, values))
+        plain = asdict(SnippetSettings())
+        said = {key: value for key, value in asdict(options).items() if value != plain[key]}
+        layers.append(Layer("options", {"snippets": said}))
+        if flow is not None:
+            method, _, dis_preset = flow.partition("-")
+            of_method = {"dis_preset": dis_preset} if dis_preset else {}
+            layers.append(Layer("--flow", {"flow": {"method": method} | of_method}))
+        kinds = {"snippets": SnippetSettings, "backbone": kind.Config, "flow": FlowSettings}
+        parts = merged(kinds, [*layers, *(override(each, kinds) for each in set_)])
+        snippets, config = parts["snippets"], parts["backbone"]
+        rate = kind.fps if snippets.fps is None else snippets.fps
+        if images_fps is None and isinstance(options.fps, int | float):
+            images_fps = float(options.fps)
         streams = _streams(name, kind, snippets.stream)
         return cls(
-            name,
-            config,
-            SnippetWindows(window, stride, snippets.offset),
-            None if fps == OWN_RATE else float(fps) if fps is not None else None,
+            backbone=name,
+            config=config,
+            windows=SnippetWindows(
+                window=kind.window if snippets.window is None else snippets.window,
+                stride=kind.stride if snippets.stride is None else snippets.stride,
+                offset=snippets.offset,
+            ),
+            fps=None if rate is None or rate == OWN_RATE else float(rate),
+            dtype=dtype,
             streams=streams,
-            flow=flow,
+            flow=parts["flow"],
+            images_fps=images_fps,
+            precision=precision,
             weights=tuple(resolve_weights(kind, streams, weights, reporter, config).values()),
-            **further,
+            asked_for=asked_for,
         )
 
     def record(self) -> str:
@@ -138,6 +153,15 @@ class ExtractionSettings:
         if "flow" in self.streams:
             facts["flow"] = asdict(self.flow)
         return orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode()
+
+    def __reduce__(self) -> tuple[Callable[..., "ExtractionSettings"], tuple[str, bytes]]:
+        # In another process the file of a backbone is imported first: its config is of a class that stands there.
+        return _unpickled, (self.asked_for or self.backbone, pickle.dumps(vars(self)))
+
+
+def _unpickled(backbone: str, content: bytes) -> ExtractionSettings:
+    BACKBONES.load(backbone)
+    return ExtractionSettings(**pickle.loads(content))
 
 
 def read_rate(text: str | None) -> float | Literal["own"] | None:
@@ -161,49 +185,6 @@ def _streams(name: str, kind: type[Backbone], wanted: str | None) -> tuple[Strea
     return chosen
 
 
-def sections(kind: type[Backbone]) -> dict[str, type]:
-    """The dataclass of each section of settings that `--set`, presets and TOML files may name."""
-    return {"snippets": SnippetSettings, "backbone": kind.Config, "flow": FlowSettings}
-
-
-@dataclass(frozen=True)
-class ExtractionRequest:
-    """What the user says of how features are made; None is left to the preset, and then to the backbone."""
-
-    backbone: str | None = None
-    preset: str | None = None
-    snippets: SnippetSettings = field(default_factory=SnippetSettings)
-    flow: str | None = None
-    overrides: tuple[str, ...] = ()
-    weights: tuple[str, ...] = ()
-
-    def resolved(self, reporter: Reporter = SILENT, **further: Any) -> ExtractionSettings:
-        """The settings: the backbone's own, the preset over them, then options, then `--set`.
-
-        Raises UsageError, naming the layer, for what is unknown or of the wrong type.
-        """
-        named, preset = (None, None) if self.preset is None else read_preset(self.preset)
-        name = BACKBONES.canonical(self.backbone or named or "hog3d")
-        if preset is not None and self.backbone and BACKBONES.canonical(named or name) != name:
-            # Its sizes are those of another network.
-            preset = Layer(preset.source, {key: each for key, each in preset.values.items() if key != "backbone"})
-        kinds = sections(BACKBONES.load(name))
-        layers = [*([preset] if preset else []), *self._options(), *(override(each, kinds) for each in self.overrides)]
-        parts = merged(kinds, layers)
-        if further.get("images_fps") is None and isinstance(self.snippets.fps, float):
-            further["images_fps"] = self.snippets.fps
-        from_parts = (parts["snippets"], parts["backbone"], parts["flow"], self.weights, reporter)
-        return ExtractionSettings.from_parts(name, *from_parts, **further)
-
-    def _options(self) -> Iterable[Layer]:
-        plain = SnippetSettings()
-        given = {each.name: getattr(self.snippets, each.name) for each in fields(plain)}
-        yield Layer("options", {"snippets": {n: v for n, v in given.items() if v != getattr(plain, n)}})
-        if self.flow is not None:
-            method, _, preset = self.flow.partition("-")
-            yield Layer("--flow", {"flow": {"method": method} | ({"dis_preset": preset} if preset else {})})
-
-
 def preset_names() -> list[str]:
     """The presets that come along: one TOML file each in the folder `presets`."""
     folder = files("taltool.extraction").joinpath("presets")
@@ -212,11 +193,11 @@ def preset_names() -> list[str]:
 
 def read_preset(name: str) -> tuple[str | None, Layer]:
     """The backbone and the differences of a preset: one that comes along, or a TOML file of the user's own."""
-    if name in preset_names():
+    known = preset_names()
+    if name in known:
         found = files("taltool.extraction").joinpath("presets", f"{name}.toml")
         backbone, layer = read_config(str(found))
         return backbone, Layer(f"--preset {name}", layer.values)
     if Path(name).suffix == ".toml":
         return read_config(name)
-    known = preset_names()
     raise UsageError(f"--preset {name}: no such preset{did_you_mean(name, known)} (there are: {', '.join(known)})")

@@ -6,16 +6,12 @@ Importing this module loads no torch, for backbones that need none.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from taltool.backbones.contract import Backbone, Computing, Stream
 from taltool.data.downloads import digest, fetched
 from taltool.errors import DataError, UsageError
 from taltool.reporting import SILENT, Reporter
-
-if TYPE_CHECKING:
-    pass
-
 
 AUTO, RANDOM = "auto", "random"
 

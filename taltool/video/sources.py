@@ -84,27 +84,31 @@ class Shard:
         return sources[self.number - 1 :: self.of]
 
 
-def find(operands: Iterable[str]) -> tuple[list[VideoSource], list[str]]:
+def find(operands: Iterable[str | VideoSource]) -> tuple[list[VideoSource], list[str]]:
     """The videos that the operands name, sorted by id, and the files of folders that were passed over.
 
     An operand is a video file (id = its name without suffix), a folder, searched to its depth for files with the suffix
     of a video (id = path inside the folder without suffix, with `/`), a pattern (`v/**/*.mp4`; id = path inside the
     folder before the first wild card), a list (.txt, .list, .lst: one path a line), or `-`, a list on standard input. A
     folder that holds images and no videos is a video itself (id = its name, or its path inside the folder that was
-    searched). Raises UsageError where two videos would have one id, or no video is found.
+    searched). A VideoSource stands for itself. Raises UsageError where two videos would have one id, or none is found.
     """
     ignored: list[str] = []
+    operands = list(operands)
     sources = [source for operand in operands for source in _expanded(operand, ignored)]
     unique = {(source.video_id, str(Path(source.path).resolve())): source for source in sources}
     found = sorted(unique.values(), key=lambda source: source.video_id)
     _refuse_clashes(found)
     if not found:
         known = f": {len(ignored)} files, none with the suffix of a video ({', '.join(sorted(SUFFIXES))})"
-        raise UsageError(f"no videos found in {', '.join(operands)}{known if ignored else ''}")
+        raise UsageError(f"no videos found in {', '.join(map(str, operands))}{known if ignored else ''}")
     return found, ignored
 
 
-def _expanded(operand: str, ignored: list[str]) -> Iterator[VideoSource]:
+def _expanded(operand: str | VideoSource, ignored: list[str]) -> Iterator[VideoSource]:
+    if isinstance(operand, VideoSource):
+        yield operand
+        return
     path = Path(operand)
     if operand == STANDARD or (path.suffix.lower() in _LIST_SUFFIXES and not path.is_dir()):
         for line in _lines(operand):

@@ -25,7 +25,8 @@ import numpy as np
 from taltool.backbones.contract import Computing
 from taltool.backbones.hog3d import HOG3D, HOG3DConfig
 from taltool.extraction.encoder import single_threaded
-from taltool.extraction.extract import ExtractionSettings, Resources, encoder, extract, extract_video
+from taltool.extraction.extract import encoder, extract, extract_video
+from taltool.extraction.settings import ExtractionSettings
 from taltool.extraction.worker_pool import available_cores
 from taltool.video.flow import Flow, FlowSettings
 from taltool.video.frames import FrameFormat, FrameSequence
@@ -106,11 +107,12 @@ def main(path: str) -> None:
         print(f"{name:34} {frames / taken:7.0f} frames/s   {taken / alone:5.2f} x decoding")
 
 
-def overlap(path: str, settings: ExtractionSettings, title: str, jobs: int) -> None:
-    """Print how much longer the whole extraction by `jobs` threads takes than its slowest part alone.
+def overlap(path: str, title: str, jobs: int, **words: Any) -> None:
+    """Print how much longer the whole extraction, as the words say, by `jobs` threads takes than its slowest part.
 
     All are measured in turn, three times, for other work on the machine to strike them alike.
     """
+    settings = ExtractionSettings.of(**words)
     made = encoder(settings, Computing())
     threads = ThreadPoolExecutor(jobs)
     decode = partial(decoded, path, settings, made.formats)
@@ -122,14 +124,14 @@ def overlap(path: str, settings: ExtractionSettings, title: str, jobs: int) -> N
             runs = [spans[first : first + made.batch] for first in range(0, len(spans), made.batch)]
             list(threads.map(made.encode, runs))
         else:
-            made.encode_video(pictures, threads)
+            list(made.encode_video(pictures, threads))
 
     with tempfile.TemporaryDirectory() as folder, single_threaded():
         parts = {
             "decoding": decode,
             "flow": lambda: list(made.rows(pictures, threads)),
             "network": encode,
-            "whole": lambda: whole(path, settings, Path(folder) / "f.h5", jobs),
+            "whole": lambda: whole(path, Path(folder) / "f.h5", jobs, words),
         }
         turns = [{name: both_clocks(part) for name, part in parts.items()} for _ in range(3)]
     best = {name: min(turn[name][0] for turn in turns) for name in parts}
@@ -149,10 +151,10 @@ def decoded(path: str, settings: ExtractionSettings, formats: tuple[FrameFormat,
     return list(FrameSequence(path, formats[0], settings.fps).together(formats))
 
 
-def whole(path: str, settings: ExtractionSettings, output: Path, jobs: int) -> None:
+def whole(path: str, output: Path, jobs: int, words: dict[str, Any]) -> None:
     """The extraction into a new file."""
     output.unlink(missing_ok=True)
-    extract([VideoSource("v", path)], str(output), settings, Resources(jobs))
+    extract(path, output=output, jobs=jobs, **words)
 
 
 def flows(path: str) -> None:
@@ -173,10 +175,9 @@ def flows(path: str) -> None:
 
 def networks(path: str) -> None:
     """Print the overlap of the parts for I3D over colours, and over both streams."""
-    network, cores = {"weights": ("random",), "fps": "own"}, available_cores()
-    overlap(path, ExtractionSettings.of("i3d", **network), "i3d, rgb", cores)
-    both = ExtractionSettings.of("i3d", stream="both", flow=FlowSettings("dis"), **network)
-    overlap(path, both, "i3d, both, dis", cores)
+    network, cores = {"backbone": "i3d", "weights": ("random",), "fps": "own"}, available_cores()
+    overlap(path, "i3d, rgb", cores, **network)
+    overlap(path, "i3d, both, dis", cores, stream="both", flow="dis", **network)
 
 
 if __name__ == "__main__":
@@ -185,5 +186,5 @@ if __name__ == "__main__":
         main(video)
         flows(video)
         for jobs in (1, available_cores()):
-            overlap(video, ExtractionSettings.of(), f"hog3d, {jobs} threads", jobs)
+            overlap(video, f"hog3d, {jobs} threads", jobs)
         networks(str(make_video(Path(folder) / "short.mp4", FRAMES_FOR_NETWORKS)))

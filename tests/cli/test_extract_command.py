@@ -396,3 +396,52 @@ def test_ten_thousand_tiny_videos_become_one_file(tmp_path: Path) -> None:
     print(
         f"{10_000 - left} videos, and {left} that were done, in {taken:.0f} s: {(10_000 - left) / taken:.0f} a second"
     )
+
+
+BACKBONE = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from taltool.backbones import BACKBONES
+from taltool.backbones.contract import Backbone
+from taltool.video.frames import FrameFormat
+
+
+@dataclass(frozen=True)
+class BrightnessConfig:
+    scale: float = 1.0
+
+
+@BACKBONES.register("brightness")
+class Brightness(Backbone):
+    Config = BrightnessConfig
+    window, stride = 8, 8
+    frame_format = FrameFormat("gray", short_side=16)
+    streams: ClassVar = {"brightness": (0, 1)}
+
+    def encode_snippets(self, snippets):
+        return self.config.scale * snippets.reshape(len(snippets), -1).mean(1, dtype=np.float32)[:, None]
+"""
+
+
+def test_a_backbone_of_ones_own_is_a_file(data: Path, tmp_path: Path, taltool: Run) -> None:
+    (tmp_path / "b.py").write_text(BACKBONE)
+    words = ["extract", data / "videos", "--backbone", "./b.py", "--no-provenance", "--set", "backbone.scale=2"]
+    for jobs in ("1", "2"):
+        done = taltool(*words, "-j", jobs, "-o", f"{jobs}.h5", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()
+    with h5py.File(tmp_path / "1.h5") as file:
+        assert file.attrs["backbone"] == "brightness"
+        assert json.loads(file.attrs["settings"])["backbone"] == "brightness"
+        assert "b.py" not in file.attrs["settings"]
+        assert file["motion_000"].shape[1] == 1
+        assert 0 < file["motion_000"][:].mean() < 510
+    # What it is recorded as does not depend on how the file is named.
+    again = taltool("extract", data / "videos", "--backbone", tmp_path / "b.py", *words[4:], "-o", tmp_path / "1.h5")
+    assert b"3 of 3 videos are done already" in again.stderr
+    unknown = taltool("extract", data / "videos", "--backbone", "brightness", "-o", tmp_path / "3.h5")
+    assert unknown.returncode == 2
+    assert b"no backbone is named 'brightness'" in unknown.stderr

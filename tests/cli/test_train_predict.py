@@ -137,6 +137,45 @@ def test_a_checkpoint_that_is_nowhere_is_wrong_usage_with_the_places(
     assert f"error: --model tinny: no such checkpoint (looked for {places})" in missing.stderr.decode()
 
 
+TOY = """
+from dataclasses import dataclass
+
+from taltool.models import MODELS
+from tiny_model import TinyConfig, TinyModel
+
+
+@dataclass(frozen=True)
+class ToyConfig(TinyConfig):
+    depth: int = 1
+
+
+@MODELS.register("toy")
+class Toy(TinyModel):
+    Config = ToyConfig
+"""
+
+
+def test_a_model_of_ones_own_is_a_file(run: Run, data: TinyData, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(TOY)
+    sets = ["--set", "epochs=1", "--set", "model.depth=2"]
+    trained = run("train", "-m", "./own.py", data.features, data.truth, "-o", "toy.safetensors", *sets, cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    with safe_open(tmp_path / "toy.safetensors", framework="pt") as file:
+        header = json.loads(file.metadata()["taltool"])
+    assert header["model"] == "toy"
+    for words in (["-m", "./own.py", "-m", "toy.safetensors"], ["-m", "toy", "-m", str(tmp_path / "own.py")]):
+        found = run("predict", *words, data.features, cwd=tmp_path)
+        assert found.returncode == 0, found.stderr
+        assert len(videos_of(found.stdout)) == 12
+    without = run("predict", "-m", "toy.safetensors", data.features, cwd=tmp_path)
+    assert (without.returncode, without.stdout) == (2, b"")
+    assert b"error: toy.safetensors: no model is named 'toy'" in without.stderr
+    assert b"name the file that registers it too: --model FILE.py" in without.stderr
+    alone = run("predict", "-m", "own.py", data.features, cwd=tmp_path)
+    assert (alone.returncode, alone.stdout) == (2, b"")
+    assert b"--model own.py: says how the network is made; name a checkpoint too" in alone.stderr
+
+
 def test_two_equal_models_predict_what_one_predicts(run: Run, data: TinyData, checkpoint: Path) -> None:
     one = run("predict", "-m", checkpoint, data.features, REPRODUCIBLE)
     two = run("predict", "-m", checkpoint, "-m", checkpoint, data.features, REPRODUCIBLE)

@@ -11,12 +11,13 @@ from project import PROJECT
 
 from taltool.backbones.contract import Backbone
 from taltool.extraction.encoder import Encoder
-from taltool.extraction.extract import ExtractionSettings
+from taltool.extraction.settings import ExtractionSettings
 from taltool.video.flow import FlowSettings
 from taltool.video.frames import FrameFormat
 from taltool.video.sources import VideoSource, find
 
-SETTINGS = ExtractionSettings.of(stride=8)
+STRIDE = 8
+SETTINGS = ExtractionSettings.of(stride=STRIDE)
 EXAMPLE = PROJECT / "examples" / "make_videos.py"
 
 

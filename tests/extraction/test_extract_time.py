@@ -7,7 +7,7 @@ extraction into a file, and are compared with what a viewer sees at the moments 
 import sys
 from fractions import Fraction
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import av
 import numpy as np
@@ -18,7 +18,7 @@ from short_videos import use
 
 from taltool.backbones.contract import Backbone
 from taltool.data.hdf5_features import FeatureFile
-from taltool.extraction.extract import ExtractionSettings, extract
+from taltool.extraction.extract import extract
 from taltool.video.frames import FrameFormat
 from taltool.video.sources import VideoSource
 
@@ -51,18 +51,18 @@ def seen_at(moments: list[float], seconds: float) -> int:
     return max(n for n, begins in enumerate(moments) if begins <= seconds + 1.2e-5)
 
 
-def check(path: Path, moments: list[float], settings: ExtractionSettings, output: Path) -> None:
+def check(path: Path, moments: list[float], output: Path, *, window: int, stride: int, **words: Any) -> None:
     """Extract, and compare the middle frame of each snippet with the frame seen at its recorded time."""
-    extract([VideoSource("v", str(path))], str(output), settings)
+    extract(VideoSource("v", str(path)), output=output, jobs=1, window=window, stride=stride, **words)
     with FeatureFile(str(output)) as file:
         rows, clock = file.read("v"), file.clock("v")
     centres = clock.seconds(np.arange(len(rows)) + 0.5)
     # The centre of an odd window is the middle of a frame's time, which begins half a frame before.
-    begins = centres - settings.windows.window % 2 / (2 * clock.fps)
-    assert rows[:, settings.windows.window // 2].tolist() == [seen_at(moments, each) for each in begins]
+    begins = centres - window % 2 / (2 * clock.fps)
+    assert rows[:, window // 2].tolist() == [seen_at(moments, each) for each in begins]
     assert len(rows) > 5
-    assert np.diff(centres) == pytest.approx(settings.windows.stride / clock.fps)
-    reach = (settings.windows.stride + settings.windows.window / 2) / clock.fps
+    assert np.diff(centres) == pytest.approx(stride / clock.fps)
+    reach = (stride + window / 2) / clock.fps
     assert centres[-1] <= moments[-1] + max(np.diff(moments)), "no snippet lies after the end"
     assert centres[-1] + reach >= moments[-1], "the end is in a snippet"
 
@@ -75,7 +75,7 @@ def test_the_middle_of_a_snippet_is_what_is_seen_at_its_time(
     use(monkeypatch, Numbers(None))
     path = write(tmp_path / "v.mp4", MOMENTS[rate])
     window = 4 if fps == 7.3 or (rate, fps) == ("59.94", 10.0) else 16
-    check(path, MOMENTS[rate], ExtractionSettings.of(window=window, stride=2, fps=fps), tmp_path / "f.h5")
+    check(path, MOMENTS[rate], tmp_path / "f.h5", window=window, stride=2, fps=fps)
 
 
 @pytest.mark.parametrize("window", [1, 5, 16])
@@ -85,8 +85,7 @@ def test_times_are_right_for_any_window_and_offset(
 ) -> None:
     use(monkeypatch, Numbers(None))
     path = write(tmp_path / "v.mp4", MOMENTS["29.97"])
-    settings = ExtractionSettings.of(window=window, stride=3, offset=offset, fps=20.0)
-    check(path, MOMENTS["29.97"], settings, tmp_path / "f.h5")
+    check(path, MOMENTS["29.97"], tmp_path / "f.h5", window=window, stride=3, offset=offset, fps=20.0)
 
 
 @pytest.mark.parametrize("right_angles", [1, 2, 3])
@@ -102,7 +101,7 @@ def test_times_of_turned_videos_are_right(right_angles: int, tmp_path: Path, mon
             container.mux(stream.encode(av.VideoFrame.from_ndarray(each, format="gray").reformat(format="yuv420p")))
         container.mux(stream.encode())
     turn_clockwise(path, right_angles)
-    check(path, moments, ExtractionSettings.of(window=16, stride=4), tmp_path / "f.h5")
+    check(path, moments, tmp_path / "f.h5", window=16, stride=4)
 
 
 class Motion(Backbone):
@@ -129,13 +128,12 @@ class Positions(Backbone):
 
 @pytest.mark.parametrize("fps", ["own", 50.0, 12.5])
 def test_flow_and_colours_of_a_snippet_are_of_the_same_frames(
-    fps: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fps: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(monkeypatch, Positions(None), Motion(None, "flow"), batch=3)
     steps = np.array([0, 0, 3, 0, 0, 0, 2, 2, 0, 4] * 4)
     path = write_moving(tmp_path / "v.mp4", np.cumsum(steps))
-    settings = ExtractionSettings.of(window=8, stride=3, fps=fps)
-    extract([VideoSource("v", str(path))], str(tmp_path / "f.h5"), settings)
+    extract(VideoSource("v", str(path)), output=tmp_path / "f.h5", jobs=1, window=8, stride=3, fps=fps)
     with FeatureFile(str(tmp_path / "f.h5")) as file:
         assert file.streams == {"rgb": (0, 8), "flow": (8, 16)}
         rows = file.read("v")

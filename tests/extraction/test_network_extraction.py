@@ -1,6 +1,7 @@
 """The features of a video by a network are those that one would compute by hand from its frames."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +13,13 @@ from taltool.backbones.contract import is_quick_on_cpu
 from taltool.backbones.i3d import I3D
 from taltool.data.hdf5_features import VideoFeatures
 from taltool.errors import DataError
-from taltool.extraction.extract import ExtractionSettings, extract_video
+from taltool.extraction.extract import extract_video
+from taltool.extraction.settings import ExtractionSettings
 from taltool.video.frames import FrameFormat, FrameSequence
 from taltool.video.sources import VideoSource
 
 CONFIG = I3D.Config(short_side=48, crop=32)
+SMALL = ("backbone.short_side=48", "backbone.crop=32")
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +38,9 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_video(tmp_path_factory.mktemp("videos") / "v.mp4", length=45)
 
 
-def extracted(video: Path, weights: Path | str, precision: str = "float32") -> VideoFeatures:
+def extracted(video: Path, weights: Path | str, precision: Any = "float32") -> VideoFeatures:
     settings = ExtractionSettings.of(
-        "i3d", stride=8, fps="own", config=CONFIG, weights=[str(weights)], precision=precision
+        "i3d", stride=8, fps="own", set_=SMALL, weights=[str(weights)], precision=precision
     )
     return extract_video(VideoSource("v", str(video)), settings)
 
@@ -74,7 +77,7 @@ def test_bfloat16_features_point_the_same_way(network: I3D, video: Path, checkpo
 
 def test_weights_are_told_apart_in_the_record(checkpoint: Path) -> None:
     records = [
-        ExtractionSettings.of("i3d", config=CONFIG, weights=[word]).record() for word in (str(checkpoint), "random")
+        ExtractionSettings.of("i3d", set_=SMALL, weights=[word]).record() for word in (str(checkpoint), "random")
     ]
     assert "sha256:" in records[0]
     assert str(checkpoint) not in records[0]

@@ -15,8 +15,10 @@ from short_videos import SETTINGS, Mean, sources, write_video
 from taltool.backbones.contract import Backbone
 from taltool.errors import DataError, UsageError
 from taltool.extraction.encoder import Encoder
-from taltool.extraction.extract import ExtractionSettings, Resources
-from taltool.extraction.pipeline import Concurrency, Finished, Reading, extract_features
+from taltool.extraction.extract import extract
+from taltool.extraction.pipeline import Outcome, Reading, extract_features
+from taltool.extraction.resources import Concurrency, Resources
+from taltool.extraction.settings import ExtractionSettings
 from taltool.extraction.worker_pool import available_cores
 from taltool.video.flow import FlowSettings
 from taltool.video.frames import FrameFormat, FrameSequence
@@ -59,14 +61,14 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> list[VideoSource]:
     return sources(folder)
 
 
-def run(videos: Sequence[VideoSource], backbone: Backbone, batch: int = 1, **concurrency: Any) -> dict[str, Finished]:
+def run(videos: Sequence[VideoSource], backbone: Backbone, batch: int = 1, **concurrency: Any) -> dict[str, Outcome]:
     encoder = Encoder([backbone], FlowSettings("dis"), SETTINGS.windows, batch)
     return {
         each.source.video_id: each for each in extract_features(videos, SETTINGS, encoder, Concurrency(**concurrency))
     }
 
 
-def values(finished: dict[str, Finished]) -> dict[str, list[list[float]]]:
+def values(finished: dict[str, Outcome]) -> dict[str, list[list[float]]]:
     return {name: each.features.values.tolist() for name, each in finished.items() if each.features is not None}
 
 
@@ -105,7 +107,7 @@ def test_a_video_that_breaks_takes_no_other_along(videos: list[VideoSource], tmp
     broken = [VideoSource(name, str(tmp_path / f"{name}.mp4")) for name in ("torn", "empty", "absent")]
     mixed = [broken[0], *videos[:2], broken[1], *videos[2:], broken[2]]
     finished = run(mixed, Counting(), batch=4, readers=3)
-    assert {name for name, each in finished.items() if each.error} == {"torn", "empty", "absent"}
+    assert {name for name, each in finished.items() if each.reason} == {"torn", "empty", "absent"}
     assert values(finished) == values(run(videos, Counting()))
 
 
@@ -131,7 +133,7 @@ def raising(monkeypatch: pytest.MonkeyPatch, owner: Any, method: str, error: Bas
     monkeypatch.setattr(owner, method, after)
 
 
-PARTS = [(VideoSource, "identity"), (FrameSequence, "_scanned"), (FrameSequence, "_shown"), (Reading, "finished")]
+PARTS = [(VideoSource, "identity"), (FrameSequence, "_scanned"), (FrameSequence, "_shown"), (Reading, "outcome")]
 ERRORS = [AttributeError("x"), RecursionError("x")]
 
 
@@ -145,9 +147,9 @@ def test_a_video_that_raises_whatever_it_may_takes_no_other_along(
     raising(monkeypatch, owner, method, error)
     finished = run(videos, made, readers=2)
     assert [name for name, each in finished.items() if each.features is None] == ["1"]
-    assert finished["1"].error is not None
-    assert finished["1"].error.startswith(f"{type(error).__name__}: x (nobody foresaw this")
-    assert "Traceback" in str(finished["1"].trace)
+    assert finished["1"].reason is not None
+    assert finished["1"].reason.startswith(f"{type(error).__name__}: x (nobody foresaw this")
+    assert "Traceback" in str(finished["1"].traceback)
 
 
 @pytest.mark.parametrize(("error", "reason"), [(OSError("gone"), "gone"), (MemoryError(), "MemoryError")])
@@ -156,14 +158,14 @@ def test_an_error_that_was_foreseen_needs_no_trace(
 ) -> None:
     raising(monkeypatch, FrameSequence, "_shown", error)
     finished = run(videos[:3], Counting())["1"]
-    assert (finished.error, finished.trace) == (reason, None)
+    assert (finished.reason, finished.traceback) == (reason, None)
 
 
 @pytest.mark.parametrize("error", [UsageError("all"), KeyboardInterrupt()], ids=lambda error: type(error).__name__)
 def test_what_holds_for_all_videos_stops_them(
     error: BaseException, videos: list[VideoSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    raising(monkeypatch, Reading, "finished", error)
+    raising(monkeypatch, Reading, "outcome", error)
     with pytest.raises(type(error)):
         run(videos, Counting())
 
@@ -175,7 +177,7 @@ def test_a_video_whose_features_are_not_finite_fails_alone(videos: list[VideoSou
             return found * np.inf if snippets.shape[-1] == 128 else found
 
     finished = run(videos, Overflowing(), batch=4, readers=3)
-    assert {name: each.error for name, each in finished.items() if each.error} == {
+    assert {name: each.reason for name, each in finished.items() if each.reason} == {
         "wide": "its features are not all finite in float32"
     }
 
@@ -189,8 +191,8 @@ def test_a_video_that_vanishes_while_it_is_read_fails_alone(videos: list[VideoSo
             return super().encode_snippets(snippets)
 
     finished = run([VideoSource("v", str(path)), *videos[:1]], Deleting())
-    assert finished["v"].error == "No such file or directory"
-    assert finished["0"].error is None
+    assert finished["v"].reason == "No such file or directory"
+    assert finished["0"].reason is None
 
 
 def test_a_video_that_grows_while_it_is_read_is_not_kept(tmp_path: Path) -> None:
@@ -202,7 +204,7 @@ def test_a_video_that_grows_while_it_is_read_is_not_kept(tmp_path: Path) -> None
                 stream.write(b"more")
             return super().encode_snippets(snippets)
 
-    assert run([VideoSource("v", str(path))], Appending())["v"].error == "it changed while it was read"
+    assert run([VideoSource("v", str(path))], Appending())["v"].reason == "it changed while it was read"
 
 
 def test_a_video_that_never_goes_on_is_given_up_alone(
@@ -221,8 +223,8 @@ def test_a_video_that_never_goes_on_is_given_up_alone(
     monkeypatch.setattr(FrameSequence, "_shown", shown)
     finished = run(videos, Counting(), readers=2, patience=1.0)
     stuck.set()
-    assert finished["1"].error == "nothing of it could be read for 1 s: given up"
-    assert {name for name, each in finished.items() if each.error} == {"1"}
+    assert finished["1"].reason == "nothing of it could be read for 1 s: given up"
+    assert {name for name, each in finished.items() if each.reason} == {"1"}
 
 
 def pictures_of(source: Iterator[int], video: VideoSource, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
@@ -320,7 +322,7 @@ def test_what_waits_of_a_video_that_breaks_is_not_encoded(
     monkeypatch.setattr(FrameSequence, "_shown", shown)
     backbone, undisturbed = Sharing(), Sharing()
     finished = run(videos, backbone, batch=0, readers=6)
-    assert {name for name, each in finished.items() if each.error} == {"3"}
+    assert {name for name, each in finished.items() if each.reason} == {"3"}
     others = [each for each in videos if each != videos[3]]
     assert values(finished) == values(run(others, undisturbed, batch=0))
     assert backbone.lengths() == undisturbed.lengths()
@@ -440,14 +442,9 @@ def test_words_of_the_command_line_choose_where_to_work() -> None:
 
 
 def test_a_device_list_is_worked_on_in_turn(tmp_path: Path) -> None:
-    from taltool.extraction.extract import extract
-
-    source = [VideoSource(str(n), str(write_video(tmp_path / f"{n}.mp4", 30, seed=n))) for n in range(3)]
-    config = {"weights": ("random",), "stride": 16, "window": 8, "stream": "rgb", "fps": "own"}
-    from taltool.backbones import BACKBONES
-
-    small = BACKBONES.load("i3d").Config(short_side=32, crop=32)
-    settings = ExtractionSettings.of("i3d", config=small, **config)  # type: ignore[arg-type]
-    extract(source, str(tmp_path / "one.h5"), settings, Resources(1))
-    extract(source, str(tmp_path / "two.h5"), settings, Resources(2, ("cpu", "cpu:0")))
+    videos = [VideoSource(str(n), str(write_video(tmp_path / f"{n}.mp4", 30, seed=n))) for n in range(3)]
+    small = ["backbone.short_side=32", "backbone.crop=32"]
+    words: dict[str, Any] = {"backbone": "i3d", "weights": ["random"], "fps": "own", "set_": small, "provenance": False}
+    for name, device, jobs in (("one", "cpu", 1), ("two", "cpu,cpu:0", 2)):
+        extract(*videos, output=tmp_path / f"{name}.h5", stride=16, window=8, device=device, jobs=jobs, **words)
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()

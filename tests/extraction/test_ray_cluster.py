@@ -5,19 +5,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from project import PROJECT
-from short_videos import SETTINGS, sources, write_video
+from short_videos import STRIDE, sources, write_video
 
 from taltool.errors import PartialFailure, UsageError
-from taltool.extraction.extract import ExtractionSettings, Resources, extract
+from taltool.extraction import extract as stage
 from taltool.reporting import Reporter
 from taltool.video.sources import VideoSource
 
 VIDEOS = 24
+extract = partial(stage.extract, stride=STRIDE, jobs=1, provenance=False)
 
 
 @pytest.fixture(scope="module")
@@ -65,11 +67,10 @@ class KillsANode(Reporter):
 @pytest.mark.slow
 def test_a_node_that_is_lost_half_way_changes_nothing_in_the_result(videos: Path, nodes: Any, tmp_path: Path) -> None:
     cluster, workers = nodes
-    extract(sources(videos), str(tmp_path / "alone.h5"), SETTINGS)
-    running = Resources(engine=f"ray:{cluster.address}")
+    extract(videos, output=tmp_path / "alone.h5")
     listener = KillsANode(cluster, workers[0])
     begun = time.monotonic()
-    extract(sources(videos), str(tmp_path / "cluster.h5"), SETTINGS, running, reporter=listener)
+    extract(videos, output=tmp_path / "cluster.h5", engine=f"ray:{cluster.address}", reporter=listener)
     print(f"{VIDEOS} videos, a node lost after {listener.killed_after}: {time.monotonic() - begun:.1f} s")
     assert 0 < listener.killed_after < VIDEOS
     assert (tmp_path / "cluster.h5").read_bytes() == (tmp_path / "alone.h5").read_bytes()
@@ -90,7 +91,7 @@ def test_a_command_that_is_killed_continues_on_the_cluster(videos: Path, nodes: 
     assert not (tmp_path / "f.h5").exists()
     again = subprocess.run(command, env=environment, capture_output=True, check=True)
     assert b"videos are done already" in again.stderr
-    extract(sources(videos), str(tmp_path / "alone.h5"), SETTINGS)
+    extract(videos, output=tmp_path / "alone.h5")
     assert (tmp_path / "f.h5").read_bytes() == (tmp_path / "alone.h5").read_bytes()
 
 
@@ -98,23 +99,20 @@ def test_a_command_that_is_killed_continues_on_the_cluster(videos: Path, nodes: 
 def test_a_video_that_cannot_be_read_fails_alone_on_a_cluster(videos: Path, nodes: Any, tmp_path: Path) -> None:
     cluster, _ = nodes
     some = [*sources(videos)[:3], VideoSource("gone", "/nowhere/gone.mp4")]
-    running = Resources(engine=f"ray:{cluster.address}")
     with pytest.raises(PartialFailure, match="1 of 4 videos failed: gone"):
-        extract(some, str(tmp_path / "cluster.h5"), SETTINGS, running)
-    extract(some[:3], str(tmp_path / "alone.h5"), SETTINGS)
+        extract(*some, output=tmp_path / "cluster.h5", engine=f"ray:{cluster.address}")
+    extract(*some[:3], output=tmp_path / "alone.h5")
     assert (tmp_path / "cluster.h5").read_bytes() == (tmp_path / "alone.h5").read_bytes()
 
 
 @pytest.mark.slow
 def test_wrong_settings_and_an_absent_cluster_are_told(videos: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="at least 3 frames"):
-        extract(
-            sources(videos), str(tmp_path / "f.h5"), ExtractionSettings.of(window=2), Resources(engine="ray:1.2.3.4:5")
-        )
+        extract(videos, output=tmp_path / "f.h5", window=2, engine="ray:1.2.3.4:5")
 
 
 def test_without_ray_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     source = VideoSource("v", str(write_video(tmp_path / "v.mp4", 20)))
     with pytest.raises(UsageError, match=r"taltool\[ray\]"):
-        extract([source], str(tmp_path / "f.h5"), SETTINGS, Resources(engine="ray"))
+        extract(source, output=tmp_path / "f.h5", engine="ray")

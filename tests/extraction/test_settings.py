@@ -8,15 +8,7 @@ from project import PROJECT
 
 from taltool.backbones import BACKBONES
 from taltool.errors import DataError, UsageError
-from taltool.extraction.settings import (
-    ExtractionRequest,
-    ExtractionSettings,
-    SnippetSettings,
-    preset_names,
-    read_preset,
-    read_rate,
-)
-from taltool.video.flow import FlowSettings
+from taltool.extraction.settings import ExtractionSettings, preset_names, read_preset, read_rate
 
 RANDOM = ("random",)
 # From the papers: frame rate (None = the video's own), window (None = any), stride; papers' names of the networks.
@@ -35,7 +27,7 @@ PAPERS: dict[str, tuple[str, float | None, int | None, int]] = {
 
 @pytest.mark.parametrize("name", preset_names())
 def test_a_preset_cuts_as_its_paper_says(name: str) -> None:
-    settings = ExtractionRequest(preset=name, weights=RANDOM).resolved()
+    settings = ExtractionSettings.of(preset=name, weights=RANDOM)
     backbone, fps, window, stride = PAPERS[name]
     assert (settings.backbone, settings.fps, settings.windows.stride) == (backbone, fps, stride)
     assert window in (None, settings.windows.window)
@@ -43,57 +35,57 @@ def test_a_preset_cuts_as_its_paper_says(name: str) -> None:
 
 
 def test_two_stream_presets_take_colours_first() -> None:
-    assert ExtractionRequest(preset="amnet-thumos14", weights=RANDOM).resolved().streams == ("rgb", "flow")
+    assert ExtractionSettings.of(preset="amnet-thumos14", weights=RANDOM).streams == ("rgb", "flow")
 
 
 def test_options_win_over_the_preset_and_set_over_all() -> None:
-    request = ExtractionRequest(
+    settings = ExtractionSettings.of(
         preset="afsd-thumos14",
-        snippets=SnippetSettings(stride=2, stream="rgb"),
-        overrides=("snippets.window=24", "backbone.crop=112", "bound=32"),
+        stride=2,
+        stream="rgb",
+        set_=("snippets.window=24", "backbone.crop=112", "bound=32"),
         weights=RANDOM,
     )
-    settings = request.resolved()
     assert (settings.fps, settings.windows.stride, settings.windows.window) == (10.0, 2, 24)
     assert (settings.config.crop, settings.flow.bound, settings.streams) == (112, 32.0, ("rgb",))
 
 
 def test_a_preset_with_another_backbone_keeps_only_how_snippets_are_cut() -> None:
-    settings = ExtractionRequest(backbone="hog3d", preset="tsa-tal-thumos14").resolved()
+    settings = ExtractionSettings.of(backbone="hog3d", preset="tsa-tal-thumos14")
     assert (settings.backbone, settings.fps, settings.config.short_side) == ("hog3d", 10.0, 96)
 
 
 def test_a_preset_may_be_a_file_of_the_users_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('name = "hog3d"\n[snippets]\nstride = 7\n[backbone]\nblock = 8\n')
-    settings = ExtractionRequest(preset=str(path)).resolved()
+    settings = ExtractionSettings.of(preset=str(path))
     assert (settings.backbone, settings.windows.stride, settings.config.block) == ("hog3d", 7, 8)
     assert read_preset(str(path))[0] == "hog3d"
     with pytest.raises(DataError, match="No such file"):
-        ExtractionRequest(preset=str(tmp_path / "absent.toml")).resolved()
+        ExtractionSettings.of(preset=str(tmp_path / "absent.toml"))
 
 
 @pytest.mark.parametrize(
-    ("request_", "message"),
+    ("words", "message"),
     [
         ({"preset": "afsd-thumos"}, "did you mean 'afsd-thumos14'"),
-        ({"overrides": ("backbone.blok=8",)}, "did you mean 'block'"),
-        ({"overrides": ("backbone.block=eight",)}, "expected a whole number"),
-        ({"overrides": ("snippets.fps=inf",)}, "snippets.fps: expected a finite number, found inf"),
-        ({"overrides": ("flow.bound=nan",)}, "flow.bound: expected a finite number, found nan"),
-        ({"overrides": ("snipets.stride=8",)}, "did you mean 'snippets'"),
-        ({"overrides": ("stride",)}, "expected SECTION.NAME=VALUE"),
+        ({"set_": ("backbone.blok=8",)}, "did you mean 'block'"),
+        ({"set_": ("backbone.block=eight",)}, "expected a whole number"),
+        ({"set_": ("snippets.fps=inf",)}, "snippets.fps: expected a finite number, found inf"),
+        ({"set_": ("flow.bound=nan",)}, "flow.bound: expected a finite number, found nan"),
+        ({"set_": ("snipets.stride=8",)}, "did you mean 'snippets'"),
+        ({"set_": ("stride",)}, "expected SECTION.NAME=VALUE"),
         ({"flow": "dis-slow"}, "none of ultrafast, fast, medium"),
         ({"flow": "farneback"}, "none of tvl1, dis"),
         ({"backbone": "i3"}, "did you mean 'i3d'"),
-        ({"snippets": SnippetSettings(stream="flow")}, "hog3d sees rgb only"),
+        ({"stream": "flow"}, "hog3d sees rgb only"),
         ({"weights": RANDOM}, "no weights"),
         ({"backbone": "i3d"}, "--weights auto fetches"),
     ],
 )
-def test_what_is_wrong_is_named_with_a_mend(request_: dict[str, Any], message: str) -> None:
+def test_what_is_wrong_is_named_with_a_mend(words: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        ExtractionRequest(**request_).resolved()
+        ExtractionSettings.of(**words)
 
 
 @pytest.mark.parametrize(("text", "rate"), [("25", 25.0), ("29.97", 29.97), ("own", "own"), (None, None)])
@@ -117,11 +109,10 @@ def test_a_backbone_prefers_the_rate_of_its_checkpoint_unless_told_otherwise() -
 
 
 def test_images_lie_at_the_rate_that_is_given_unless_they_have_one_of_their_own() -> None:
-    given = SnippetSettings(fps=12.0)
-    assert ExtractionRequest(snippets=given).resolved().images_fps == 12.0
-    assert ExtractionRequest(snippets=given).resolved(images_fps=24.0).images_fps == 24.0
+    assert ExtractionSettings.of(fps=12.0).images_fps == 12.0
+    assert ExtractionSettings.of(fps=12.0, images_fps=24.0).images_fps == 24.0
     # A preset's rate is one to resample to; it tells nothing about images.
-    assert ExtractionRequest(preset="afsd-thumos14", weights=RANDOM).resolved().images_fps is None
+    assert ExtractionSettings.of(preset="afsd-thumos14", weights=RANDOM).images_fps is None
 
 
 def test_all_that_changes_features_changes_the_record() -> None:
@@ -134,7 +125,7 @@ def test_all_that_changes_features_changes_the_record() -> None:
         ExtractionSettings.of("i3d", weights=RANDOM, precision="bf16"),
         ExtractionSettings.of("i3d", weights=RANDOM, stream="flow"),
         ExtractionSettings.of("i3d", weights=RANDOM, stream="both"),
-        ExtractionSettings.of("i3d", weights=RANDOM, stream="flow", flow=FlowSettings("dis")),
+        ExtractionSettings.of("i3d", weights=RANDOM, stream="flow", flow="dis"),
     ]
     assert len({settings.record() for settings in made}) == len(made)
 

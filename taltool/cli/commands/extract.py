@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from taltool.cli.arguments import JobsOption, ProvenanceOption
-from taltool.errors import UsageError
 from taltool.reporting import Reporter
 
 MAN = r"""
@@ -64,6 +63,12 @@ backbone.mean=FILE is the mean clip of its authors (sport1m_train16_128_mean.bin
 .TP
 .BR r2plus1d " (RGB; 512)"
 R(2+1)D-18: r2plus1d_18-91a641e6.pth of torchvision.
+.PP
+A backbone of your own is one Python file, named by its path
+.RB ( "\-\-backbone ./mine.py" );
+it registers a class by
+.BR @BACKBONES.register("mine") ,
+and the feature file records that name.
 .PP
 .B \-\-weights auto
 fetches a file from its publisher once, into
@@ -238,7 +243,9 @@ def extract(
     backbone: Annotated[
         str | None,
         typer.Option(
-            "--backbone", metavar="NAME", help="What turns frames into features: hog3d (the default), i3d, ..."
+            "--backbone",
+            metavar="NAME",
+            help="What turns frames into features: hog3d (the default), i3d, ...; or a Python file of your own.",
         ),
     ] = None,
     stream: Annotated[
@@ -326,25 +333,32 @@ def extract(
 
     Continues by itself where an earlier run was stopped.
     """
-    from taltool.data.files import STANDARD
-    from taltool.data.provenance import step
-    from taltool.extraction.extract import Resources
     from taltool.extraction.extract import extract as run
-    from taltool.extraction.settings import ExtractionRequest, SnippetSettings, read_rate
-    from taltool.video.sources import Shard, find
+    from taltool.extraction.settings import read_rate
 
-    if output == STANDARD:
-        raise UsageError("features are HDF5, which cannot go through a pipe: give -o FILE.h5")
-    part = Shard.parse(shard)
-    snippets = SnippetSettings(stream.value if stream else None, window, stride, offset, read_rate(fps))
-    request = ExtractionRequest(backbone, preset, snippets, flow, tuple(set_ or ()), tuple(weights or ()))
-    resources = Resources.on(device, engine, jobs=jobs, patience=patience, compile=compile_, batch=batch)
-    settings = request.resolved(reporter, dtype=dtype.value, precision=precision.value, images_fps=images_fps)
-    sources, ignored = find(videos)
-    if ignored:
-        reporter.note(f"{len(ignored)} files without the suffix of a video are passed over: {', '.join(ignored[:5])}")
-    chosen = part.part(sources)
-    if not chosen:
-        raise UsageError(f"--shard {shard}: there are only {len(sources)} videos")
-    made = step(videos=len(chosen), settings=settings.record()) if provenance else None
-    run(chosen, output, settings, resources, made, reporter)
+    run(
+        *videos,
+        output=output,
+        preset=preset,
+        backbone=backbone,
+        stream=stream.value if stream else None,
+        flow=flow,
+        window=window,
+        stride=stride,
+        offset=offset,
+        fps=read_rate(fps),
+        images_fps=images_fps,
+        set_=set_ or (),
+        weights=weights or (),
+        precision=precision.value,
+        compile_=compile_,
+        dtype=dtype.value,
+        device=device,
+        batch=batch,
+        shard=shard,
+        engine=engine,
+        patience=patience,
+        jobs=jobs,
+        provenance=provenance,
+        reporter=reporter,
+    )

@@ -20,6 +20,10 @@ from taltool.cli.arguments import (
 from taltool.reporting import Reporter
 
 MAN = r"""
+.SH MODELS OF YOUR OWN
+A checkpoint says the name of its model, not where that is defined.
+Where a Python file of your own registers it, name that file too, before or after the checkpoint:
+.B \-\-model ./mine.py \-\-model mine.safetensors
 .SH SHARDS
 .B \-\-shard I/N
 predicts every N\-th video, for Slurm arrays, indexed jobs of Kubernetes or GNU parallel.
@@ -46,7 +50,7 @@ def predict(
             "-m",
             metavar="MODEL",
             help="Checkpoint: a file, or NAME for NAME.safetensors here or in a folder of $TALTOOL_MODELS. Given "
-            "several times, the networks (streams, seeds) are averaged. FILE.py registers their model.",
+            "several times, the networks (streams, seeds) are averaged. A Python file (.py) registers their model.",
         ),
     ],
     output: OutputOption = "-",
