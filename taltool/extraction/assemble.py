@@ -60,13 +60,15 @@ def assemble(
             with ExitStack() as close:
                 old = close.enter_context(FeatureFile(output)) if earlier else None
                 chain = None if added is None else [*(old.provenance if old else []), added]
-                attributes = {_BACKBONE: settings.backbone, _SETTINGS: settings.record()}
-                writer = close.enter_context(FeatureWriter(str(whole), attributes, streams, chain))
+                made = {_BACKBONE: settings.backbone, _SETTINGS: settings.record()}
+                writer = close.enter_context(FeatureWriter(str(whole), made, streams, chain))
                 for video_id in sorted(new.union(earlier)):
                     if old is None or video_id in new:
-                        video = _waiting(video_id, partial_results)
+                        video = partial_results.load(video_id)
                     else:
-                        video = _kept(video_id, old, settings)
+                        values, attributes = old.read(video_id).astype(settings.dtype), old.video_attributes(video_id)
+                        kept = {name: attributes[name] for name in EXTRACTION_ATTRIBUTES if name in attributes}
+                        video = VideoFeatures(video_id, values, old.clock(video_id), kept)
                     # The same order in every run: HDF5 keeps the order in which attributes were made.
                     writer.write(replace(video, attributes=dict(sorted(video.attributes.items()))))
         except OSError as error:
@@ -78,20 +80,3 @@ def assemble(
         whole.replace(output)
     partial_results.remove()
     return len(new.union(earlier))
-
-
-def _waiting(video_id: str, partial_results: PartialResults) -> VideoFeatures:
-    video = partial_results.load(video_id)
-    if video is None:
-        raise DataError(
-            f"{partial_results.folder}: the features of video '{video_id}' were damaged or removed there: run the "
-            "command again, which makes them anew"
-        )
-    return video
-
-
-def _kept(video_id: str, old: FeatureFile, settings: ExtractionSettings) -> VideoFeatures:
-    attributes = {
-        name: value for name, value in old.video_attributes(video_id).items() if name in EXTRACTION_ATTRIBUTES
-    }
-    return VideoFeatures(video_id, old.read(video_id).astype(settings.dtype), old.clock(video_id), attributes)

@@ -55,8 +55,8 @@ def extract(
     offset: int = 0,
     fps: float | Literal["own"] | None = None,
     images_fps: float | None = None,
-    set_: Sequence[str] = (),
-    weights: Sequence[str] = (),
+    set_: str | Sequence[str] = (),
+    weights: str | Sequence[str] = (),
     precision: Literal["float32", "bf16", "fp16"] = "float32",
     compile_: bool = False,
     dtype: Literal["float32", "float16"] = "float32",
@@ -86,7 +86,6 @@ def extract(
     output = str(output)
     if output == STANDARD:
         raise UsageError("features are HDF5, which cannot go through a pipe: give -o FILE.h5")
-    part = Shard.parse(shard)
     resources = Resources.on(device, engine, jobs=jobs, patience=patience, compile=compile_, batch=batch)
     settings = ExtractionSettings.of(
         backbone,
@@ -98,24 +97,13 @@ def extract(
         offset=offset,
         fps=fps,
         images_fps=images_fps,
-        set_=set_,
-        weights=weights,
+        set_=[set_] if isinstance(set_, str) else set_,
+        weights=[weights] if isinstance(weights, str) else weights,
         precision=precision,
         dtype=dtype,
         reporter=reporter,
     )
-    found, ignored = find(each if isinstance(each, VideoSource) else str(each) for each in videos)
-    if ignored:
-        reporter.note(f"{len(ignored)} files without the suffix of a video are passed over: {', '.join(ignored[:5])}")
-    sources = part.part(found)
-    if not sources:
-        raise UsageError(f"--shard {shard}: there are only {len(found)} videos")
-    folders = [source.path for source in sources if source.is_frame_folder]
-    if folders and settings.images_fps is None:
-        raise UsageError(
-            f"{folders[0]} is a folder of images, which do not tell when they were taken: give their rate with --fps, "
-            "or with --images-fps if snippets are to be cut at another one"
-        )
+    sources = _chosen(videos, shard, settings.images_fps, reporter)
     streams = _channels(settings)
     if resources.engine == "local":
         for each in resources.devices:
@@ -161,6 +149,26 @@ def extract_video(
     if outcome.features is None:
         raise DataError(outcome.reason or "was not read")
     return outcome.features
+
+
+def _chosen(
+    videos: Iterable[str | Path | VideoSource], shard: str, images_fps: float | None, reporter: Reporter
+) -> list[VideoSource]:
+    """The videos of this shard; raises UsageError where there are none, and for images of which no rate is known."""
+    part = Shard.parse(shard)
+    found, ignored = find(each if isinstance(each, VideoSource) else str(each) for each in videos)
+    if ignored:
+        reporter.note(f"{len(ignored)} files without the suffix of a video are passed over: {', '.join(ignored[:5])}")
+    sources = part.part(found)
+    if not sources:
+        raise UsageError(f"--shard {shard}: there are only {len(found)} videos")
+    folders = [source.path for source in sources if source.is_frame_folder]
+    if folders and images_fps is None:
+        raise UsageError(
+            f"{folders[0]} is a folder of images, which do not tell when they were taken: give their rate with --fps, "
+            "or with --images-fps if snippets are to be cut at another one"
+        )
+    return sources
 
 
 @lru_cache(maxsize=1)

@@ -75,17 +75,14 @@ class RayCluster:
         remaining = deque(items)
         running: dict[Any, Item] = {}
         while remaining or running:
-            most = self._most()
+            processors = self._ray.cluster_resources().get("CPU", 0.0)
+            most = max(_LEAST_AHEAD, int(processors * _AHEAD))
             while remaining and len(running) < most:
                 item = remaining.popleft()
                 running[task.remote(shared, item)] = item
             done, _ = self._ray.wait(list(running), timeout=_GLANCE)
             for reference in done:
                 yield running.pop(reference), self._result(reference)
-
-    def _most(self) -> int:
-        processors = self._ray.cluster_resources().get("CPU", 0.0)
-        return max(_LEAST_AHEAD, int(processors * _AHEAD))
 
     def _result(self, reference: Any) -> Any:
         errors = self._ray.exceptions

@@ -8,7 +8,6 @@ import hashlib
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -76,15 +75,20 @@ class PartialResults:
                 "make room and run the command again"
             ) from error
 
-    def load(self, video_id: str) -> VideoFeatures | None:
-        """A finished video; None if it is not there, or was damaged since: then it is removed."""
+    def load(self, video_id: str) -> VideoFeatures:
+        """A finished video; raises DataError, saying what to do, where it was damaged since, and removes it."""
         path = self._path(video_id)
-        if metadata := _metadata(path):
-            with suppress(*_DAMAGED), np.load(path, allow_pickle=False) as members:
+        try:
+            with np.load(path, allow_pickle=False) as members:
+                metadata = orjson.loads(members["facts"].tobytes())
                 clock = FeatureClock(**metadata["clock"])
                 return VideoFeatures(video_id, members["values"], clock, metadata["attributes"])
-        path.unlink(missing_ok=True)
-        return None
+        except _DAMAGED as error:
+            path.unlink(missing_ok=True)
+            raise DataError(
+                f"{self.folder}: the features of video '{video_id}' were damaged or removed there: run the command "
+                "again, which makes them anew"
+            ) from error
 
     def identity(self, video_id: str) -> dict[str, Any] | None:
         """Of what a finished video was made, without reading its features; None if it is not there."""

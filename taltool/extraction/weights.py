@@ -44,20 +44,18 @@ def resolve_weights(
     chosen = _by_stream(streams, words)
     missing = [stream for stream in streams if stream not in chosen]
     if missing:
-        raise UsageError(_missing_message(kind, missing, len(streams)))
+        of = f" for {' and '.join(missing)}" if len(streams) > 1 else ""
+        sources = [kind.published[stream].url for stream in missing if stream in kind.published]
+        fetch = f"--weights auto fetches {' and '.join(sources)}, " if len(sources) == len(missing) else ""
+        read = f"--weights {missing[0]}=FILE" if of else "--weights FILE"
+        raise UsageError(
+            f"this backbone needs weights{of}: {fetch}{read} reads a checkpoint, --weights random is for trials"
+        )
     weights = {stream: _weights(kind, stream, chosen[stream], reporter) for stream in streams}
     if config is not None:
         for stream, each in weights.items():
             _loaded_backbone(kind, config, stream, each)
     return weights
-
-
-def _missing_message(kind: type[Backbone], missing: list[Stream], streams: int) -> str:
-    of = f" for {' and '.join(missing)}" if streams > 1 else ""
-    sources = [kind.published[stream].url for stream in missing if stream in kind.published]
-    fetch = f"--weights auto fetches {' and '.join(sources)}, " if len(sources) == len(missing) else ""
-    read = f"--weights {missing[0]}=FILE" if of else "--weights FILE"
-    return f"this backbone needs weights{of}: {fetch}{read} reads a checkpoint, --weights random is for trials"
 
 
 def _by_stream(streams: Sequence[Stream], words: Sequence[str]) -> dict[str, str]:

@@ -87,14 +87,12 @@ class _Process(Generic[Item, Result]):
             self.running.clear()
             for suspect in suspects:
                 self._pool = self._replaced()
-                yield from self._alone(suspect)
+                try:
+                    results = self._pool.submit(_listed, self._work, [suspect], self._number).result()
+                except BrokenProcessPool:
+                    results = [self._died(suspect)]
+                yield from results
             self._pool = self._replaced()
-
-    def _alone(self, item: Item) -> list[Result]:
-        try:
-            return self._pool.submit(_listed, self._work, [item], self._number).result()
-        except BrokenProcessPool:
-            return [self._died(item)]
 
     def _replaced(self) -> ProcessPoolExecutor:
         self._pool.shutdown(cancel_futures=True)

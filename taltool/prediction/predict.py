@@ -52,7 +52,7 @@ def predict(
     shard: str | None = None,
     min_score: float | None = None,
     top_k: int | None = None,
-    oracle: Sequence[str] = (),
+    oracle: str | Sequence[str] | None = None,
     batch_size: int = 8,
     cache: float = 0.25,
     device: str = "cpu",
@@ -70,12 +70,13 @@ def predict(
     a subset, and the durations (seconds) of foreign features, whose clock fps, stride, window and offset (frames)
     complete. shard: "I/N", every N-th video from the I-th on. min_score, top_k (proposals of a video, 0 = all): None =
     as the first model was trained. oracle: answers of the model to take from the ground truth. cache: GiB of features
-    that stay in memory.
+    that stay in memory. Names are a list, or a text with commas.
 
     Raises PartialFailure, whose `result` is the Prediction, when all else is written, where some videos failed;
     DataError where all did, and for files that are broken or do not fit each other; UsageError for what makes no sense.
     """
     truth = read_ground_truth(str(ground_truth)) if ground_truth else None
+    answers = [name.strip() for name in oracle.split(",")] if isinstance(oracle, str) else oracle
     clock = ClockOptions(fps, stride, window, offset)
     with FeatureFile(str(features), clock, truth.durations if truth else None) as file:
         names = subset if subset is None or isinstance(subset, str) else ",".join(subset)
@@ -88,7 +89,7 @@ def predict(
             settings = replace(settings, min_score=min_score)
         if top_k is not None:
             settings = replace(settings, top_k=top_k)
-        known = _oracle(oracle, first, file, video_ids, truth, reporter) if oracle else None
+        known = _oracle(answers, first, file, video_ids, truth, reporter) if answers else None
         detector = make_detector(checkpoints, file, settings, device, int(cache * GIBIBYTE), known)
         check_features(checkpoints, detector, video_ids, reporter)
         chain = None
@@ -143,7 +144,9 @@ def _load(models: Sequence[str | Path], device: str, reporter: Reporter) -> list
         if not checkpoints[-1].header.training.get("finished", True):
             reporter.warn(f"{path} is of a training that has not ended; train --resume would go on with it")
     if not checkpoints:
-        raise UsageError(f"--model {words[-1]}: says how the network is made; name a checkpoint too: --model FILE")
+        raise UsageError(
+            f"--model {' '.join(words)}: says how the network is made; name a checkpoint too: --model FILE"
+        )
     return checkpoints
 
 

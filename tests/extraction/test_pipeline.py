@@ -444,7 +444,7 @@ def test_words_of_the_command_line_choose_where_to_work() -> None:
 def test_a_device_list_is_worked_on_in_turn(tmp_path: Path) -> None:
     videos = [VideoSource(str(n), str(write_video(tmp_path / f"{n}.mp4", 30, seed=n))) for n in range(3)]
     small = ["backbone.short_side=32", "backbone.crop=32"]
-    words: dict[str, Any] = {"backbone": "i3d", "weights": ["random"], "fps": "own", "set_": small, "provenance": False}
+    words: dict[str, Any] = {"backbone": "i3d", "weights": "random", "fps": "own", "set_": small, "provenance": False}
     for name, device, jobs in (("one", "cpu", 1), ("two", "cpu,cpu:0", 2)):
         extract(*videos, output=tmp_path / f"{name}.h5", stride=16, window=8, device=device, jobs=jobs, **words)
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()

@@ -126,11 +126,12 @@ def test_a_device_that_is_not_here_is_refused(run: Predict) -> None:
         run(device="nowhere")
 
 
-def test_a_model_without_answers_to_replace_says_so(run: Predict, tiny: TinyData) -> None:
+@pytest.mark.parametrize("answers", ["class", "class, mask", ["class"]])
+def test_a_model_without_answers_to_replace_says_so(run: Predict, tiny: TinyData, answers: str | list[str]) -> None:
     with pytest.raises(
         UsageError, match=r"--oracle class: no answer of this tiny can be replaced by that \(it has none"
     ):
-        run(oracle=["class"], ground_truth=tiny.truth)
+        run(oracle=answers, ground_truth=tiny.truth)
 
 
 def test_a_model_that_nobody_registers_is_told_with_the_mend(run: Predict, checkpoint: Path) -> None:

@@ -110,7 +110,7 @@ def predict(
         shard=shard,
         min_score=min_score,
         top_k=top_k,
-        oracle=[name.strip() for name in oracle.split(",")] if oracle else (),
+        oracle=oracle,
         batch_size=batch_size,
         cache=cache,
         device=device,
