@@ -58,10 +58,11 @@ class Oracle:
 
 
 @dataclass
-class _Pending:
-    """What the windows of one video have given so far: segments (N, 2) in seconds, scores (N,), and labels (N,)."""
+class _Video:
+    """What the samples of one video have given so far: segments (N, 2) in seconds, scores (N,), and labels (N,)."""
 
     video_id: str
+    samples: list[Sample]
     parts: list[tuple[Floats, Floats, Integers | None]] = field(default_factory=list)
     failure: VideoFailure | None = None
 
@@ -88,15 +89,14 @@ class Detector:
 
         A failure where its features cannot be read, and where what the networks make of them is not finite.
         """
-        pending: dict[str, _Pending] = {}
         model, windows = self.first.model, self._windows(video_ids)
         while chunk := list(islice(windows, batch_size)):
-            readable = self._read([sample for sample, _ in chunk], pending)
+            readable = self._read(chunk)
             if readable:
                 outputs: list[Outputs] = []
                 with torch.inference_mode():
                     for number, member in enumerate(self.members):
-                        shown = [examples[number] for _, examples in readable]
+                        shown = [examples[number] for *_, examples in readable]
                         batch = collate(shown, member.source.settings, member.model.length_multiple)
                         mask = batch.mask.to(self.device)
                         outputs.append(member.model(batch.features.to(self.device), mask))
@@ -104,51 +104,53 @@ class Detector:
                     if self.oracle is not None:
                         merged = model.with_truth(merged, batch.targets, self.oracle.answers)
                     for row, found in enumerate(model.decode(merged, mask)):
-                        self._keep(readable[row][0], found, _not_finite(merged, row, len(mask), found), pending)
-            for sample, is_last in chunk:
-                if is_last:
-                    yield self._finished(pending.pop(sample.video_id))
+                        video, sample, _ = readable[row]
+                        self._keep(video, sample, found, _not_finite(merged, row, len(mask), found))
+            for video, sample in chunk:
+                if sample is video.samples[-1]:
+                    yield self._finished(video)
 
-    def _windows(self, video_ids: Iterable[str]) -> Iterator[tuple[Sample, bool]]:
-        """Every sample of every video, and whether it is the last of its video."""
+    def _windows(self, video_ids: Iterable[str]) -> Iterator[tuple[_Video, Sample]]:
+        """Every sample of every video."""
         source = self.first.source
         for video_id in video_ids:
             length, clock = source.length(video_id), source.clock(video_id)
             samples = cut_samples(video_id, length, clock, source.settings, source.settings.test_stride)
+            video = _Video(video_id, samples)
             for sample in samples:
-                yield sample, sample is samples[-1]
+                yield video, sample
 
-    def _read(self, samples: Sequence[Sample], pending: dict[str, _Pending]) -> list[tuple[Sample, list[Example]]]:
+    def _read(self, chunk: Sequence[tuple[_Video, Sample]]) -> list[tuple[_Video, Sample, list[Example]]]:
         """The samples with what each member sees of them, those of broken videos left out."""
         readable = []
-        for sample in samples:
-            video = pending.setdefault(sample.video_id, _Pending(sample.video_id))
+        for video, sample in chunk:
             if video.failure is None:
-                known = NO_INSTANCES if self.oracle is None else self.oracle.instances[sample.video_id]
+                known = NO_INSTANCES if self.oracle is None else self.oracle.instances[video.video_id]
                 try:
-                    readable.append((sample, [read_example(member.source, sample, known) for member in self.members]))
+                    examples = [read_example(member.source, sample, known) for member in self.members]
                 except DataError as error:
-                    video.failure = VideoFailure(sample.video_id, str(error))
+                    video.failure = VideoFailure(video.video_id, str(error))
                 except Exception as error:
-                    video.failure = self._failure(sample, f"{type(error).__name__}: {error}", traceback.format_exc())
+                    reason = f"{type(error).__name__}: {error}"
+                    video.failure = self._failure(video.video_id, reason, traceback.format_exc())
+                else:
+                    readable.append((video, sample, examples))
         return readable
 
-    def _failure(self, sample: Sample, reason: str, trace: str = "") -> VideoFailure:
-        where = f"{self.first.source.file.path}: video '{sample.video_id}'"
-        return VideoFailure(sample.video_id, f"{where}: {reason}", trace)
+    def _failure(self, video_id: str, reason: str, trace: str = "") -> VideoFailure:
+        return VideoFailure(video_id, f"{self.first.source.file.path}: video '{video_id}': {reason}", trace)
 
-    def _keep(self, sample: Sample, found: Candidates, not_finite: list[str], pending: dict[str, _Pending]) -> None:
+    def _keep(self, video: _Video, sample: Sample, found: Candidates, not_finite: list[str]) -> None:
         """Add the candidates of a window that pass the floor to those of its video."""
-        video = pending[sample.video_id]
         if not_finite:
-            video.failure = self._failure(sample, f"the network's {', '.join(not_finite)} are not finite")
+            video.failure = self._failure(video.video_id, f"the network's {', '.join(not_finite)} are not finite")
             return
         keep = found.scores > self.settings.min_score
         segments = sample.clock.clipped_seconds(found.segments[keep].double().cpu().numpy())
         labels = None if found.labels is None else found.labels[keep].cpu().numpy()
         video.parts.append((segments, found.scores[keep].double().cpu().numpy(), labels))
 
-    def _finished(self, video: _Pending) -> VideoProposals | VideoFailure:
+    def _finished(self, video: _Video) -> VideoProposals | VideoFailure:
         if video.failure is not None:
             return video.failure
         segments = np.concatenate([part[0] for part in video.parts])
