@@ -20,6 +20,7 @@ from taltool.extraction.pipeline import Outcome, Reading, extract_features
 from taltool.extraction.resources import Concurrency, Resources
 from taltool.extraction.settings import ExtractionSettings
 from taltool.extraction.worker_pool import available_cores
+from taltool.video import frames
 from taltool.video.flow import FlowSettings
 from taltool.video.frames import FrameFormat, FrameSequence
 from taltool.video.snippet_windows import SnippetWindows
@@ -117,23 +118,23 @@ class Whole(Backbone):
     frame_format = FrameFormat("gray", short_side=16)
     streams: ClassVar = {"mean": (0, 1)}
 
-    def encode(self, frames: Any, windows: Any, threads: Any) -> Any:
-        yield from (frame.mean(keepdims=True, dtype=np.float32) for frame in frames)
+    def encode(self, pictures: Any, windows: Any, threads: Any) -> Any:
+        yield from (picture.mean(keepdims=True, dtype=np.float32) for picture in pictures)
 
 
 def raising(monkeypatch: pytest.MonkeyPatch, owner: Any, method: str, error: BaseException) -> None:
-    """Let `method` of the video with the id 1 raise `error`."""
+    """Let `method` raise `error` for the video with the id 1; of a module it is given the path."""
     before = getattr(owner, method)
 
-    def after(self: Any, *words: Any, **more: Any) -> Any:
-        if "1.mp4" in str(vars(self)):
+    def after(subject: Any, *words: Any, **more: Any) -> Any:
+        if "1.mp4" in str(subject if isinstance(subject, str) else vars(subject)):
             raise error
-        return before(self, *words, **more)
+        return before(subject, *words, **more)
 
     monkeypatch.setattr(owner, method, after)
 
 
-PARTS = [(VideoSource, "identity"), (FrameSequence, "_scanned"), (FrameSequence, "_shown"), (Reading, "outcome")]
+PARTS = [(VideoSource, "identity"), (frames, "scan"), (FrameSequence, "_shown"), (Reading, "outcome")]
 ERRORS = [AttributeError("x"), RecursionError("x")]
 
 
