@@ -75,14 +75,13 @@ def test_a_source_that_gives_nothing_is_given_up() -> None:
 
 @pytest.mark.parametrize("patience", [None, 10.0])
 def test_the_thread_ends_where_nobody_wants_more(patience: float | None) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     items = prefetch(iter(range(10**9)), 4, patience)
     next(items)
+    (thread,) = set(threading.enumerate()) - before
     items.close()  # type: ignore[attr-defined]
-    deadline = time.monotonic() + 10
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert threading.active_count() == before
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_the_item_that_is_being_made_is_waited_for() -> None:
