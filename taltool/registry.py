@@ -126,6 +126,8 @@ class Registry:
         """
         if name.endswith(".py"):
             return self._registered_by_file(name)
+        if name in self._entries or name in self._built_in:
+            return name  # other distributions, which are slow to ask, cannot change that
         broken = []
         if name not in {*self.names(), *self._aliases}:
             for known in self.names():  # aliases are known only to the files themselves
