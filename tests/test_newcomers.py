@@ -13,6 +13,7 @@ from taltool.cli.app import build, command_names
 from taltool.cli.main import main
 from taltool.data.formats import FORMATS
 from taltool.models import MODELS
+from taltool.ops.metrics import METRICS
 from taltool.registry import Registry
 
 HELPERS = {
@@ -87,8 +88,8 @@ def test_main_and_the_wrapper_are_all_that_stands_above_a_command(add: Add, caps
     assert capsys.readouterr().out == "['main', 'command']\n"
 
 
-@pytest.mark.parametrize("kept", [MODELS, BACKBONES, FORMATS], ids=lambda registry: registry.kind)
-def test_a_helper_beside_models_backbones_or_formats_is_no_entry(kept: Registry, add: Add) -> None:
+@pytest.mark.parametrize("kept", [MODELS, BACKBONES, FORMATS, METRICS], ids=lambda registry: registry.kind)
+def test_a_helper_beside_models_backbones_formats_or_metrics_is_no_entry(kept: Registry, add: Add) -> None:
     def fresh() -> Registry:  # A registry looks at its package once.
         return Registry(kept.kind, kept.package, kept.group)
 

@@ -8,7 +8,7 @@ segment 16, its score 8, its video 4, its class 2 (4 from 32,768 classes on).
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,6 @@ from taltool.registry import did_you_mean
 
 UNKNOWN_LABEL = -1
 Numbers = NDArray[np.integer[Any]]
-Array = TypeVar("Array", Floats, Integers)
 # The vocabulary of detections without a label, in which all have number 0.
 _NO_LABEL: tuple[str | None, ...] = (None,)
 
@@ -141,48 +140,50 @@ def scope(
     subset_videos = whole.subset(subset).videos
     videos = [subset_videos[key] for key in sorted(subset_videos) if key not in excluded]
     names = whole.names.names
-    present = _in_order_of_appearance(subset_videos, excluded)
+    labels = [video.labels for key, video in subset_videos.items() if key not in excluded]
+    present = dict.fromkeys(np.concatenate(labels).tolist()) if labels else {}  # in order of first appearance
     chosen = [names[number] for number in present if names[number] != excused]
     others: frozenset[str] = frozenset()
     if classes is not None:
+        for name in classes:
+            if name not in chosen:
+                where = "these videos" if name in whole.names else "it"
+                raise DataError(f"{whole.file}: no instance of class '{name}' in {where}{did_you_mean(name, chosen)}")
         others = frozenset(chosen) - frozenset(classes)
-        chosen = _chosen_classes(whole, chosen, classes)
+        chosen = [name for name in chosen if name in set(classes)]
     left_out = {key: "other subsets" for key in whole.videos if key not in subset_videos}
     left_out |= dict.fromkeys(excluded, "excluded videos")
     number_of = {name: number for number, name in enumerate(chosen)}
     to_class = np.array([number_of.get(name, UNKNOWN_LABEL) for name in names], np.int64)
     truth = _instances(videos, to_class, len(chosen))
     if agnostic:
-        truth = Instances(truth.videos, np.zeros_like(truth.labels), truth.segments, truth.num_videos, 1)
+        truth = replace(truth, labels=np.zeros_like(truth.labels), num_classes=1)
     to_excused = np.array([0 if name == excused else UNKNOWN_LABEL for name in names], np.int64)
     ids = [video.video_id for video in videos]
-    return Scope(ids, chosen, truth, _instances(videos, to_excused, 1), left_out, agnostic, others)
-
-
-def _in_order_of_appearance(videos: dict[str, VideoAnnotations], excluded: Collection[str]) -> list[int]:
-    labels = [video.labels for key, video in videos.items() if key not in excluded]
-    return list(dict.fromkeys(np.concatenate(labels).tolist())) if labels else []
-
-
-def _chosen_classes(whole: GroundTruth, present: list[str], classes: Sequence[str]) -> list[str]:
-    for name in classes:
-        if name not in present:
-            where = "these videos" if name in whole.names else "it"
-            raise DataError(f"{whole.file}: no instance of class '{name}' in {where}{did_you_mean(name, present)}")
-    return [name for name in present if name in set(classes)]
+    return Scope(
+        video_ids=ids,
+        class_names=chosen,
+        truth=truth,
+        excused=_instances(videos, to_excused, 1),
+        left_out=left_out,
+        agnostic=agnostic,
+        other_classes=others,
+    )
 
 
 def _instances(videos: list[VideoAnnotations], to_class: Integers, num_classes: int) -> Instances:
-    counts = [len(video) for video in videos]
-    numbers = np.repeat(np.arange(len(videos)), counts)
-    labels = to_class[_joined([video.labels for video in videos], np.empty(0, np.int64))]
-    segments = _joined([video.segments for video in videos], np.empty((0, 2)))
+    """The annotated instances of `videos`, numbered as they stand, whose class number is not UNKNOWN_LABEL."""
+    numbers = np.repeat(np.arange(len(videos)), [len(video) for video in videos])
+    labels = to_class[np.concatenate([np.empty(0, np.int64), *(video.labels for video in videos)])]
+    segments = np.concatenate([np.empty((0, 2)), *(video.segments for video in videos)])
     kept = labels != UNKNOWN_LABEL
-    return Instances(numbers[kept], labels[kept], segments[kept], len(videos), num_classes)
-
-
-def _joined(parts: list[Array], empty: Array) -> Array:
-    return np.concatenate(parts) if parts else empty
+    return Instances(
+        videos=numbers[kept],
+        labels=labels[kept],
+        segments=segments[kept],
+        num_videos=len(videos),
+        num_classes=num_classes,
+    )
 
 
 def flatten(proposals: Iterable[VideoProposals], within: Scope) -> tuple[Detections, Contents]:
@@ -190,42 +191,108 @@ def flatten(proposals: Iterable[VideoProposals], within: Scope) -> tuple[Detecti
 
     Left out: videos of the same ground truth that are not in the scope, and detections of classes that were not
     chosen. Kept: videos that the ground truth does not know, and labels that it does not know (as label -1).
-    Detections are stored as they come; of each video nothing else stays.
     """
-    columns, left_out, labelled = _Columns(), dict[str, Amount](), False
+    columns = DetectionColumns(within)
     for video in proposals:
+        columns.add(video)
+    return columns.finish()
+
+
+class DetectionColumns:
+    """Collects detections video by video, 28 bytes each; of each video nothing else stays. `flatten` tells what counts.
+
+    A video's labels are numbers into its vocabulary, which may still grow while videos come; they become numbers of
+    the scope's classes at the end.
+    """
+
+    def __init__(self, within: Scope) -> None:
+        self._within = within
+        self._segments, self._scores, self._labels = _Column(np.float64), _Column(np.float64), _Column(np.int32)
+        self._video_ids: list[str] = []
+        self._counts: list[int] = []
+        # The vocabulary of each video, by its position in the list of all, and that position by the vocabulary's id.
+        self._vocabulary_of: list[int] = []
+        self._vocabularies: list[Collection[str | None]] = []
+        self._number_of: dict[int, int] = {}
+        self._left_out: dict[str, Amount] = {}
+        self._labelled, self._unlabelled = False, 0
+
+    def add(self, video: VideoProposals) -> None:
+        """Append the detections of a video, or count them as left out."""
         if not len(video):
-            continue
-        labelled = labelled or video.labels is not None
-        reason = within.left_out.get(video.video_id)
-        if reason is None:
-            columns.add(video)
-        else:
-            before = left_out.get(reason, Amount(0, 0))
-            left_out[reason] = Amount(before.videos + 1, before.detections + len(video))
-    numbers, counts = _video_numbers(columns.video_ids, within), np.array(columns.counts, np.int64)
-    labels, foreign, unknown = _class_numbers(columns, within)
-    segments, scores = columns.segments.take().reshape(-1, 2), columns.scores.take()
-    videos = np.repeat(numbers, counts)
-    if foreign.any():
-        foreign_counts = np.add.reduceat(foreign, np.cumsum(counts) - counts, dtype=np.int64)
-        left_out["other classes"] = _amount(numbers, foreign_counts)
-        counts -= foreign_counts
-        # One column after the other, so that only one of them is there twice at a time.
-        kept = ~foreign
-        segments = segments[kept]
-        scores, labels, videos = scores[kept], labels[kept], videos[kept]
-    strange = numbers >= len(within.video_ids)
-    contents = Contents(
-        counted=_amount(numbers, counts),
-        left_out=left_out,
-        unknown_videos=_amount(numbers[strange], counts[strange]),
-        unknown_labels=unknown,
-        zero_length=int(np.count_nonzero(segments[:, 1] <= segments[:, 0])),
-        labelled=labelled,
-        unlabelled=columns.unlabelled,
-    )
-    return Detections(videos, labels, segments, scores), contents
+            return
+        self._labelled = self._labelled or video.labels is not None
+        reason = self._within.left_out.get(video.video_id)
+        if reason is not None:
+            before = self._left_out.get(reason, Amount(0, 0))
+            self._left_out[reason] = Amount(before.videos + 1, before.detections + len(video))
+            return
+        self._video_ids.append(video.video_id)
+        self._counts.append(len(video))
+        self._segments.add(video.segments)
+        self._scores.add(video.scores)
+        names: Collection[str | None] = _NO_LABEL if video.labels is None else video.names
+        number = self._number_of.setdefault(id(names), len(self._vocabularies))
+        if number == len(self._vocabularies):
+            self._vocabularies.append(names)
+        self._vocabulary_of.append(number)
+        self._labels.add(np.zeros(len(video), np.int32) if video.labels is None else video.labels)
+        self._unlabelled += len(video) if video.labels is None else 0
+
+    def finish(self) -> tuple[Detections, Contents]:
+        """Everything that was added, as arrays, and what the rest was; nothing can be added after."""
+        within = self._within
+        # Videos of the scope are numbered by id, then strangers by id.
+        number_of = {key: number for number, key in enumerate(within.video_ids)}
+        strangers = sorted({key for key in self._video_ids if key not in number_of})
+        number_of |= {key: len(within.video_ids) + position for position, key in enumerate(strangers)}
+        numbers = np.array([number_of[key] for key in self._video_ids], np.int32)
+        counts = np.array(self._counts, np.int64)
+        labels, foreign, unknown = self._class_numbers()
+        segments, scores = self._segments.take().reshape(-1, 2), self._scores.take()
+        videos = np.repeat(numbers, counts)
+        if foreign.any():
+            foreign_counts = np.add.reduceat(foreign, np.cumsum(counts) - counts, dtype=np.int64)
+            self._left_out["other classes"] = _amount(numbers, foreign_counts)
+            counts -= foreign_counts
+            # One column after the other, so that only one of them is there twice at a time.
+            kept = ~foreign
+            segments = segments[kept]
+            scores, labels, videos = scores[kept], labels[kept], videos[kept]
+        strange = numbers >= len(within.video_ids)
+        contents = Contents(
+            counted=_amount(numbers, counts),
+            left_out=self._left_out,
+            unknown_videos=_amount(numbers[strange], counts[strange]),
+            unknown_labels=unknown,
+            zero_length=int(np.count_nonzero(segments[:, 1] <= segments[:, 0])),
+            labelled=self._labelled,
+            unlabelled=self._unlabelled,
+        )
+        return Detections(videos, labels, segments, scores), contents
+
+    def _class_numbers(self) -> tuple[Numbers, Booleans, dict[str, int]]:
+        """Class numbers (N,), which detections are of classes not chosen (N,), and the unknown labels' counts."""
+        within, labels = self._within, self._labels.take()
+        sizes = [len(names) for names in self._vocabularies]
+        if len(sizes) > 1:
+            # One vocabulary after the other makes one numbering of all.
+            offsets = np.cumsum([0, *sizes[:-1]], dtype=np.int32)
+            labels = labels + np.repeat(offsets[self._vocabulary_of], self._counts)
+        names = list(chain.from_iterable(self._vocabularies))
+        if within.agnostic and not within.other_classes:
+            return np.zeros(len(labels), np.int16), np.zeros(len(labels), bool), {}
+        number_of: dict[str | None, int] = {
+            name: 0 if within.agnostic else n for n, name in enumerate(within.class_names)
+        }
+        smallest = np.int16 if len(number_of) < 1 << 15 else np.int32
+        to_class = np.array([number_of.get(name, UNKNOWN_LABEL) for name in names], smallest)
+        is_foreign = np.array([name in within.other_classes for name in names], bool)
+        unknown: dict[str, int] = {}
+        for name, count in zip(names, np.bincount(labels, minlength=len(names)).tolist(), strict=True):
+            if count and name is not None and name not in number_of and name not in within.other_classes:
+                unknown[name] = unknown.get(name, 0) + count
+        return to_class[labels], is_foreign[labels], unknown
 
 
 class _Column:
@@ -242,71 +309,6 @@ class _Column:
         """All values (N,), which are the column's no more."""
         taken, self._bytes = self._bytes, bytearray()
         return np.frombuffer(taken, self._dtype)
-
-
-class _Columns:
-    """The detections of many videos, 28 bytes each, and of each video its id and how many it has.
-
-    labels are numbers into the vocabulary of their video, which may still grow: vocabularies[vocabulary_of[video]].
-    """
-
-    def __init__(self) -> None:
-        self.segments, self.scores, self.labels = _Column(np.float64), _Column(np.float64), _Column(np.int32)
-        self.video_ids: list[str] = []
-        self.counts: list[int] = []
-        self.vocabulary_of: list[int] = []
-        self.vocabularies: list[Collection[str | None]] = []
-        self.unlabelled = 0
-        self._number_of: dict[int, int] = {}
-
-    def add(self, video: VideoProposals) -> None:
-        """Append a video."""
-        self.video_ids.append(video.video_id)
-        self.counts.append(len(video))
-        self.segments.add(video.segments)
-        self.scores.add(video.scores)
-        if video.labels is None:
-            self.unlabelled += len(video)
-            self._add_labels(np.zeros(len(video), np.int32), _NO_LABEL)
-        else:
-            self._add_labels(video.labels, video.names)
-
-    def _add_labels(self, labels: Numbers, names: Collection[str | None]) -> None:
-        number = self._number_of.setdefault(id(names), len(self.vocabularies))
-        if number == len(self.vocabularies):
-            self.vocabularies.append(names)
-        self.vocabulary_of.append(number)
-        self.labels.add(labels)
-
-
-def _video_numbers(video_ids: list[str], within: Scope) -> NDArray[np.int32]:
-    """The number of each video: of those in the scope by id, then of strangers by id."""
-    number_of = {key: number for number, key in enumerate(within.video_ids)}
-    strangers = sorted({key for key in video_ids if key not in number_of})
-    number_of |= {key: len(within.video_ids) + position for position, key in enumerate(strangers)}
-    return np.array([number_of[key] for key in video_ids], np.int32)
-
-
-def _class_numbers(columns: _Columns, within: Scope) -> tuple[Numbers, Booleans, dict[str, int]]:
-    """Class numbers (N,), which detections are of classes not chosen (N,), and the unknown labels' counts."""
-    labels = columns.labels.take()
-    sizes = [len(names) for names in columns.vocabularies]
-    if len(sizes) > 1:
-        # One vocabulary after the other makes one numbering of all.
-        offsets = np.cumsum([0, *sizes[:-1]], dtype=np.int32)
-        labels = labels + np.repeat(offsets[columns.vocabulary_of], columns.counts)
-    names = list(chain.from_iterable(columns.vocabularies))
-    if within.agnostic and not within.other_classes:
-        return np.zeros(len(labels), np.int16), np.zeros(len(labels), bool), {}
-    number_of: dict[str | None, int] = {name: 0 if within.agnostic else n for n, name in enumerate(within.class_names)}
-    smallest = np.int16 if len(number_of) < 1 << 15 else np.int32
-    to_class = np.array([number_of.get(name, UNKNOWN_LABEL) for name in names], smallest)
-    is_foreign = np.array([name in within.other_classes for name in names], bool)
-    unknown: dict[str, int] = {}
-    for name, count in zip(names, np.bincount(labels, minlength=len(names)).tolist(), strict=True):
-        if count and name is not None and name not in number_of and name not in within.other_classes:
-            unknown[name] = unknown.get(name, 0) + count
-    return to_class[labels], is_foreign[labels], unknown
 
 
 def _amount(videos: Numbers, counts: Integers) -> Amount:

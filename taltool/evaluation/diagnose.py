@@ -1,18 +1,19 @@
 """Diagnosing files of detections against one ground truth, which is read once; needs no torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from taltool.data.arrays import Contents, Scope
+from taltool.data.annotations import read_ground_truth
+from taltool.data.arrays import Scope
+from taltool.data.public_datasets import dataset_spec
 from taltool.data.records import Floats, GroundTruth
 from taltool.errors import UsageError
-from taltool.evaluation.evaluate import DetectionFile, EvaluationRequest, Exclusion, read_inputs
+from taltool.evaluation.inputs import EvaluatedFile, Truth, chosen_part, files_to_read, names_in, read_detections
 from taltool.ops.diagnosis import FalsePositives, Ties, false_positives
 from taltool.ops.diagnosis_instances import (
     ANNOTATOR_BINS,
-    Bins,
     Group,
     bins_at,
     characteristics,
@@ -21,22 +22,20 @@ from taltool.ops.diagnosis_instances import (
     missed_instances,
     overall_map_n,
 )
-from taltool.ops.metrics import mean_average_precision
+from taltool.ops.metrics.map import mean_average_precision
+from taltool.ops.protocols import Thresholds, parse_thresholds
 from taltool.registry import did_you_mean
 from taltool.reporting import SILENT, Reporter
 
 
-@dataclass(frozen=True, eq=False)
-class FileDiagnosis:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FileDiagnosis(EvaluatedFile):
     """What is wrong with one file of detections.
 
     average_map is that of `evaluate`; average_map_n and missed (the share of instances that no detection finds) are
     over all instances; groups holds them for each group of each characteristic.
     """
 
-    file: str
-    sha256: str
-    contents: Contents
     average_map: float
     average_map_n: float
     missed: float
@@ -44,44 +43,104 @@ class FileDiagnosis:
     groups: dict[str, list[Group]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Diagnosis:
-    """Everything that a report says. subset is None where the ground truth has no subsets."""
+    """What is wrong with every file, and what it was judged by; files are in the order given."""
 
-    request: EvaluationRequest
+    truth: Truth
+    tious: Thresholds
     ties: Ties
-    subset: str | None
-    truth_file: str
-    truth_sha256: str
-    scope: Scope
-    exclusion: Exclusion | None
     files: list[FileDiagnosis]
 
+    def __repr__(self) -> str:
+        rows = "".join(
+            f"\n  {each.file}: average_mAP={each.average_map:.4f}, average_mAP_N={each.average_map_n:.4f}, "
+            f"missed={each.missed:.4f}"
+            for each in self.files
+        )
+        return f"Diagnosis(tIoU {self.tious.text}, {self.truth}{rows})"
 
-def diagnose_files(
-    request: EvaluationRequest,
-    cuts: Mapping[str, tuple[float, ...]],
+
+def diagnose(
+    ground_truth: str,
+    *predictions: str,
+    output: str | None = None,
+    preset: str | None = None,
+    subset: str | None = None,
+    split: str | None = None,
+    tiou: str | float | Sequence[float] | None = None,
+    groups: Mapping[str, Sequence[float]] | None = None,
+    classes: str | Sequence[str] | None = None,
+    exclude: str | None = None,
     ties: Ties = "own-class",
     reporter: Reporter = SILENT,
 ) -> Diagnosis:
-    """Diagnose every file of predictions by DETAD's analyses.
+    """Say by DETAD's analyses why the detections of one or more files fail; without a file those of standard input.
 
-    request says what on, its protocol is activitynet; cuts gives for a characteristic the values between its groups,
-    the others are parted into fifths. Raises UsageError and DataError.
+    Detections are matched as under the protocol activitynet. output is a figure to draw (x.png, x.svg or x.pdf).
+    subset, tiou and groups are those of the preset where None, and without a preset validation, 0.5, and fifths of the
+    instances; groups gives for a characteristic (coverage, length in seconds, num-instances) the ascending values
+    between its groups. classes restricts the classes; exclude is a file of video ids. ties says by which of several
+    equally overlapping instances a false positive is judged.
+
+    What was left out or looks wrong is told to `reporter` as a warning. Raises UsageError for what cannot be done as
+    asked and DataError for a file that is broken or does not fit.
     """
-    inputs = read_inputs(request, reporter)
-    values = instance_values(inputs.truth, inputs.scope)
-    unknown = [name for name in cuts if name not in values]
-    if unknown:
-        known = [name for name in values if name not in ANNOTATOR_BINS]
-        hint = did_you_mean(unknown[0], known)
-        raise UsageError(f"--groups {unknown[0]}: no such characteristic{hint} (there are: {', '.join(known)})")
-    bins = {name: _bins(name, each, cuts.get(name)) for name, each in values.items()}
-    files = [_diagnose(file, inputs.scope, request, values, bins, ties) for file in inputs.files]
-    subset = request.subset if inputs.truth.subsets else None
-    return Diagnosis(
-        request, ties, subset, inputs.truth.file, inputs.truth.sha256, inputs.scope, inputs.exclusion, files
+    spec = dataset_spec(preset)
+    if output is not None:
+        from taltool.ops.plots import format_of
+
+        format_of(output)  # an unknown suffix is said before the work
+    tious = parse_thresholds(tiou or spec.diagnosis_tious)
+    cuts = {**spec.groups, **(groups or {})}
+    paths = files_to_read(ground_truth, predictions)
+    truth = chosen_part(
+        read_ground_truth(str(ground_truth), split),
+        subset=subset or spec.evaluation,
+        split=split,
+        classes=names_in(classes),
+        exclude=exclude,
+        reporter=reporter,
     )
+    read = [read_detections(path, truth.scope, reporter) for path in paths]
+    values = instance_values(truth.whole, truth.scope)
+    for name in cuts:
+        if name not in values:
+            known = [each for each in values if each not in ANNOTATOR_BINS]
+            hint = did_you_mean(name, known)
+            raise UsageError(f"--groups {name}: no such characteristic{hint} (there are: {', '.join(known)})")
+    bins = {name: bins_at(cuts[name]) if name in cuts else fit_bins(each) for name, each in values.items()} | {
+        name: each for name, each in ANNOTATOR_BINS.items() if name in values
+    }
+
+    files = []
+    for file in read:
+        if file.lacks_labels:
+            raise UsageError(f"{file.file}: no labels, so no diagnosis; give them some with taltool label")
+        result = mean_average_precision(truth.scope.truth, file.detections, tious.values)
+        matches = result.matches
+        files.append(
+            FileDiagnosis(
+                file=file.file,
+                sha256=file.sha256,
+                contents=file.contents,
+                average_map=result.average,
+                average_map_n=overall_map_n(matches),
+                missed=float(missed_instances(matches).mean()),
+                false_positives=false_positives(matches, tious.values, ties),
+                groups={name: group_analysis(matches, each, bins[name]) for name, each in values.items()},
+            )
+        )
+    if output is not None:
+        from taltool.evaluation.plot import short_names, write_figure
+        from taltool.ops.plots_errors import diagnosis_figure
+
+        charts = {
+            name: (file.false_positives, file.groups, file.average_map_n)
+            for name, file in zip(short_names(paths), files, strict=True)
+        }
+        write_figure(output, lambda: diagnosis_figure(charts, tious.text))
+    return Diagnosis(truth=truth, tious=tious, ties=ties, files=files)
 
 
 def instance_values(truth: GroundTruth, within: Scope) -> dict[str, Floats]:
@@ -101,34 +160,3 @@ def instance_values(truth: GroundTruth, within: Scope) -> dict[str, Floats]:
             if not np.isnan(values).all():
                 found[name] = values
     return found
-
-
-def _bins(name: str, values: Floats, cuts: tuple[float, ...] | None) -> Bins:
-    if name in ANNOTATOR_BINS:
-        return ANNOTATOR_BINS[name]
-    return fit_bins(values) if cuts is None else bins_at(cuts)
-
-
-def _diagnose(
-    file: DetectionFile,
-    within: Scope,
-    request: EvaluationRequest,
-    values: dict[str, Floats],
-    bins: dict[str, Bins],
-    ties: Ties,
-) -> FileDiagnosis:
-    if not file.contents.labelled and len(file.detections):
-        raise UsageError(f"{file.file}: no labels, so no diagnosis; give them some with taltool label")
-    thresholds = list(request.tious.values)
-    result = mean_average_precision(within.truth, file.detections, thresholds)
-    matches = result.matches
-    return FileDiagnosis(
-        file.file,
-        file.sha256,
-        file.contents,
-        result.average,
-        overall_map_n(matches),
-        float(missed_instances(matches).mean()),
-        false_positives(matches, file.detections.segments[matches.order], thresholds, ties),
-        {name: group_analysis(matches, each, bins[name]) for name, each in values.items()},
-    )

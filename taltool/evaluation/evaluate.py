@@ -1,273 +1,234 @@
 """Evaluating files of detections against one ground truth, which is read once; needs no torch."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
 
-from taltool.data.annotations import read_ground_truth, read_id_list
-from taltool.data.arrays import Contents, Detections, Scope, flatten, scope
-from taltool.data.files import STANDARD
-from taltool.data.proposals import ProposalReader
-from taltool.data.public_datasets import ANY_DATASET
-from taltool.data.records import Floats, GroundTruth
-from taltool.data.thresholds import Thresholds, parse_thresholds
-from taltool.errors import DataError, UsageError
+from taltool.data.annotations import read_ground_truth
+from taltool.data.public_datasets import dataset_spec
+from taltool.data.records import Floats
+from taltool.errors import UsageError
+from taltool.evaluation.inputs import EvaluatedFile, Truth, chosen_part, files_to_read, names_in, read_detections
 from taltool.ops.bootstrap import Comparison, Interval, compare, interval, resample, resampled_weights
-from taltool.ops.protocols import PROTOCOLS, Protocol
-from taltool.ops.scorecard import MetricSelection, Scorecard
+from taltool.ops.metrics import METRICS
+from taltool.ops.metrics.contract import Metric, MetricInput
+from taltool.ops.protocols import Protocol, Thresholds, parse_thresholds, protocol_named
 from taltool.reporting import SILENT, Reporter
 
-Metric = Literal["map", "ar", "both"]
+# The k of R@kx where that metric is asked for and no k.
+_MULTIPLES = (1, 5)
 
 
-@dataclass(frozen=True)
-class EvaluationRequest:
-    """What to evaluate and how; the fields are the options of `taltool evaluate`.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FileResult(EvaluatedFile):
+    """The numbers of one file by name, and their intervals of the bootstrap where it was asked for.
 
-    metric None asks for mAP where the detections have labels, else for recall. bootstrap is the number of resamples.
+    class_values holds what each of K classes has (K,), where that was asked for, by the name of the number over all.
     """
 
-    ground_truth: str
-    predictions: tuple[str, ...] = (STANDARD,)
-    protocol: str = ANY_DATASET.protocol
-    subset: str | None = ANY_DATASET.evaluation
-    split: str | None = None
-    tious: Thresholds = field(default_factory=lambda: parse_thresholds(ANY_DATASET.tious))
-    recall_tious: Thresholds = field(default_factory=lambda: parse_thresholds(ANY_DATASET.recall_tious))
-    metric: Metric | None = None
-    max_average: int = 100
-    multiples: tuple[int, ...] = ()
-    per_class: bool = False
-    classes: tuple[str, ...] | None = None
-    agnostic: bool = False
-    exclude: str | None = None
-    bootstrap: int = 0
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Exclusion:
-    """The list of videos that do not count: its file and hash, and how many of its ids the subset has."""
-
-    file: str
-    sha256: str
-    videos: int
-    listed: int
-
-
-@dataclass(frozen=True, eq=False)
-class FileResult:
-    """The numbers of one file: metrics by name, ap (K, L) if it was asked for, intervals of the bootstrap."""
-
-    file: str
-    sha256: str
-    contents: Contents
     metrics: dict[str, float]
-    ap: Floats | None
+    class_values: dict[str, Floats]
     intervals: dict[str, Interval]
 
 
 @dataclass(frozen=True)
 class PairComparison:
-    """Each metric of the file `second` against the file `first`, on the same resamples."""
+    """Each number of the file `second` against the file `first`, on the same resamples."""
 
     first: str
     second: str
     metrics: dict[str, Comparison]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Evaluation:
-    """Everything that a report says. subset is None where the ground truth has no subsets; question as answered."""
+    """Every file's numbers, and by which rules they were computed.
 
-    request: EvaluationRequest
-    selection: MetricSelection
-    subset: str | None
-    truth_file: str
-    truth_sha256: str
-    scope: Scope
-    exclusion: Exclusion | None
+    metric_of says for each number, by name, which metric gave it; results are in the order of the files. bootstrap is
+    the number of resamples, seed theirs.
+    """
+
+    truth: Truth
+    protocol: Protocol
+    tious: Thresholds
+    recall_tious: Thresholds
+    metric_of: dict[str, Metric]
     results: list[FileResult]
     comparisons: list[PairComparison]
+    bootstrap: int
+    seed: int
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The numbers of the one file that was evaluated, by name; several files have theirs in `results`."""
+        if len(self.results) != 1:
+            raise UsageError(f"{len(self.results)} files were evaluated; results[n].metrics holds the numbers of each")
+        return self.results[0].metrics
 
-@dataclass(frozen=True, eq=False)
-class DetectionFile:
-    """The detections of one file that count within a scope, and what the rest was."""
+    @property
+    def headlines(self) -> list[str]:
+        """The names of the numbers that stand for all, or else that of the first."""
+        found = [name for name, metric in self.metric_of.items() if name in metric.headlines]
+        return found or list(self.metric_of)[:1]
 
-    file: str
-    sha256: str
-    detections: Detections
-    contents: Contents
+    def thresholds_of(self, metric: Metric) -> Thresholds:
+        """The thresholds that a metric reads."""
+        return self.recall_tious if metric.thresholds == "recall" else self.tious
 
-
-@dataclass(frozen=True, eq=False)
-class Inputs:
-    """A ground truth, the part of it that counts, and the files of detections seen from there."""
-
-    truth: GroundTruth
-    scope: Scope
-    exclusion: Exclusion | None
-    files: list[DetectionFile]
-
-
-def evaluate_files(request: EvaluationRequest, reporter: Reporter = SILENT) -> Evaluation:
-    """Answer `request` for every file of predictions.
-
-    What was left out or looks wrong is told to `reporter` as a warning. Raises UsageError and DataError.
-    """
-    inputs = read_inputs(request, reporter)
-    truth, within, files = inputs.truth, inputs.scope, inputs.files
-    selection = _selection(request, PROTOCOLS[request.protocol], files)
-    cards = [Scorecard(within, each.detections, selection) for each in files]
-    resamples = _resamples(cards, request, within)
-    results = [_result(*each, request.per_class) for each in zip(files, cards, resamples, strict=True)]
-    return Evaluation(
-        request,
-        selection,
-        request.subset if truth.subsets else None,
-        truth.file,
-        truth.sha256,
-        within,
-        inputs.exclusion,
-        results,
-        _comparisons(results, resamples) if request.bootstrap else [],
-    )
-
-
-def read_inputs(request: EvaluationRequest, reporter: Reporter = SILENT) -> Inputs:
-    """Read the ground truth once, then every file of predictions.
-
-    What was left out or looks wrong is told to `reporter` as a warning. Raises UsageError and DataError.
-    """
-    _check_standard_input(request)
-    truth = read_ground_truth(request.ground_truth, request.split)
-    within, exclusion = _scope(truth, request, PROTOCOLS[request.protocol], reporter)
-    return Inputs(truth, within, exclusion, [_read(path, within, reporter) for path in request.predictions])
-
-
-def _check_standard_input(request: EvaluationRequest) -> None:
-    if [request.ground_truth, *request.predictions].count(STANDARD) > 1:
-        raise UsageError("standard input (-) can be read only once; name the other files")
-
-
-def _scope(
-    truth: GroundTruth, request: EvaluationRequest, protocol: Protocol, reporter: Reporter
-) -> tuple[Scope, Exclusion | None]:
-    excluded, exclusion = _exclusion(truth, request, reporter)
-    within = scope(
-        truth,
-        request.subset,
-        excluded=excluded,
-        classes=request.classes,
-        excused=protocol.excused,
-        agnostic=request.agnostic,
-    )
-    if not len(within.truth):
-        where = f"subset '{request.subset}'" if truth.subsets else "it"
-        raise DataError(f"{truth.file}: no instance in {where} (are its labels withheld, or all videos excluded?)")
-    _warn_of_excusable_class(within, protocol, truth.file, reporter)
-    return within, exclusion
-
-
-def _exclusion(
-    truth: GroundTruth, request: EvaluationRequest, reporter: Reporter
-) -> tuple[list[str], Exclusion | None]:
-    if request.exclude is None:
-        return [], None
-    excluded, sha256 = read_id_list(request.exclude)
-    present = truth.subset(request.subset).videos
-    exclusion = Exclusion(request.exclude, sha256, sum(key in present for key in excluded), len(excluded))
-    if exclusion.videos < exclusion.listed:
-        absent = exclusion.listed - exclusion.videos
-        reporter.warn(f"{request.exclude}: {absent} of {exclusion.listed} listed videos are not among those evaluated")
-    return excluded, exclusion
-
-
-def _warn_of_excusable_class(within: Scope, protocol: Protocol, file: str, reporter: Reporter) -> None:
-    """Say so where a label that another protocol excuses is counted as a class."""
-    for rules in PROTOCOLS.values():
-        if rules.excused in within.class_names:
-            reporter.warn(
-                f"{file}: under {protocol.name} '{rules.excused}' is a class like any other; "
-                f"choose --protocol {rules.name} to excuse it, or --classes"
+    def __repr__(self) -> str:
+        lines = [
+            ", ".join(
+                f"{name}={result.metrics[name]:.4f} at tIoU {self.thresholds_of(self.metric_of[name]).text}"
+                for name in self.headlines
             )
-            return
+            for result in self.results
+        ]
+        if len(lines) == 1:
+            return f"Evaluation({lines[0]}, {self.protocol.name}, {self.truth})"
+        rows = "".join(f"\n  {result.file}: {line}" for result, line in zip(self.results, lines, strict=True))
+        return f"Evaluation({self.protocol.name}, {self.truth}{rows})"
 
 
-def _read(path: str, within: Scope, reporter: Reporter) -> DetectionFile:
-    with ProposalReader(path, hashed=True) as reader:
-        detections, contents = flatten(reader, within)
-        for line in remarks(contents):
-            reporter.warn(f"{path}: {line}")
-        return DetectionFile(path, reader.sha256, detections, contents)
+def evaluate(
+    ground_truth: str,
+    *predictions: str,
+    protocol: str | None = None,
+    preset: str | None = None,
+    subset: str | None = None,
+    split: str | None = None,
+    tiou: str | float | Sequence[float] | None = None,
+    ar_tiou: str | float | Sequence[float] | None = None,
+    metric: str | Sequence[str] | None = None,
+    an: int = 100,
+    kx: str | Sequence[int] | None = None,
+    per_class: bool = False,
+    classes: str | Sequence[str] | None = None,
+    agnostic: bool = False,
+    exclude: str | None = None,
+    bootstrap: int = 0,
+    seed: int = 0,
+    reporter: Reporter = SILENT,
+) -> Evaluation:
+    """Say how good the detections of one or more files are; without a file those of standard input.
 
+    ground_truth and predictions are paths. protocol, subset and the thresholds tiou and ar_tiou (texts as on a command
+    line, or numbers) are those of the preset where None, and without a preset activitynet, validation, 0.3:0.7:0.1 and
+    0.5:0.95:0.05. split is a file that names other subsets. metric names metrics or files that register one; None asks
+    for mAP where detections have labels, else for recall. an is the largest average number of proposals per video, kx
+    the k of R@kx. per_class keeps what each class has. classes restricts the classes; agnostic makes one of all;
+    exclude is a file of video ids. bootstrap is how many resamples of the videos give the intervals, paired over files.
 
-def remarks(contents: Contents) -> Iterable[str]:
-    """What a reader must know about detections that did not count as usual, one line each."""
-    for reason, amount in contents.left_out.items():
-        yield f"left out: {amount.detections} detections of {reason} ({amount.videos} videos)"
-    if contents.left_out and not contents.counted.detections:
-        yield "nothing is left to evaluate; is this the right --subset?"
-    strange = contents.unknown_videos
-    if strange.detections:
-        yield (
-            f"counted as false positives: {strange.detections} detections in {strange.videos} videos that the ground "
-            f"truth does not have"
+    What was left out or looks wrong is told to `reporter` as a warning. Raises UsageError for what cannot be done as
+    asked and DataError for a file that is broken or does not fit.
+    """
+    spec = dataset_spec(preset)
+    rules = protocol_named(protocol or spec.protocol)
+    names = _metric_names(metric)
+    multiples = _multiples(kx) or (_MULTIPLES if "kx" in names else ())
+    # Where only metrics of recall are asked for, --tiou can mean nothing else.
+    is_recall_only = bool(names) and all(METRICS.load(name).thresholds == "recall" for name in names)
+    tious = parse_thresholds(tiou or spec.tious)
+    recall_tious = parse_thresholds(ar_tiou or (is_recall_only and tiou) or spec.recall_tious, "--ar-tiou")
+    paths = files_to_read(ground_truth, predictions)
+    truth = chosen_part(
+        read_ground_truth(str(ground_truth), split),
+        subset=subset or spec.evaluation,
+        split=split,
+        protocol=rules,
+        classes=names_in(classes),
+        agnostic=agnostic,
+        exclude=exclude,
+        reporter=reporter,
+    )
+    files = [read_detections(path, truth.scope, reporter) for path in paths]
+
+    unlabelled = [] if agnostic else [file.file for file in files if file.lacks_labels]
+    metrics = _metrics(names or ["ar" if len(unlabelled) == len(files) else "map"], multiples)
+    for each in metrics:
+        if each.needs_labels and unlabelled:
+            raise UsageError(f"{unlabelled[0]}: no labels, so no {each.name}; ask for --metric ar, or for --agnostic")
+    drawn = resampled_weights(len(truth.scope.video_ids), bootstrap, seed) if bootstrap else None
+    results, resamples = [], []
+    metric_of: dict[str, Metric] = {}
+    for file in files:
+        data = MetricInput(
+            scope=truth.scope,
+            detections=file.detections,
+            protocol=rules,
+            tious=tious,
+            recall_tious=recall_tious,
+            max_average=an,
+            multiples=multiples,
         )
-    if contents.unknown_labels:
-        total, names = sum(contents.unknown_labels.values()), list(contents.unknown_labels)
-        shown = ", ".join(f"'{name}'" for name in names[:3]) + (", ..." if len(names) > 3 else "")
-        yield f"without effect on mAP: {total} detections of {len(names)} labels that no instance has ({shown})"
-    if contents.labelled and contents.unlabelled:
-        yield f"without effect on mAP: {contents.unlabelled} detections without a label"
-    if contents.zero_length:
-        yield f"never matched: {contents.zero_length} detections of zero length"
-
-
-def _selection(request: EvaluationRequest, protocol: Protocol, files: list[DetectionFile]) -> MetricSelection:
-    """What to ask about all files alike. Raises UsageError where labels are needed and missing."""
-    unlabelled = [file.file for file in files if not file.contents.labelled and len(file.detections)]
-    metric = request.metric
-    if metric is None:
-        metric = "ar" if len(unlabelled) == len(files) and not request.agnostic else "map"
-    if metric != "ar" and unlabelled and not request.agnostic:
-        raise UsageError(f"{unlabelled[0]}: no labels, so no mAP; ask for --metric ar, or for --agnostic")
-    return MetricSelection(
-        protocol,
-        request.tious,
-        request.recall_tious,
-        precision=metric != "ar",
-        recall=metric != "map",
-        max_average=request.max_average,
-        multiples=request.multiples,
+        numbers, of_classes = dict[str, float](), dict[str, Floats]()
+        for each in metrics:
+            of_classes |= each.class_values(data) if per_class else {}
+            for name, values in each.values(data, data.weights()).items():
+                if metric_of.setdefault(name, each) is not each:
+                    raise UsageError(f"both {metric_of[name].name} and {each.name} give a number '{name}'; ask for one")
+                numbers[name] = float(values[0])
+        resamples.append({} if drawn is None else resample(metrics, data, drawn))
+        results.append(
+            FileResult(
+                file=file.file,
+                sha256=file.sha256,
+                contents=file.contents,
+                metrics=numbers,
+                class_values=of_classes,
+                intervals={name: interval(values) for name, values in resamples[-1].items()},
+            )
+        )
+    return Evaluation(
+        truth=truth,
+        protocol=rules,
+        tious=tious,
+        recall_tious=recall_tious,
+        metric_of=metric_of,
+        results=results,
+        comparisons=_comparisons(results, resamples, metric_of) if bootstrap else [],
+        bootstrap=bootstrap,
+        seed=seed,
     )
 
 
-def _resamples(cards: list[Scorecard], request: EvaluationRequest, within: Scope) -> list[dict[str, Floats]]:
-    if not request.bootstrap:
-        return [{} for _ in cards]
-    weights = resampled_weights(len(within.video_ids), request.bootstrap, request.seed)
-    return [resample(card.metrics, weights, card.rows_at_once) for card in cards]
+def _metric_names(given: str | Sequence[str] | None) -> list[str]:
+    """The registered names, each once, of what `--metric` lists; `both` is mAP and recall."""
+    words = [each for name in names_in(given) or () for each in (("map", "ar") if name == "both" else (name,))]
+    return list(dict.fromkeys(map(METRICS.canonical, words)))
 
 
-def _result(file: DetectionFile, card: Scorecard, resamples: dict[str, Floats], per_class: bool) -> FileResult:
-    metrics = {name: float(values[0]) for name, values in card.metrics().items()}
-    ap = card.class_precisions() if per_class and card.selection.precision else None
-    intervals = {name: interval(values) for name, values in resamples.items()}
-    return FileResult(file.file, file.sha256, file.contents, metrics, ap, intervals)
+def _metrics(names: list[str], multiples: tuple[int, ...]) -> list[Metric]:
+    """The metrics in their order; --kx asks for R@kx without naming it, which then comes before recall."""
+    if multiples and "kx" not in names:
+        place = names.index("ar") if "ar" in names else len(names)
+        names = [*names[:place], "kx", *names[place:]]
+    return [METRICS.load(name)() for name in names]
 
 
-def _comparisons(results: list[FileResult], resamples: list[dict[str, Floats]]) -> list[PairComparison]:
+def _comparisons(
+    results: list[FileResult], resamples: list[dict[str, Floats]], metric_of: dict[str, Metric]
+) -> list[PairComparison]:
+    """Every later file against every earlier one, on the resamples (B,) of each number."""
     return [
         PairComparison(
             results[a].file,
             results[b].file,
             {
-                name: compare(resamples[a][name], resamples[b][name], value - results[a].metrics[name])
-                for name, value in results[b].metrics.items()
+                name: compare(
+                    resamples[a][name],
+                    resamples[b][name],
+                    results[b].metrics[name] - results[a].metrics[name],
+                    metric.better,
+                )
+                for name, metric in metric_of.items()
             },
         )
         for a, b in combinations(range(len(results)), 2)
     ]
+
+
+def _multiples(given: str | Sequence[int] | None) -> tuple[int, ...]:
+    words = given.split(",") if given and isinstance(given, str) else [str(number) for number in given or ()]
+    if not all(word.strip().isdecimal() and int(word) > 0 for word in words):
+        raise UsageError(f"--kx {given}: expected positive whole numbers, such as 1,5")
+    return tuple(map(int, words))

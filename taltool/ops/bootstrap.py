@@ -4,15 +4,18 @@ A resample is a weight per video: how often it was drawn. Two files that are mea
 paired, so the interval of their difference is free of the luck that both share.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from taltool.data.records import Floats
+from taltool.ops.metrics.contract import Metric, MetricInput
 
-Measure = Callable[[Floats], dict[str, Floats]]
+# Numbers that a block of weightings may build: few enough to stay near the processor, many enough to pay for the calls.
+_BLOCK_ELEMENTS = 250_000
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,16 @@ def resampled_weights(num_videos: int, resamples: int, seed: int) -> NDArray[np.
     return weights
 
 
-def resample(measure: Measure, weights: NDArray[np.int32], rows_at_once: int) -> dict[str, Floats]:
-    """Each metric (B,) under the weights (B, V), computed a few rows at a time to bound the memory."""
-    blocks = [measure(weights[row : row + rows_at_once].astype(float)) for row in range(0, len(weights), rows_at_once)]
-    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+def resample(metrics: Sequence[Metric], data: MetricInput, drawn: NDArray[np.int32]) -> dict[str, Floats]:
+    """Each number (B,) of the metrics, B times from the videos drawn (B, V), a few at a time to bound the memory."""
+    at_once = max(1, _BLOCK_ELEMENTS // max(1, *(metric.size(data) for metric in metrics)))
+    found: dict[str, list[Floats]] = {}
+    for row in range(0, len(drawn), at_once):
+        weights = data.weights(drawn[row : row + at_once].astype(float))
+        for metric in metrics:
+            for name, values in metric.values(data, weights).items():
+                found.setdefault(name, []).append(values)
+    return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 def interval(values: Floats, level: float = 0.95) -> Interval:
@@ -54,7 +63,13 @@ def interval(values: Floats, level: float = 0.95) -> Interval:
     return Interval(float(low), float(high))
 
 
-def compare(first: Floats, second: Floats, difference: float, level: float = 0.95) -> Comparison:
-    """How much better the second is, from the paired resamples (B,) of both and the difference on all videos."""
-    ahead = np.mean(second > first) + np.mean(second == first) / 2
+def compare(
+    first: Floats, second: Floats, difference: float, better: Literal["higher", "lower"] = "higher", level: float = 0.95
+) -> Comparison:
+    """How much better the second is, from the paired resamples (B,) of both and the difference on all videos.
+
+    The difference is second minus first; ahead is who has the higher value, or the lower where that is better.
+    """
+    wins = second > first if better == "higher" else second < first
+    ahead = np.mean(wins) + np.mean(second == first) / 2
     return Comparison(difference, interval(second - first, level), float(ahead))

@@ -1,7 +1,7 @@
 """Why a detector fails: what its false positives are, by the analysis of DETAD.
 
 Alwassel et al., Diagnosing Error in Temporal Action Detectors, ECCV 2018. Everything rests on one matching of
-detections to instances (`metrics.match`). The measure is average-mAP_N: AP with a precision that is computed as if
+detections to instances (`matching.match`). The measure is average-mAP_N: AP with a precision that is computed as if
 every class had as many instances as the mean class, so that classes, and groups of instances, of different sizes
 compare. It is not mAP and must not be compared with it. Precision against recall, the curve that AP is the area of,
 stands here too.
@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taltool.data.records import Booleans, Floats, Integers
-from taltool.ops.matching import overlapping_pairs
-from taltool.ops.metrics import Matches
+from taltool.ops.matching import Matches, overlapping_pairs
 
 TRUE_POSITIVE, DOUBLE_DETECTION, WRONG_LABEL, LOCALIZATION, CONFUSION, BACKGROUND = range(6)
 OUTCOMES = ("true positive", "double detection", "wrong label", "localization", "confusion", "background")
@@ -63,16 +62,16 @@ def _shares(counts: Floats) -> Floats:
 
 
 def false_positives(
-    matches: Matches, segments: Floats, thresholds: Sequence[float], ties: Ties = "own-class", multiples: int = 10
+    matches: Matches, thresholds: Sequence[float], ties: Ties = "own-class", multiples: int = 10
 ) -> FalsePositives:
     """The false-positive profile of ranked detections, and what each error costs.
 
-    segments (N, 2) are those of the detections in the order of `matches`; thresholds the L tIoUs of `matches`.
+    thresholds are the L tIoUs of `matches`, looked at are the first `multiples` * G detections of each class.
     """
     per_class = instances_per_class(matches)
     labels, rank = class_ranks(matches)
     looked_at = rank < multiples * per_class[labels]
-    outcomes = outcomes_of(matches, segments, thresholds, ties)
+    outcomes = outcomes_of(matches, thresholds, ties)
     counts = np.zeros((len(thresholds), multiples, len(OUTCOMES)), np.int64)
     level, which = np.nonzero(np.broadcast_to(looked_at, outcomes.shape))
     portion = rank[which] // np.maximum(per_class[labels[which]], 1)
@@ -84,7 +83,7 @@ def false_positives(
     return FalsePositives(counts, base, gains)
 
 
-def outcomes_of(matches: Matches, segments: Floats, thresholds: Sequence[float], ties: Ties = "own-class") -> Integers:
+def outcomes_of(matches: Matches, thresholds: Sequence[float], ties: Ties = "own-class") -> Integers:
     """The outcome (L, N), a position in OUTCOMES, of each ranked detection at each threshold.
 
     A detection that is no true positive is judged by the instance of any class that it overlaps most in its video.
@@ -92,25 +91,19 @@ def outcomes_of(matches: Matches, segments: Floats, thresholds: Sequence[float],
     in the file, so its shares depend on the file's order; here that is ties="file".
     """
     labels, _ = class_ranks(matches)
-    best, same = _nearest_instance(matches, segments, labels, ties)
+    truth, segments = matches.positives, matches.detections.segments[matches.order]
+    pairs = overlapping_pairs(segments, matches.videos, truth.segments, truth.videos, LOWEST_TIOU)
+    # Of each detection the pair of the highest tIoU: best (N,), and whether its instance has the class: same (N,).
+    own = truth.labels[pairs.second] == labels[pairs.first]
+    order = np.lexsort((pairs.second if ties == "file" else ~own, -pairs.tious, pairs.first))
+    detections, first = np.unique(pairs.first[order], return_index=True)
+    best, same = np.zeros(len(segments)), np.zeros(len(segments), bool)
+    best[detections], same[detections] = pairs.tious[order][first], own[order][first]
     reached = best >= np.array(thresholds)[:, None]
     missed = np.where(same, LOCALIZATION, CONFUSION)
     outcomes = np.where(reached, np.where(same, DOUBLE_DETECTION, WRONG_LABEL), missed)
     outcomes = np.where(best < LOWEST_TIOU, BACKGROUND, outcomes)
     return np.where(matches.hits, TRUE_POSITIVE, outcomes)
-
-
-def _nearest_instance(matches: Matches, segments: Floats, labels: Integers, ties: Ties) -> tuple[Floats, Booleans]:
-    """For each detection the highest tIoU (N,) with any instance of its video, and whether that has its class (N,)."""
-    truth = matches.positives
-    pairs = overlapping_pairs(segments, matches.videos, truth.segments, truth.videos, LOWEST_TIOU)
-    own = truth.labels[pairs.second] == labels[pairs.first]
-    preferred = pairs.second if ties == "file" else ~own
-    order = np.lexsort((preferred, -pairs.tious, pairs.first))
-    detections, first = np.unique(pairs.first[order], return_index=True)
-    best, same = np.zeros(len(segments)), np.zeros(len(segments), bool)
-    best[detections], same[detections] = pairs.tious[order][first], own[order][first]
-    return best, same
 
 
 def instances_per_class(matches: Matches) -> Integers:

@@ -10,7 +10,7 @@ import numpy as np
 
 from taltool.data.records import Booleans, Floats, Integers
 from taltool.ops.diagnosis import average_map_n, instances_per_class, normalised_precision
-from taltool.ops.metrics import Matches
+from taltool.ops.matching import Matches
 from taltool.ops.segments import lengths, ratio
 
 # Detections after the point where precision_N falls to this do not find anything (DETAD's false-negative analysis).

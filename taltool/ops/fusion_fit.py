@@ -8,8 +8,9 @@ import numpy as np
 from taltool.data.arrays import Detections, Instances
 from taltool.data.records import Integers
 from taltool.ops.fusion import Calibration, Fusion, by_precision, by_rank, fuse_batch
+from taltool.ops.matching import match
 from taltool.ops.method_names import FusionMethod
-from taltool.ops.metrics import match, mean_average_precision
+from taltool.ops.metrics.map import mean_average_precision
 from taltool.ops.nms import ProposalBatch
 
 # Factors tried on each weight in turn, coarse first; the fit is the best of what was tried, never worse than equal

@@ -1,7 +1,7 @@
 """Figures: the one door to matplotlib, and the look that all of them share.
 
-Functions of the other plots_*.py files draw on a figure from `new_figure`; `encode` turns it into the bytes of a file.
-No LaTeX, no window, no global state of pyplot; the same drawing gives the same bytes.
+Functions of the other plots_*.py files and of `timeline` draw on a figure from `new_figure`; `render` turns it into the
+bytes of a file. No LaTeX, no window, no global state of pyplot; the same drawing gives the same bytes.
 """
 
 import io
@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from taltool.errors import UsageError
-from taltool.ops.timeline import PALETTE
 
 FORMATS = ("png", "svg", "pdf")
+# Okabe and Ito's colours without black, and an indigo: told apart by colour-blind readers, in this order.
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#332288")
 INK, FAINT, GRID = "#222222", "#777777", "#DDDDDD"
 
 Figure = Any  # matplotlib.figure.Figure; importing it here would load matplotlib

@@ -1,7 +1,30 @@
-"""The rules by which a detection becomes a hit and hits become an average precision: one row per official kit."""
+"""The rules of a number: how a detection becomes a hit, how hits become an average precision, and at which thresholds.
 
+A protocol is one row per official kit. Thresholds are as the user wrote them: 0.4 is the literal 0.4, never a rounding
+result of a range, unless the protocol is the kit's own.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Literal
+
+import numpy as np
+
+from taltool.errors import UsageError
+from taltool.registry import did_you_mean
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """names as printed ("0.30", "0.125"), values the float64 nearest to each; text what the user wrote."""
+
+    text: str
+    names: tuple[str, ...]
+    values: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.values)
 
 
 @dataclass(frozen=True)
@@ -30,31 +53,99 @@ class Protocol:
     excused: str | None = None
     source: str = ""
 
+    def values(self, thresholds: Thresholds) -> list[float]:
+        """The thresholds to compute with: the literals, or numpy's where the protocol says so."""
+        if self.linspace and ":" in thresholds.text and "," not in thresholds.text:
+            return np.linspace(thresholds.values[0], thresholds.values[-1], len(thresholds)).tolist()
+        return list(thresholds.values)
+
 
 ACTIVITYNET = Protocol(
-    "activitynet", "detections", False, "interpolated", source="ActivityNet kit, Evaluation/eval_detection.py"
+    name="activitynet",
+    chooser="detections",
+    strict=False,
+    average_precision="interpolated",
+    source="ActivityNet kit, Evaluation/eval_detection.py",
 )
 # For reproducing a number that the kit itself printed: the same rules, with its accidents.
 ACTIVITYNET_KIT = Protocol(
-    "activitynet-kit",
-    "detections",
-    False,
-    "interpolated",
+    name="activitynet-kit",
+    chooser="detections",
+    strict=False,
+    average_precision="interpolated",
     ties="kit",
     linspace=True,
     source="ActivityNet kit, Evaluation/eval_detection.py, with its order of ties and its thresholds",
 )
 # The kit that the papers of 2016-2018 used; it reproduces the published numbers of S-CNN.
 THUMOS14 = Protocol(
-    "thumos14", "instances", True, "sum", excused="Ambiguous", source="TH14evalkit, TH14evalDet_Updated.m"
+    name="thumos14",
+    chooser="instances",
+    strict=True,
+    average_precision="sum",
+    excused="Ambiguous",
+    source="TH14evalkit, TH14evalDet_Updated.m",
 )
 THUMOS14_2014 = Protocol(
-    "thumos14-2014",
-    "instances",
-    True,
-    "eleven-point",
+    name="thumos14-2014",
+    chooser="instances",
+    strict=True,
+    average_precision="eleven-point",
     ties="hits",
     excused="Ambiguous",
     source="TH14evalkit of the 2014 challenge, TH14eventdetpr.m",
 )
 PROTOCOLS = {protocol.name: protocol for protocol in (ACTIVITYNET, ACTIVITYNET_KIT, THUMOS14, THUMOS14_2014)}
+
+
+def protocol_named(name: str) -> Protocol:
+    """The rules of that name.
+
+    Raises UsageError, listing all, for an unknown one.
+    """
+    if name not in PROTOCOLS:
+        known = list(PROTOCOLS)
+        raise UsageError(f"no protocol is named '{name}'{did_you_mean(name, known)} (there are: {', '.join(known)})")
+    return PROTOCOLS[name]
+
+
+def parse_thresholds(given: str | float | Sequence[float], option: str = "--tiou") -> Thresholds:
+    """Read "0.5,0.75" or "0.3:0.7:0.1" (start:stop:step, both ends included), a mixture with commas, or numbers.
+
+    Raises UsageError, naming `option`, for anything else, for values outside (0, 1], and for a value given twice.
+    """
+    numbers = [given] if isinstance(given, int | float) else given
+    text = numbers if isinstance(numbers, str) else ",".join(str(float(number)) for number in numbers)
+    values = [value for part in text.split(",") for value in _part(part.strip(), f"{option} {text}")]
+    for value in values:
+        if not 0 < value <= 1:
+            raise UsageError(f"{option} {text}: a tIoU lies above 0 and at most at 1, not at {value}")
+    if len(set(values)) < len(values):
+        raise UsageError(f"{option} {text}: a threshold is given twice")
+    return Thresholds(text, tuple(map(_name, values)), tuple(map(float, values)))
+
+
+def _part(part: str, where: str) -> list[Decimal]:
+    try:
+        numbers = [Decimal(word) for word in part.split(":")]
+    except InvalidOperation:
+        raise UsageError(f"{where}: '{part}' is neither a number nor start:stop:step") from None
+    if not all(number.is_finite() for number in numbers):
+        raise UsageError(f"{where}: '{part}' is not finite")
+    if len(numbers) == 1:
+        return numbers
+    if len(numbers) != 3:
+        raise UsageError(f"{where}: '{part}' is not start:stop:step, such as 0.3:0.7:0.1")
+    start, stop, step = numbers
+    if step <= 0 or stop < start:
+        hint = f" (did you mean {start}:{step}:{stop}?)" if start < step and stop > 0 else ""
+        raise UsageError(f"{where}: a range is start:stop:step with start <= stop and a positive step{hint}")
+    count = int((stop - start) / step) + 1
+    if count > 1000:
+        raise UsageError(f"{where}: {count} thresholds are too many")
+    return [start + number * step for number in range(count)]
+
+
+def _name(value: Decimal) -> str:
+    exact = format(value.normalize(), "f")
+    return exact if len(exact.partition(".")[2]) >= 2 else format(value, ".2f")

@@ -21,12 +21,12 @@ from taltool.data.proposal_writer import Layout, ProposalWriter
 from taltool.data.proposals import ProposalReader
 from taltool.data.provenance import InputFile, merge_chains, step
 from taltool.data.records import LabelVocabulary, VideoProposals
-from taltool.data.thresholds import parse_thresholds
 from taltool.errors import DataError, UsageError
 from taltool.ops.fusion import Fusion, Source, fuse_batch
 from taltool.ops.method_names import FusionMethod
 from taltool.ops.nms import ProposalBatch
 from taltool.ops.nms_settings import Method, Suppression, choice
+from taltool.ops.protocols import parse_thresholds
 from taltool.postprocessing import fusion_weights
 from taltool.postprocessing.nms import BATCH_SIZE, Count
 from taltool.postprocessing.shelf import Shelf

@@ -18,7 +18,7 @@ from taltool.experiment.dataset import LabelledVideo
 from taltool.experiment.feature_source import FeatureSource
 from taltool.experiment.settings import Experiment
 from taltool.models.contract import Batch, Model, Targets
-from taltool.ops.metrics import mean_average_precision
+from taltool.ops.metrics.map import mean_average_precision
 from taltool.ops.nms import suppress
 from taltool.prediction.detector import Detector, Member, VideoFailure
 from taltool.training.distributed import ProcessGroup

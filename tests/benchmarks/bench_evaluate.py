@@ -23,7 +23,7 @@ import orjson
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests/ops")]
 
-from taltool.data.thresholds import parse_thresholds  # noqa: E402
+from taltool.ops.protocols import parse_thresholds  # noqa: E402
 
 
 def jittered(truth: Path, subset: str, total: int, labelled: bool, seed: int = 0) -> dict[str, list[dict]]:

@@ -10,7 +10,7 @@ from taltool.data.arrays import Detections, Instances
 from taltool.models.contract import Targets
 from taltool.models.gsmt.loss import class_terms, focal_loss, l2_term, logistic_loss
 from taltool.models.gsmt.model import GSMT, GSMTConfig
-from taltool.ops.metrics import mean_average_precision
+from taltool.ops.metrics.map import mean_average_precision
 
 
 def model(length: int = 10, channels: int = 8, classes: int = 4, **switches: Any) -> GSMT:

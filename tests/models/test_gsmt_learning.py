@@ -11,7 +11,7 @@ from torch import Tensor
 from taltool.data.arrays import Detections, Instances
 from taltool.models.contract import Batch, Targets
 from taltool.models.gsmt.model import GSMT, GSMTConfig
-from taltool.ops.metrics import mean_average_precision
+from taltool.ops.metrics.map import mean_average_precision
 from taltool.ops.nms import suppress
 from taltool.ops.nms_settings import Suppression
 

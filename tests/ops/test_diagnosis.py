@@ -10,7 +10,7 @@ from evaluation_twin import Detections as PlainDetections
 from evaluation_twin import Truth
 
 from taltool.data.annotations import read_ground_truth
-from taltool.data.arrays import Detections, Scope, flatten, scope
+from taltool.data.arrays import flatten, scope
 from taltool.data.proposals import ProposalReader
 from taltool.ops.diagnosis import (
     OUTCOMES,
@@ -21,7 +21,8 @@ from taltool.ops.diagnosis import (
     mean_precision_curve,
     outcomes_of,
 )
-from taltool.ops.metrics import Matches, match, mean_average_precision
+from taltool.ops.matching import Matches, match
+from taltool.ops.metrics.map import mean_average_precision
 
 TRUTH: Truth = {"a": [("run", 0, 10), ("jump", 20, 30)], "b": [("run", 0, 10)], "empty": []}
 
@@ -30,14 +31,14 @@ def outcome_names(truth: Truth, detections: PlainDetections, tiou: float = 0.5) 
     """Outcomes in the order of score."""
     within, found, _ = flat(truth, detections)
     matches = match(within.truth, found, [tiou])
-    numbers = outcomes_of(matches, found.segments[matches.order], [tiou])[0]
+    numbers = outcomes_of(matches, [tiou])[0]
     return [OUTCOMES[numbers[n]] for n in np.argsort(-matches.scores)]
 
 
 def profile_of(truth: Truth, detections: PlainDetections, tious: list[float]) -> FalsePositives:
     within, found, _ = flat(truth, detections)
     matches = match(within.truth, found, tious)
-    return false_positives(matches, found.segments[matches.order], tious)
+    return false_positives(matches, tious)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_equal_overlaps_are_judged_by_the_own_class_whatever_the_order_of_the_fi
 def test_equal_overlaps_are_judged_by_the_first_in_the_file_where_ties_say_so() -> None:
     within, found, _ = flat({"a": [("dive", 0, 10), ("cliff dive", 0, 10)]}, {"a": [("cliff dive", 0, 4, 0.9)]})
     matches = match(within.truth, found, [0.5])
-    numbers = outcomes_of(matches, found.segments[matches.order], [0.5], "file")
+    numbers = outcomes_of(matches, [0.5], "file")
     assert OUTCOMES[numbers[0, 0]] == "confusion"
 
 
@@ -132,7 +133,7 @@ def test_outcomes_and_map_n_equal_plain_loops_on_random_cases() -> None:
         segments = found.segments[matches.order]
         labels = found.labels[matches.order]
         expected = plain_outcomes(within.truth, matches.videos, labels, segments, matches.hits, tious)
-        np.testing.assert_array_equal(outcomes_of(matches, segments, tious), expected, err_msg=f"seed {seed}")
+        np.testing.assert_array_equal(outcomes_of(matches, tious), expected, err_msg=f"seed {seed}")
         everything = np.ones_like(matches.hits)
         assert average_map_n(matches, matches.hits, everything) == pytest.approx(
             plain_average_map_n(within.truth, labels, matches.hits), abs=1e-12
@@ -163,17 +164,17 @@ DETAD_TURN = [
 ]
 
 
-def thumos14(shared: Path, name: str, tious: list[float]) -> tuple[Scope, Detections, Matches]:
+def thumos14(shared: Path, name: str, tious: list[float]) -> Matches:
     truth = read_ground_truth(str(shared / "data" / "thumos14_gt.json"))
     within = scope(truth, "testing")
     with ProposalReader(str(shared / "data" / "peer_outputs" / name)) as reader:
         found, _ = flatten(reader, within)
-    return within, found, match(within.truth, found, tious)
+    return match(within.truth, found, tious)
 
 
 def test_profile_and_gains_of_turn_equal_detads_own(shared: Path) -> None:
-    _, found, matches = thumos14(shared, "thumos14_turn_c3d_scnn.json", [0.5])
-    ours = false_positives(matches, found.segments[matches.order], [0.5], ties="file")
+    matches = thumos14(shared, "thumos14_turn_c3d_scnn.json", [0.5])
+    ours = false_positives(matches, [0.5], ties="file")
     np.testing.assert_array_equal(ours.counts[0], DETAD_TURN)
     assert ours.average_map_n == pytest.approx(0.2647987216780704, abs=1e-12)
     expected = [
@@ -188,8 +189,8 @@ def test_profile_and_gains_of_turn_equal_detads_own(shared: Path) -> None:
 
 def test_gains_of_turn_over_several_thresholds_equal_detads_own(shared: Path) -> None:
     tious = [0.3, 0.5, 0.7]
-    _, found, matches = thumos14(shared, "thumos14_turn_c3d_scnn.json", tious)
-    ours = false_positives(matches, found.segments[matches.order], tious, ties="file")
+    matches = thumos14(shared, "thumos14_turn_c3d_scnn.json", tious)
+    ours = false_positives(matches, tious, ties="file")
     assert ours.average_map_n == pytest.approx(0.2591406285111022, abs=1e-12)
     # DETAD's program judges the second false positive of a video without instances by the video before it, which
     # takes one detection out of background here; hence the tolerance.
@@ -200,8 +201,8 @@ def test_gains_of_turn_over_several_thresholds_equal_detads_own(shared: Path) ->
 
 
 def test_ties_on_thumos14_move_only_localization_and_confusion(shared: Path) -> None:
-    _, found, matches = thumos14(shared, "thumos14_turn_c3d_scnn.json", [0.5])
-    ours = false_positives(matches, found.segments[matches.order], [0.5])
+    matches = thumos14(shared, "thumos14_turn_c3d_scnn.json", [0.5])
+    ours = false_positives(matches, [0.5])
     moved = ours.counts[0].sum(axis=0) - np.sum(DETAD_TURN, axis=0)
     np.testing.assert_array_equal(moved, [0, 0, 0, 41, -41, 0])
 

@@ -24,7 +24,7 @@ from taltool.ops.diagnosis_instances import (
     overall_map_n,
     range_in_words,
 )
-from taltool.ops.metrics import Matches, match
+from taltool.ops.matching import Matches, match
 
 
 def matches_of(truth: Truth, detections: PlainDetections, tious: list[float]) -> Matches:

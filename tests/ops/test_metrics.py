@@ -8,7 +8,8 @@ import pytest
 from evaluation_cases import drawn_case, flat
 
 from taltool.data.arrays import Detections
-from taltool.ops.metrics import MapResult, average_precisions, class_means, match, mean_average_precision
+from taltool.ops.matching import match
+from taltool.ops.metrics.map import MapResult, average_precisions, class_means, mean_average_precision
 from taltool.ops.protocols import ACTIVITYNET, PROTOCOLS, THUMOS14, THUMOS14_2014, Protocol
 
 TIOUS = [0.1, 0.3, 0.5, 0.75, 0.95]

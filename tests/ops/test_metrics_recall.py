@@ -5,14 +5,9 @@ import numpy as np
 import pytest
 from evaluation_cases import drawn_case, flat
 
-from taltool.ops.recall import (
-    _steps_to_reach,
-    area_under_curve,
-    average_recall,
-    first_hits,
-    fixed_recall,
-    multiple_recall,
-)
+from taltool.ops.matching import first_hits
+from taltool.ops.metrics.ar import _steps_to_reach, area_under_curve, average_recall, fixed_recall
+from taltool.ops.metrics.kx import multiple_recall
 
 TIOUS = [0.3, 0.5, 0.75, 0.95]
 

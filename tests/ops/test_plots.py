@@ -16,8 +16,7 @@ from taltool.ops.diagnosis_instances import Group
 from taltool.ops.plots import format_of, render, shortened
 from taltool.ops.plots_curves import Line, class_figure, precision_figure, recall_figure, training_figure
 from taltool.ops.plots_errors import diagnosis_figure, error_figure
-from taltool.ops.plots_timeline import timeline_figure
-from taltool.ops.timeline import Row, Timeline
+from taltool.ops.timeline import Row, Timeline, timeline_figure
 
 pytest.importorskip("matplotlib")
 
@@ -84,7 +83,7 @@ print("matplotlib.pyplot" in sys.modules, matplotlib.rcParams["text.usetex"])
 
 
 def test_importing_the_plots_does_not_import_matplotlib() -> None:
-    program = "import sys, taltool.ops.plots_errors, taltool.ops.plots_timeline, taltool.ops.plots_curves\n"
+    program = "import sys, taltool.ops.plots_errors, taltool.ops.timeline, taltool.ops.plots_curves\n"
     assert printed(program + "print('matplotlib' in sys.modules)") == "False\n"
 
 

@@ -14,7 +14,6 @@ from taltool.ops.timeline import (
     lanes,
     palettes,
     prediction_row,
-    top,
     truth_row,
 )
 
@@ -52,8 +51,8 @@ def test_predictions_without_labels_overlap_any_instance() -> None:
 
 def test_top_keeps_the_best_predictions_and_the_whole_ground_truth() -> None:
     row = prediction_row("a", proposals([(0, 10, 0.2, "jump"), (0, 5, 0.9, "run")]), TRUTH)
-    assert top(row, 1).labels == ["run"]
-    assert top(TRUTH, 1) is TRUTH
+    assert row.top(1).labels == ["run"]
+    assert TRUTH.top(1) is TRUTH
 
 
 def test_the_labels_of_the_ground_truth_have_the_first_colours_then_the_best_ranked() -> None:

@@ -118,38 +118,23 @@ def diagnose(
     average-mAP_N takes every class to be as frequent as the mean class; it is not mAP, which is printed beside it.
     Alwassel et al., Diagnosing Error in Temporal Action Detectors, ECCV 2018.
     """
-    from taltool.cli.commands.evaluate import names_of
     from taltool.cli.reports.diagnose import write_report
-    from taltool.data.public_datasets import dataset_spec
-    from taltool.data.thresholds import parse_thresholds
-    from taltool.evaluation.diagnose import diagnose_files
-    from taltool.evaluation.evaluate import EvaluationRequest
-    from taltool.ops.plots import format_of
+    from taltool.evaluation.diagnose import diagnose as diagnose_files
 
-    spec = dataset_spec(preset)
-    if output is not None:
-        format_of(output)
-    request = EvaluationRequest(
+    diagnosis = diagnose_files(
         ground_truth,
-        tuple(predictions or ("-",)),
-        subset=subset or spec.evaluation,
+        *(predictions or ()),
+        output=output,
+        preset=preset,
+        subset=subset,
         split=split,
-        tious=parse_thresholds(tiou or spec.diagnosis_tious),
-        classes=names_of(classes),
+        tiou=tiou,
+        groups=dict(map(_cuts, groups or ())),
+        classes=",".join(classes) if classes else None,
         exclude=exclude,
+        ties=ties.value,
+        reporter=reporter,
     )
-    cuts = dict(spec.groups) | dict(map(_cuts, groups or ()))
-    diagnosis = diagnose_files(request, cuts, ties.value, reporter)
-    if output is not None:
-        from taltool.cli.figures import short_names, write_figure
-        from taltool.ops.plots_errors import diagnosis_figure
-
-        names = short_names(request.predictions)
-        charts = {
-            name: (file.false_positives, file.groups, file.average_map_n)
-            for name, file in zip(names, diagnosis.files, strict=True)
-        }
-        write_figure(output, lambda: diagnosis_figure(charts, request.tious.text))
     write_report(diagnosis, format.value)
 
 

@@ -2,16 +2,14 @@
 
 import math
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from taltool.cli.arguments import GroundTruthArgument, SeedOption, SplitOption, SubsetOption
 from taltool.errors import PartialFailure, UsageError
+from taltool.registry import did_you_mean
 from taltool.reporting import Reporter
-
-if TYPE_CHECKING:
-    from taltool.evaluation.evaluate import Evaluation
 
 MAN = r"""
 .SH PROTOCOLS
@@ -62,6 +60,46 @@ names it; the report then holds the hash of the list.
 Where two classes share a segment, as Diving and CliffDiving of THUMOS14 do, class\-agnostic recall counts it twice.
 .PP
 All of this is said in the report, with the counts.
+.SH METRICS
+.B \-\-metric
+names what is measured, several with commas; numbers and tables come in that order.
+.TP
+.B map
+mAP at each threshold of
+.BR \-\-tiou ,
+and their mean,
+.IR average_mAP .
+It needs labels.
+.TP
+.B ar
+AR@N, AUC and recall@topK at the thresholds of
+.BR \-\-ar\-tiou .
+.TP
+.B kx
+R@Kx for the K of
+.BR \-\-kx ,
+or 1 and 5. Where
+.B \-\-kx
+is given it is measured beside the others.
+.TP
+.B both
+The same as
+.BR map,ar .
+.TP
+.IR PATH .py
+A metric of your own: a file in which a class registers itself and says its name and its values.
+Everything here knows them then: tables, JSON, CSV,
+.BR \-\-per\-class ,
+.BR \-\-bootstrap ,
+comparisons and
+.BR \-\-fail\-under .
+.PP
+A metric says which values are better.
+.B \-\-fail\-under
+.IR METRIC = VALUE
+exits 1 where a number is below
+.IR VALUE ,
+or above it where lower is better; in a comparison that file is ahead whose number is the better one.
 .SH RECALL
 Three different things go by similar names.
 .TP
@@ -121,6 +159,8 @@ taltool evaluate --protocol thumos14 --subset testing --tiou 0.1:0.5:0.1 gt.json
 taltool evaluate --bootstrap 1000 gt.json a.json b.json
 taltool evaluate --metric ar --an 100 gt.json proposals.jsonl
 taltool evaluate --fail-under average_mAP=0.5 --format json gt.json detections.jsonl
+# A metric of your own beside mAP
+taltool evaluate --metric map,./f1.py gt.json detections.json
 """
 
 
@@ -131,14 +171,6 @@ class ProtocolName(StrEnum):
     activitynet_kit = "activitynet-kit"
     thumos14 = "thumos14"
     thumos14_2014 = "thumos14-2014"
-
-
-class MetricName(StrEnum):
-    """Which families of numbers."""
-
-    map = "map"
-    ar = "ar"
-    both = "both"
 
 
 class ReportFormat(StrEnum):
@@ -184,8 +216,13 @@ RecallTiouOption = Annotated[
     typer.Option("--ar-tiou", metavar="LIST", help="Thresholds of recall. Default 0.5:0.95:0.05.", show_default=False),
 ]
 MetricOption = Annotated[
-    MetricName | None,
-    typer.Option(help="Default: map where there are labels, else ar.", show_default=False),
+    str | None,
+    typer.Option(
+        metavar="NAME[,NAME]",
+        help="What to measure: map, ar, kx, both (map and ar), or the path of a file that holds a metric "
+        "(./my_metric.py). Default: map where there are labels, else ar.",
+        show_default=False,
+    ),
 ]
 AverageNumberOption = Annotated[
     int, typer.Option("--an", min=2, help="Largest average number of proposals per video, of AR and AUC.")
@@ -208,7 +245,10 @@ BootstrapOption = Annotated[
 FormatOption = Annotated[ReportFormat, typer.Option("--format", help="How to print.")]
 FailUnderOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="METRIC=VALUE", help="Exit 1 where a metric is lower; may be given again."),
+    typer.Option(
+        metavar="METRIC=VALUE",
+        help="Exit 1 where a number is worse: lower, or higher where lower is better; may be given again.",
+    ),
 ]
 
 
@@ -244,79 +284,53 @@ def evaluate(
     Detections in videos of other subsets are left out; those in videos that the ground truth does not have are false
     positives. Segments of zero length never match; duplicates count; the order of a file does not matter.
     """
-    from taltool.data.public_datasets import dataset_spec
-    from taltool.data.thresholds import parse_thresholds
-    from taltool.evaluation.evaluate import EvaluationRequest, evaluate_files
+    from taltool.cli.reports.evaluate import write_report
+    from taltool.evaluation.evaluate import evaluate as evaluate_files
 
-    spec = dataset_spec(preset)
-    demands = list(map(_demand, fail_under or ()))
-    recall_tiou = ar_tiou or (tiou if metric is MetricName.ar else None) or spec.recall_tious
-    request = EvaluationRequest(
+    demands = [_demand(text) for text in fail_under or ()]
+    evaluation = evaluate_files(
         ground_truth,
-        tuple(predictions or ("-",)),
-        protocol=protocol.value if protocol else spec.protocol,
-        subset=subset or spec.evaluation,
+        *(predictions or ()),
+        protocol=protocol.value if protocol else None,
+        preset=preset,
+        subset=subset,
         split=split,
-        tious=parse_thresholds(tiou or spec.tious),
-        recall_tious=parse_thresholds(recall_tiou, "--ar-tiou"),
-        metric=metric.value if metric else None,
-        max_average=an,
-        multiples=_multiples(kx),
+        tiou=tiou,
+        ar_tiou=ar_tiou,
+        metric=metric,
+        an=an,
+        kx=kx,
         per_class=per_class,
-        classes=names_of(classes),
+        classes=",".join(classes) if classes else None,
         agnostic=agnostic,
         exclude=exclude,
         bootstrap=bootstrap,
         seed=seed,
+        reporter=reporter,
     )
-    _report(evaluate_files(request, reporter), layout, demands)
-
-
-def _report(evaluation: "Evaluation", layout: ReportFormat, demands: list[tuple[str, float]]) -> None:
-    from taltool.cli.reports.evaluate import write_report
-
-    _check_names(demands, evaluation)
-    write_report(evaluation, layout.value)
-    _check_demands(demands, evaluation)
-
-
-def _multiples(text: str | None) -> tuple[int, ...]:
-    words = text.split(",") if text else []
-    if not all(word.strip().isdecimal() and int(word) > 0 for word in words):
-        raise UsageError(f"--kx {text}: expected positive whole numbers, such as 1,5")
-    return tuple(int(word) for word in words)
-
-
-def names_of(texts: list[str] | None) -> tuple[str, ...] | None:
-    """The names in comma-separated texts; None for none."""
-    return tuple(name.strip() for text in texts for name in text.split(",")) if texts else None
-
-
-def _demand(text: str) -> tuple[str, float]:
-    name, equals, value = text.rpartition("=")
-    try:
-        least = float(value)
-    except ValueError:
-        least = math.nan
-    if not equals or not math.isfinite(least):
-        raise UsageError(f"--fail-under {text}: expected METRIC=VALUE, a finite number, such as average_mAP=0.5")
-    return name.strip(), least
-
-
-def _check_names(demands: list[tuple[str, float]], evaluation: "Evaluation") -> None:
-    from taltool.registry import did_you_mean
-
-    known = list(evaluation.results[0].metrics)
     for name, _ in demands:
-        if name not in known:
+        if name not in evaluation.metric_of:
+            known = list(evaluation.metric_of)
             raise UsageError(
                 f"--fail-under {name}: no such metric here{did_you_mean(name, known)} (there are: {', '.join(known)})"
             )
-
-
-def _check_demands(demands: list[tuple[str, float]], evaluation: "Evaluation") -> None:
+    write_report(evaluation, layout.value)
     for result in evaluation.results:
-        for name, least in demands:
-            # A value that is not a number is below everything.
-            if not result.metrics[name] >= least:
-                raise PartialFailure(f"{result.file}: {name} is {result.metrics[name]:.5f}, below {least:g}")
+        for name, bound in demands:
+            value, lower_is_better = result.metrics[name], evaluation.metric_of[name].better == "lower"
+            # A value that is not a number is worse than everything.
+            if not (value <= bound if lower_is_better else value >= bound):
+                side = "above" if lower_is_better else "below"
+                raise PartialFailure(f"{result.file}: {name} is {value:.5f}, {side} {bound:g}")
+
+
+def _demand(text: str) -> tuple[str, float]:
+    """The name and the bound of METRIC=VALUE."""
+    name, equals, value = text.rpartition("=")
+    try:
+        bound = float(value)
+    except ValueError:
+        bound = math.nan
+    if not equals or not math.isfinite(bound):
+        raise UsageError(f"--fail-under {text}: expected METRIC=VALUE, a finite number, such as average_mAP=0.5")
+    return name.strip(), bound

@@ -1,18 +1,12 @@
 """`taltool plot`: timelines, curves and charts from any of our files."""
 
-from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from taltool.cli.arguments import SplitOption, SubsetOption
-from taltool.errors import UsageError
 from taltool.reporting import Reporter
-
-if TYPE_CHECKING:
-    from taltool.evaluation.evaluate import EvaluationRequest
-    from taltool.evaluation.figures import Sorted
 
 
 class PlotKind(StrEnum):
@@ -60,9 +54,6 @@ taltool plot afsd.metrics.jsonl -o training.pdf
 taltool plot gt.json a.json --html page.html --video-file v_1=videos/v_1.mp4
 taltool nms p.jsonl | taltool plot gt.json - --kind pr -o pr.png
 """
-# Videos of a figure, and predictions per video and file of a page, where the user names none.
-_FIGURE_VIDEOS = 4
-_PAGE_PREDICTIONS = 200
 
 
 def plot(
@@ -102,7 +93,7 @@ def plot(
         typer.Option(
             min=0,
             help="Timelines: so many predictions of each video and file. Default: as many as it has instances; in a "
-            f"page, which can show any number, {_PAGE_PREDICTIONS}.",
+            "page, which can show any number, 200.",
             show_default=False,
         ),
     ] = None,
@@ -136,122 +127,22 @@ def plot(
     Timelines set the ground truth of a video against the best n predictions of each file, n being its number of
     instances. The page of --html shows score, segment and label under the pointer, zooms, and plays the video.
     """
-    from taltool.cli.figures import short_names, write_figure
-    from taltool.evaluation.figures import sort_files
+    from taltool.evaluation.plot import plot as plot_files
 
-    found = sort_files(files or ["-"])
-    chosen = kind or (PlotKind.loss if found.logs and found.truth is None else PlotKind.timeline)
-    _check(found, chosen, html, video_file)
-    shown = found.logs if chosen is PlotKind.loss else found.predictions
-    names = _names(short_names(shown), name)
-    request = None if chosen is PlotKind.loss else _request(found, chosen, preset, subset, split, tiou, an)
-    if html is not None and request is not None:
-        _write_page(html, request, names, video or [], video_file or [], top)
-        if output == "-":
-            return
-    draw = _drawing(chosen, found, request, names, reporter, video or [], top)
-    write_figure(output, draw, dpi)
-
-
-def _check(found: "Sorted", kind: PlotKind, html: str | None, video_file: list[str] | None) -> None:
-    if kind is PlotKind.loss:
-        if not found.logs:
-            raise UsageError("--kind loss draws the metrics.jsonl of training runs; none was named")
-    elif found.truth is None:
-        raise UsageError(f"--kind {kind.value} needs a ground truth among the files")
-    elif kind is not PlotKind.timeline and not found.predictions:
-        raise UsageError(f"--kind {kind.value} needs predictions among the files")
-    if html is not None and kind is not PlotKind.timeline:
-        raise UsageError(f"--html draws timelines, not --kind {kind.value}")
-    if video_file and html is None:
-        raise UsageError("--video-file belongs to the page of --html")
-
-
-def _names(short: list[str], given: list[str] | None) -> list[str]:
-    if not given:
-        return short
-    if len(given) != len(short):
-        raise UsageError(f"--name was given {len(given)} times for {len(short)} files")
-    return given
-
-
-def _request(
-    found: "Sorted",
-    kind: PlotKind,
-    preset: str | None,
-    subset: str | None,
-    split: str | None,
-    tiou: str | None,
-    an: int,
-) -> "EvaluationRequest":
-    from taltool.data.public_datasets import dataset_spec
-    from taltool.data.thresholds import parse_thresholds
-    from taltool.evaluation.evaluate import EvaluationRequest
-
-    spec = dataset_spec(preset)
-    usual = spec.diagnosis_tious if kind is PlotKind.errors else spec.tious
-    return EvaluationRequest(
-        str(found.truth),
-        found.predictions,
-        subset=subset or spec.evaluation,
+    plot_files(
+        *(files or ()),
+        output=output,
+        kind=kind.value if kind else None,
+        html=html,
+        video=video or (),
+        video_file=video_file or (),
+        top=top,
+        name=name or (),
+        preset=preset,
+        subset=subset,
         split=split,
-        tious=parse_thresholds(tiou or usual),
-        recall_tious=parse_thresholds(tiou or spec.recall_tious),
-        max_average=an,
+        tiou=tiou,
+        an=an,
+        dpi=dpi,
+        reporter=reporter,
     )
-
-
-def _write_page(
-    path: str,
-    request: "EvaluationRequest",
-    names: list[str],
-    videos: list[str],
-    video_files: list[str],
-    top: int | None,
-) -> None:
-    from taltool.cli.figures import video_addresses
-    from taltool.data.files import open_output
-    from taltool.evaluation.figures import timelines
-    from taltool.ops.timeline import timeline_page
-
-    addresses = video_addresses(path, video_files, videos)
-    wanted = videos or list(addresses)
-    found = timelines(request, names, wanted, None, _PAGE_PREDICTIONS if top is None else top)
-    with open_output(path) as stream:
-        stream.write(timeline_page(found, addresses).encode())
-
-
-def _drawing(
-    kind: PlotKind,
-    found: "Sorted",
-    request: "EvaluationRequest | None",
-    names: list[str],
-    reporter: Reporter,
-    videos: list[str],
-    top: int | None,
-) -> Callable[[], Any]:
-    """What draws the figure; the numbers are computed here, before matplotlib is asked for."""
-    from taltool.evaluation import figures
-    from taltool.ops import plots_curves, plots_errors, plots_timeline
-
-    if request is None:
-        runs = figures.training_runs(found.logs, names)
-        return lambda: plots_curves.training_figure(runs)
-    tious = request.tious.text
-    if kind is PlotKind.timeline:
-        rows = figures.timelines(request, names, videos, _FIGURE_VIDEOS, top)
-        return lambda: plots_timeline.timeline_figure(rows)
-    if kind is PlotKind.ar_an:
-        recalls = figures.recall_lines(request, names, reporter)
-        return lambda: plots_curves.recall_figure(recalls, request.recall_tious.text)
-    if kind is PlotKind.pr:
-        lines = figures.precision_lines(request, names, reporter)
-        return lambda: plots_curves.precision_figure(lines, tious)
-    if kind is PlotKind.per_class:
-        classes, values = figures.class_precisions(request, names, reporter)
-        return lambda: plots_curves.class_figure(classes, values, f"AP (%), tIoU {tious}")
-    from taltool.evaluation.diagnose import diagnose_files
-
-    charts = zip(names, diagnose_files(request, {}, reporter=reporter).files, strict=True)
-    errors = {name: file.false_positives for name, file in charts}
-    return lambda: plots_errors.error_figure(errors, tious)

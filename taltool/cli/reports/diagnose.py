@@ -10,7 +10,7 @@ from taltool.cli.reports.header import (
     choices_record,
     csv_facts,
     file_facts,
-    predictions_record,
+    file_record,
     print_report,
     truth_facts,
     truth_record,
@@ -36,10 +36,10 @@ def document(diagnosis: "Diagnosis") -> dict[str, Any]:
     made = {
         "analysis": "DETAD",
         "protocol": _PROTOCOL,
-        **truth_record(diagnosis),
-        "thresholds": list(diagnosis.request.tious.values),
+        **truth_record(diagnosis.truth),
+        "thresholds": list(diagnosis.tious.values),
         "ties": diagnosis.ties,
-        **choices_record(diagnosis),
+        **choices_record(diagnosis.truth),
     }
     results = [_record(file) for file in diagnosis.files]
     return made | (results[0] if len(results) == 1 else {"results": results})
@@ -48,7 +48,7 @@ def document(diagnosis: "Diagnosis") -> dict[str, Any]:
 def _record(file: "FileDiagnosis") -> dict[str, Any]:
     found = file.false_positives
     return {
-        "predictions": predictions_record(file),
+        "predictions": file_record(file),
         "average_mAP": file.average_map,
         "average_mAP_N": file.average_map_n,
         "missed": file.missed,
@@ -88,10 +88,10 @@ def _group_record(group: Group) -> dict[str, Any]:
 def _write_csv(diagnosis: "Diagnosis") -> None:
     """A row per number: what it is about (characteristic and group, or k-th G), its measure and its value."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    facts = list(csv_facts(diagnosis, diagnosis.files[0], _PROTOCOL))
+    facts = list(csv_facts(diagnosis.truth, diagnosis.files[0], _PROTOCOL))
     writer.writerow([*facts, "tiou", "analysis", "group", "measure", "value"])
     for file in diagnosis.files:
-        known = [*csv_facts(diagnosis, file, _PROTOCOL).values(), diagnosis.request.tious.text]
+        known = [*csv_facts(diagnosis.truth, file, _PROTOCOL).values(), diagnosis.tious.text]
         for row in _csv_rows(file):
             writer.writerow([*known, *row])
 
@@ -118,8 +118,8 @@ def _facts(diagnosis: "Diagnosis") -> list[tuple[str, str]]:
     lines = [line for file in diagnosis.files for line in file_facts(file)]
     return [
         ("analysis", "DETAD (Alwassel et al., ECCV 2018), matches by the activitynet protocol"),
-        *truth_facts(diagnosis),
-        ("tIoU", " ".join(map(repr, diagnosis.request.tious.values))),
+        *truth_facts(diagnosis.truth),
+        ("tIoU", " ".join(map(repr, diagnosis.tious.values))),
         *lines,
     ]
 

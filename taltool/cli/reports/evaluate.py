@@ -1,14 +1,19 @@
-"""The report of `taltool evaluate` as table, JSON or CSV. Fractions in JSON and CSV, percent in the table."""
+"""The report of `taltool evaluate` as table, JSON or CSV. Fractions in JSON and CSV, percent in the table.
+
+It knows no metric: what there is to print, and how, the metrics say (`taltool.ops.metrics.contract`).
+"""
 
 import csv
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from taltool.cli.reports.header import (
     choices_record,
     csv_facts,
     file_facts,
-    predictions_record,
+    file_record,
     print_report,
     truth_facts,
     truth_record,
@@ -16,14 +21,9 @@ from taltool.cli.reports.header import (
 from taltool.cli.reports.tables import Table
 
 if TYPE_CHECKING:
-    from taltool.data.records import Floats
-    from taltool.data.thresholds import Thresholds
     from taltool.evaluation.evaluate import Evaluation, FileResult, PairComparison
     from taltool.ops.bootstrap import Interval
-
-# Already in percent, as its kit prints it.
-_PERCENT = {"AUC"}
-_HEADLINES = ("average_mAP", "AUC")
+    from taltool.ops.metrics.contract import Printing
 
 
 def write_report(evaluation: "Evaluation", layout: str) -> None:
@@ -33,19 +33,21 @@ def write_report(evaluation: "Evaluation", layout: str) -> None:
 
 def document(evaluation: "Evaluation") -> dict[str, Any]:
     """The report as one JSON object; several files give a list "results" instead of one "predictions" and "metrics"."""
-    selection, request = evaluation.selection, evaluation.request
     made: dict[str, Any] = {
-        "protocol": selection.protocol.name,
-        **truth_record(evaluation),
-        "thresholds": {},
+        "protocol": evaluation.protocol.name,
+        **truth_record(evaluation.truth),
+        "thresholds": _thresholds(evaluation),
+        **choices_record(evaluation.truth),
     }
-    for name, thresholds in _thresholds(evaluation).items():
-        made["thresholds"][name] = selection.values(thresholds)
-    made |= choices_record(evaluation)
-    if request.agnostic:
+    if evaluation.truth.scope.agnostic:
         made["agnostic"] = True
-    if request.bootstrap:
-        made["bootstrap"] = {"resamples": request.bootstrap, "level": 0.95, "unit": "video", "seed": request.seed}
+    if evaluation.bootstrap:
+        made["bootstrap"] = {
+            "resamples": evaluation.bootstrap,
+            "level": 0.95,
+            "unit": "video",
+            "seed": evaluation.seed,
+        }
     results = [_record(evaluation, result) for result in evaluation.results]
     made |= results[0] if len(results) == 1 else {"results": results}
     if evaluation.comparisons:
@@ -53,39 +55,31 @@ def document(evaluation: "Evaluation") -> dict[str, Any]:
     return made
 
 
-def _thresholds(evaluation: "Evaluation") -> dict[str, "Thresholds"]:
-    selection = evaluation.selection
-    found = {"mAP": selection.tious} if selection.precision or selection.multiples else {}
-    return found | ({"recall": selection.recall_tious} if selection.recall else {})
+def _thresholds(evaluation: "Evaluation") -> dict[str, list[float]]:
+    """The thresholds that were computed with, by the name of what reads them."""
+    used = {metric.thresholds: evaluation.thresholds_of(metric) for metric in evaluation.metric_of.values()}
+    return {name: evaluation.protocol.values(used[name]) for name in ("mAP", "recall") if name in used}
 
 
 def _record(evaluation: "Evaluation", result: "FileResult") -> dict[str, Any]:
-    made: dict[str, Any] = {"predictions": predictions_record(result), "metrics": result.metrics}
+    made: dict[str, Any] = {"predictions": file_record(result), "metrics": result.metrics}
     if result.intervals:
         made["intervals"] = {name: [each.low, each.high] for name, each in result.intervals.items()}
-    if result.ap is not None:
-        made["per_class"] = _class_records(evaluation, result.ap)
+    if result.class_values:
+        named = {evaluation.metric_of[name].class_name(name): values for name, values in result.class_values.items()}
+        made["per_class"] = {
+            label: {"instances": count} | {name: float(values[k]) for name, values in named.items()}
+            for k, label, count in _classes(evaluation)
+        }
     return made
 
 
-def _class_records(evaluation: "Evaluation", ap: "Floats") -> dict[str, dict[str, float | int]]:
-    names = evaluation.selection.tious.names
-    return {
-        label: {"instances": count}
-        | {f"AP@{name}": float(value) for name, value in zip(names, row, strict=True)}
-        | {"average_AP": float(row.mean())}
-        for label, count, row in _classes(evaluation, ap)
-    }
-
-
-def _classes(evaluation: "Evaluation", ap: "Floats") -> list[tuple[str, int, "Floats"]]:
-    """Class name, number of instances, and AP at each threshold, by name."""
-    import numpy as np
-
-    scope = evaluation.scope
+def _classes(evaluation: "Evaluation") -> list[tuple[int, str, int]]:
+    """Number, name and number of instances of each class, by name."""
+    scope = evaluation.truth.scope
     counts = np.bincount(scope.truth.labels, minlength=scope.truth.num_classes).tolist()
     names = ["(all classes)"] if scope.agnostic else scope.class_names
-    return sorted(zip(names, counts, ap, strict=True), key=lambda row: row[0])
+    return sorted(zip(range(len(names)), names, counts, strict=True), key=lambda row: row[1])
 
 
 def _comparison_record(comparison: "PairComparison") -> dict[str, Any]:
@@ -101,94 +95,82 @@ def _comparison_record(comparison: "PairComparison") -> dict[str, Any]:
 
 
 def _write_csv(evaluation: "Evaluation") -> None:
-    """A row per file, then, where classes were asked for, a row per class that holds AP under the names of mAP."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    metrics = list(evaluation.results[0].metrics)
+    """A row per file, then, where classes were asked for, a row per class: its numbers stand under those of all."""
+    names = list(evaluation.metric_of)
     bounds = [f"{name}_{side}" for name in evaluation.results[0].intervals for side in ("low", "high")]
-    writer.writerow(
-        [
-            *csv_facts(evaluation, evaluation.results[0], evaluation.selection.protocol.name),
-            "class",
-            "instances",
-            *metrics,
-            *bounds,
-        ]
-    )
+    protocol = evaluation.protocol.name
+    facts = csv_facts(evaluation.truth, evaluation.results[0], protocol)
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow([*facts, "class", "instances", *names, *bounds])
     for result in evaluation.results:
-        facts = list(csv_facts(evaluation, result, evaluation.selection.protocol.name).values())
+        known = list(csv_facts(evaluation.truth, result, protocol).values())
         limits = [limit for each in result.intervals.values() for limit in (each.low, each.high)]
-        writer.writerow([*facts, "", len(evaluation.scope.truth), *result.metrics.values(), *limits])
-        if result.ap is not None:
-            blank = [""] * (len(metrics) + len(bounds) - result.ap.shape[1] - 1)
-            for label, count, row in _classes(evaluation, result.ap):
-                writer.writerow([*facts, label, count, *row.tolist(), float(row.mean()), *blank])
+        numbers = [result.metrics[name] for name in names]
+        writer.writerow([*known, "", len(evaluation.truth.scope.truth), *numbers, *limits])
+        if result.class_values:
+            for k, label, count in _classes(evaluation):
+                values = {name: float(each[k]) for name, each in result.class_values.items()}
+                row = [values.get(name, "") for name in names]
+                writer.writerow([*known, label, count, *row, *([""] * len(bounds))])
 
 
 def _facts(evaluation: "Evaluation") -> list[tuple[str, str]]:
-    selection, request = evaluation.selection, evaluation.request
-    facts = [("protocol", f"{selection.protocol.name} ({selection.protocol.source})"), *truth_facts(evaluation)]
-    for name, thresholds in _thresholds(evaluation).items():
-        facts.append((f"tIoU of {name}", " ".join(map(repr, selection.values(thresholds)))))
-    if request.bootstrap:
-        facts.append(("intervals", f"95 %, {request.bootstrap} resamples of the videos, seed {request.seed}"))
+    protocol = evaluation.protocol
+    facts = [("protocol", f"{protocol.name} ({protocol.source})"), *truth_facts(evaluation.truth)]
+    for name, values in _thresholds(evaluation).items():
+        facts.append((f"tIoU of {name}", " ".join(map(repr, values))))
+    if evaluation.bootstrap:
+        facts.append(("intervals", f"95 %, {evaluation.bootstrap} resamples of the videos, seed {evaluation.seed}"))
     for result in evaluation.results:
         facts += file_facts(result)
     return facts
 
 
 def _tables(evaluation: "Evaluation") -> list[Table]:
-    metrics = evaluation.results[0].metrics
-    families = (
-        ("mAP in percent at tIoU", [name for name in metrics if name.startswith(("mAP@", "average_mAP"))]),
-        *(
-            (f"R@{k}x in percent at tIoU", [n for n in metrics if n.startswith((f"R@{k}x@", f"average_R@{k}x"))])
-            for k in evaluation.selection.multiples
-        ),
-        ("Average recall in percent at an average number of proposals a video, and the area below", _recalls(metrics)),
-        ("Recall in percent of the best proposals of every video", [n for n in metrics if n.startswith("recall@")]),
-    )
-    tables = [_metric_table(evaluation, title, names) for title, names in families if names]
-    tables += [_class_table(evaluation, result) for result in evaluation.results if result.ap is not None]
-    return tables + [_comparison_table(each) for each in evaluation.comparisons]
+    printings = {name: metric.printing(name) for name, metric in evaluation.metric_of.items()}
+    tables = []
+    for title in dict.fromkeys(each.table for each in printings.values()):
+        own = {name: each for name, each in printings.items() if each.table == title}
+        rows = [
+            [
+                result.file,
+                *(_cell(each, result.metrics[name], result.intervals.get(name)) for name, each in own.items()),
+            ]
+            for result in evaluation.results
+        ]
+        tables.append(Table(title, ["file", *(each.column for each in own.values())], rows))
+    for result in evaluation.results:
+        tables += _class_tables(evaluation, result, printings)
+    return tables + [_comparison_table(evaluation, each, printings) for each in evaluation.comparisons]
 
 
-def _recalls(metrics: dict[str, float]) -> list[str]:
-    return [name for name in metrics if name.startswith("AR@") or name == "AUC"]
+def _cell(printing: "Printing", value: float, interval: "Interval | None") -> str:
+    text = printing.text(value)
+    return text if interval is None else f"{text} [{printing.text(interval.low)}, {printing.text(interval.high)}]"
 
 
-def _metric_table(evaluation: "Evaluation", title: str, names: list[str]) -> Table:
-    headings = ["average" if name.startswith("average") else name.rpartition("@")[2] for name in names]
-    rows = [
-        [result.file, *(_cell(name, result.metrics[name], result.intervals.get(name)) for name in names)]
-        for result in evaluation.results
-    ]
-    return Table(title, ["file", *headings], rows)
+def _class_tables(evaluation: "Evaluation", result: "FileResult", printings: dict[str, "Printing"]) -> list[Table]:
+    """For each metric that has numbers of classes a table of them."""
+    tables = []
+    for metric in dict.fromkeys(evaluation.metric_of[name] for name in result.class_values):
+        names = [name for name in result.class_values if evaluation.metric_of[name] is metric]
+        rows = [
+            [label, str(count), *(printings[name].text(float(result.class_values[name][k])) for name in names)]
+            for k, label, count in _classes(evaluation)
+        ]
+        columns = ["class", "instances", *(printings[name].column for name in names)]
+        tables.append(Table(f"{metric.class_title()}, {result.file}", columns, rows))
+    return tables
 
 
-def _cell(name: str, value: float, interval: "Interval | None") -> str:
-    text = _number(name, value)
-    return text if interval is None else f"{text} [{_number(name, interval.low)}, {_number(name, interval.high)}]"
-
-
-def _number(name: str, value: float) -> str:
-    return f"{value if name in _PERCENT else 100 * value:.2f}"
-
-
-def _class_table(evaluation: "Evaluation", result: "FileResult") -> Table:
-    assert result.ap is not None
-    rows = [
-        [label, str(count), *(f"{100 * value:.2f}" for value in (*row, row.mean()))]
-        for label, count, row in _classes(evaluation, result.ap)
-    ]
-    names = evaluation.selection.tious.names
-    return Table(f"AP in percent at tIoU, {result.file}", ["class", "instances", *names, "average"], rows)
-
-
-def _comparison_table(comparison: "PairComparison") -> Table:
-    chosen = [name for name in comparison.metrics if name in _HEADLINES] or list(comparison.metrics)[:1]
+def _comparison_table(
+    evaluation: "Evaluation", comparison: "PairComparison", printings: dict[str, "Printing"]
+) -> Table:
     rows = []
-    for name in chosen:
+    for name in evaluation.headlines:
         each = comparison.metrics[name]
-        rows.append([name, _cell(name, each.difference, each.interval), f"{100 * each.share_ahead:.1f} %"])
-    title = f"{comparison.second} minus {comparison.first}, in percentage points, on the same resamples"
+        rows.append([name, _cell(printings[name], each.difference, each.interval), f"{100 * each.share_ahead:.1f} %"])
+    in_points = all(printings[name].unit != "number" for name in evaluation.headlines)
+    unit = " in percentage points," if in_points else ""
+    title = f"{comparison.second} minus {comparison.first},{unit} on the same resamples"
     return Table(title, ["metric", "difference", "resamples in which it is ahead"], rows)

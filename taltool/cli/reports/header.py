@@ -2,42 +2,12 @@
 
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from taltool.cli.reports.tables import Table, print_facts, print_table
-from taltool.data.arrays import Contents, Scope
-from taltool.evaluation.evaluate import EvaluationRequest, Exclusion, remarks
+from taltool.evaluation.inputs import EvaluatedFile, Truth, remarks
 
-
-class Reported(Protocol):
-    """What a report on one ground truth knows."""
-
-    @property
-    def request(self) -> EvaluationRequest: ...
-    @property
-    def subset(self) -> str | None: ...
-    @property
-    def truth_file(self) -> str: ...
-    @property
-    def truth_sha256(self) -> str: ...
-    @property
-    def scope(self) -> Scope: ...
-    @property
-    def exclusion(self) -> Exclusion | None: ...
-
-
-class ReportedFile(Protocol):
-    """What a report knows of one file of detections."""
-
-    @property
-    def file(self) -> str: ...
-    @property
-    def sha256(self) -> str: ...
-    @property
-    def contents(self) -> Contents: ...
-
-
-Report = TypeVar("Report", bound=Reported)
+Report = TypeVar("Report")
 
 
 def print_report(
@@ -63,33 +33,33 @@ def print_report(
             print_table(table)
 
 
-def truth_record(report: Reported) -> dict[str, Any]:
+def truth_record(truth: Truth) -> dict[str, Any]:
     """The subset and the ground truth, for JSON."""
     return {
-        "subset": report.subset,
+        "subset": truth.subset,
         "ground_truth": {
-            "file": report.truth_file,
-            "sha256": report.truth_sha256,
-            "videos": len(report.scope.video_ids),
-            "instances": len(report.scope.truth),
-            "classes": len(report.scope.class_names),
+            "file": truth.whole.file,
+            "sha256": truth.whole.sha256,
+            "videos": len(truth.scope.video_ids),
+            "instances": len(truth.scope.truth),
+            "classes": len(truth.scope.class_names),
         },
     }
 
 
-def choices_record(report: Reported) -> dict[str, Any]:
+def choices_record(truth: Truth) -> dict[str, Any]:
     """What the user chose to leave out, for JSON; empty where nothing was chosen."""
     made: dict[str, Any] = {}
-    if report.exclusion is not None:
-        made["excluded"] = vars(report.exclusion)
-    if report.request.split is not None:
-        made["split"] = report.request.split
-    if report.request.classes is not None:
-        made["classes"] = list(report.scope.class_names)
+    if truth.exclusion is not None:
+        made["excluded"] = vars(truth.exclusion)
+    if truth.split is not None:
+        made["split"] = truth.split
+    if truth.classes is not None:
+        made["classes"] = list(truth.scope.class_names)
     return made
 
 
-def predictions_record(file: ReportedFile) -> dict[str, Any]:
+def file_record(file: EvaluatedFile) -> dict[str, Any]:
     """One file of detections, for JSON."""
     contents = file.contents
     return {
@@ -105,41 +75,40 @@ def predictions_record(file: ReportedFile) -> dict[str, Any]:
     }
 
 
-def csv_facts(report: Reported, file: ReportedFile, protocol: str) -> dict[str, object]:
+def csv_facts(truth: Truth, file: EvaluatedFile, protocol: str) -> dict[str, object]:
     """The same as columns of CSV."""
-    contents = file.contents
     return {
         "file": file.file,
         "sha256": file.sha256,
         "protocol": protocol,
-        "subset": report.subset or "",
-        "ground_truth": report.truth_file,
-        "ground_truth_sha256": report.truth_sha256,
-        "videos": len(report.scope.video_ids),
-        "detections": contents.counted.detections,
-        "left_out": sum(amount.detections for amount in contents.left_out.values()),
-        "in_unknown_videos": contents.unknown_videos.detections,
+        "subset": truth.subset or "",
+        "ground_truth": truth.whole.file,
+        "ground_truth_sha256": truth.whole.sha256,
+        "videos": len(truth.scope.video_ids),
+        "detections": file.contents.counted.detections,
+        "left_out": sum(amount.detections for amount in file.contents.left_out.values()),
+        "in_unknown_videos": file.contents.unknown_videos.detections,
     }
 
 
-def truth_facts(report: Reported) -> list[tuple[str, str]]:
+def truth_facts(truth: Truth) -> list[tuple[str, str]]:
     """The subset, the ground truth and the choices as lines of text."""
-    scope, request = report.scope, report.request
+    scope = truth.scope
     counts = f"{len(scope.video_ids)} videos, {len(scope.truth)} instances, {len(scope.class_names)} classes"
     facts = [
-        ("subset", (report.subset or "all videos") + (f" (--split {request.split})" if request.split else "")),
-        ("ground truth", f"{report.truth_file} sha256 {report.truth_sha256}"),
-        ("", counts + (", taken as one class" if request.agnostic else "")),
+        ("subset", (truth.subset or "all videos") + (f" (--split {truth.split})" if truth.split else "")),
+        ("ground truth", f"{truth.whole.file} sha256 {truth.whole.sha256}"),
+        ("", counts + (", taken as one class" if scope.agnostic else "")),
     ]
-    if report.exclusion is not None:
-        each = report.exclusion
+    if truth.exclusion is not None:
+        each = truth.exclusion
         facts.append(("excluded", f"{each.videos} videos, {each.file} sha256 {each.sha256}"))
-    if request.classes is not None:
+    if truth.classes is not None:
         facts.append(("classes", ", ".join(scope.class_names)))
     return facts
 
 
-def file_facts(file: ReportedFile) -> list[tuple[str, str]]:
+def file_facts(file: EvaluatedFile) -> list[tuple[str, str]]:
     """One file of detections as lines of text."""
     counted = file.contents.counted
     return [

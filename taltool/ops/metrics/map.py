@@ -1,56 +1,22 @@
 """Mean average precision at any tIoU thresholds, by the rules of a named protocol.
 
 Detections are put in one total order (class; then score down; then video, start and end up), so ties never depend on
-the order of a file, and matched once. Everything after that needs only the detections' videos, so a bootstrap over
-videos reuses the matching with other weights.
+the order of a file, and matched once (`taltool.ops.matching.match`). Everything after that needs only the detections'
+videos, so a bootstrap over videos reuses the matching with other weights.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from taltool.data.arrays import Detections, Instances, Numbers
+from taltool.data.arrays import Detections, Instances
 from taltool.data.records import Booleans, Floats, Integers
-from taltool.ops.matching import overlapping_pairs, serial_match
+from taltool.ops.matching import Matches, match
+from taltool.ops.metrics import METRICS
+from taltool.ops.metrics.contract import Metric, MetricInput
 from taltool.ops.protocols import ACTIVITYNET, Protocol
-from taltool.ops.row_blocks import Rows, blocks, by_group, shared_blocks
-from taltool.ops.tie_order import kit_order, total_order
-
-
-@dataclass(frozen=True, eq=False)
-class Matches:
-    """Detections in the total order, each a true positive or not at each of L thresholds.
-
-    order (N,) are positions in `detections`: those of known classes, ranked. edges (K + 1,): class k is the slice
-    edges[k]:edges[k + 1]. forgiven (N,) that a false positive does not count. partners (L, M): which detection (ranked
-    position) matched each instance, N for none. positives: the instances. Of each detection 5 bytes are added.
-    """
-
-    detections: Detections
-    order: Rows
-    edges: Integers
-    forgiven: Booleans
-    partners: Integers
-    positives: Instances
-
-    @property
-    def videos(self) -> Numbers:
-        """The videos (N,) in the total order."""
-        return self.detections.videos[self.order]
-
-    @property
-    def scores(self) -> Floats:
-        """The scores (N,) in the total order."""
-        return self.detections.scores[self.order]
-
-    @cached_property
-    def hits(self) -> Booleans:
-        """Which detections (L, N), in the total order, are true positives."""
-        hits = np.zeros((len(self.partners), len(self.order) + 1), bool)
-        np.put_along_axis(hits, self.partners, True, axis=1)
-        return hits[:, :-1]
+from taltool.ops.ranking import by_group
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,63 +52,6 @@ def class_means(ap: Floats) -> Floats:
     known = ~np.isnan(ap)
     counts = known.sum(axis=-2)
     return np.where(known, ap, 0.0).sum(axis=-2) / np.maximum(counts, 1)
-
-
-def match(
-    truth: Instances,
-    detections: Detections,
-    tious: Sequence[float],
-    protocol: Protocol = ACTIVITYNET,
-    excused: Instances | None = None,
-) -> Matches:
-    """Match detections to instances of the same video and class at each tIoU threshold, one to one.
-
-    Segments of zero length never match; detections of labels that no instance has are left out.
-    """
-    order, edges = _ranked_by_class(detections, truth.num_classes, protocol)
-    partners = np.full((len(tious), len(truth)), len(order))
-    forgiven = np.zeros(len(order), bool)
-    num_videos = max(truth.num_videos, detections.num_videos)
-    for ranked, instances in shared_blocks(detections.videos[order], truth.videos, num_videos):
-        block = detections.take(order[ranked])
-        found = _partners(truth.take(instances), block, tious, protocol, num_videos)
-        partners[:, instances] = np.append(ranked, len(order))[found]
-        if protocol.excused is not None and excused is not None:
-            reached = overlapping_pairs(block.segments, block.videos, excused.segments, excused.videos, 0.0).first
-            forgiven[ranked[reached]] = True
-    return Matches(detections, order, edges, forgiven, partners, truth)
-
-
-def _ranked_by_class(detections: Detections, num_classes: int, protocol: Protocol) -> tuple[Rows, Integers]:
-    """The detections in the total order, and the edges of the classes."""
-    order, edges = by_group(detections.labels, num_classes)
-    for first, last in blocks(edges):
-        own = order[edges[first] : edges[last]]
-        block = detections.take(own)
-        kit = protocol.ties == "kit"
-        own[:] = own[kit_order(block.labels, block.scores) if kit else total_order(block.labels, block)]
-    return order, edges
-
-
-def _partners(
-    truth: Instances, ranked: Detections, tious: Sequence[float], protocol: Protocol, num_videos: int
-) -> Integers:
-    """Which of N detections, each class in the total order, matches each instance (L, M) of these videos; N = none."""
-    groups = ranked.labels.astype(np.int64) * num_videos + ranked.videos
-    truth_groups = truth.labels * num_videos + truth.videos
-    if protocol.chooser == "detections":
-        pairs = overlapping_pairs(ranked.segments, groups, truth.segments, truth_groups, min(tious))
-        return serial_match(pairs, len(ranked), len(truth), tious, protocol.strict)
-    pairs = overlapping_pairs(truth.segments, truth_groups, ranked.segments, groups, min(tious))
-    return _inverted(serial_match(pairs, len(truth), len(ranked), tious, protocol.strict), len(truth))
-
-
-def _inverted(takers: Integers, num_choosers: int) -> Integers:
-    """Turn "who took partner n" (L, N) into "what chooser m took" (L, num_choosers), N for nothing."""
-    taken = np.full((len(takers), num_choosers + 1), takers.shape[1])
-    level, partner = np.nonzero(takers < num_choosers)
-    taken[level, takers[level, partner]] = partner
-    return taken[:, :num_choosers]
 
 
 def average_precisions(matches: Matches, protocol: Protocol, weights: Floats) -> Floats:
@@ -221,3 +130,36 @@ def _eleven_point(precision: Floats, found: Floats, positives: Floats) -> Floats
         enough = found * 10 >= tenth * positives
         total += np.where(enough, precision, 0.0).max(axis=1, initial=0.0)
     return total / 11
+
+
+@METRICS.register("map")
+class MeanAveragePrecision(Metric):
+    """mAP at each threshold, and its mean over thresholds."""
+
+    name = "mAP"
+    headlines = ("average_mAP",)
+
+    def values(self, data: MetricInput, weights: Floats) -> dict[str, Floats]:
+        """mAP@T (B,) at each threshold T, and average_mAP (B,)."""
+        means = class_means(average_precisions(data.matches, data.protocol, weights))
+        named = {f"mAP@{name}": means[:, level] for level, name in enumerate(data.tious.names)}
+        return named | {"average_mAP": means.mean(axis=1)}
+
+    def class_values(self, data: MetricInput) -> dict[str, Floats]:
+        """AP (K,) at each threshold, and its mean over thresholds."""
+        ap = average_precisions(data.matches, data.protocol, data.weights())[0]
+        named = {f"mAP@{name}": ap[:, level] for level, name in enumerate(data.tious.names)}
+        return named | {"average_mAP": ap.mean(axis=1)}
+
+    def class_name(self, name: str) -> str:
+        """What is a mean over classes as mAP is AP in one class."""
+        return name.replace("mAP", "AP")
+
+    def class_title(self) -> str:
+        """The title of the table of classes."""
+        return "AP in percent at tIoU"
+
+    def size(self, data: MetricInput) -> int:
+        """The largest class: its detections, and its instances at all thresholds."""
+        instances = int(np.bincount(data.truth.labels).max(initial=0)) * len(data.tious)
+        return int(np.diff(data.matches.edges).max(initial=0)) + instances

@@ -2,8 +2,8 @@
 
 import pytest
 
-from taltool.data.thresholds import parse_thresholds
 from taltool.errors import UsageError
+from taltool.ops.protocols import parse_thresholds
 
 
 def test_range_gives_the_literals_and_not_what_floats_add_up_to() -> None:
@@ -46,3 +46,9 @@ def test_the_papers_order_is_refused_with_the_right_one() -> None:
 def test_what_is_no_threshold_is_named(text: str, complaint: str) -> None:
     with pytest.raises(UsageError, match=complaint):
         parse_thresholds(text)
+
+
+def test_numbers_are_thresholds_as_their_text_is() -> None:
+    assert parse_thresholds([0.3, 0.5]) == parse_thresholds("0.3,0.5")
+    assert parse_thresholds(0.5) == parse_thresholds("0.5")
+    assert parse_thresholds((1,)).names == ("1.00",)
