@@ -1,4 +1,8 @@
-"""Diagnosing files of detections against one ground truth, which is read once; needs no torch."""
+"""Diagnosing files of detections against one ground truth, which is read once; needs no torch.
+
+Alwassel et al., Diagnosing Error in Temporal Action Detectors, ECCV 2018 (DETAD): what the false positives are
+(`ops.diagnosis`), which instances are missed, and to what the detector is sensitive (`ops.diagnosis_instances`).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,10 +34,11 @@ from taltool.reporting import SILENT, Reporter
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FileDiagnosis(EvaluatedFile):
-    """What is wrong with one file of detections.
+    """What is wrong with one file of detections; all numbers are fractions, mean over the thresholds.
 
-    average_map is that of `evaluate`; average_map_n and missed (the share of instances that no detection finds) are
-    over all instances; groups holds them for each group of each characteristic.
+    average_map: that of `evaluate`. average_map_n: DETAD's, as if all classes were equally frequent.
+    missed: the share of instances that no detection finds.
+    groups: the last two for each group of each characteristic of instances.
     """
 
     average_map: float
@@ -45,7 +50,10 @@ class FileDiagnosis(EvaluatedFile):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Diagnosis:
-    """What is wrong with every file, and what it was judged by; files are in the order given."""
+    """What is wrong with every file, in the order given, and what it was judged by.
+
+    truth: the videos and instances that the numbers are about. tious: the thresholds of a match.
+    """
 
     truth: Truth
     tious: Thresholds
@@ -77,14 +85,23 @@ def diagnose(
 ) -> Diagnosis:
     """Say by DETAD's analyses why the detections of one or more files fail; without a file those of standard input.
 
-    Detections are matched as under the protocol activitynet. output is a figure to draw (x.png, x.svg or x.pdf).
-    subset, tiou and groups are those of the preset where None, and without a preset validation, 0.5, and fifths of the
-    instances; groups gives for a characteristic (coverage, length in seconds, num-instances) the ascending values
-    between its groups. classes restricts the classes; exclude is a file of video ids. ties says by which of several
-    equally overlapping instances a false positive is judged.
+        found = diagnose("gt.json", "detections.json", preset="thumos14")
+        found.files[0].false_positives.gains
+
+    ground_truth and predictions are paths; detections are matched as under the protocol activitynet. The options are
+    those of `taltool diagnose`:
+
+    output: a figure to draw of it, x.png, x.svg or x.pdf.
+    preset: a data set, for its subset, thresholds and groups.
+    subset, split, classes, exclude: what counts, as for `evaluate`.
+    tiou: thresholds, as a text or as numbers. None: as the preset says, or 0.5.
+    groups: for a characteristic of instances (coverage, length in seconds, num-instances) the ascending values that
+        part its groups. None: as the preset says, or fifths of the instances.
+    ties: by which of several instances that it overlaps equally a false positive is judged: one of its own class, or
+        the first in the file, as DETAD's code does.
 
     What was left out or looks wrong is told to `reporter` as a warning. Raises UsageError for what cannot be done as
-    asked and DataError for a file that is broken or does not fit.
+    asked, and DataError for a file that is broken or does not fit.
     """
     spec = dataset_spec(preset)
     if output is not None:

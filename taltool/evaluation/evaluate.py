@@ -1,4 +1,8 @@
-"""Evaluating files of detections against one ground truth, which is read once; needs no torch."""
+"""Evaluating files of detections against one ground truth, which is read once; needs no torch.
+
+What is asked is resolved at the top of `evaluate`: names to rules, metrics and a part of the ground truth. Below, each
+file's detections are matched once, and every metric reads its numbers from that (`ops.metrics.contract`).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +37,7 @@ class FileResult(EvaluatedFile):
 
 @dataclass(frozen=True)
 class PairComparison:
-    """Each number of the file `second` against the file `first`, on the same resamples."""
+    """Each number of the file `second` against the file `first`, by name, on the same resamples."""
 
     first: str
     second: str
@@ -44,8 +48,11 @@ class PairComparison:
 class Evaluation:
     """Every file's numbers, and by which rules they were computed.
 
-    metric_of says for each number, by name, which metric gave it; results are in the order of the files. bootstrap is
-    the number of resamples, seed theirs.
+    truth: the videos and instances that the numbers are about.
+    tious, recall_tious: the thresholds of mAP and its like, and those of recall.
+    metric_of: which metric gave a number, by the number's name, in the order of reports.
+    results: in the order of the files. comparisons: of each pair of files, where there was a bootstrap.
+    bootstrap, seed: how many resamples, and how they were drawn.
     """
 
     truth: Truth
@@ -111,15 +118,28 @@ def evaluate(
 ) -> Evaluation:
     """Say how good the detections of one or more files are; without a file those of standard input.
 
-    ground_truth and predictions are paths. protocol, subset and the thresholds tiou and ar_tiou (texts as on a command
-    line, or numbers) are those of the preset where None, and without a preset activitynet, validation, 0.3:0.7:0.1 and
-    0.5:0.95:0.05. split is a file that names other subsets. metric names metrics or files that register one; None asks
-    for mAP where detections have labels, else for recall. an is the largest average number of proposals per video, kx
-    the k of R@kx. per_class keeps what each class has. classes restricts the classes; agnostic makes one of all;
-    exclude is a file of video ids. bootstrap is how many resamples of the videos give the intervals, paired over files.
+        found = evaluate("gt.json", "detections.json", preset="thumos14")
+        found.metrics["average_mAP"]
+
+    ground_truth and predictions are paths. The options are those of `taltool evaluate`:
+
+    protocol: whose rules, a name of `ops.protocols`. None: as the preset says, or activitynet.
+    preset: a data set, for its subset and thresholds.
+    subset: names of subsets, with commas. None: as the preset says, or validation.
+    split: a file that says which videos the subsets are.
+    tiou, ar_tiou: thresholds of mAP, and of recall, as a text ("0.3:0.7:0.1") or as numbers. None: as the preset says,
+        or 0.3:0.7:0.1 and 0.5:0.95:0.05. Where only metrics of recall are asked for, tiou is theirs too.
+    metric: names of metrics, or paths of files that hold one. None: mAP where detections have labels, else recall.
+    an: the largest average number of proposals per video.
+    kx: the k of R@kx.
+    per_class: also keep what each class has.
+    classes: only these. None: all that the subset has.
+    agnostic: make one class of all labels.
+    exclude: a file of ids of videos that do not count.
+    bootstrap, seed: intervals from so many resamples of the videos, which are the same for all files.
 
     What was left out or looks wrong is told to `reporter` as a warning. Raises UsageError for what cannot be done as
-    asked and DataError for a file that is broken or does not fit.
+    asked, and DataError for a file that is broken or does not fit.
     """
     spec = dataset_spec(preset)
     rules = protocol_named(protocol or spec.protocol)
@@ -151,6 +171,7 @@ def evaluate(
     results, resamples = [], []
     metric_of: dict[str, Metric] = {}
     for file in files:
+        # One input for all metrics: what several of them need is computed by the first that asks.
         data = MetricInput(
             scope=truth.scope,
             detections=file.detections,
@@ -228,6 +249,7 @@ def _comparisons(
 
 
 def _multiples(given: str | Sequence[int] | None) -> tuple[int, ...]:
+    """The k of R@kx, as numbers; none where none is given."""
     words = given.split(",") if given and isinstance(given, str) else [str(number) for number in given or ()]
     if not all(word.strip().isdecimal() and int(word) > 0 for word in words):
         raise UsageError(f"--kx {given}: expected positive whole numbers, such as 1,5")

@@ -1,4 +1,9 @@
-"""What evaluation, diagnosis and figures read: one ground truth, and files of detections as seen from it."""
+"""What evaluation, diagnosis and figures read: one ground truth, and files of detections as seen from it.
+
+A number is about a part of the ground truth, the scope: the videos of a subset, and the classes that occur there or
+were chosen. Detections outside of it are left out and counted; those in videos that the ground truth does not know at
+all stay, as false positives. So every report can say what it is about.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +32,9 @@ class Exclusion:
 class Truth:
     """A ground truth, and the part of it that numbers are about.
 
-    subset is None where the ground truth has no subsets; split, classes and exclusion are None where nobody asked.
+    whole: all of the file. scope: the part, as arrays.
+    subset: the names of its subsets; None where the ground truth has none, and all videos count.
+    split, classes, exclusion: how else it was chosen; None where nobody asked.
     """
 
     whole: GroundTruth

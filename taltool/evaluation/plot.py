@@ -1,4 +1,8 @@
-"""Drawing timelines, curves and charts of ground truth, detections and training, from files; needs no torch."""
+"""Drawing timelines, curves and charts of ground truth, detections and training, from files; needs no torch.
+
+What a figure shows is computed here from files; what it looks like is said in ops (`plots_curves`, `plots_errors` and
+`timeline`), which matplotlib draws at the very end.
+"""
 
 import os
 from collections.abc import Callable, Sequence
@@ -33,8 +37,8 @@ from taltool.reporting import SILENT, Reporter
 
 Kind = Literal["timeline", "ar-an", "pr", "per-class", "errors", "loss"]
 # Videos of a figure, and predictions per video and file of a page, where the user names none.
-FIGURE_VIDEOS = 4
-PAGE_PREDICTIONS = 200
+_FIGURE_VIDEOS = 4
+_PAGE_PREDICTIONS = 200
 
 
 @dataclass(frozen=True)
@@ -45,15 +49,6 @@ class Plot:
     names: tuple[str, ...]
     output: str | None
     html: str | None
-
-
-@dataclass(frozen=True)
-class SortedFiles:
-    """Files by what they hold, in the order given; truth is None where none is a ground truth."""
-
-    truth: str | None
-    predictions: tuple[str, ...]
-    logs: tuple[str, ...]
 
 
 def plot(
@@ -73,92 +68,92 @@ def plot(
     dpi: int = 150,
     reporter: Reporter = SILENT,
 ) -> Plot:
-    """Draw a figure of the files, which are told apart by content; without one, of predictions from standard input.
+    """Draw a figure of files, which are told apart by content; without one, of predictions from standard input.
 
-    output is the figure: x.png, x.svg, x.pdf, or - for a PNG on standard output. kind None is a timeline where there is
-    a ground truth, else the loss of training. html is a page of timelines; with it nothing goes to standard output.
-    video are ids of videos for timelines, video_file `PATH` or `ID=PATH` of videos that the page plays, top how many
-    predictions of each video and file timelines show (None: as many as it has instances, 200 in a page), name the names
-    of the files in the figure. preset, subset, split and tiou are as for `evaluate`; an is the largest average number
-    of proposals per video of ar-an; dpi the dots per inch of a PNG.
+        plot("gt.json", "a.json", "b.json", kind="per-class", tiou=0.5, output="classes.svg")
+
+    files are a ground truth and predictions, or the logs of training runs. The options are those of `taltool plot`:
+
+    output: where the figure goes: x.png, x.svg, x.pdf, or - for a PNG on standard output.
+    kind: what is drawn. None: a timeline where there is a ground truth, else the loss of training.
+    html: write timelines as a page; with it nothing goes to standard output.
+    video: ids of the videos of timelines. None given: the first ones with instances and predictions.
+    video_file: PATH or ID=PATH of videos that the page plays.
+    top: so many predictions of each video and file in timelines. None: as many as it has instances; in a page, 200.
+    name: what the files are called in the figure, in their order.
+    preset, subset, split, tiou: as for `evaluate`; tiou serves recall for ar-an, and is 0.5 by default for errors.
+    an: the largest average number of proposals per video, for ar-an.
+    dpi: dots per inch of a PNG.
 
     What was left out or looks wrong is told to `reporter` as a warning. Raises UsageError for what cannot be drawn as
-    asked and DataError for a file that is broken or does not fit.
+    asked, and DataError for a file that is broken or does not fit.
     """
-    found = sort_files(files or (STANDARD,))
-    chosen: Kind = kind or ("loss" if found.logs and found.truth is None else "timeline")
-    if chosen not in get_args(Kind):
-        raise UsageError(f"nothing is drawn as '{chosen}' (there are: {', '.join(get_args(Kind))})")
-    if chosen == "loss" and not found.logs:
-        raise UsageError("--kind loss draws the metrics.jsonl of training runs; none was named")
-    if chosen != "loss" and found.truth is None:
-        raise UsageError(f"--kind {chosen} needs a ground truth among the files")
-    if chosen not in ("loss", "timeline") and not found.predictions:
-        raise UsageError(f"--kind {chosen} needs predictions among the files")
-    if html is not None and chosen != "timeline":
-        raise UsageError(f"--html draws timelines, not --kind {chosen}")
+    paths = [str(path) for path in files] or [STANDARD]
+    contents = {path: _content(path) for path in paths}
+    truths, predictions, logs = (
+        [path for path in paths if contents[path] == content] for content in ("truth", "predictions", "log")
+    )
+    if len(truths) > 1:
+        raise UsageError(f"{truths[1]}: a second ground truth; name one, and any number of predictions")
+    drawn: Kind = kind or ("loss" if logs and not truths else "timeline")
+    _refuse_what_cannot_be_drawn(drawn, truths, predictions, logs)
+    if html is not None and drawn != "timeline":
+        raise UsageError(f"--html draws timelines, not --kind {drawn}")
     if video_file and html is None:
         raise UsageError("--video-file belongs to the page of --html")
-    shown = found.logs if chosen == "loss" else found.predictions
+    shown = logs if drawn == "loss" else predictions
     names = tuple(name) or tuple(short_names(shown))
     if len(names) != len(shown):
         raise UsageError(f"--name was given {len(names)} times for {len(shown)} files")
-
-    if chosen == "loss":
-        logs = zip(names, map(read_training_log, found.logs), strict=True)
-        runs = {
-            run: {quantity: Line(log.counter, *points) for quantity, points in log.quantities.items()}
-            for run, log in logs
-        }
-        write_figure(output, lambda: plots_curves.training_figure(runs), dpi)
-        return Plot(kind=chosen, names=names, output=output, html=None)
+    if drawn == "loss":
+        write_figure(output, _losses(dict(zip(names, logs, strict=True))), dpi)
+        return Plot(kind=drawn, names=names, output=output, html=None)
 
     spec = dataset_spec(preset)
     usual = {"errors": spec.diagnosis_tious, "ar-an": spec.recall_tious}
-    tious = parse_thresholds(tiou or usual.get(chosen, spec.tious))
+    tious = parse_thresholds(tiou or usual.get(drawn, spec.tious))
     wanted = subset or spec.evaluation
-    annotated = read_ground_truth(str(found.truth), split)
-    if chosen != "timeline":
-        paths = files_to_read(str(found.truth), found.predictions)
-        truth = chosen_part(annotated, subset=wanted, split=split, reporter=reporter)
-        read = {short: read_detections(path, truth.scope, reporter) for short, path in zip(names, paths, strict=True)}
-        write_figure(output, _chart(chosen, truth, read, tious, an), dpi)
-        return Plot(kind=chosen, names=names, output=output, html=None)
+    truth = read_ground_truth(truths[0], split)
+    if drawn != "timeline":
+        part = chosen_part(truth, subset=wanted, split=split, reporter=reporter)
+        found = [read_detections(path, part.scope, reporter) for path in files_to_read(truths[0], predictions)]
+        write_figure(output, _chart(drawn, part, dict(zip(names, found, strict=True)), tious, an), dpi)
+        return Plot(kind=drawn, names=names, output=output, html=None)
 
-    predicted: dict[str, dict[str, VideoProposals]] = {}
-    for short, path in zip(names, found.predictions, strict=True):
+    rows: dict[str, dict[str, VideoProposals]] = {}
+    for row, path in zip(names, predictions, strict=True):
         with ProposalReader(path, default_score=1.0) as reader:
-            predicted[short] = {each.video_id: each for each in reader}
+            rows[row] = {each.video_id: each for each in reader}
     if html is not None:
         addresses = video_addresses(html, video_file, video)
-        best = PAGE_PREDICTIONS if top is None else top
-        page = timeline_page(timelines(annotated, predicted, wanted, video or list(addresses), None, best), addresses)
+        best = _PAGE_PREDICTIONS if top is None else top
+        page = timeline_page(timelines(truth, rows, wanted, video or list(addresses), None, best), addresses)
         with open_output(html) as stream:
             stream.write(page.encode())
-    if html is None or output != STANDARD:
-        rows = timelines(annotated, predicted, wanted, video, FIGURE_VIDEOS, top)
-        write_figure(output, lambda: timeline_figure(rows), dpi)
-    written = None if html is not None and output == STANDARD else output
-    return Plot(kind=chosen, names=names, output=written, html=html)
+        if output == STANDARD:
+            return Plot(kind=drawn, names=names, output=None, html=html)
+    panels = timelines(truth, rows, wanted, video, _FIGURE_VIDEOS, top)
+    write_figure(output, lambda: timeline_figure(panels), dpi)
+    return Plot(kind=drawn, names=names, output=output, html=html)
 
 
-def sort_files(paths: Sequence[str]) -> SortedFiles:
-    """Tell ground truth, predictions and measurements of training apart by content; `-` is predictions.
-
-    Raises UsageError for two ground truths, DataError for a file that is none of these.
-    """
-    kinds = {path: _content(path) for path in map(str, paths)}
-    truths = [path for path, kind in kinds.items() if kind == "truth"]
-    if len(truths) > 1:
-        raise UsageError(f"{truths[1]}: a second ground truth; name one, and any number of predictions")
-    return SortedFiles(
-        truths[0] if truths else None,
-        tuple(path for path in map(str, paths) if kinds[path] == "predictions"),
-        tuple(path for path in map(str, paths) if kinds[path] == "log"),
-    )
+def _refuse_what_cannot_be_drawn(kind: Kind, truths: list[str], predictions: list[str], logs: list[str]) -> None:
+    if kind not in get_args(Kind):
+        raise UsageError(f"nothing is drawn as '{kind}' (there are: {', '.join(get_args(Kind))})")
+    if kind == "loss":
+        if not logs:
+            raise UsageError("--kind loss draws the metrics.jsonl of training runs; none was named")
+    elif not truths:
+        raise UsageError(f"--kind {kind} needs a ground truth among the files")
+    elif kind != "timeline" and not predictions:
+        raise UsageError(f"--kind {kind} needs predictions among the files")
 
 
 def _content(path: str) -> str:
+    """What a file holds, by its beginning: "truth", "predictions" or, of training, "log"; `-` is predictions.
+
+    Raises DataError for a file that is none of these.
+    """
     if path == STANDARD:
         return "predictions"
     start = beginning(path)
@@ -172,10 +167,23 @@ def _content(path: str) -> str:
     raise DataError(f"{path}: expected a ground truth, predictions, or the metrics.jsonl of a training run")
 
 
+def _losses(logs: dict[str, str]) -> Callable[[], Figure]:
+    """What draws the measurements of training runs, from the paths of their logs by the names of the runs."""
+    read = {name: read_training_log(path) for name, path in logs.items()}
+    runs = {
+        name: {quantity: Line(log.counter, *points) for quantity, points in log.quantities.items()}
+        for name, log in read.items()
+    }
+    return lambda: plots_curves.training_figure(runs)
+
+
 def _chart(
     kind: Kind, truth: Truth, files: dict[str, DetectionFile], tious: Thresholds, an: int
 ) -> Callable[[], Figure]:
-    """What draws a chart of measurements; they are made here, before matplotlib is asked for."""
+    """What draws a chart of the files, by their names in it; its numbers are computed before matplotlib is asked for.
+
+    tious are the thresholds of recall (ar-an), or of matching (the others); an is the last point of ar-an.
+    """
     instances = truth.scope.truth
     if kind == "ar-an":
         recalls = []

@@ -20,7 +20,7 @@ from taltool.ops.matching import Matches, overlapping_pairs
 TRUE_POSITIVE, DOUBLE_DETECTION, WRONG_LABEL, LOCALIZATION, CONFUSION, BACKGROUND = range(6)
 OUTCOMES = ("true positive", "double detection", "wrong label", "localization", "confusion", "background")
 # Below this tIoU with every instance a false positive is background (DETAD, section 4).
-LOWEST_TIOU = 0.1
+_LOWEST_TIOU = 0.1
 # Where several instances overlap a detection equally: judge it by one of its own class, or by the first in the file.
 Ties = Literal["own-class", "file"]
 # The recalls at which precision is read.
@@ -69,7 +69,7 @@ def false_positives(
     thresholds are the L tIoUs of `matches`, looked at are the first `multiples` * G detections of each class.
     """
     per_class = instances_per_class(matches)
-    labels, rank = class_ranks(matches)
+    labels, rank = _class_ranks(matches)
     looked_at = rank < multiples * per_class[labels]
     outcomes = outcomes_of(matches, thresholds, ties)
     counts = np.zeros((len(thresholds), multiples, len(OUTCOMES)), np.int64)
@@ -90,9 +90,9 @@ def outcomes_of(matches: Matches, thresholds: Sequence[float], ties: Ties = "own
     Several may overlap equally: THUMOS14 has two classes on the same segments of each dive. DETAD then takes the first
     in the file, so its shares depend on the file's order; here that is ties="file".
     """
-    labels, _ = class_ranks(matches)
+    labels, _ = _class_ranks(matches)
     truth, segments = matches.positives, matches.detections.segments[matches.order]
-    pairs = overlapping_pairs(segments, matches.videos, truth.segments, truth.videos, LOWEST_TIOU)
+    pairs = overlapping_pairs(segments, matches.videos, truth.segments, truth.videos, _LOWEST_TIOU)
     # Of each detection the pair of the highest tIoU: best (N,), and whether its instance has the class: same (N,).
     own = truth.labels[pairs.second] == labels[pairs.first]
     order = np.lexsort((pairs.second if ties == "file" else ~own, -pairs.tious, pairs.first))
@@ -102,7 +102,7 @@ def outcomes_of(matches: Matches, thresholds: Sequence[float], ties: Ties = "own
     reached = best >= np.array(thresholds)[:, None]
     missed = np.where(same, LOCALIZATION, CONFUSION)
     outcomes = np.where(reached, np.where(same, DOUBLE_DETECTION, WRONG_LABEL), missed)
-    outcomes = np.where(best < LOWEST_TIOU, BACKGROUND, outcomes)
+    outcomes = np.where(best < _LOWEST_TIOU, BACKGROUND, outcomes)
     return np.where(matches.hits, TRUE_POSITIVE, outcomes)
 
 
@@ -111,7 +111,7 @@ def instances_per_class(matches: Matches) -> Integers:
     return np.bincount(matches.positives.labels, minlength=matches.positives.num_classes)
 
 
-def class_ranks(matches: Matches) -> tuple[Integers, Integers]:
+def _class_ranks(matches: Matches) -> tuple[Integers, Integers]:
     """The class (N,) of each ranked detection and its position (N,) within the class, from 0."""
     sizes = np.diff(matches.edges)
     labels = np.repeat(np.arange(len(sizes)), sizes)
@@ -121,15 +121,7 @@ def class_ranks(matches: Matches) -> tuple[Integers, Integers]:
 def average_map_n(
     matches: Matches, hits: Booleans, counted: Booleans, per_class: NDArray[np.integer] | None = None
 ) -> float:
-    """Mean over classes and thresholds of AP_N; see `normalised_ap`. 0 where no class has an instance."""
-    ap = normalised_ap(matches, hits, counted, per_class)
-    return float(np.nanmean(ap)) if not np.isnan(ap).all() else 0.0
-
-
-def normalised_ap(
-    matches: Matches, hits: Booleans, counted: Booleans, per_class: NDArray[np.integer] | None = None
-) -> Floats:
-    """AP_N (K, L) of ranked detections; nan for a class without instances.
+    """average-mAP_N: the mean of AP_N over classes with instances and over L thresholds; 0 where no class has any.
 
     hits (L, N): true positives; counted (L, N): the detections that are there at all. per_class (K,) is how many
     instances there are to find, by default all. The normaliser stays the mean class of the whole ground truth.
@@ -139,13 +131,13 @@ def normalised_ap(
     normaliser = instances.sum() / max(np.count_nonzero(instances), 1)
     hits = hits & counted
     false = counted & ~hits
-    result = np.full((len(wanted), len(hits)), np.nan)
+    ap = np.full((len(wanted), len(hits)), np.nan)  # (K, L)
     for label in np.flatnonzero(wanted):
         ranked = slice(matches.edges[label], matches.edges[label + 1])
         precision, recall_step = normalised_precision(hits[:, ranked], false[:, ranked], wanted[label], normaliser)
         best = np.maximum.accumulate(np.where(hits[:, ranked], precision, 0.0)[:, ::-1], axis=1)[:, ::-1]
-        result[label] = (best * hits[:, ranked]).sum(axis=1) * recall_step
-    return result
+        ap[label] = (best * hits[:, ranked]).sum(axis=1) * recall_step
+    return float(np.nanmean(ap)) if not np.isnan(ap).all() else 0.0
 
 
 def normalised_precision(hits: Booleans, false: Booleans, positives: int, normaliser: float) -> tuple[Floats, float]:
@@ -163,19 +155,15 @@ def mean_precision_curve(matches: Matches) -> Floats:
 
     Interpolated: the best precision at that recall or more; 0 at recalls that a class does not reach.
     """
-    per_class = instances_per_class(matches)
-    curves = [
-        _precision_at(hits, per_class[label])
-        for label in np.flatnonzero(per_class)
-        for hits in matches.hits[:, matches.edges[label] : matches.edges[label + 1]]
-    ]
+    curves = []
+    for label, positives in enumerate(instances_per_class(matches).tolist()):
+        if not positives:
+            continue
+        for hits in matches.hits[:, matches.edges[label] : matches.edges[label + 1]]:
+            ranks = np.flatnonzero(hits)  # of the true positives, from 0
+            found = np.arange(1, len(ranks) + 1)
+            best = np.maximum.accumulate((found / (ranks + 1))[::-1])[::-1]
+            # How many must be found for each recall; the margin forgives the rounding of the product.
+            needed = np.searchsorted(found, RECALLS * positives - 1e-9, side="left")
+            curves.append(np.append(best, 0.0)[needed])
     return np.mean(curves, axis=0) if curves else np.zeros(len(RECALLS))
-
-
-def _precision_at(hits: np.ndarray, positives: int) -> Floats:
-    """Interpolated precision (101,) of one class at one threshold; hits (n,) are in ranked order."""
-    where = np.flatnonzero(hits)
-    found = np.arange(1, len(where) + 1)
-    best = np.maximum.accumulate((found / (where + 1))[::-1])[::-1]
-    needed = np.searchsorted(found, RECALLS * positives - 1e-9, side="left")
-    return np.append(best, 0.0)[needed]

@@ -14,7 +14,7 @@ from taltool.ops.matching import Matches
 from taltool.ops.segments import lengths, ratio
 
 # Detections after the point where precision_N falls to this do not find anything (DETAD's false-negative analysis).
-USELESS_PRECISION = 0.05
+_USELESS_PRECISION = 0.05
 _SIZES = {1: ("M",), 2: ("S", "L"), 3: ("S", "M", "L"), 4: ("XS", "S", "M", "L"), 5: ("XS", "S", "M", "L", "XL")}
 
 
@@ -91,7 +91,7 @@ def group_analysis(matches: Matches, values: Floats, bins: Bins) -> list[Group]:
         count = int(inside.sum())
         share = float(missed[inside].mean()) if count else np.nan
         low, high = bins.edges[position], bins.edges[position + 1]
-        groups.append(Group(name, low, high, count, share, map_n_on(matches, inside) if count else np.nan))
+        groups.append(Group(name, low, high, count, share, _map_n_on(matches, inside) if count else np.nan))
     return groups
 
 
@@ -104,11 +104,11 @@ def missed_instances(matches: Matches) -> Booleans:
         ranked = slice(matches.edges[label], matches.edges[label + 1])
         hits = matches.hits[:, ranked]
         precision[:, ranked], _ = normalised_precision(hits, ~hits, per_class[label], normaliser)
-    useful = np.pad(precision > USELESS_PRECISION, ((0, 0), (0, 1)))  # the last one stands for "no detection"
+    useful = np.pad(precision > _USELESS_PRECISION, ((0, 0), (0, 1)))  # the last one stands for "no detection"
     return ~np.take_along_axis(useful, matches.partners, axis=1)
 
 
-def map_n_on(matches: Matches, inside: Booleans) -> float:
+def _map_n_on(matches: Matches, inside: Booleans) -> float:
     """average-mAP_N where only the instances `inside` (M,) exist.
 
     Detections that match another instance count neither way, at that threshold. (DETAD's own code drops them at all

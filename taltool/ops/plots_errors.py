@@ -22,19 +22,19 @@ def diagnosis_figure(files: Charts, thresholds: str) -> Figure:
     heights = (0.6 + 2.9 * len(files), 5.2)
     figure = new_figure(max(9.6, 1.2 + 0.62 * sum(counts) + 0.3 * len(counts)), sum(heights))
     top, bottom = figure.subfigures(2, 1, height_ratios=heights, hspace=0.02)
-    draw_errors(top, {name: each[0] for name, each in files.items()}, thresholds)
-    draw_groups(bottom, {name: (each[1], each[2]) for name, each in files.items()})
+    _draw_errors(top, {name: each[0] for name, each in files.items()}, thresholds)
+    _draw_groups(bottom, {name: (each[1], each[2]) for name, each in files.items()})
     return figure
 
 
 def error_figure(files: Mapping[str, FalsePositives], thresholds: str) -> Figure:
     """Only the false positives: a row per file."""
     figure = new_figure(9.6, 0.6 + 2.9 * len(files))
-    draw_errors(figure, files, thresholds)
+    _draw_errors(figure, files, thresholds)
     return figure
 
 
-def draw_errors(figure: Figure, files: Mapping[str, FalsePositives], thresholds: str) -> None:
+def _draw_errors(figure: Figure, files: Mapping[str, FalsePositives], thresholds: str) -> None:
     """A row per file: the profile of the best detections (left) and what removing each error gains (right)."""
     grid = figure.add_gridspec(len(files), 2, width_ratios=(5, 3))
     highest = max(float(np.nanmax(found.gains)) for found in files.values())
@@ -82,7 +82,7 @@ def _gains(axes: Axes, found: FalsePositives, highest: float) -> None:
     axes.grid(True, axis="x")
 
 
-def draw_groups(figure: Figure, files: Mapping[str, tuple[Mapping[str, Sequence[Group]], float]]) -> None:
+def _draw_groups(figure: Figure, files: Mapping[str, tuple[Mapping[str, Sequence[Group]], float]]) -> None:
     """Top: the share of instances missed in each group; bottom: average-mAP_N on each group. One bar per file.
 
     files: name -> (characteristic -> groups, average-mAP_N on everything, drawn as a dashed line).
@@ -97,14 +97,20 @@ def draw_groups(figure: Figure, files: Mapping[str, tuple[Mapping[str, Sequence[
         _group_bars(bottom, {name: [100 * g.average_map_n for g in found] for name, found in groups.items()})
         top.set_title(kind.replace("-", " "))
         top.set_ylim(0, 108)
-        _name_groups(bottom, next(iter(groups.values())))
+        first = next(iter(groups.values()))
+        words = [f"{group.name}\n{range_in_words(first, n)}\n({group.instances})" for n, group in enumerate(first)]
+        bottom.set_xticks(range(len(first)), words, fontsize=7)
+        bottom.tick_params(axis="x", length=0)
         top.set_xticks([])
         for number, (_, overall) in enumerate(files.values()):
             bottom.axhline(100 * overall, color=colour(number), linestyle="--", linewidth=1)
         if column == 0:
             top.set_ylabel("missed (%)")
             bottom.set_ylabel("average-mAP$_N$ (%)")
-    _same_height(figure.axes[1::2])
+    panels = figure.axes[1::2]  # those of average-mAP_N compare at one height
+    highest = max(axes.get_ylim()[1] for axes in panels)
+    for axes in panels:
+        axes.set_ylim(0, highest * 1.04)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=4, handlelength=1)
 
@@ -118,15 +124,3 @@ def _group_bars(axes: Axes, files: Mapping[str, list[float]]) -> None:
             if np.isfinite(value):
                 axes.text(place, value + 0.8, f"{value:.0f}", ha="center", va="bottom", fontsize=7, color=INK)
     axes.grid(True, axis="y", color=GRID)
-
-
-def _name_groups(axes: Axes, groups: Sequence[Group]) -> None:
-    words = [f"{group.name}\n{range_in_words(groups, n)}\n({group.instances})" for n, group in enumerate(groups)]
-    axes.set_xticks(range(len(groups)), words, fontsize=7)
-    axes.tick_params(axis="x", length=0)
-
-
-def _same_height(panels: Sequence[Axes]) -> None:
-    highest = max(axes.get_ylim()[1] for axes in panels)
-    for axes in panels:
-        axes.set_ylim(0, highest * 1.04)

@@ -181,14 +181,11 @@ def _boxes(axes: Axes, row: Row, base: float, depth: float, palette: dict[str, s
     for n in reversed(range(len(spans))):
         axes.barh(centres[n], spans[n], left=row.segments[n, 0], height=0.86 * step, color=fills[n], edgecolor="white",
                   linewidth=0.5, alpha=1.0 if row.scores is None else 0.85)  # fmt: skip
-        _inscribe(axes, row, n, float(centres[n]), float(spans[n]) / extent, fills[n])
-
-
-def _inscribe(axes: Axes, row: Row, n: int, height: float, share: float, fill: str) -> None:
-    text = row.labels[n] if row.scores is None else f"{row.scores[n]:.2f}"
-    if len(text) * _CHARACTER < share * (_WIDTH - 2):
-        ink = "white" if _is_dark(fill) else INK
-        axes.text(row.segments[n].mean(), height, text, ha="center", va="center", fontsize=6.5, color=ink, clip_on=True)
+        text = row.labels[n] if row.scores is None else f"{row.scores[n]:.2f}"
+        if len(text) * _CHARACTER < spans[n] / extent * (_WIDTH - 2):
+            ink = "white" if _is_dark(fills[n]) else INK
+            axes.text(row.segments[n].mean(), centres[n], text, ha="center", va="center", fontsize=6.5, color=ink,
+                      clip_on=True)  # fmt: skip
 
 
 def _is_dark(colour: str) -> bool:

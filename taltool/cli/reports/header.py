@@ -7,17 +7,17 @@ from typing import Any, TypeVar
 from taltool.cli.reports.tables import Table, print_facts, print_table
 from taltool.evaluation.inputs import EvaluatedFile, Truth, remarks
 
-Report = TypeVar("Report")
+_Report = TypeVar("_Report")
 
 
 def print_report(
-    report: Report,
+    report: _Report,
     layout: str,
     *,
-    document: Callable[[Report], dict[str, Any]],
-    write_csv: Callable[[Report], None],
-    facts: Callable[[Report], list[tuple[str, str]]],
-    tables: Callable[[Report], Iterable[Table]],
+    document: Callable[[_Report], dict[str, Any]],
+    write_csv: Callable[[_Report], None],
+    facts: Callable[[_Report], list[tuple[str, str]]],
+    tables: Callable[[_Report], Iterable[Table]],
 ) -> None:
     """Print a report on standard output in the layout "json", "csv" or "table" (facts, then tables)."""
     if layout == "json":
