@@ -126,7 +126,7 @@ def evaluate(
     protocol: whose rules, a name of `ops.protocols`. None: as the preset says, or activitynet.
     preset: a data set, for its subset and thresholds.
     subset: names of subsets, with commas. None: as the preset says, or validation.
-    split: a file that says which videos the subsets are.
+    split: FILE:NAME, where FILE says which videos the subsets are. None: the ground truth itself.
     tiou, ar_tiou: thresholds of mAP, and of recall, as a text ("0.3:0.7:0.1") or as numbers. None: as the preset says,
         or 0.3:0.7:0.1 and 0.5:0.95:0.05. Where only metrics of recall are asked for, tiou is theirs too.
     metric: names of metrics, or paths of files that hold one. None: mAP where detections have labels, else recall.

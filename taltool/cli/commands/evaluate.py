@@ -231,7 +231,9 @@ MultiplesOption = Annotated[
     str | None,
     typer.Option("--kx", metavar="K[,K]", help="Also print R@kx: recall of the k*n best of a class in a video."),
 ]
-PerClassOption = Annotated[bool, typer.Option("--per-class", help="Also print the AP of each class.")]
+PerClassOption = Annotated[
+    bool, typer.Option("--per-class", help="Also print what metrics have for each class, such as AP.")
+]
 ClassesOption = Annotated[
     list[str] | None, typer.Option(metavar="NAME[,NAME]", help="Only these classes; may be given again.")
 ]

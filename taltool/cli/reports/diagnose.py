@@ -16,8 +16,8 @@ from taltool.cli.reports.header import (
     truth_record,
 )
 from taltool.cli.reports.tables import Table
-from taltool.ops.diagnosis import DOUBLE_DETECTION, OUTCOMES, FalsePositives
-from taltool.ops.diagnosis_instances import Group, range_in_words
+from taltool.ops.diagnosis import DOUBLE_DETECTION, OUTCOMES
+from taltool.ops.diagnosis_instances import range_in_words
 
 if TYPE_CHECKING:
     from taltool.evaluation.diagnose import Diagnosis, FileDiagnosis
@@ -58,7 +58,20 @@ def _record(file: "FileDiagnosis") -> dict[str, Any]:
             "profile": _profile_records(found.detections, found.profile),
             "cumulative": _profile_records(found.detections.cumsum(), found.cumulative),
         },
-        "groups": {name: [_group_record(group) for group in groups] for name, groups in file.groups.items()},
+        "groups": {
+            name: [
+                {
+                    "group": group.name,
+                    "above": group.low,
+                    "up_to": group.high,
+                    "instances": group.instances,
+                    "missed": group.missed,
+                    "average_mAP_N": group.average_map_n,
+                }
+                for group in groups
+            ]
+            for name, groups in file.groups.items()
+        },
     }
 
 
@@ -72,17 +85,6 @@ def _profile_records(detections: Any, shares: Any) -> list[dict[str, float]]:
         {"k": k, "detections": count, **dict(zip(names, row, strict=True))}
         for k, (count, row) in enumerate(zip(detections.tolist(), shares.tolist(), strict=True), start=1)
     ]
-
-
-def _group_record(group: Group) -> dict[str, Any]:
-    return {
-        "group": group.name,
-        "above": group.low,
-        "up_to": group.high,
-        "instances": group.instances,
-        "missed": group.missed,
-        "average_mAP_N": group.average_map_n,
-    }
 
 
 def _write_csv(diagnosis: "Diagnosis") -> None:
@@ -125,32 +127,27 @@ def _facts(diagnosis: "Diagnosis") -> list[tuple[str, str]]:
 
 
 def _tables(diagnosis: "Diagnosis") -> list[Table]:
+    overall = [
+        [file.file, _percent(file.average_map), _percent(file.average_map_n), _percent(file.missed)]
+        for file in diagnosis.files
+    ]
     return [
-        _summary(diagnosis),
+        Table("In percent, mean over thresholds", ["file", "mAP", "mAP_N", "missed"], overall),
         *(_profile(file) for file in diagnosis.files),
         _gains(diagnosis),
         *(_group_table(diagnosis, name) for name in diagnosis.files[0].groups),
     ]
 
 
-def _summary(diagnosis: "Diagnosis") -> Table:
-    rows = [
-        [file.file, _percent(file.average_map), _percent(file.average_map_n), _percent(file.missed)]
-        for file in diagnosis.files
-    ]
-    return Table("In percent, mean over thresholds", ["file", "mAP", "mAP_N", "missed"], rows)
-
-
 def _profile(file: "FileDiagnosis") -> Table:
     found = file.false_positives
-    rows = [_profile_row(f"{k}G", found, k - 1) for k in range(1, len(found.profile) + 1)]
+    rows = [
+        [f"{k}G", str(count), *map(_percent, shares)]
+        for k, (count, shares) in enumerate(zip(found.detections, found.profile.tolist(), strict=True), start=1)
+    ]
     total = [f"all {len(rows)}G", str(found.detections.sum()), *map(_percent, found.cumulative[-1].tolist())]
     title = f"The k-th G best detections in percent (G = instances of a class), {file.file}"
     return Table(title, ["", "detections", *OUTCOMES], [*rows, total])
-
-
-def _profile_row(name: str, found: FalsePositives, position: int) -> list[str]:
-    return [name, str(found.detections[position]), *map(_percent, found.profile[position].tolist())]
 
 
 def _gains(diagnosis: "Diagnosis") -> Table:
