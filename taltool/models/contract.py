@@ -11,11 +11,11 @@ seconds, files, suppression or the name of a data set. One paper is one folder b
                        def forward(self, features, mask): ...
                        def loss(self, outputs, targets, whole): ...
                        def decode(self, outputs, mask): ...
-    config.py      the settings, a frozen dataclass; its defaults are the paper's
+    config.py      the settings, a frozen dataclass whose defaults are the paper's; settings for the paper's data sets,
+                   and `auto_settings` for any other
     network.py     the layers
     loss.py        from named tensors and ground truth to named losses
-    decode.py      from named tensors to candidates: decode(config, outputs, mask), without the network
-    presets.py     settings for the paper's data sets, and `auto_settings` for any other
+    decode.py      from named tensors to candidates, where that takes more than a method of the model
     pretrained.py  the authors' names of tensors in ours, where weights are published
 
 or one file, `afsd.py`, that registers such a class; of the files of a folder only model.py is looked for by name.

@@ -29,8 +29,7 @@ sys.path[:0] = [str(TESTS / "models"), str(TESTS.parent)]
 from mgnet_heads_twin import PlainHeads  # noqa: E402
 from mgnet_points_twin import sampling_weights  # noqa: E402
 
-from taltool.models.mgnet.heads import BoundaryHead, CompletenessHead  # noqa: E402
-from taltool.models.mgnet.proposal_grid import POINTS, ProposalGrid  # noqa: E402
+from taltool.models.mgnet.heads import POINTS, BoundaryHead, CompletenessHead, ProposalGrid  # noqa: E402  # noqa: E402
 from taltool.nn.proposal_sampling import sum_of_points  # noqa: E402
 
 SAMPLES, LENGTH, CHANNELS, PROPOSAL_WIDTH, WIDTH, DROPOUT = 2, 100, 128, 512, 256, 0.3

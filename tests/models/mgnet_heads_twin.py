@@ -3,8 +3,7 @@
 from mgnet_points_twin import sampling_weights
 from torch import Tensor, nn
 
-from taltool.models.mgnet.heads import BoundaryHead, CellPerceptron, CompletenessHead
-from taltool.models.mgnet.proposal_grid import POINTS
+from taltool.models.mgnet.heads import POINTS, BoundaryHead, CellPerceptron, CompletenessHead
 
 
 class PlainHeads(nn.Module):

@@ -1,6 +1,6 @@
 """The dense head as DBG and MGNet describe it: every point of every proposal is sampled, then convolved over.
 
-The twin that `taltool.models.mgnet.proposal_grid` is compared with; it holds B x C x 32 x T x T numbers.
+The twin that `taltool.models.mgnet.heads` is compared with; it holds B x C x 32 x T x T numbers.
 """
 
 import torch

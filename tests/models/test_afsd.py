@@ -6,8 +6,8 @@ import torch
 from golden_weights import drawn_weights, golden_answers
 
 from taltool.errors import DataError, UsageError
-from taltool.models.afsd.decode import refined_distances
-from taltool.models.afsd.loss import activation_terms, offset_targets
+from taltool.models.afsd.consistency import activation_terms
+from taltool.models.afsd.loss import offset_targets, refined_distances
 from taltool.models.afsd.model import AFSD, AFSDConfig
 from taltool.models.afsd.pretrained import from_opentad
 from taltool.models.contract import Batch, Outputs, Targets

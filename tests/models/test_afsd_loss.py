@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from taltool.models.afsd.loss import boundary_labels, centerness, offset_loss, probability_bce
+from taltool.models.afsd.consistency import boundary_labels, probability_bce
+from taltool.models.afsd.loss import centerness, offset_loss
 from taltool.nn.targets import PaddedTargets, padded_targets
 
 

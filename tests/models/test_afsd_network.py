@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from taltool.models.afsd.network import FrameStack, packed_regions, repeated_conv
-from taltool.nn.conv import ConvStack, SameConv1d
-from taltool.nn.packed_pyramid import Axis, PyramidGrid
+from taltool.models.afsd.network import FrameStack, RepeatedConv, packed_regions
+from taltool.nn.conv import Axis, ConvStack, SameConv1d
+from taltool.nn.pyramid import PyramidGrid
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from taltool.nn.packed_pyramid import Axis, PyramidGrid
 def test_repeated_positions_are_convolved_as_if_they_stood_there(times: int, expected: list[float]) -> None:
     conv = SameConv1d(1, 1, 3)
     conv.weight.data = torch.tensor([[[1.0, 10.0, 100.0]]])
-    found = repeated_conv(conv, torch.tensor([[[1.0, 2.0]]]), times)
+    found = RepeatedConv(conv, times)(torch.tensor([[[1.0, 2.0]]]))
     assert found.flatten().tolist() == expected
 
 
@@ -26,11 +26,16 @@ def test_a_stack_on_repeated_positions_learns_what_it_learns_on_their_copies() -
     axis = Axis.single(mask.repeat_interleave(4, dim=1))
     stack = FrameStack(5, 8, (3, 1), 4, groups=2)
     torch.nn.init.normal_(stack.blocks[0].conv.bias)  # type: ignore[union-attr, arg-type]
-    weights, features, direction = list(stack.parameters()), torch.randn(2, 5, 9) * mask[:, None], torch.randn(2, 8, 36)
+    features, direction = torch.randn(2, 5, 9) * mask[:, None], torch.randn(2, 8, 36)
     features.requires_grad_()
-    short, long = stack(features, axis), ConvStack.forward(stack, features.repeat_interleave(4, dim=2), axis)
+    plain = ConvStack(5, 8, (3, 1), groups=2)
+    plain.load_state_dict(stack.state_dict())
+    short, long = stack(features, axis), plain(features.repeat_interleave(4, dim=2), axis)
     torch.testing.assert_close(short, long, atol=1e-5, rtol=1e-5)
-    found, expected = (torch.autograd.grad((each * direction).sum(), [features, *weights]) for each in (short, long))
+    found, expected = (
+        torch.autograd.grad((said * direction).sum(), [features, *own.parameters()])
+        for said, own in ((short, stack), (long, plain))
+    )
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 

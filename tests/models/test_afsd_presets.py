@@ -3,7 +3,7 @@
 import dataclasses
 
 from taltool.data.statistics import DatasetStatistics
-from taltool.models.afsd.presets import auto_settings
+from taltool.models.afsd.config import auto_settings
 
 # Forty cooking videos of some minutes, one snippet a second.
 KITCHEN = DatasetStatistics(40, 17, 28, 1.0, tuple(range(212, 532, 8)), tuple(float(n) for n in range(1, 101)) * 7)

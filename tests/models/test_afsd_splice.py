@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taltool.models.afsd.splice import plan_splice
+from taltool.models.afsd.consistency import plan_splice
 
 
 def test_background_after_the_action_moves_into_it() -> None:

@@ -6,10 +6,9 @@ import itertools
 import pytest
 import torch
 
-from taltool.models.afsd.loss import activations, triplet_term
+from taltool.models.afsd.consistency import Splice, activations, triplet_term
 from taltool.models.afsd.model import AFSD, AFSDConfig
 from taltool.models.afsd.network import BoundaryFeatures
-from taltool.models.afsd.splice import Splice
 from taltool.models.contract import Batch, Targets
 
 LENGTH, CHANNELS, CLASSES = 32, 6, 3

@@ -16,9 +16,8 @@ from taltool.models.amnet.loss import embedding, gathered, matching_errors, resi
 from taltool.models.amnet.model import AMNet, AMNetConfig
 from taltool.models.amnet.network import ActionMaskingEncoder, CrossAttention, GroupAttention, LevelAttention
 from taltool.models.contract import Batch, Targets
-from taltool.nn.anchor_free import AnchorFreeHeads
 from taltool.nn.losses import triplet_margin_loss
-from taltool.nn.packed_pyramid import PyramidGrid
+from taltool.nn.pyramid import AnchorFreeHeads, PyramidGrid
 from taltool.nn.targets import PaddedTargets, padded_targets
 
 LENGTH, CHANNELS, CLASSES = 32, 6, 3

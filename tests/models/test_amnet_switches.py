@@ -12,8 +12,8 @@ from torch import Tensor
 from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
 from taltool.experiment.settings import TrainingSettings
+from taltool.models.amnet.config import auto_settings
 from taltool.models.amnet.model import AMNet, AMNetConfig
-from taltool.models.amnet.presets import auto_settings
 from taltool.models.contract import Batch, Candidates, Targets
 from taltool.training.optim import make_optimizer
 

@@ -11,8 +11,7 @@ from taltool.errors import UsageError
 from taltool.experiment.configuration import build, preset_layer
 from taltool.models.bmn.loss import balanced_l2
 from taltool.models.bmn.model import BMN, BMNConfig
-from taltool.models.bmn.network import ProposalHead
-from taltool.models.bmn.proposal_map import ProposalMap, sample_positions
+from taltool.models.bmn.network import ProposalHead, ProposalMap, sample_positions
 from taltool.models.contract import Candidates, Outputs, Targets
 from taltool.nn.proposal_sampling import upper_triangle
 from taltool.ops import nms_settings

@@ -11,11 +11,10 @@ from torch import Tensor, nn
 
 from taltool.errors import DataError, UsageError
 from taltool.models.contract import Outputs
-from taltool.models.mgnet.decode import mean_over_cells
+from taltool.models.mgnet.attention import binarised, dilated, mask_map
+from taltool.models.mgnet.config import PRESETS
 from taltool.models.mgnet.loss import mean_logits, sampled_smooth_l1
-from taltool.models.mgnet.masks import binarised, dilated, mask_map
-from taltool.models.mgnet.model import MGNet, MGNetConfig
-from taltool.models.mgnet.presets import PRESETS
+from taltool.models.mgnet.model import MGNet, MGNetConfig, mean_over_cells
 from taltool.models.mgnet.pretrained import from_authors
 from taltool.nn.proposal_sampling import upper_triangle
 from taltool.nn.whole_batch import Drawn, WholeBatch

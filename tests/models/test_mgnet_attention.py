@@ -153,7 +153,7 @@ def test_a_block_is_two_residual_branches_around_the_norms(order: str) -> None:
         wanted = norm(halfway + perceptron(halfway))
     else:
         wanted = 4 * snippets + perceptron(4 * snippets)
-    torch.testing.assert_close(block(snippets, lambda rows: 3 * rows), wanted)
+    torch.testing.assert_close(block(snippets, 3 * block.seen(snippets)), wanted)
 
 
 def test_drop_path_leaves_out_whole_samples_and_keeps_the_mean() -> None:
@@ -161,8 +161,8 @@ def test_drop_path_leaves_out_whole_samples_and_keeps_the_mean() -> None:
     block = TransformerBlock(4, "none", drop_path=0.25)
     with torch.no_grad():
         block.contract.weight.zero_()
-    added = block(torch.zeros(4000, 2, 4), torch.ones_like).detach()
+    added = block(torch.zeros(4000, 2, 4), torch.ones(4000, 2, 4)).detach()
     assert sorted(set(added.flatten().tolist())) == pytest.approx([0, 4 / 3])
     assert (added == added[:, :1, :1]).all()
     assert added.mean() == pytest.approx(1.0, abs=0.05)
-    assert (block.eval()(torch.zeros(3, 2, 4), torch.ones_like) == 1).all()
+    assert (block.eval()(torch.zeros(3, 2, 4), torch.ones(3, 2, 4)) == 1).all()

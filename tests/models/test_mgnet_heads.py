@@ -7,8 +7,7 @@ import torch
 from mgnet_heads_twin import PlainHeads
 from torch import Tensor, nn
 
-from taltool.models.mgnet.heads import BoundaryHead, CompletenessHead, chunked_checkpoint, relu_dropout_
-from taltool.models.mgnet.proposal_grid import ProposalGrid
+from taltool.models.mgnet.heads import BoundaryHead, CompletenessHead, ProposalGrid, chunked_checkpoint, relu_dropout_
 
 SAMPLES, CHANNELS = 2, 3
 

@@ -5,8 +5,8 @@ import torch
 from golden_weights import golden_shapes
 
 from taltool.errors import UsageError
+from taltool.models.mgnet.config import PRESETS, authors_decay
 from taltool.models.mgnet.model import MGNet, MGNetConfig
-from taltool.models.mgnet.presets import PRESETS, authors_decay
 from taltool.models.mgnet.pretrained import from_authors
 from taltool.nn.proposal_sampling import upper_triangle
 

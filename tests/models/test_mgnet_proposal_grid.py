@@ -5,7 +5,7 @@ import torch
 from mgnet_points_twin import plain_sum_of_points, positions, sampling_weights
 from torch import Tensor
 
-from taltool.models.mgnet.proposal_grid import POINTS, ProposalGrid, extended, point_positions
+from taltool.models.mgnet.heads import POINTS, ProposalGrid, extended, point_positions
 from taltool.nn.proposal_sampling import sum_of_points, upper_triangle
 
 CPU = torch.device("cpu")

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from taltool.data.statistics import DatasetStatistics
 from taltool.models.contract import Batch, Candidates, Targets
+from taltool.models.mgnet.config import PRESETS, auto_settings
 from taltool.models.mgnet.model import MGNet, MGNetConfig
-from taltool.models.mgnet.presets import PRESETS, auto_settings
 
 LENGTH, CHANNELS = 16, 6
 WHOLE = torch.ones(2, LENGTH, dtype=torch.bool)

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from taltool.errors import UsageError
 from taltool.experiment.configuration import build, preset_layer
 from taltool.models.contract import Batch, Targets
-from taltool.models.tsa_tal.detection import Detection
 from taltool.models.tsa_tal.loss import SnippetTargets
 from taltool.models.tsa_tal.model import TSATAL, TSATALConfig
 from taltool.models.tsa_tal.network import (
+    Detection,
     DilatedBlock,
     TemporalPyramidPooling,
     TemporalSelfAttention,
@@ -26,7 +26,7 @@ from taltool.models.tsa_tal.network import (
     interval_tiou,
 )
 from taltool.nn.attention import SelfAttention, split_heads
-from taltool.nn.packed_pyramid import Axis
+from taltool.nn.conv import Axis
 from taltool.nn.targets import padded_targets
 
 CLASSES = torch.tensor([[1, 1, 2, 0, 1]])

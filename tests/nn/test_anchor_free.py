@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from taltool.nn.anchor_free import MAX_LOG_DISTANCE, AnchorFreeHeads, StridedPyramid
+from taltool.nn.pyramid import MAX_LOG_DISTANCE, AnchorFreeHeads, StridedPyramid
 
 
 def test_a_pyramid_halves_the_length_and_ignores_padding() -> None:

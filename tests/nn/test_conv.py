@@ -2,8 +2,7 @@
 
 import torch
 
-from taltool.nn.conv import ConvBlock, SameConv1d
-from taltool.nn.packed_pyramid import Axis
+from taltool.nn.conv import Axis, ConvBlock, SameConv1d
 
 
 def counting_convolution(stride: int) -> SameConv1d:

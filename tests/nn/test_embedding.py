@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from taltool.nn.embedding import PositionalEncoding, TransformerEmbedding, sine_table
+from taltool.nn.attention import PositionalEncoding, TransformerEmbedding, sine_table
 
 KINDS = {
     "transformer, pre": lambda: TransformerEmbedding(8, heads=2),

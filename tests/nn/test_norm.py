@@ -4,9 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from taltool.nn.conv import ConvStack
-from taltool.nn.norm import ChannelNorm, MaskedGroupNorm
-from taltool.nn.packed_pyramid import Axis
+from taltool.nn.conv import Axis, ChannelNorm, ConvStack, MaskedGroupNorm
 
 MASK = torch.arange(6) < torch.tensor([[6], [4]])
 

@@ -15,18 +15,15 @@ from torch import Tensor
 
 from taltool.data.statistics import DatasetStatistics
 from taltool.models import MODELS
-from taltool.models.afsd.config import AFSDConfig
-from taltool.models.afsd.decode import decode
-from taltool.models.afsd.loss import activation_terms, activations, assign_locations, detection_terms, triplet_term
+from taltool.models.afsd.config import PRESETS, AFSDConfig, auto_settings
+from taltool.models.afsd.consistency import Splice, activation_terms, activations, plan_splice, triplet_term
+from taltool.models.afsd.loss import assign_locations, detection_terms, refined_distances
 from taltool.models.afsd.network import BoundaryFeatures, Refinement
-from taltool.models.afsd.presets import PRESETS, auto_settings
 from taltool.models.afsd.pretrained import from_opentad
-from taltool.models.afsd.splice import Splice, plan_splice
 from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
-from taltool.models.dense_decoding import flatten_levels
-from taltool.nn.anchor_free import AnchorFreeHeads, StridedPyramid
-from taltool.nn.conv import SameConv1d
-from taltool.nn.packed_pyramid import Axis, PyramidGrid, padded_to_multiple
+from taltool.models.decoding import flatten_levels, one_candidate_per_class
+from taltool.nn.conv import Axis, SameConv1d
+from taltool.nn.pyramid import AnchorFreeHeads, PyramidGrid, StridedPyramid, padded_to_multiple
 from taltool.nn.targets import PaddedTargets, padded_targets
 from taltool.nn.whole_batch import ALONE, WholeBatch
 
@@ -172,8 +169,23 @@ class AFSD(Model):
         return padded._replace(segments=padded.segments * self.config.frames_per_snippet)
 
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
-        """Eq. 15; see `taltool.models.afsd.decode`."""
-        return decode(self.config, outputs, mask)
+        """Every location as one candidate per class, clipped to the valid part of its sample (section 3.2, Eq. 15).
+
+        Its score is the mean of coarse and refined probability, times the quality.
+        """
+        distances = outputs["distances"]
+        if "offsets" in outputs:
+            distances = refined_distances(distances, outputs["offsets"])
+        ends = torch.stack([outputs["centres"] - distances[..., 0], outputs["centres"] + distances[..., 1]], dim=-1)
+        segments = torch.cummax(ends, dim=-1).values / self.config.frames_per_snippet  # None ends before it starts.
+        scores = outputs["logits"].softmax(-1)
+        if "refined_logits" in outputs:
+            scores = (scores + outputs["refined_logits"].softmax(-1)) / 2
+        if "quality" in outputs:
+            scores = scores * outputs["quality"].sigmoid()[..., None]
+        return one_candidate_per_class(
+            segments, scores[..., 1:], outputs["valid"], mask, is_class_agnostic=self.is_class_agnostic
+        )
 
     @classmethod
     def convert_state_dict(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -182,5 +194,5 @@ class AFSD(Model):
 
     @classmethod
     def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
-        """See `Model.auto_settings` and `taltool.models.afsd.presets`."""
+        """See `Model.auto_settings` and `taltool.models.afsd.config`."""
         return auto_settings(statistics)

@@ -1,5 +1,5 @@
 """The parts of AFSD's network (section 3.2): frame-level feature, refinement. The coarse predictor is
-`taltool.nn.anchor_free`.
+`taltool.nn.pyramid`.
 
 Distances, centres and boundary regions are in frames; a level's own positions are `frames * stride` apart.
 """
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from taltool.models.afsd.config import PoolKind, RefineKind, RegionKind
 from taltool.models.afsd.pooling import BoundaryPool, boundary_regions
-from taltool.nn.conv import ConvBlock, ConvStack, NormKind, SameConv1d
-from taltool.nn.packed_pyramid import Axis, PyramidGrid, level_masks
+from taltool.nn.conv import Axis, ConvBlock, ConvStack, NormKind, SameConv1d
+from taltool.nn.pyramid import PyramidGrid, level_masks
 
 # The divisors of Eq. 3 inside and outside of a segment. The paper's a = 4, b = 10 make the outside larger as printed;
 # its text, Table 2c and code want the inside larger.
@@ -39,10 +39,32 @@ class BoundaryFeatures(NamedTuple):
         return named + [(n, f, self.mask) for n, f in zip(names, self.branches, strict=False)]
 
 
-class FrameStack(ConvStack):
-    """The convolutions of the frame-level feature: a stack that takes every position to stand for `frames` equal ones.
+class RepeatedConv(nn.Module):
+    """A convolution of width 3 that takes every position to stand `times` > 1 times in a row.
 
-    The first convolution has width 3.
+    Every repetition but the first and the last sees its own position under all three taps, so each tap is multiplied
+    once per position, not once per repetition.
+    """
+
+    def __init__(self, conv: SameConv1d, times: int) -> None:
+        super().__init__()
+        self.weight, self.bias, self.times = conv.weight, conv.bias, times
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (B, C, T) to (B, C_out, T * times)."""
+        taps = self.weight.permute(2, 0, 1).flatten(0, 1)[..., None]  # (3 * C_out, C, 1)
+        before, here, after = F.conv1d(features, taps).chunk(3, dim=1)
+        here = here if self.bias is None else here + self.bias[:, None]
+        first = F.pad(before, (1, 0))[..., :-1] + here + after
+        last = before + here + F.pad(after, (0, 1))[..., 1:]
+        inner = [before + here + after] * (self.times - 2)
+        return torch.stack([first, *inner, last], dim=3).flatten(2)
+
+
+class FrameStack(ConvStack):
+    """The convolutions of the frame-level feature, of which the first, of width 3, has `frames` positions a snippet.
+
+    Maps (B, C_in, T) to (B, C_out, T * frames), which the axis describes.
     """
 
     def __init__(
@@ -55,33 +77,9 @@ class FrameStack(ConvStack):
         groups: int = 32,
     ) -> None:
         super().__init__(in_channels, out_channels, widths, norm, groups)
-        self.frames = frames
-
-    def forward(self, features: Tensor, axis: Axis) -> Tensor:
-        """Map (B, C_in, T) to (B, C_out, T * frames), which `axis` describes."""
-        if self.frames == 1:
-            return super().forward(features, axis)
-        first, *rest = self.blocks
-        assert isinstance(first, ConvBlock)
-        features = first.activate(repeated_conv(first.conv, features, self.frames), axis)
-        for block in rest:
-            features = block(features, axis)
-        return features
-
-
-def repeated_conv(conv: SameConv1d, features: Tensor, times: int) -> Tensor:
-    """What a convolution of width 3 gives where each position of features (B, C, T) stands `times` > 1 times in a row.
-
-    Every repetition but the first and the last sees its own position under all three taps, so each tap is multiplied
-    once per position, not once per repetition. Returns (B, C_out, T * times).
-    """
-    taps = conv.weight.permute(2, 0, 1).flatten(0, 1)[..., None]  # (3 * C_out, C, 1)
-    before, here, after = F.conv1d(features, taps).chunk(3, dim=1)
-    here = here if conv.bias is None else here + conv.bias[:, None]
-    first = F.pad(before, (1, 0))[..., :-1] + here + after
-    last = before + here + F.pad(after, (0, 1))[..., 1:]
-    inner = [before + here + after] * (times - 2)
-    return torch.stack([first, *inner, last], dim=3).flatten(2)
+        first = self.blocks[0]
+        if frames > 1:
+            first.conv = RepeatedConv(first.conv, frames)  # type: ignore[arg-type]
 
 
 class RefinementBranch(nn.Module):
@@ -147,19 +145,13 @@ class Refinement(nn.Module):
         self.offset_head = SameConv1d(width, 2, 1)
         self.class_head = SameConv1d(width, outputs, 1)
 
-    def frame_feature(self, level0: Tensor, mask: Tensor) -> tuple[Tensor | None, Tensor]:
-        """The frame-level feature (B, C, F) of level 0 (B, C, T), start half first, and its mask (B, F) bool."""
-        frame_mask = mask.repeat_interleave(self.frames, dim=1)
-        if self.frame_stack is None:
-            return None, frame_mask
-        return self.frame_stack(level0, Axis.single(frame_mask)), frame_mask
-
     def boundary_features(self, level0: Tensor, location: Tensor, classes: Tensor, mask: Tensor) -> BoundaryFeatures:
         """What consistency learning needs of level 0 and its towers (B, C, T) alone."""
         axis = Axis.single(mask)
         branches = self.location_branch.sensitive_features(location, axis)
         branches += self.class_branch.sensitive_features(classes, axis)
-        frame, frame_mask = self.frame_feature(level0, mask)
+        frame_mask = mask.repeat_interleave(self.frames, dim=1)
+        frame = None if self.frame_stack is None else self.frame_stack(level0, Axis.single(frame_mask))
         return BoundaryFeatures(frame, branches, mask, frame_mask)
 
     def forward(
@@ -170,9 +162,10 @@ class Refinement(nn.Module):
         level0 (B, C, T); tower features location, classes (B, C, P); coarse distances (B, 2, P) in frames.
         """
         distances = distances.detach()
-        frame, frame_mask = self.frame_feature(level0, grid.mask)
-        pooled = None
-        if self.frame_pool is not None and frame is not None:
+        frame_mask = grid.mask.repeat_interleave(self.frames, dim=1)
+        frame = pooled = None
+        if self.frame_stack is not None and self.frame_pool is not None:
+            frame = self.frame_stack(level0, Axis.single(frame_mask))
             pooled = self.frame_pool(frame, self._frame_regions(distances, grid))
         regions = self._level_regions(distances, grid)
         of_location = self.location_branch.sensitive_features(location, grid.axis)

@@ -23,6 +23,7 @@ def boundary_regions(starts: Tensor, ends: Tensor, widths: Tensor, inside_div: f
     return bounds.round().long()
 
 
+@torch.no_grad()
 def first_argmax(features: Tensor, first: Tensor, last: Tensor) -> Tensor:
     """The position of the first maximum of features (B, C, T) within each range.
 
@@ -30,37 +31,26 @@ def first_argmax(features: Tensor, first: Tensor, last: Tensor) -> Tensor:
     Returns (B, C, N) int64.
     """
     batch, channels, length = features.shape
+    # Keys (B, T, C) int64 that sort like (value, -position); -0.0 and 0.0 are equal.
+    bits = (features.detach().float() + 0.0).transpose(1, 2).contiguous().view(torch.int32)
+    ordered = bits ^ ((bits >> 31) & 0x7FFFFFFF)
+    keys = (ordered.long() << 32) + torch.arange(length - 1, -1, -1, device=features.device)[:, None]
     # The exponent of a float is exact where log2 may round; widths 1, 2-3, 4-7 ... use table row 0, 1, 2 ...
     row = torch.frexp((last - first + 1).float()).exponent.long() - 1  # (B, N)
-    table = _maxima_table(_sortable_keys(features), int(row.max()) + 1 if row.numel() else 1)
+    # Row k holds the maxima of keys over [t, t + 2^k), unused where windows leave T.
+    table = keys.new_empty((int(row.max()) + 1 if row.numel() else 1, *keys.shape))
+    table[0] = keys
+    for number in range(1, len(table)):
+        half = 1 << (number - 1)
+        valid = length - 2 * half + 1
+        previous = table[number - 1]
+        torch.maximum(previous[:, :valid], previous[:, half : half + valid], out=table[number, :, :valid])
     base = (row * batch + torch.arange(batch, device=row.device)[:, None]) * length
     flat = table.view(-1, channels)
     head = flat.index_select(0, (base + first).flatten())
     tail = flat.index_select(0, (base + last + 1 - (1 << row)).flatten())
     best = torch.maximum(head, tail).view(batch, -1, channels)
     return (length - 1 - (best & 0xFFFFFFFF)).transpose(1, 2)
-
-
-@torch.no_grad()
-def _sortable_keys(features: Tensor) -> Tensor:
-    """Integers (B, T, C) int64 that sort like (value, -position); -0.0 and 0.0 are equal."""
-    length = features.shape[2]
-    bits = (features.detach().float() + 0.0).transpose(1, 2).contiguous().view(torch.int32)
-    ordered = bits ^ ((bits >> 31) & 0x7FFFFFFF)
-    backwards = torch.arange(length - 1, -1, -1, device=features.device)[:, None]
-    return (ordered.long() << 32) + backwards
-
-
-def _maxima_table(keys: Tensor, rows: int) -> Tensor:
-    """Row k holds the maxima of keys (B, T, C) over [t, t + 2^k): (rows, B, T, C), unused where windows leave T."""
-    table = keys.new_empty((rows, *keys.shape))
-    table[0] = keys
-    for row in range(1, rows):
-        half = 1 << (row - 1)
-        valid = keys.shape[1] - 2 * half + 1
-        previous = table[row - 1]
-        torch.maximum(previous[:, :valid], previous[:, half : half + valid], out=table[row, :, :valid])
-    return table
 
 
 def halves(features: Tensor, regions: Tensor) -> tuple[Tensor, Tensor, Tensor]:

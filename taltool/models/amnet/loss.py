@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from taltool.models.amnet.config import AMNetConfig, TripletPool
-from taltool.models.amnet.decode import normalised_matching
 from taltool.models.amnet.network import ActionMaskingEncoder
 from taltool.models.contract import Outputs
 from taltool.nn.losses import EPSILON, distance_tiou, normalised_sum, tiou_loss, triplet_margin_loss
@@ -160,3 +159,8 @@ def matching_errors(matching: Tensor, tious: Tensor, config: AMNetConfig) -> Ten
         return F.binary_cross_entropy_with_logits(matching, tious, reduction="none")
     loss = {"l2": F.mse_loss, "l1": F.l1_loss, "smooth_l1": F.smooth_l1_loss}[config.match_loss]
     return loss(normalised_matching(matching, config), tious, reduction="none")
+
+
+def normalised_matching(matching: Tensor, config: AMNetConfig) -> Tensor:
+    """tanh or sigmoid of matching scores (Table 4)."""
+    return matching.tanh() if config.match_act == "tanh" else matching.sigmoid()

@@ -15,15 +15,18 @@ from torch import Tensor, nn
 
 from taltool.data.statistics import DatasetStatistics
 from taltool.models import MODELS
-from taltool.models.amnet.config import AMNetConfig
-from taltool.models.amnet.decode import decode
-from taltool.models.amnet.loss import assign_locations, detection_terms, inside_and_outside, triplet_term
+from taltool.models.amnet.config import PRESETS, AMNetConfig, auto_settings
+from taltool.models.amnet.loss import (
+    assign_locations,
+    detection_terms,
+    inside_and_outside,
+    normalised_matching,
+    triplet_term,
+)
 from taltool.models.amnet.network import ActionMaskingEncoder, DetectionHeads, GroupAttention
-from taltool.models.amnet.presets import PRESETS, auto_settings
 from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
-from taltool.models.dense_decoding import flatten_levels
-from taltool.nn.anchor_free import StridedPyramid
-from taltool.nn.packed_pyramid import PyramidGrid, level_masks, padded_to_multiple
+from taltool.models.decoding import flatten_levels, one_candidate_per_class
+from taltool.nn.pyramid import PyramidGrid, StridedPyramid, level_masks, padded_to_multiple
 from taltool.nn.targets import padded_targets
 from taltool.nn.whole_batch import ALONE, WholeBatch
 
@@ -144,10 +147,17 @@ class AMNet(Model):
         return [(name, each) for name, each in self.named_parameters() if name.startswith(prefix)]
 
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
-        """Eq. 13 and 14; see `taltool.models.amnet.decode`."""
-        return decode(self.config, outputs, mask)
+        """Every location as one candidate per class, clipped to the valid part of its sample (Eq. 13 and 14)."""
+        centres, distances = outputs["centres"], outputs["distances"]
+        segments = torch.stack([centres - distances[..., 0], centres + distances[..., 1]], dim=-1)
+        scores = outputs["logits"].sigmoid()
+        if "matching" in outputs:
+            scores = scores * normalised_matching(outputs["matching"], self.config).clamp(min=0)[..., None]
+        return one_candidate_per_class(
+            segments, scores, outputs["valid"], mask, is_class_agnostic=self.is_class_agnostic
+        )
 
     @classmethod
     def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
-        """See `Model.auto_settings` and `taltool.models.amnet.presets`."""
+        """See `Model.auto_settings` and `taltool.models.amnet.config`."""
         return auto_settings(statistics)

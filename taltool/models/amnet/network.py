@@ -16,11 +16,9 @@ from torch import Tensor, nn
 
 from taltool.errors import UsageError
 from taltool.models.amnet.config import GroupKind
-from taltool.nn.anchor_free import AnchorFreeHeads
-from taltool.nn.attention import attendable, split_heads
-from taltool.nn.conv import ConvStack, SameConv1d
-from taltool.nn.embedding import sine_table
-from taltool.nn.packed_pyramid import Axis
+from taltool.nn.attention import attendable, sine_table, split_heads
+from taltool.nn.conv import Axis, ConvStack, SameConv1d
+from taltool.nn.pyramid import AnchorFreeHeads
 
 # Foreground probability that a fresh focal classifier predicts (Lin et al., section 4.1).
 PRIOR = 0.01

@@ -23,13 +23,18 @@ from torch import Tensor
 from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
 from taltool.models import MODELS
-from taltool.models.bmn.config import BMNConfig
-from taltool.models.bmn.decode import decode
+from taltool.models.bmn.config import PRESETS, BMNConfig, auto_settings
 from taltool.models.bmn.loss import ProposalLabels, proposal_terms
-from taltool.models.bmn.network import BoundaryHead, Convolutions, FrontEmbedding, ProposalHead
-from taltool.models.bmn.presets import PRESETS, auto_settings
-from taltool.models.bmn.proposal_map import ProposalMap
+from taltool.models.bmn.network import (
+    BoundaryHead,
+    Convolutions,
+    FrontEmbedding,
+    ProposalHead,
+    ProposalMap,
+    proposal_cells,
+)
 from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
+from taltool.models.decoding import likely_boundaries
 from taltool.nn.targets import padded_targets
 from taltool.nn.whole_batch import ALONE, WholeBatch
 
@@ -95,10 +100,22 @@ class BMN(Model):
         return ProposalLabels.of(self.config, padded, mask, (proposals.first, proposals.last))
 
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
-        """See `Model.decode`: every proposal of the map, or those between likely boundaries."""
-        return decode(self.config, outputs, mask)
+        """The proposals [i, j + 1] of each sample, with score p^s_i p^e_j sqrt(p^class_ij p^regression_ij).
+
+        Every proposal of the map, or those between likely boundaries.
+        """
+        config = self.config
+        first, last = proposal_cells(mask.shape[1], config.most_snippets, mask.device)
+        start, end = (outputs[f"{name}_logits"].float().sigmoid() * mask for name in ("start", "end"))
+        confidence = outputs["classification_logits"].float().sigmoid() * outputs["regression_logits"].float().sigmoid()
+        scores = start[:, first] * end[:, last] * (confidence.sqrt() if config.confidence == "root" else confidence)
+        kept = mask[:, last]
+        if config.candidates == "peaks":
+            kept = kept & likely_boundaries(start, mask)[:, first] & likely_boundaries(end, mask)[:, last]
+        segments = torch.stack([first, last + 1], dim=-1).float()
+        return [Candidates(segments[kept[b]], scores[b, kept[b]], None) for b in range(len(mask))]
 
     @classmethod
     def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
-        """See `Model.auto_settings` and `taltool.models.bmn.presets`."""
+        """See `Model.auto_settings` and `taltool.models.bmn.config`."""
         return auto_settings(statistics)

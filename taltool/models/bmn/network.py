@@ -1,10 +1,86 @@
-"""The parts of BMN's network: convolutions, boundary probabilities, confidences of the proposals of a dense map."""
+"""The parts of BMN's network: the dense map of its proposals, durations over starts, and where the points of each are
+sampled; convolutions, boundary probabilities, confidences of the proposals."""
 
+from dataclasses import dataclass
+
+import torch
 from torch import Tensor, nn
 
-from taltool.models.bmn.proposal_map import ProposalMap
-from taltool.nn.embedding import TransformerEmbedding
-from taltool.nn.proposal_sampling import sum_of_points
+from taltool.models.bmn.config import BMNConfig
+from taltool.nn.attention import TransformerEmbedding
+from taltool.nn.proposal_sampling import PointBags, sum_of_points, upper_triangle
+
+
+def proposal_cells(length: int, most_snippets: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """First and last snippet (N,) int64 of the proposals within `length` snippets, in rows of equal start.
+
+    They have at most `most_snippets` snippets; 0 = as many as there are.
+    """
+    first, last = upper_triangle(length, device)
+    is_short = last - first < (most_snippets or length)
+    return first[is_short], last[is_short]
+
+
+def sample_positions(first: Tensor, last: Tensor, points: int, samples: int, reach: float) -> Tensor:
+    """Where the samples of proposals lie, in snippets: (N, points, samples) float64 for first and last (N,) int64.
+
+    points * samples of them stand evenly from first - reach * length to last + reach * length, both ends included,
+    where length is last - first + 1; a point is the mean of `samples` neighbours.
+    """
+    margin = (last - first + 1).double() * reach
+    steps = torch.linspace(0, 1, points * samples, dtype=torch.float64, device=first.device)
+    return torch.lerp((first - margin)[:, None], (last + margin)[:, None], steps).unflatten(1, (points, samples))
+
+
+def point_bags(positions: Tensor, length: int) -> PointBags:
+    """How points of cells are sampled that are the means of S samples each, at positions (N, P, S) float64 in snippets.
+
+    A sample is interpolated linearly between the snippets beside it; snippets beyond both ends are 0.
+    """
+    cells, points, samples = positions.shape
+    left = positions.floor()
+    share = positions - left
+    snippet = torch.stack([left, left + 1], dim=-1).long()  # (N, P, S, 2)
+    weight = torch.stack([1 - share, share], dim=-1) / samples
+    inside = (snippet >= 0) & (snippet < length) & (weight > 0)
+    point = torch.arange(cells * points, device=positions.device).view(cells, points, 1, 1)
+    # Samples of a point that fall between the same snippets become one entry.
+    entry, where = (point * length + snippet)[inside].unique(return_inverse=True)
+    weights = weight.new_zeros(len(entry)).index_add_(0, where, weight[inside])
+    rows = points * length
+    return PointBags.of(entry // rows, entry % rows, weights, cells, rows)
+
+
+@dataclass(frozen=True)
+class ProposalMap:
+    """The map of D durations over T starts: its cells, the proposals that end within T snippets, and their points.
+
+    first, last (N,) are the cells' snippets; row last - first, column first of the map is theirs.
+    """
+
+    length: int
+    durations: int
+    first: Tensor
+    last: Tensor
+    bags: PointBags
+
+    @classmethod
+    def of(cls, config: BMNConfig, length: int, device: torch.device) -> "ProposalMap":
+        """The map over `length` snippets."""
+        first, last = proposal_cells(length, config.most_snippets, device)
+        positions = sample_positions(first, last, config.points, config.samples_per_point, config.reach)
+        durations = min(config.most_snippets or length, length)
+        return cls(length, durations, first, last, point_bags(positions, length))
+
+    def spread(self, cells: Tensor) -> Tensor:
+        """Cells (B, N, C) on the map, zero elsewhere: (B, C, D, T), channels last in memory."""
+        maps = cells.new_zeros(len(cells), self.durations, self.length, cells.shape[-1])
+        maps[:, self.last - self.first, self.first] = cells
+        return maps.permute(0, 3, 1, 2)
+
+    def cells(self, maps: Tensor) -> Tensor:
+        """The cells (B, N, C) of maps (B, C, D, T)."""
+        return maps.permute(0, 2, 3, 1)[:, self.last - self.first, self.first]
 
 
 class Convolutions(nn.Module):

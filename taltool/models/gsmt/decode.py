@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from taltool.models.contract import Candidates, Outputs
+from taltool.models.decoding import Runs, run_means, runs
 from taltool.models.gsmt.config import GSMTConfig
-from taltool.nn.active_runs import Runs, run_means, runs
 
 PADDED = -1.0
 

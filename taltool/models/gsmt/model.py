@@ -27,12 +27,11 @@ from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
 from taltool.models import MODELS
 from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
-from taltool.models.gsmt.config import GSMTConfig
+from taltool.models.gsmt.config import PRESETS, GSMTConfig, auto_settings
 from taltool.models.gsmt.decode import decode
 from taltool.models.gsmt.loss import class_terms, mask_terms
 from taltool.models.gsmt.network import SnippetHead, build_embedding, build_mask_head
-from taltool.models.gsmt.presets import PRESETS, auto_settings
-from taltool.nn.embedding import PositionalEncoding
+from taltool.nn.attention import PositionalEncoding
 from taltool.nn.targets import cells_of, padded_targets
 from taltool.nn.whole_batch import ALONE, WholeBatch
 
@@ -126,5 +125,5 @@ class GSMT(Model):
 
     @classmethod
     def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
-        """See `Model.auto_settings` and `taltool.models.gsmt.presets`."""
+        """See `Model.auto_settings` and `taltool.models.gsmt.config`."""
         return auto_settings(statistics)

@@ -1,7 +1,7 @@
 """The parts of GSMT's network: the snippet embeddings of its Table 4 and the heads of both branches.
 
 An embedding keeps length and width: (B, C, T) and a mask in, (B, C, T) out, zero at padded snippets. The paper's own is
-`taltool.nn.embedding.TransformerEmbedding`, which BMN may take too.
+`taltool.nn.attention.TransformerEmbedding`, which BMN may take too.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from taltool.models.gsmt.config import GSMTConfig
-from taltool.nn.embedding import TransformerEmbedding
+from taltool.nn.attention import TransformerEmbedding
 
 # Widths of the code's mask head, and which of its hidden layers a ReLU follows.
 TAGS_WIDTHS, TAGS_ACTIVE = (1024, 512, 256), (True, False, True)

@@ -1,11 +1,12 @@
-"""Attention in which each query is told which keys it may look at, by dot product or by cosine, and its block.
+"""Attention in which each query is told which keys it may look at, by dot product or by cosine, and its block; and how
+foreground probabilities become what each snippet may look at (MGNet, section 3.3.2 and Fig. 6).
 
 Snippets run along the second axis, (B, T, C). What a query may look at is a mask (B, T, T), row = query, or (B, 1, T)
 where it is the same for all.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taltool.models.mgnet.config import NormOrder
+from taltool.models.mgnet.config import MaskForm, NormOrder
 from taltool.nn.attention import attendable, split_heads
 
 ZERO_NORM = 1e-6
@@ -44,14 +45,20 @@ def guided_attention(
 ) -> Tensor:
     """softmax_j(similarity(q_i, k_j)) V over the allowed and valid keys: (B, H, T, W), W being that of the values.
 
-    queries, keys, values (B, H, T, W), allowed (B, T or 1, T) bool, valid (B, T) bool.
+    queries, keys, values (B, H, T, W) of one type, allowed (B, T or 1, T) bool, valid (B, T) bool (see `attendable`).
     """
-    visible = attendable(valid)[:, None, None]  # (B, 1, 1, T)
+    visible = valid[:, None, None]  # (B, 1, 1, T)
     permitted = allowed[:, None] & visible
     guided = permitted.any(-1, keepdim=True)  # (B, 1, T or 1, 1)
+    if how.kind == "cosine":
+        own = [
+            each.float() - each.float().mean(-1, keepdim=True) if how.centred else each.float()
+            for each in (queries, keys)
+        ]
+        # A vector without a direction (padding, or a constant one when centred) has similarity 0, not NaN.
+        queries, keys = (F.normalize(each, dim=-1, eps=ZERO_NORM).to(values.dtype) for each in own)
     # A query of zeros is equally similar to every key.
-    queries = _comparable(queries, how) * guided
-    keys = _comparable(keys, how)
+    queries = queries * guided
     scale = how.scale / math.sqrt(queries.shape[-1]) if how.kind == "dot" else how.scale
     if how.masking == "additive":
         attended = F.scaled_dot_product_attention(
@@ -63,14 +70,6 @@ def guided_attention(
         weights = masked.masked_fill(~visible, torch.finfo(masked.dtype).min).softmax(-1)
         attended = weights.to(values.dtype) @ values
     return attended * guided if how.empty_row == "zero" else attended
-
-
-def _comparable(vectors: Tensor, how: Similarity) -> Tensor:
-    if how.kind == "dot":
-        return vectors
-    # A vector without a direction (padding, or a constant one when centred) has similarity 0, not NaN.
-    centred = vectors.float() - vectors.float().mean(-1, keepdim=True) if how.centred else vectors.float()
-    return F.normalize(centred, dim=-1, eps=ZERO_NORM).to(vectors.dtype)
 
 
 class GuidedSelfAttention(nn.Module):
@@ -92,7 +91,7 @@ class GuidedSelfAttention(nn.Module):
     def forward(self, snippets: Tensor, allowed: Sequence[Tensor], valid: Tensor) -> Tensor:
         """Map snippets (B, T, C) to (B, T, masks * C); allowed holds one mask (B, T or 1, T) bool for each of them."""
         queries, values = (split_heads(layer(snippets), self.heads) for layer in (self.query, self.value))
-        attended = []
+        attended, valid = [], attendable(valid)
         for project, norm, mask in zip(self.keys, self.key_norms, allowed, strict=True):
             keys = norm(split_heads(project(snippets), self.heads)).to(queries.dtype)
             mixed = guided_attention(queries, keys, values, mask, valid, self.how)
@@ -110,7 +109,7 @@ def truncated_linear(inputs: int, outputs: int, *, bias: bool = True) -> nn.Line
 
 
 class TransformerBlock(nn.Module):
-    """Two residual branches, a mixing of snippets that the caller gives and a perceptron of 4 times the width.
+    """Two residual branches: a mixing of snippets, made by the caller of `seen`, and a perceptron of 4 times the width.
 
     norm "pre": x + mix(LN(x)), then x + mlp(LN(x)); "post": LN(x + mix(x)), then LN(x + mlp(x)); "none": without.
     dropout follows both branches and the hidden layer; drop_path leaves a branch out for a whole sample at a time.
@@ -133,21 +132,61 @@ class TransformerBlock(nn.Module):
         self.expand, self.contract = truncated_linear(width, 4 * width), truncated_linear(4 * width, width)
         self.activation = activation()
 
-    def forward(self, snippets: Tensor, mix: Callable[[Tensor], Tensor]) -> Tensor:
-        """Map snippets (B, T, C) to (B, T, C)."""
-        for norm, branch in zip(self.norms, (mix, self._perceptron), strict=True):
-            if self.norm == "post":
-                snippets = norm(snippets + self._branch(branch, snippets))
-            else:
-                snippets = snippets + self._branch(branch, norm(snippets))
-        return snippets
+    def seen(self, snippets: Tensor) -> Tensor:
+        """What of snippets (B, T, C) is to be mixed."""
+        return snippets if self.norm == "post" else self.norms[0](snippets)
 
-    def _perceptron(self, snippets: Tensor) -> Tensor:
-        return self.contract(self.dropout(self.activation(self.expand(snippets))))
+    def forward(self, snippets: Tensor, mixed: Tensor) -> Tensor:
+        """Map snippets (B, T, C), and what the mixing makes of `seen` of them, to (B, T, C)."""
+        snippets = snippets + self._dropped(mixed)
+        if self.norm == "post":
+            snippets = self.norms[0](snippets)
+        hidden = self.activation(self.expand(snippets if self.norm == "post" else self.norms[1](snippets)))
+        snippets = snippets + self._dropped(self.contract(self.dropout(hidden)))
+        return self.norms[1](snippets) if self.norm == "post" else snippets
 
-    def _branch(self, branch: Callable[[Tensor], Tensor], snippets: Tensor) -> Tensor:
-        residual = self.dropout(branch(snippets))
+    def _dropped(self, residual: Tensor) -> Tensor:
+        residual = self.dropout(residual)
         if not self.training or not self.drop_path:
             return residual
         kept = torch.rand(len(residual), 1, 1, device=residual.device) >= self.drop_path
         return residual * (kept / (1 - self.drop_path))
+
+
+def binarised(probabilities: Tensor, alpha: float, valid: Tensor) -> Tensor:
+    """Where probabilities (B, T) reach alpha times the highest of the sample: (B, T) bool (Eq. 6).
+
+    Padding, valid (B, T) False, neither is foreground nor has the highest.
+    """
+    visible = torch.where(valid, probabilities, -1.0)
+    return (visible >= alpha * visible.amax(1, keepdim=True)) & valid
+
+
+def dilated(maps: Tensor, kernel: int) -> Tensor:
+    """Maps (B, R, T) bool grown by a square of kernel x kernel, kernel being odd (Eq. 7).
+
+    A map of one row stands for T equal rows.
+    """
+    height = 1 if maps.shape[1] == 1 else kernel
+    grown = F.max_pool2d(maps[:, None].float(), (height, kernel), stride=1, padding=(height // 2, kernel // 2))
+    return grown[:, 0] > 0.5
+
+
+def mask_map(foreground: Tensor, form: MaskForm, kernel: int) -> Tensor:
+    """The dilated mask map (B, T, T) bool, row = query, of foreground (B, T) bool; (B, 1, T) if its rows are equal.
+
+    The formations of Fig. 6: everything sees the foreground (all_fores) or everything (none); foreground sees its own
+    segment (fore_self) or all foreground (fores_fores), where background sees nothing or its neighbours (backs_adj).
+    """
+    if form == "none":
+        return torch.ones_like(foreground)[:, None]
+    if form == "all_fores":
+        return dilated(foreground[:, None], kernel)
+    seen = foreground[:, :, None] & foreground[:, None]
+    if form == "fore_self":
+        segment = (F.pad(foreground, (1, 0)).int().diff(dim=1) == 1).cumsum(1)
+        seen = seen & (segment[:, :, None] == segment[:, None])
+    if form == "fores_fores_backs_adj":
+        place = torch.arange(foreground.shape[1], device=foreground.device)
+        seen = seen | ~foreground[:, :, None] & ((place[:, None] - place).abs() <= 1)
+    return dilated(seen, kernel)

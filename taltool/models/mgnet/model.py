@@ -18,16 +18,15 @@ from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
 from taltool.models import MODELS
 from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
-from taltool.models.mgnet.config import MaskForm, MGNetConfig
-from taltool.models.mgnet.decode import decode
-from taltool.models.mgnet.heads import BoundaryHead, CompletenessHead
+from taltool.models.decoding import likely_boundaries
+from taltool.models.mgnet.attention import binarised, mask_map
+from taltool.models.mgnet.config import PRESETS, MaskForm, MGNetConfig, authors_decay, auto_settings
+from taltool.models.mgnet.heads import BoundaryHead, CompletenessHead, ProposalGrid, extended
 from taltool.models.mgnet.loss import BinaryLabels, detection_terms, mean_logits
-from taltool.models.mgnet.masks import binarised, mask_map
 from taltool.models.mgnet.network import ForegroundEncoder, FusedFeatures, FusedStream, SumHeads
-from taltool.models.mgnet.presets import PRESETS, authors_decay, auto_settings
 from taltool.models.mgnet.pretrained import from_authors
-from taltool.models.mgnet.proposal_grid import ProposalGrid, extended
 from taltool.nn.conv import SameConv1d
+from taltool.nn.proposal_sampling import upper_triangle
 from taltool.nn.targets import padded_targets
 from taltool.nn.whole_batch import ALONE, WholeBatch
 
@@ -78,7 +77,16 @@ class MGNet(Model):
         outputs, allowed = self._foreground(streams, mask)
         fused = [branch(each, allowed, mask) for branch, each in zip(self.fused, streams, strict=True)]
         outputs["action_logits"] = self.action_heads([each.action for each in fused]).squeeze(2).float()
-        outputs |= self._proposals(outputs["action_logits"], [each.boundary for each in fused], mask)
+        grid = self.grid(mask.shape[1], mask.device)
+        action = mean_logits(outputs["action_logits"]).sigmoid()[:, None]
+        boundary = sum((each.boundary for each in fused[1:]), start=fused[0].boundary)
+        start, end = self.boundary(extended(boundary, mask), grid)
+        completeness = self.completeness(extended(action, mask).squeeze(1), grid)
+        outputs |= {
+            "completeness_logits": completeness.float(),
+            "start_logits": start.float(),
+            "end_logits": end.float(),
+        }
         return outputs | self._supervised(fused) | {"valid": mask.float()}
 
     def _foreground(self, streams: tuple[Tensor, ...], mask: Tensor) -> tuple[Outputs, list[Tensor]]:
@@ -102,18 +110,6 @@ class MGNet(Model):
             mask_map(binarised(own, alpha, mask), form, config.dilation)
             for own, alpha, form in zip(probabilities.unbind(1), alphas, forms, strict=True)
         ]
-
-    def _proposals(self, action_logits: Tensor, boundaries: list[Tensor], mask: Tensor) -> Outputs:
-        grid = self.grid(mask.shape[1], mask.device)
-        action = mean_logits(action_logits).sigmoid()[:, None]
-        boundary = sum(boundaries[1:], start=boundaries[0])
-        start, end = self.boundary(extended(boundary, mask), grid)
-        completeness = self.completeness(extended(action, mask).squeeze(1), grid)
-        return {
-            "completeness_logits": completeness.float(),
-            "start_logits": start.float(),
-            "end_logits": end.float(),
-        }
 
     def grid(self, length: int, device: torch.device) -> ProposalGrid:
         """The cells over `length` snippets; the last one made is kept."""
@@ -144,8 +140,22 @@ class MGNet(Model):
         return BinaryLabels(self.config, padded, batch.mask.float()).counts()
 
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
-        """See `Model.decode`: every proposal of the map that the configuration admits (section 3.7)."""
-        return decode(self.config, outputs, mask)
+        """The proposals [i, j + 1] of each sample, moved by `edge_shift`, with score P^c_ij p^s_i p^e_j (Eq. 24)."""
+        config, length = self.config, mask.shape[1]
+        first, last = upper_triangle(length, mask.device)
+        span = last - first
+        counted = mask[:, last] & (span < (config.most_snippets or length))
+        start, end, completeness = (
+            outputs[f"{name}_logits"].float().sigmoid() for name in ("start", "end", "completeness")
+        )
+        start_scores = mean_over_cells(start, first, counted, length)
+        end_scores = mean_over_cells(end, last, counted, length)
+        scores = completeness * start_scores[:, first] * end_scores[:, last]
+        kept = counted & (span + 1 >= config.least_snippets)
+        if config.candidates == "peaks":
+            kept &= likely_boundaries(start_scores, mask)[:, first] & likely_boundaries(end_scores, mask)[:, last]
+        segments = torch.stack([first, last + 1], dim=-1).float() + config.edge_shift
+        return [Candidates(segments[kept[b]], scores[b, kept[b]], None) for b in range(len(mask))]
 
     def decay_of(self, name: str) -> float | None:
         """See `Model.decay_of`: the weight decay of the authors' code."""
@@ -158,5 +168,16 @@ class MGNet(Model):
 
     @classmethod
     def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
-        """See `Model.auto_settings` and `taltool.models.mgnet.presets`."""
+        """See `Model.auto_settings` and `taltool.models.mgnet.config`."""
         return auto_settings(statistics)
+
+
+def mean_over_cells(cells: Tensor, index: Tensor, counted: Tensor, length: int) -> Tensor:
+    """The mean (B, T) of cells (B, N) with equal index (N,), over counted (B, N) ones; 0 where there is none.
+
+    With the first snippet as index these are the means over rows, with the last one those over columns.
+    """
+    weights = counted.to(cells.dtype)
+    sums = cells.new_zeros(len(cells), length).index_add_(1, index, cells * weights)
+    counts = cells.new_zeros(len(cells), length).index_add_(1, index, weights)
+    return sums / counts.clamp(min=1)

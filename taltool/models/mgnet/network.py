@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 from taltool.models.mgnet.attention import GuidedSelfAttention, Similarity, TransformerBlock, truncated_linear
 from taltool.models.mgnet.config import MGNetConfig, MixKind
-from taltool.nn.conv import ConvBlock, SameConv1d
-from taltool.nn.embedding import PositionalEncoding
-from taltool.nn.packed_pyramid import Axis
+from taltool.nn.attention import PositionalEncoding
+from taltool.nn.conv import Axis, ConvBlock, SameConv1d
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
 
@@ -71,11 +70,9 @@ class ForegroundEncoder(nn.Module):
 
     def forward(self, features: Tensor, mask: Tensor) -> Foreground:
         """Look at features (B, C, T) with mask (B, T)."""
-
-        def attend(snippets: Tensor) -> Tensor:
-            return self.project(self.attention(snippets, [mask[:, None]], mask))
-
-        encoded = self.norm(self.block(self.embed(features), attend)).transpose(1, 2) * mask[:, None]
+        snippets = self.embed(features)
+        attended = self.project(self.attention(self.block.seen(snippets), [mask[:, None]], mask))
+        encoded = self.norm(self.block(snippets, attended)).transpose(1, 2) * mask[:, None]
         side = None if self.auxiliary is None else self.auxiliary(encoded, mask).squeeze(1)
         return Foreground(self.convs(encoded, mask), side)
 
@@ -142,7 +139,8 @@ class GuidedLayer(nn.Module):
 
     def forward(self, snippets: Tensor, allowed: Sequence[Tensor], mask: Tensor) -> Tensor:
         """Map snippets (B, T, C) to (B, T, C)."""
-        return self.block(snippets, lambda each: self.join(self.attention(each, allowed, mask), mask))
+        attended = self.attention(self.block.seen(snippets), allowed, mask)
+        return self.block(snippets, self.join(attended, mask))
 
 
 class MaskGuidedTransformer(nn.Module):

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from taltool.models.contract import Candidates, Outputs
+from taltool.models.decoding import Runs, run_means, runs
 from taltool.models.tsa_tal.config import TSATALConfig
-from taltool.models.tsa_tal.detection import Detection, upsampled
-from taltool.nn.active_runs import Runs, run_means, runs
-from taltool.nn.packed_pyramid import Axis
+from taltool.models.tsa_tal.network import Detection, upsampled
+from taltool.nn.conv import Axis
 
 
 class DensePredictions(NamedTuple):

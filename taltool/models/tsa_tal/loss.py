@@ -10,7 +10,7 @@ from torch import Tensor
 
 from taltool.models.contract import Outputs
 from taltool.models.tsa_tal.config import TSATALConfig
-from taltool.models.tsa_tal.detection import STAGES, Detection
+from taltool.models.tsa_tal.network import STAGES, Detection
 from taltool.nn.losses import balanced_bce, softmax_focal_loss, tiou_loss
 from taltool.nn.targets import PaddedTargets, cell_centres, cells_of
 from taltool.nn.whole_batch import WholeBatch

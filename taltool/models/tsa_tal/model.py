@@ -18,14 +18,11 @@ from torch import Tensor, nn
 from taltool.data.statistics import DatasetStatistics
 from taltool.models import MODELS
 from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
-from taltool.models.tsa_tal.config import TSATALConfig
+from taltool.models.tsa_tal.config import PRESETS, TSATALConfig, auto_settings
 from taltool.models.tsa_tal.decode import decode
-from taltool.models.tsa_tal.detection import STAGES
 from taltool.models.tsa_tal.loss import SnippetTargets, detection_terms
-from taltool.models.tsa_tal.network import DetectionHeads, TemporalPyramidPooling, TemporalSelfAttention
-from taltool.models.tsa_tal.presets import PRESETS, auto_settings
-from taltool.nn.conv import ConvBlock
-from taltool.nn.packed_pyramid import Axis
+from taltool.models.tsa_tal.network import STAGES, DetectionHeads, TemporalPyramidPooling, TemporalSelfAttention
+from taltool.nn.conv import Axis, ConvBlock
 from taltool.nn.targets import padded_targets
 from taltool.nn.whole_batch import ALONE, WholeBatch
 
@@ -106,5 +103,5 @@ class TSATAL(Model):
 
     @classmethod
     def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
-        """See `Model.auto_settings` and `taltool.models.tsa_tal.presets`."""
+        """See `Model.auto_settings` and `taltool.models.tsa_tal.config`."""
         return auto_settings(statistics)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taltool.nn.active_runs import Runs, likely_boundaries, run_means, runs
+from taltool.models.decoding import Runs, likely_boundaries, run_means, runs
 
 ROW = torch.tensor([[0.05, 0.3, 0.75, 0.9, 0.6, 0.85, 0.2, 0.55, 0.1, 0.0]])
 ROWS_OF_BITS = st.integers(1, 9).flatmap(

@@ -2,8 +2,8 @@
 
 import torch
 
-from taltool.nn.conv import ConvStack
-from taltool.nn.packed_pyramid import Axis, LevelLayout, PyramidGrid, level_masks, padded_to_multiple
+from taltool.nn.conv import Axis, ConvStack, MaskedGroupNorm
+from taltool.nn.pyramid import LevelLayout, PyramidGrid, level_masks, padded_to_multiple
 
 
 def test_packed_levels_come_back_unchanged() -> None:
@@ -31,9 +31,12 @@ def test_a_shared_stack_says_the_same_packed_as_level_by_level() -> None:
         torch.testing.assert_close(ours, stack(level, Axis.single(mask)))
 
 
-def test_level_means_leave_padding_and_gaps_out() -> None:
+def test_means_of_levels_leave_padding_and_gaps_out() -> None:
     axis = LevelLayout((2, 1)).axis([torch.tensor([[True, False]]), torch.tensor([[True]])])
-    assert axis.level_means(torch.tensor([[[3.0, 100.0, 50.0, 7.0]]])).tolist() == [[[3.0, 7.0]]]
+    normed = MaskedGroupNorm(1, 1, eps=1.0)(torch.tensor([[[3.0, 100.0, 50.0, 7.0]]]), axis)
+    # Less the mean of the level, 3 or 7; the gap belongs to the level before it.
+    assert normed.tolist() == [[[0.0, 97.0, 47.0, 0.0]]]
+    assert axis.counts.tolist() == [[[1.0, 1.0]]]
 
 
 def test_a_position_of_a_level_is_valid_when_its_first_snippet_is() -> None:

@@ -1,6 +1,7 @@
-"""From scores of snippets to where segments may lie: runs of activated snippets, and snippets that may be boundaries.
+"""From predictions to where segments may lie: what the decoders of several models share.
 
-Many rows at once, without a loop over rows or snippets.
+A segment at every location of a pyramid; runs of activated snippets; snippets that may be boundaries. Many rows at
+once, without a loop over rows or snippets.
 """
 
 from typing import NamedTuple
@@ -8,6 +9,37 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from taltool.models.contract import Candidates, Outputs
+from taltool.nn.pyramid import PyramidGrid
+
+
+def flatten_levels(outputs: Outputs, grid: PyramidGrid) -> Outputs:
+    """Packed outputs (B, K, P) at the N locations as (B, N, K) float32, with what describes the locations.
+
+    That is centres (N,) in snippets, level (N,), valid (B, N) and the mask (B, T) of snippets.
+    """
+    at = grid.locations
+    named = {name: value.float().index_select(2, at).transpose(1, 2) for name, value in outputs.items()}
+    valid = grid.axis.mask[:, 0, at] > 0
+    return named | {"centres": grid.centre[at], "level": grid.axis.level[at], "valid": valid, "mask": grid.mask}
+
+
+def one_candidate_per_class(
+    segments: Tensor, scores: Tensor, valid: Tensor, mask: Tensor, *, is_class_agnostic: bool
+) -> list[Candidates]:
+    """Every valid location of each sample as one candidate per class, clipped to the valid snippets of its sample.
+
+    segments (B, N, 2) in snippets, scores (B, N, K), valid (B, N) bool, mask (B, T) bool.
+    """
+    ends, num_classes, found = mask.sum(1), scores.shape[2], []
+    for b in range(len(segments)):
+        own = segments[b, valid[b]].clamp(0, float(ends[b]))
+        labels = None
+        if not is_class_agnostic:
+            labels = torch.arange(num_classes, device=scores.device).repeat(len(own))
+        found.append(Candidates(own.repeat_interleave(num_classes, dim=0), scores[b, valid[b]].flatten(), labels))
+    return found
 
 
 class Runs(NamedTuple):
