@@ -16,7 +16,8 @@ from typing import Any
 def process_pool(count: int, prepare: Callable[..., object] | None = None, *arguments: Any) -> ProcessPoolExecutor:
     """`count` processes, each of which first calls prepare(*arguments); they have begun to start.
 
-    Ctrl-C is their parent's business, which ends them; when it is gone, however that ended, they end by themselves.
+    Ctrl-C is their parent's business, unless `prepare` makes it theirs; when the parent is gone, however that ended,
+    they end by themselves.
     """
     # Not forked: this process may have threads (a progress bar), and forks copy their locks.
     context = multiprocessing.get_context("spawn")

@@ -1,15 +1,14 @@
 """Running independent pieces of work in processes, so that one that dies takes only itself along."""
 
-import multiprocessing
 import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait as wait_for
 from typing import Generic, TypeVar
+
+from taltool.data.processes import process_pool
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -110,18 +109,11 @@ def _listed(
 
 
 def _pool() -> ProcessPoolExecutor:
-    # Not forked: this process may have threads (a progress bar), and forks copy their locks.
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_follow_parent)
+    return process_pool(1, _end_when_interrupted)
 
 
-def _follow_parent() -> None:
-    """End this process when the user interrupts, and when its parent is gone, however that ended."""
+def _end_when_interrupted() -> None:
+    """A video may take minutes: Ctrl-C, which a terminal sends to every process, ends this one at once."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
-
-
-def _exit_after(sentinel: int) -> None:
-    wait_for([sentinel])
-    os._exit(1)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
