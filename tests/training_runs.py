@@ -91,6 +91,6 @@ def trainer(tiny: TinyData, tmp_path: Path, request: pytest.FixtureRequest) -> M
         subsets = Subsets(training="training", validation=validation_subset, test="validation", skip_missing=False)
         data = read_data(file, read_ground_truth(str(tiny.truth), split), subsets, reporter)
         recipe = Recipe.of(model, AUTO, None, overrides)
-        return make_trainer(recipe, data, output, RunOptions(with_provenance=False, **options), reporter)
+        return make_trainer(recipe, data, output, RunOptions(**{"with_provenance": False} | options), reporter)
 
     return make

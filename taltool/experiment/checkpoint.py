@@ -1,18 +1,21 @@
 """Checkpoints (weights, safetensors) and the states from which a training run continues (torch.save, weights only).
 
 Both are written beside their place and renamed, so a killed run leaves the one before. A training may begin with the
-weights of an earlier one, or with those that a model's authors published (`--init`).
+weights of an earlier one, or with those that a model's authors published (`--init`). Tensors are read from safetensors,
+or from what torch.save wrote, of which no code is ever run.
 """
 
 import glob
 import os
 import pickle
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -20,13 +23,12 @@ from taltool.data.checkpoint_header import CheckpointHeader, read_checkpoint_hea
 from taltool.data.files import replacing
 from taltool.errors import DataError, UsageError
 from taltool.experiment.configuration import from_plain
-from taltool.experiment.feature_source import ChannelStatistics
+from taltool.experiment.sampling import ChannelStatistics
 from taltool.experiment.settings import Experiment
-from taltool.experiment.tensors import SAFETENSORS, check_finite, read_tensors, read_weights
 from taltool.models import MODELS
 from taltool.models.contract import Model
 
-SUFFIX = ".safetensors"
+SAFETENSORS = ".safetensors"
 FOLDERS_VARIABLE = "TALTOOL_MODELS"
 _MEAN, _DEVIATION = "taltool.channel_mean", "taltool.channel_deviation"
 
@@ -67,7 +69,12 @@ def load_checkpoint(path: str, device: str = "cpu") -> Checkpoint:
     finite.
     """
     header = read_checkpoint_header(path)
-    model_class = MODELS.load(header.model)
+    if header.model.endswith(".py"):  # Only what the user names is imported, nothing that a file names.
+        raise DataError(f"{path}: '{header.model}' cannot be the name of a model")
+    try:
+        model_class = MODELS.load(header.model)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}; name the file that registers it too: --model FILE.py") from error
     experiment = from_plain(header.configuration, model_class.Config, path)
     tensors = read_weights(path)
     statistics = None
@@ -91,7 +98,7 @@ def model_weights(path: str | Path) -> dict[str, Tensor]:
 def find_checkpoint(name: str) -> str:
     """The path that `--model NAME` means: a file, NAME.safetensors here, or in a folder of $TALTOOL_MODELS."""
     folders = [Path(), *map(Path, filter(None, os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)))]
-    places = [Path(name), *(folder / f"{name}{SUFFIX}" for folder in folders)]
+    places = [Path(name), *(folder / f"{name}{SAFETENSORS}" for folder in folders)]
     for place in places:
         if place.is_file():
             return str(place)
@@ -146,3 +153,66 @@ def load_pretrained(model: Model, path: str) -> None:
             f"--init {path}: these weights are of another network; the settings of the model, the channels and the "
             f"number of classes must be those they were trained with: {error}"
         ) from error
+
+
+# Where training programs keep the tensors in what they save.
+_NESTED = ("state_dict", "model_state_dict", "model")
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors file by name; raises DataError for what is none, and for one that is not finite."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path}: not a readable safetensors file ({error})") from error
+    check_finite(tensors, path)
+    return tensors
+
+
+def read_tensors(path: str) -> dict[str, Tensor]:
+    """All tensors of a checkpoint by name: safetensors, or what torch.save wrote, of which no code is ever run.
+
+    Raises DataError for what is neither, holds more than tensors and plain values, or a tensor that is not finite.
+    """
+    if Path(path).suffix == SAFETENSORS:
+        return read_weights(path)
+    tensors = _tensors(_loaded(path), path)
+    check_finite(tensors, path)
+    return tensors
+
+
+def check_finite(tensors: Mapping[str, Tensor], path: str | Path) -> None:
+    """Raise DataError, naming the file and the tensor, unless all values of all tensors are finite.
+
+    A network with such weights gives NaN, which comparisons drop without a word.
+    """
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise DataError(f"{path}: tensor '{name}' holds values that are not finite")
+
+
+def _loaded(path: str) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, OSError, RuntimeError, EOFError, ValueError, LookupError) as error:
+        # torch names what is neither a tensor nor a plain value, in the midst of its advice.
+        foreign = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
+        if foreign is None:
+            raise DataError(f"{path}: not a checkpoint that torch can read") from error
+        raise DataError(
+            f"{path}: holds {foreign[1]} beside tensors, which could run code and is not read; where you trust the "
+            "file, store its tensors alone: safetensors.torch.save_file(state_dict, 'weights.safetensors')"
+        ) from error
+
+
+def _tensors(loaded: Any, path: str) -> dict[str, Tensor]:
+    """The tensors in what was loaded, which may lie one level down."""
+    for name in _NESTED:
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(name), Mapping):
+            loaded = loaded[name]
+    if isinstance(loaded, Mapping):
+        tensors = {str(name): value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
+        if tensors:
+            return tensors
+    raise DataError(f"{path}: holds no tensors with names")

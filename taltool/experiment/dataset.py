@@ -16,8 +16,8 @@ from taltool.data.hdf5_features import FeatureFile
 from taltool.data.records import Floats, GroundTruth, Integers, VideoAnnotations
 from taltool.data.statistics import DatasetStatistics
 from taltool.errors import DataError, UsageError
+from taltool.experiment.sampling import visible_span
 from taltool.experiment.settings import SamplingSettings
-from taltool.experiment.windows import visible_span
 from taltool.reporting import Reporter
 
 _NAMED = 3

@@ -102,7 +102,7 @@ def make_backbone(
 def _loaded_backbone(kind: type[Backbone], config: Any, stream: Stream, weights: Weights | None) -> Backbone:
     backbone = kind(config, stream)
     if weights is not None and weights.path is not None:
-        from taltool.experiment.tensors import read_tensors
+        from taltool.experiment.checkpoint import read_tensors
 
         backbone.load(read_tensors(weights.path), weights.path)
     return backbone

@@ -15,12 +15,10 @@ import torch
 from taltool.data.hdf5_features import FeatureFile
 from taltool.data.records import Floats, Integers, LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
-from taltool.experiment.augmentation import Example
-from taltool.experiment.batches import NO_INSTANCES, SegmentsAndLabels, collate, read_example
+from taltool.experiment.batches import NO_INSTANCES, Example, SegmentsAndLabels, collate, read_example
 from taltool.experiment.checkpoint import Checkpoint
-from taltool.experiment.feature_source import FeatureSource
+from taltool.experiment.sampling import FeatureSource, Sample, cut_samples
 from taltool.experiment.settings import PredictionSettings
-from taltool.experiment.windows import Sample, cut_samples
 from taltool.models.contract import Candidates, Model, Outputs
 from taltool.reporting import Reporter
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from taltool.data.annotations import read_ground_truth
-from taltool.data.checkpoint_header import read_checkpoint_header
 from taltool.data.files import STANDARD
 from taltool.data.hdf5_features import ClockOptions, FeatureFile
 from taltool.data.proposal_writer import Layout, ProposalWriter
@@ -15,7 +14,7 @@ from taltool.errors import DataError, PartialFailure, UsageError
 from taltool.experiment.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from taltool.experiment.dataset import chosen_videos, label_videos, list_some, sharded, usable_instances
 from taltool.experiment.device import checked_device
-from taltool.experiment.feature_source import GIBIBYTE
+from taltool.experiment.sampling import GIBIBYTE
 from taltool.models import MODELS
 from taltool.prediction.detector import Oracle, VideoFailure, check_features, make_detector
 from taltool.registry import did_you_mean
@@ -132,17 +131,11 @@ def _load(models: Sequence[str | Path], device: str, reporter: Reporter) -> list
     for word in words:
         if word.endswith(_PYTHON):
             continue
-        path = find_checkpoint(word)
-        name = read_checkpoint_header(path).model
-        if name.endswith(_PYTHON):  # Only what the user names is imported, nothing that a file names.
-            raise DataError(f"{path}: '{name}' cannot be the name of a model")
-        try:
-            MODELS.canonical(name)
-        except UsageError as error:
-            raise UsageError(f"{path}: {error}; name the file that registers it too: --model FILE.py") from error
-        checkpoints.append(load_checkpoint(path, device))
+        checkpoints.append(load_checkpoint(find_checkpoint(word), device))
         if not checkpoints[-1].header.training.get("finished", True):
-            reporter.warn(f"{path} is of a training that has not ended; train --resume would go on with it")
+            reporter.warn(
+                f"{checkpoints[-1].path} is of a training that has not ended; train --resume would go on with it"
+            )
     if not checkpoints:
         raise UsageError(
             f"--model {' '.join(words)}: says how the network is made; name a checkpoint too: --model FILE"

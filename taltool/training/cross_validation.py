@@ -19,7 +19,7 @@ from taltool.data.records import GroundTruth
 from taltool.errors import DataError, UsageError
 from taltool.experiment import dataset
 from taltool.experiment.checkpoint import load_checkpoint
-from taltool.experiment.feature_source import FeatureSource
+from taltool.experiment.sampling import FeatureSource
 from taltool.reporting import Reporter
 from taltool.training.setup import Recipe, Subsets, TrainingData, make_trainer, read_data
 from taltool.training.trainer import RunOptions

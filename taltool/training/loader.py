@@ -23,11 +23,19 @@ from taltool.data.prefetch import prefetch
 from taltool.data.processes import process_pool
 from taltool.data.records import Integers
 from taltool.errors import PartialFailure, UsageError
-from taltool.experiment.augmentation import Example, augment, draw_share, mix_examples, shift_sample
-from taltool.experiment.batches import SegmentsAndLabels, collate, labelled_samples, read_example
+from taltool.experiment.batches import (
+    Example,
+    SegmentsAndLabels,
+    augment,
+    collate,
+    draw_share,
+    labelled_samples,
+    mix_examples,
+    read_example,
+    shift_sample,
+)
 from taltool.experiment.dataset import LabelledVideo
-from taltool.experiment.feature_source import FeatureSource
-from taltool.experiment.windows import Sample
+from taltool.experiment.sampling import FeatureSource, Sample
 from taltool.models.contract import Batch, Targets
 from taltool.training.micro_batches import BatchPartition
 

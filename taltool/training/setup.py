@@ -21,7 +21,7 @@ from taltool.experiment import dataset
 from taltool.experiment.checkpoint import load_pretrained
 from taltool.experiment.configuration import Layer, build, override_layer, preset_layer, read_config, to_plain
 from taltool.experiment.dataset import LabelledVideo
-from taltool.experiment.feature_source import ChannelStatistics, FeatureSource
+from taltool.experiment.sampling import ChannelStatistics, FeatureSource
 from taltool.experiment.settings import Experiment
 from taltool.models import MODELS
 from taltool.models.contract import Model

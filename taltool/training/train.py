@@ -12,7 +12,7 @@ from taltool.data.public_datasets import ANY_DATASET, DATASETS
 from taltool.errors import UsageError
 from taltool.experiment.device import checked_device
 from taltool.experiment.device import deterministic as deterministic_mode
-from taltool.experiment.feature_source import DEFAULT_CACHE_BYTES, GIBIBYTE
+from taltool.experiment.sampling import DEFAULT_CACHE_BYTES, GIBIBYTE
 from taltool.experiment.settings import Experiment
 from taltool.reporting import SILENT, Reporter
 from taltool.training.cross_validation import CrossValidation, Runs, cross_validate, read_folds

@@ -21,7 +21,7 @@ from taltool.data.checkpoint_header import CheckpointHeader, read_checkpoint_hea
 from taltool.errors import DataError, UsageError
 from taltool.experiment.checkpoint import load_state, model_weights, remove_leftovers, save_checkpoint, save_state
 from taltool.experiment.device import is_compiler_failure
-from taltool.experiment.feature_source import DEFAULT_CACHE_BYTES, ChannelStatistics
+from taltool.experiment.sampling import DEFAULT_CACHE_BYTES, ChannelStatistics
 from taltool.experiment.settings import Experiment
 from taltool.models.contract import Model
 from taltool.reporting import Reporter

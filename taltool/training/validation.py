@@ -15,7 +15,7 @@ from taltool.data.records import VideoProposals
 from taltool.errors import DataError
 from taltool.experiment.batches import labelled_samples, read_batch
 from taltool.experiment.dataset import LabelledVideo
-from taltool.experiment.feature_source import FeatureSource
+from taltool.experiment.sampling import FeatureSource
 from taltool.experiment.settings import Experiment
 from taltool.models.contract import Batch, Model, Targets
 from taltool.ops.metrics.map import mean_average_precision

@@ -9,10 +9,9 @@ import pytest
 from taltool.data.clock import FeatureClock
 from taltool.data.hdf5_features import FeatureFile, FeatureWriter, VideoFeatures
 from taltool.data.records import Floats, Integers
-from taltool.experiment.augmentation import shift_sample
-from taltool.experiment.feature_source import FeatureSource
+from taltool.experiment.batches import shift_sample
+from taltool.experiment.sampling import FeatureSource, Sample
 from taltool.experiment.settings import SamplingSettings
-from taltool.experiment.windows import Sample
 
 LENGTHS = {"long": 1000, "short": 12}
 NONE = np.zeros((0, 2))

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taltool.data.clock import FeatureClock
-from taltool.experiment.settings import SamplingSettings
-from taltool.experiment.windows import (
+from taltool.experiment.sampling import (
     Sample,
     cut_samples,
     is_useful,
@@ -17,6 +16,7 @@ from taltool.experiment.windows import (
     visible_span,
     window_starts,
 )
+from taltool.experiment.settings import SamplingSettings
 
 # One snippet a second, snippet i covering [i, i + 1): grid positions are seconds.
 CLOCK = FeatureClock(fps=1, stride=1, window=1, duration=100)

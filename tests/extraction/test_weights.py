@@ -14,7 +14,7 @@ from taltool.backbones.hog3d import HOG3D
 from taltool.backbones.tsn import TSN
 from taltool.data.downloads import Published, digest
 from taltool.errors import DataError, UsageError
-from taltool.experiment.tensors import read_tensors
+from taltool.experiment.checkpoint import read_tensors
 from taltool.extraction.weights import Weights, make_backbone, resolve_weights
 
 BOTH: tuple[Stream, ...] = ("rgb", "flow")

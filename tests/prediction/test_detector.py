@@ -17,7 +17,7 @@ from taltool.data.hdf5_features import FeatureFile, FeatureWriter, VideoFeatures
 from taltool.data.records import VideoProposals
 from taltool.errors import DataError, UsageError
 from taltool.experiment.checkpoint import load_checkpoint
-from taltool.experiment.feature_source import FeatureSource
+from taltool.experiment.sampling import FeatureSource
 from taltool.experiment.settings import PredictionSettings, SamplingSettings
 from taltool.models.contract import Candidates, Model, Outputs, Targets
 from taltool.prediction.detector import Detector, Member, VideoFailure, check_features, make_detector

@@ -12,9 +12,8 @@ from taltool.data.hdf5_features import FeatureFile, FeatureWriter, VideoFeatures
 from taltool.errors import UsageError
 from taltool.experiment.batches import NO_INSTANCES, read_batch
 from taltool.experiment.dataset import LabelledVideo
-from taltool.experiment.feature_source import ChannelStatistics, FeatureSource
+from taltool.experiment.sampling import ChannelStatistics, FeatureSource, cut_samples
 from taltool.experiment.settings import SamplingSettings
-from taltool.experiment.windows import cut_samples
 from taltool.models.contract import Batch
 from taltool.training.loader import TrainingLoader
 from taltool.training.validation import batch_to_device
