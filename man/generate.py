@@ -55,6 +55,27 @@ features as HDF5, see
 ground truth is ActivityNet JSON, checkpoints are safetensors.
 .BR taltool\-convert (1)
 turns other formats into these.
+.SH PLUG\-INS
+Where a model, backbone, format or metric is named, the path of a Python file that registers one will do; the file is
+run, and nothing has to be installed:
+.PP
+.nf
+.RS
+taltool train \-\-model ./my_model.py feats.h5 gt.json
+taltool predict \-\-model ./my_model.py \-\-model my\-model.safetensors feats.h5
+.RE
+.fi
+.PP
+What is recorded is the name under which the file registers it.
+An installed package adds names through the entry points
+.IR taltool.models ,
+.IR taltool.backbones ,
+.I taltool.formats
+and
+.IR taltool.metrics .
+Examples of each are in
+.I .github/CONTRIBUTING.md
+of the source.
 """
 ENVIRONMENT = r"""
 .SH ENVIRONMENT

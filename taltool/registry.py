@@ -1,4 +1,4 @@
-"""Finding models, backbones and formats by name without importing them.
+"""Finding models, backbones, formats and metrics by name without importing them.
 
 A name is a file, or a folder with a file of the registry's kind: the backbone `i3d-r50` is `i3d_r50.py`, the model
 `tsa-tal` is `tsa_tal/model.py`. It registers itself with the decorator, so a newcomer adds one file or folder and edits
