@@ -39,6 +39,8 @@ HEIGHTS = {
 TORCH_FLOORS = ("nn", "models", "backbones", "experiment", "extraction", "prediction", "training")
 HEAVY = ("torch", "pandas", "scipy", "matplotlib", "av", "cv2", "safetensors", "ray", "tensorboard")
 MAX_LINES = 400
+# One field more in the middle of a long record would silently shift the rest.
+MAX_FIELDS_BY_POSITION = 6
 
 
 def floor(name: str) -> str:
@@ -108,8 +110,33 @@ def test_only_the_floors_of_torch_know_it(name: str) -> None:
         assert "torch" not in {other.partition(".")[0] for other in imported(parsed(PROJECT / name))}
 
 
+def records() -> Iterator[str]:
+    """The names of the data classes and named tuples of the package."""
+    for node in (node for file in FILES for node in ast.walk(parsed(file)) if isinstance(node, ast.ClassDef)):
+        marks = [ast.unparse(mark) for mark in (*node.decorator_list, *node.bases)]
+        if any(mark.startswith(("dataclass", "NamedTuple")) for mark in marks):
+            yield node.name
+
+
+RECORDS = set(records())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_long_records_are_made_by_the_names_of_their_fields(name: str) -> None:
+    calls = [node for node in ast.walk(parsed(PROJECT / name)) if isinstance(node, ast.Call)]
+    made = [call for call in calls if ast.unparse(call.func) in RECORDS]
+    assert [ast.unparse(call)[:80] for call in made if len(call.args) > MAX_FIELDS_BY_POSITION] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_changes_behind_the_arguments(name: str) -> None:
+    tree = parsed(PROJECT / name)
+    assert not any(isinstance(node, ast.Global) for node in ast.walk(tree))
+    assert "contextvars" not in set(imported(tree))
+
+
 def test_registries_import_no_torch() -> None:
-    for package in ("models", "backbones", "data/formats"):
+    for package in ("models", "backbones", "data/formats", "ops/metrics"):
         assert "torch" not in {name.partition(".")[0] for name in imported(parsed(PACKAGE / package / "__init__.py"))}
 
 

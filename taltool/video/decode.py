@@ -144,8 +144,15 @@ def _described(packets: _Packets, container: Any, stream: Any) -> PacketScan:
     else:
         raise DataError("holds no timestamps and names no frame rate")
     end = max((container.duration or 0) / _MICROSECONDS, packets.last * unit - zero)
-    cut = _reason(packets.error) if packets.error else None
-    return PacketScan(times, unit, declared, end, zero, float(stream.sample_aspect_ratio or 1), cut)
+    return PacketScan(
+        times=times,
+        tick=unit,
+        declared=declared,
+        end=end,
+        zero=zero,
+        pixel_aspect=float(stream.sample_aspect_ratio or 1),
+        cut=_reason(packets.error) if packets.error else None,
+    )
 
 
 def decode_frames(path: str, known: PacketScan, losses: Losses) -> Iterator[tuple[float, Any]]:

@@ -58,7 +58,8 @@ def scan_images(path: str, fps: float) -> PacketScan:
     """What `taltool.video.decode.scan` says of a video, for a folder whose images follow each other at `fps`."""
     _, places = series(Path(path))
     times = np.array(places, np.float64) / fps
-    return PacketScan(times, _TICK, [fps], (places[-1] + 1) / fps, 0.0, 1.0, None)
+    end = (places[-1] + 1) / fps
+    return PacketScan(times=times, tick=_TICK, declared=[fps], end=end, zero=0.0, pixel_aspect=1.0, cut=None)
 
 
 def decoded_images(path: str, fps: float, losses: Losses) -> Iterator[tuple[float, Any]]:

@@ -77,7 +77,7 @@ class Csv(Format):
 def _row(where: str, fields: dict[str, str]) -> Row:
     start, end = segment(fields["start"], fields["end"], where)
     known = score(fields["score"], where) if fields.get("score") else None
-    return Row(fields["video_id"], start, end, fields.get("label") or None, known, None, where)
+    return Row(fields["video_id"], start, end, fields.get("label") or None, known, where=where)
 
 
 class _ProposalRows:

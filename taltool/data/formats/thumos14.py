@@ -87,4 +87,4 @@ def _rows(file: Path) -> Iterator[Row]:
         where = f"{shown(str(file))}:{number}"
         if len(words) != 3:
             raise DataError(f"{where}: expected 'video start end', found '{line.strip()}'")
-        yield Row(words[0], *segment(words[1], words[2], where), label, None, subset, where)
+        yield Row(words[0], *segment(words[1], words[2], where), label, subset=subset, where=where)
