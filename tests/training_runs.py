@@ -14,6 +14,7 @@ from taltool.data.annotations import read_ground_truth
 from taltool.data.hdf5_features import FeatureFile
 from taltool.models import MODELS
 from taltool.reporting import SILENT, Reporter, Task
+from taltool.training.micro_batches import Work
 from taltool.training.setup import AUTO, Recipe, Subsets, make_trainer, read_data
 from taltool.training.trainer import RunOptions, Trainer
 
@@ -45,6 +46,14 @@ class Listener(Reporter):
 
 class Killed(BaseException):
     """What kill -9 is to the trainer: nothing below catches it, and nothing is written on its way out."""
+
+
+def work_of(trainer: Trainer, epoch: int) -> Iterator[Work]:
+    """What each update of an epoch is given."""
+    loader = trainer.loader
+    batches = loader.batches(epoch)
+    for step in range(loader.steps_per_epoch):
+        yield [(next(batches), part) for part in loader.partition.micro_batches(loader.places(step))]
 
 
 def killed_after(trainer: Trainer, updates: int, resume: bool = False) -> None:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from taltool.backbones import BACKBONES
 from taltool.backbones.contract import Backbone, Computing, Stream
-from taltool.data.prefetch import parallel_map
+from taltool.data.concurrency import parallel_map
 from taltool.data.records import FeatureArray
 from taltool.errors import UsageError
 from taltool.video.frames import FrameFormat, Picture

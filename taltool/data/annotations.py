@@ -1,6 +1,7 @@
 """Reading ground truth in the ActivityNet layout, subsets from a file of splits, and lists of video ids."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import NoneType
@@ -27,7 +28,7 @@ def read_ground_truth(path: str, split: str | None = None) -> GroundTruth:
     """
     names, videos = LabelVocabulary(), {}
     with open_input(path) as reader, JsonDocument(reader, path) as document:
-        for batch in annotation_batches(document, lambda entries: checked_videos(entries, names, path)):
+        for batch in annotation_batches(document, partial(checked_videos, names=names, path=path)):
             videos.update(batch)
         truth = GroundTruth(videos, names, path, reader.hexdigest())
     return truth.with_split(read_split(split, truth)) if split else truth

@@ -72,6 +72,8 @@ class FeatureFile:
                 opened.enter_context(self._linked(name, found))
             self._close = opened.pop_all()
         self.ids = sorted(found)
+        # Whether taltool wrote this file: then every dataset says when it is complete.
+        self._is_own = bool(self._file.attrs.get("format") == FORMAT)
         return self
 
     def __exit__(
@@ -91,11 +93,6 @@ class FeatureFile:
                 f"{self.path}: {count} of its {len(found)} videos lie in {name}, which {reason}; put it back, or join "
                 "the files again"
             ) from error
-
-    @property
-    def is_own(self) -> bool:
-        """Whether taltool wrote this file (then every dataset says when it is complete)."""
-        return bool(self._file.attrs.get("format") == FORMAT)
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -168,7 +165,7 @@ class FeatureFile:
             raise DataError(f"{where}: expected numbers of shape (T, C), found {node.dtype} {node.shape}")
         if 0 in node.shape:
             raise DataError(f"{where} has no snippets: shape {node.shape}; extract it again")
-        if self.is_own and not node.attrs.get(COMPLETE, False):
+        if self._is_own and not node.attrs.get(COMPLETE, False):
             raise DataError(f"{where} is not complete: run the extraction again, it continues where it stopped")
         return node
 

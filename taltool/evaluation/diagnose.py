@@ -11,7 +11,6 @@ import numpy as np
 
 from taltool.data.annotations import read_ground_truth
 from taltool.data.arrays import Scope
-from taltool.data.public_datasets import dataset_spec
 from taltool.data.records import Floats, GroundTruth
 from taltool.errors import UsageError
 from taltool.evaluation.inputs import EvaluatedFile, Truth, chosen_part, files_to_read, names_in, read_detections
@@ -27,7 +26,7 @@ from taltool.ops.diagnosis_instances import (
     overall_map_n,
 )
 from taltool.ops.metrics.map import mean_average_precision
-from taltool.ops.protocols import Thresholds, parse_thresholds
+from taltool.ops.protocols import Thresholds, dataset_spec, parse_thresholds
 from taltool.registry import did_you_mean
 from taltool.reporting import SILENT, Reporter
 

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from taltool.data.annotations import read_ground_truth
-from taltool.data.public_datasets import dataset_spec
 from taltool.data.records import Floats
 from taltool.errors import UsageError
 from taltool.evaluation.inputs import EvaluatedFile, Truth, chosen_part, files_to_read, names_in, read_detections
 from taltool.ops.bootstrap import Comparison, Interval, compare, interval, resample, resampled_weights
 from taltool.ops.metrics import METRICS
 from taltool.ops.metrics.contract import Metric, MetricInput
-from taltool.ops.protocols import Protocol, Thresholds, parse_thresholds, protocol_named
+from taltool.ops.protocols import Protocol, Thresholds, dataset_spec, parse_thresholds, protocol_named
 from taltool.reporting import SILENT, Reporter
 
 # The k of R@kx where that metric is asked for and no k.

@@ -18,7 +18,6 @@ from taltool.data.files import STANDARD, open_output
 from taltool.data.formats.sniffing import beginning
 from taltool.data.json_documents import telling_key
 from taltool.data.proposals import ProposalReader
-from taltool.data.public_datasets import dataset_spec
 from taltool.data.records import GroundTruth, VideoProposals
 from taltool.data.training_log import read_training_log
 from taltool.errors import DataError, UsageError
@@ -30,7 +29,7 @@ from taltool.ops.metrics.ar import average_recall
 from taltool.ops.metrics.map import mean_average_precision
 from taltool.ops.plots import Figure, format_of, render
 from taltool.ops.plots_curves import Line
-from taltool.ops.protocols import Thresholds, parse_thresholds
+from taltool.ops.protocols import Thresholds, dataset_spec, parse_thresholds
 from taltool.ops.timeline import Timeline, prediction_row, timeline_figure, timeline_page, truth_row
 from taltool.registry import did_you_mean
 from taltool.reporting import SILENT, Reporter

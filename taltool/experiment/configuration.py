@@ -111,7 +111,7 @@ def to_plain(experiment: Experiment) -> dict[str, Any]:
 def from_plain(plain: dict[str, Any], model_config: type, source: str) -> Experiment:
     """The experiment that `to_plain` described; raises UsageError where this version knows other settings."""
     values = {name: section for name, section in plain.items() if name != NAME_KEY}
-    return build(plain[NAME_KEY], model_config, [Layer(source, values)])
+    return Experiment(plain[NAME_KEY], **merged(sections(model_config), [Layer(source, values)]))
 
 
 def to_toml(experiment: Experiment) -> str:
@@ -185,7 +185,11 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
     if origin in (Union, types.UnionType):
         return _checked_union(value, arguments, where)
     if origin is tuple:
-        return _checked_tuple(value, arguments, where)
+        values = value if isinstance(value, list | tuple) else [value]
+        hints = arguments[:1] * len(values) if arguments[1:] == (Ellipsis,) else arguments
+        if len(values) != len(hints):
+            raise UsageError(f"{where}: expected {len(hints)} values, found {len(values)}")
+        return tuple([_checked(*pair, f"{where}[{i}]") for i, pair in enumerate(zip(values, hints, strict=True))])
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return value if isinstance(value, hint) else _made(hint, _checked_fields(hint, value, where), where)
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
@@ -215,16 +219,6 @@ def _checked_union(value: Any, arguments: tuple[Any, ...], where: str) -> Any:
         except UsageError as error:
             first_error = first_error or error
     raise first_error or UsageError(f"{where}: {value!r} fits no allowed type")
-
-
-def _checked_tuple(value: Any, arguments: tuple[Any, ...], where: str) -> tuple[Any, ...]:
-    if not isinstance(value, list | tuple):
-        value = [value]
-    if len(arguments) == 2 and arguments[1] is Ellipsis:
-        return tuple(_checked(each, arguments[0], f"{where}[{index}]") for index, each in enumerate(value))
-    if len(value) != len(arguments):
-        raise UsageError(f"{where}: expected {len(arguments)} values, found {len(value)}")
-    return tuple(_checked(*pair, f"{where}[{index}]") for index, pair in enumerate(zip(value, arguments, strict=True)))
 
 
 def _described(hint: Any) -> str:

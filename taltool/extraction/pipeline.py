@@ -18,8 +18,8 @@ import numpy as np
 import orjson
 
 from taltool.data.clock import FeatureClock
+from taltool.data.concurrency import prefetch
 from taltool.data.hdf5_features import EXTRACTION_ATTRIBUTES, VideoFeatures
-from taltool.data.prefetch import prefetch
 from taltool.data.records import FeatureArray
 from taltool.errors import DataError, UsageError
 from taltool.extraction.encoder import Encoder, Row, Span, single_threaded

@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import Generic, TypeVar
 
-from taltool.data.processes import process_pool
+from taltool.data.concurrency import process_pool
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

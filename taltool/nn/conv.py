@@ -146,11 +146,11 @@ class ConvStack(nn.Module):
         self, in_channels: int, out_channels: int, widths: tuple[int, ...], norm: NormKind = "gn", groups: int = 32
     ) -> None:
         super().__init__()
-        inputs = [in_channels, *[out_channels] * (len(widths) - 1)]
-        self.blocks = nn.ModuleList(
-            ConvBlock(channels, out_channels, width, norm=norm, groups=groups)
-            for channels, width in zip(inputs, widths, strict=True)
-        )
+        self.blocks = nn.ModuleList()
+        channels = in_channels
+        for width in widths:
+            self.blocks.append(ConvBlock(channels, out_channels, width, norm=norm, groups=groups))
+            channels = out_channels
 
     def forward(self, features: Tensor, axis: Axis) -> Tensor:
         """Map (B, C_in, P) to (B, C_out, P)."""

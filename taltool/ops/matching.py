@@ -20,8 +20,7 @@ import numpy as np
 from taltool.data.arrays import Detections, Instances, Numbers
 from taltool.data.records import Booleans, Floats, Integers
 from taltool.ops.protocols import ACTIVITYNET, Protocol
-from taltool.ops.ranking import Rows, blocks, by_group, kit_order, shared_blocks, total_order
-from taltool.ops.segments import paired_tiou
+from taltool.ops.segments import Rows, blocks, by_group, kit_order, paired_tiou, shared_blocks, total_order
 
 # Pairs whose tIoU is computed together: bounds the memory at about 15 MB.
 _PAIRS_AT_ONCE = 1 << 18

@@ -19,8 +19,7 @@ import torch
 import torch.multiprocessing  # Teaches connections to hand tensors over in shared memory.
 from torch import Tensor
 
-from taltool.data.prefetch import prefetch
-from taltool.data.processes import process_pool
+from taltool.data.concurrency import prefetch, process_pool
 from taltool.data.records import Integers
 from taltool.errors import PartialFailure, UsageError
 from taltool.experiment.batches import (
@@ -64,29 +63,26 @@ class BatchMaker:
         """The batch of the samples at these places of an epoch's order."""
         if self._order is None or self._order[0] != epoch:
             self._order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.samples))
-        order, settings = self._order[1], self.source.settings
-        examples = [self._example(int(order[place]), epoch, place) for place in places]
-        return collate(examples, settings, self.length_multiple)
+        examples = []
+        for place in places:
+            rng = np.random.default_rng([self.seed, epoch, place])
+            examples.append(self._example(int(self._order[1][place]), rng))
+        return collate(examples, self.source.settings, self.length_multiple)
 
-    def _example(self, number: int, epoch: int, place: int) -> Example:
-        settings, sample = self.source.settings, self.samples[number]
+    def _example(self, number: int, rng: np.random.Generator) -> Example:
+        """What sample `number` shows this time."""
+        source, sample = self.source, self.samples[number]
+        instances, settings = self.instances[sample.video_id], source.settings
         if not settings.is_random:
-            return self._shown(sample)
-        rng = np.random.default_rng([self.seed, epoch, place])
-        found = self._shown(self._shifted(sample, rng))
+            return read_example(source, sample, instances)
+        found = read_example(source, shift_sample(sample, instances[0], source, rng), instances)
         if settings.mixup and len(self.samples) > 1:
             # Any other sample, not one of the batch: what is learnt must not depend on how batches are divided.
-            other = (number + int(rng.integers(1, len(self.samples)))) % len(self.samples)
-            found = mix_examples(
-                found, self._shown(self._shifted(self.samples[other], rng)), draw_share(settings.mixup, rng)
-            )
-        return augment(found, self.source, rng)
-
-    def _shifted(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        return shift_sample(sample, self.instances[sample.video_id][0], self.source, rng)
-
-    def _shown(self, sample: Sample) -> Example:
-        return read_example(self.source, sample, self.instances[sample.video_id])
+            other = self.samples[(number + int(rng.integers(1, len(self.samples)))) % len(self.samples)]
+            instances = self.instances[other.video_id]
+            mixed = read_example(source, shift_sample(other, instances[0], source, rng), instances)
+            found = mix_examples(found, mixed, draw_share(settings.mixup, rng))
+        return augment(found, source, rng)
 
 
 class Workers:

@@ -8,12 +8,12 @@ from pathlib import Path
 from taltool.data.annotations import read_ground_truth
 from taltool.data.checkpoint_header import read_checkpoint_header
 from taltool.data.hdf5_features import ClockOptions, FeatureFile
-from taltool.data.public_datasets import ANY_DATASET, DATASETS
 from taltool.errors import UsageError
 from taltool.experiment.device import checked_device
 from taltool.experiment.device import deterministic as deterministic_mode
 from taltool.experiment.sampling import DEFAULT_CACHE_BYTES, GIBIBYTE
 from taltool.experiment.settings import Experiment
+from taltool.ops.protocols import ANY_DATASET, DATASETS
 from taltool.reporting import SILENT, Reporter
 from taltool.training.cross_validation import CrossValidation, Runs, cross_validate, read_folds
 from taltool.training.distributed import init_distributed

@@ -28,9 +28,7 @@ from taltool.reporting import Reporter
 from taltool.training.distributed import ProcessGroup
 from taltool.training.loader import TrainingLoader
 from taltool.training.log_writer import TensorBoardWriter, TrainingLogWriter, require_tensorboard
-from taltool.training.micro_batches import Work
-from taltool.training.optim import learning_rate
-from taltool.training.updater import NotFinite, Updater
+from taltool.training.updater import NotFinite, Updater, learning_rate
 from taltool.training.validation import Validation, batch_to_device
 
 DEFAULT_SAVE_SECONDS = 60.0
@@ -145,8 +143,12 @@ class Trainer:
             task.advance(progress.epoch * steps + progress.step)
             for epoch in range(progress.epoch, self.settings.epochs):
                 started, samples = time.monotonic(), 0
-                for step, work in self._work(epoch):
-                    iteration = epoch * steps + step
+                batches = self.loader.batches(epoch, progress.step)
+                for step in range(progress.step, steps):
+                    iteration, work = epoch * steps + step, []
+                    for part in self.loader.partition.micro_batches(self.loader.places(step)):
+                        batch = batch_to_device(next(batches), self.options.device)
+                        work.append((batch, part))
                     rate = learning_rate(self.settings, iteration, steps)
                     most, longest = (max(sizes) for sizes in zip(*(batch.mask.shape for batch, _ in work), strict=True))
                     with self._explained(f"epoch {epoch + 1}, batch {step + 1}", most, longest):
@@ -191,13 +193,6 @@ class Trainer:
         self.reporter.note("no state to continue from; starting at the beginning")
         return True
 
-    def _work(self, epoch: int) -> Iterator[tuple[int, Work]]:
-        """The steps still to do, each with this process's micro-batches."""
-        first, loader = self.progress.step, self.loader
-        batches = (batch_to_device(batch, self.options.device) for batch in loader.batches(epoch, first))
-        for step in range(first, loader.steps_per_epoch):
-            yield step, [(next(batches), part) for part in loader.partition.micro_batches(loader.places(step))]
-
     @contextmanager
     def _explained(self, where: str, samples: int, snippets: int) -> Iterator[None]:
         """Turn NaN, compiler and out-of-memory errors into user errors that name the mend; the best epoch is kept.
@@ -233,16 +228,27 @@ class Trainer:
             ) from error
 
     def _end_epoch(self, epoch: int, speed: float) -> None:
-        progress, network = self.progress, self.updater.network
+        """Measure the network, keep it if it is the best so far, write the epoch's line and, if it pays, the state."""
+        progress, network, settings = self.progress, self.updater.network, self.settings
         record: dict[str, Any] = {"epoch": epoch + 1, "iteration": (epoch + 1) * self.loader.steps_per_epoch}
         record["losses"] = {k: v / self.loader.steps_per_epoch for k, v in progress.sums.items()}
         record["learning_rate"] = self.updater.optimizers[self.model.phases[0]].param_groups[0]["lr"]
-        is_last = epoch + 1 == self.settings.epochs
-        if self.validation is not None and (is_last or (epoch + 1) % self.settings.validate_every == 0):
-            is_map = self.settings.select == "map"
+        is_last = epoch + 1 == settings.epochs
+        if self.validation is not None and (is_last or (epoch + 1) % settings.validate_every == 0):
+            is_map = settings.select == "map"
             samples = self.validation.at_a_time_for_map if is_map else self.validation.at_a_time
+            network.eval()
             with self._explained(f"epoch {epoch + 1}, validation", samples, self.loader.source.settings.length):
-                record["validation"] = self._validate(self.validation, network)
+                losses = self.validation.losses(network)
+                found: dict[str, Any] = {"losses": losses, "loss": sum(losses.values()) if losses else None}
+                if is_map:
+                    found["mAP"] = self.validation.mean_average_precision(network)
+            network.train(network is self.model)
+            record["validation"] = found
+            known = {name: found[name] for name in ("loss", "mAP") if found.get(name) is not None}
+            self.measured = {f"validation_{name}": value for name, value in known.items()}
+            told = ", ".join(f"{name} {value:.4f}" for name, value in known.items())
+            self.reporter.detail(f"epoch {epoch + 1}: validation {told}")
         score = self._score(record)
         if score > progress.best_score or not progress.best_epoch:
             progress.best_epoch, progress.best_score = epoch + 1, score
@@ -252,19 +258,6 @@ class Trainer:
         progress.epoch, progress.step, progress.sums = epoch + 1, 0, {}
         if self.processes.broadcast(is_last or self._save_cost <= _SAVE_SHARE * (time.monotonic() - self._saved_at)):
             self._save()
-
-    def _validate(self, validation: Validation, network: Model) -> dict[str, Any]:
-        network.eval()
-        losses = validation.losses(network)
-        found: dict[str, Any] = {"losses": losses, "loss": sum(losses.values()) if losses else None}
-        if self.settings.select == "map":
-            found["mAP"] = validation.mean_average_precision(network)
-        network.train(network is self.model)
-        known = {name: found[name] for name in ("loss", "mAP") if found.get(name) is not None}
-        self.measured = {f"validation_{name}": value for name, value in known.items()}
-        told = ", ".join(f"{name} {value:.4f}" for name, value in known.items())
-        self.reporter.detail(f"epoch {self.progress.epoch + 1}: validation {told}")
-        return found
 
     def _score(self, record: dict[str, Any]) -> float:
         """How good the epoch is, by the rule of selection; -inf for one that was not validated."""

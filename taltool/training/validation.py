@@ -70,42 +70,24 @@ class Validation:
 
     def losses(self, model: Model) -> dict[str, float]:
         """The mean of every loss term over the held-out windows that hold instances; empty if there are none."""
-        sums: dict[str, float] = {}
-        for own in self.processes.all_gather(self._summed_losses(model)):
-            for name, value in own.items():
-                sums[name] = sums.get(name, 0.0) + value
-        return {name: value / len(self.samples) for name, value in sums.items()}
-
-    def _summed_losses(self, model: Model) -> dict[str, float]:
-        """The sum of every loss term over this process's windows."""
         instances = {video.video_id: (video.segments, video.labels) for video in self.videos}
-        sums: dict[str, float] = {}
+        own: dict[str, float] = {}  # The sums over this process's windows.
         size, processes = self.at_a_time, self.processes
         with torch.inference_mode():
             for first in range(processes.rank * size, len(self.samples), processes.world_size * size):
                 samples = self.samples[first : first + size]
-                own = [instances[sample.video_id] for sample in samples]
-                batch = batch_to_device(read_batch(self.source, samples, own, self.length_multiple), self.device)
+                known = [instances[sample.video_id] for sample in samples]
+                batch = batch_to_device(read_batch(self.source, samples, known, self.length_multiple), self.device)
                 for name, value in model.loss(model(batch.features, batch.mask), batch.targets).items():
-                    sums[name] = sums.get(name, 0.0) + float(value) * len(samples)
-        return sums
+                    own[name] = own.get(name, 0.0) + float(value) * len(samples)
+        sums: dict[str, float] = {}
+        for each in processes.all_gather(own):
+            for name, total in each.items():
+                sums[name] = sums.get(name, 0.0) + total
+        return {name: total / len(self.samples) for name, total in sums.items()}
 
     def mean_average_precision(self, model: Model) -> float:
         """mAP over the thresholds of `select_tious`, after suppression by the `nms` settings (activitynet protocol)."""
-        number = {video.video_id: index for index, video in enumerate(self.videos)}
-        kept = [
-            (number[found.video_id], found) for own in self.processes.all_gather(self._detected(model)) for found in own
-        ]
-        kept.sort(key=itemgetter(0))
-        result = mean_average_precision(
-            _instances(self.videos, len(self.classes), model.is_class_agnostic),
-            _detections(kept),
-            self.experiment.training.select_tious,
-        )
-        return float(result.average)
-
-    def _detected(self, model: Model) -> list[VideoProposals]:
-        """What is left, after suppression, in this process's videos."""
         detector = Detector([Member(model, self.source)], self.classes, self.experiment.prediction, self.device)
         own = [video.video_id for video in self.videos][self.processes.rank :: self.processes.world_size]
         kept: list[VideoProposals] = []
@@ -114,7 +96,15 @@ class Validation:
                 raise DataError(found.reason)
             which, scores = suppress(found.segments, found.scores, found.labels, self.experiment.nms, found.duration)
             kept.append(found.take(which, scores))
-        return kept
+        number = {video.video_id: index for index, video in enumerate(self.videos)}
+        every = [(number[each.video_id], each) for part in self.processes.all_gather(kept) for each in part]
+        every.sort(key=itemgetter(0))
+        result = mean_average_precision(
+            _instances(self.videos, len(self.classes), model.is_class_agnostic),
+            _detections(every),
+            self.experiment.training.select_tious,
+        )
+        return float(result.average)
 
 
 def _instances(videos: Sequence[LabelledVideo], num_classes: int, is_agnostic: bool) -> Instances:

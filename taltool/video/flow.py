@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from taltool.data.prefetch import parallel_map
+from taltool.data.concurrency import parallel_map
 from taltool.errors import UsageError
 
 Picture = NDArray[np.uint8]

@@ -9,12 +9,11 @@ import pytest
 
 from taltool.data.annotations import read_id_list
 from taltool.data.arrays import Amount, Detections, Scope, flatten, scope
-from taltool.data.public_datasets import dataset_spec
 from taltool.data.records import GroundTruth, LabelVocabulary, VideoAnnotations, VideoProposals
 from taltool.errors import DataError, UsageError
 from taltool.ops.metrics import METRICS
 from taltool.ops.metrics.contract import MetricInput
-from taltool.ops.protocols import PROTOCOLS, parse_thresholds
+from taltool.ops.protocols import PROTOCOLS, dataset_spec, parse_thresholds
 
 ANNOTATIONS = {
     "b": ("validation", [("run", 0, 10), ("jump", 20, 30)]),

@@ -15,7 +15,7 @@ from taltool.experiment.settings import TrainingSettings
 from taltool.models.amnet.config import auto_settings
 from taltool.models.amnet.model import AMNet, AMNetConfig
 from taltool.models.contract import Batch, Candidates, Targets
-from taltool.training.optim import make_optimizer
+from taltool.training.updater import make_optimizer
 
 LENGTH, CHANNELS, CLASSES = 32, 6, 3
 WHOLE = torch.ones(2, LENGTH, dtype=torch.bool)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from taltool.data.annotations import read_ground_truth
 from taltool.data.arrays import flatten, scope
 from taltool.data.proposals import ProposalReader
-from taltool.data.public_datasets import dataset_spec
 from taltool.evaluation.diagnose import instance_values
 from taltool.ops.diagnosis_instances import (
     bins_at,
@@ -25,6 +24,7 @@ from taltool.ops.diagnosis_instances import (
     range_in_words,
 )
 from taltool.ops.matching import Matches, match
+from taltool.ops.protocols import dataset_spec
 
 
 def matches_of(truth: Truth, detections: PlainDetections, tious: list[float]) -> Matches:

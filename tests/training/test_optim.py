@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from taltool.errors import UsageError
 from taltool.experiment.settings import TrainingSettings
 from taltool.models.contract import Candidates, Model, Outputs, Targets
-from taltool.training.optim import AveragedWeights, learning_rate, make_optimizer
+from taltool.training.updater import AveragedWeights, learning_rate, make_optimizer
 
 
 class Line(Model):

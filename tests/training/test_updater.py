@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from training_runs import Listener, MakeTrainer, killed_after
+from training_runs import Listener, MakeTrainer, killed_after, work_of
 
 from taltool.data.checkpoint_header import read_checkpoint_header
 from taltool.errors import DataError, UsageError
@@ -42,7 +42,7 @@ def test_a_batch_in_parts_gives_the_gradient_of_the_whole_all_along_a_training(t
     whole, divided = (trainer(*settings, f"accumulation={parts}", model="afsd") for parts in (1, 2))
     compared = 0
     for epoch in range(10):
-        for (_, all_at_once), (_, in_parts) in zip(whole._work(epoch), divided._work(epoch), strict=True):
+        for all_at_once, in_parts in zip(work_of(whole, epoch), work_of(divided, epoch), strict=True):
             divided.model.load_state_dict(whole.model.state_dict())
             before = torch.get_rng_state()
             divided.updater.update(in_parts, 0, 1e-3)
@@ -94,7 +94,7 @@ def test_what_a_model_counts_by_updates_is_counted_once_for_all_parts(trainer: M
         return own(batch, phase, whole)
 
     run.model.training_loss = training_loss  # type: ignore[method-assign, assignment]
-    work = next(run._work(0))[1]
+    work = next(work_of(run, 0))
     assert len(work) == 3
     run.updater.update(work, 0, 1e-2)
     assert run.model.updates.item() == 1  # type: ignore[union-attr, operator]
@@ -104,7 +104,7 @@ def test_float16_scales_the_loss_and_leaves_a_step_that_overflows_out(trainer: M
     run = trainer(*SCALED)
     run.updater.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**120)
     before = copy.deepcopy(run.model.state_dict())
-    work = next(run._work(0))[1]
+    work = next(work_of(run, 0))
     run.updater.update(work, 0, 1e-2)
     assert all(torch.equal(before[name], value) for name, value in run.model.state_dict().items())
     assert run.updater.scaler.get_scale() == 2.0**119

@@ -8,6 +8,7 @@ of the grid; the frame-level feature has one position per frame.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -143,7 +144,7 @@ class AFSD(Model):
 
     def _contrast(self, batch: Batch, whole: WholeBatch) -> Tensor:
         """The triplet loss on those clips of the batch that can be spliced."""
-        drawn = whole.draw(lambda generator: self._splices(batch, generator))
+        drawn = whole.draw(partial(self._splices, batch))
         chosen = [row for row, plan in enumerate(drawn) if plan is not None]
         plans = [plan for plan in drawn if plan is not None]
         share = len(plans) / float(whole.divisor("triplets", torch.tensor(len(plans))))

@@ -16,7 +16,7 @@ from taltool.ops.matching import Matches, match
 from taltool.ops.metrics import METRICS
 from taltool.ops.metrics.contract import Metric, MetricInput
 from taltool.ops.protocols import ACTIVITYNET, Protocol
-from taltool.ops.ranking import by_group
+from taltool.ops.segments import by_group
 
 
 @dataclass(frozen=True, eq=False)

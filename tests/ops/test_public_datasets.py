@@ -2,8 +2,8 @@
 
 import pytest
 
-from taltool.data.public_datasets import dataset_spec
 from taltool.errors import UsageError
+from taltool.ops.protocols import dataset_spec
 
 
 @pytest.mark.parametrize("release", ["activitynet12", "activitynet13"])

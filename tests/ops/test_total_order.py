@@ -5,11 +5,11 @@ import pytest
 from evaluation_cases import drawn_case, flat
 
 from taltool.data.arrays import Detections
-from taltool.ops import ranking
+from taltool.ops import segments
 from taltool.ops.matching import first_hits
 from taltool.ops.metrics.map import mean_average_precision
 from taltool.ops.protocols import PROTOCOLS
-from taltool.ops.ranking import blocks, by_group, shared_blocks, total_order
+from taltool.ops.segments import blocks, by_group, shared_blocks, total_order
 
 
 @pytest.mark.parametrize("num_groups", [1, 5, 40_000])
@@ -30,7 +30,7 @@ def test_rows_stand_by_group_and_in_their_order(num_groups: int, dtype: type) ->
 def test_blocks_are_whole_groups_and_hold_about_as_much_as_they_may(
     monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    monkeypatch.setattr(ranking, "_ROWS_AT_ONCE", at_once)
+    monkeypatch.setattr(segments, "_ROWS_AT_ONCE", at_once)
     for sizes in ([0, 4, 0, 1, 1, 1, 9, 0], [0, 0], [], [5]):
         edges = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
         found = list(blocks(edges))
@@ -39,7 +39,7 @@ def test_blocks_are_whole_groups_and_hold_about_as_much_as_they_may(
 
 
 def test_shared_blocks_hold_every_row_once_beside_those_of_the_same_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranking, "_ROWS_AT_ONCE", 10)
+    monkeypatch.setattr(segments, "_ROWS_AT_ONCE", 10)
     rng = np.random.default_rng(0)
     groups, others = rng.integers(0, 9, 100), rng.integers(0, 7, 30)
     pairs = list(shared_blocks(groups, others, 9))
@@ -60,7 +60,7 @@ def test_blocks_do_not_change_a_digit(monkeypatch: pytest.MonkeyPatch, name: str
         within, found, _ = flat(*drawn_case(seed, ties=seed % 2 == 0), excused=rules.excused)
         results = []
         for size in (1 << 16, at_once):
-            monkeypatch.setattr(ranking, "_ROWS_AT_ONCE", size)
+            monkeypatch.setattr(segments, "_ROWS_AT_ONCE", size)
             result = mean_average_precision(within.truth, found, [0.3, 0.5], rules, within.excused)
             hits = [first_hits(within.truth, found, [0.3, 0.5], by_class=c, kit_ties=kit).ranks for c in (False, True)]
             matches = result.matches

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from taltool.data.prefetch import parallel_map, prefetch
+from taltool.data.concurrency import parallel_map, prefetch
 from taltool.errors import DataError
 
 
