@@ -298,7 +298,7 @@ def pages() -> dict[str, str]:
     import typer
 
     from taltool import __version__
-    from taltool.cli.app import build
+    from taltool.cli.main import build
 
     group: Any = typer.main.get_command(build())
     names = list(group.commands)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from project import PROJECT
 
-from taltool.cli.app import command_names
+from taltool.cli.main import command_names
 
 PACKAGE = PROJECT / "taltool"
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -9,8 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from taltool.backbones import BACKBONES
-from taltool.cli.app import build, command_names
-from taltool.cli.main import main
+from taltool.cli.main import build, command_names, main
 from taltool.data.formats import FORMATS
 from taltool.models import MODELS
 from taltool.ops.metrics import METRICS

@@ -11,7 +11,7 @@ import pytest
 from project import PROJECT
 from typer.models import ArgumentInfo
 
-from taltool.cli.app import command_names
+from taltool.cli.main import command_names
 from taltool.reporting import SILENT
 
 # The module of each stage; its function has the stage's name.

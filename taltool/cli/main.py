@@ -1,21 +1,162 @@
-"""The entry point: runs a command and turns whatever stops it into one line on standard error and an exit status.
+"""The program: the list of commands, built from the files of `commands` (NAME.py holds the function NAME), and what
+runs one of them and turns whatever stops it into one line on standard error and an exit status.
 
 0 done; 1 some videos failed, or `--fail-under` was missed; 2 usage; 3 bad data; 130 interrupted. A closed pipe is not
 an error. A traceback means a bug; for the errors above it is shown under `-v`.
 """
 
+import functools
+import importlib
+import inspect
+import math
 import os
+import pkgutil
+import re
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from taltool.cli.exit_status import INTERRUPTED, print_usage, say
-from taltool.errors import UsageError
+from taltool.cli.arguments import ProgressOption, QuietOption, VerboseOption
+from taltool.errors import DataError, TaltoolError, UsageError
+from taltool.registry import source_of
 
+_COMMANDS = "taltool.cli.commands"
+# The order of the pipeline; a command that is not listed comes after these, by name.
+_ORDER = ("extract", "train", "predict", "nms", "label", "fuse", "evaluate", "diagnose", "plot", "convert")
+INTERRUPTED = 130
 # Typer vendors Click and exports only the leaf of its usage errors; this is their common base.
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+def command_names() -> list[str]:
+    """The names of all commands in the order of the help page; a file without a function of its name is none."""
+    package = importlib.import_module(_COMMANDS)
+    files = [module.name for module in pkgutil.iter_modules(package.__path__)]
+    found = {name for name in files if re.search(rf"^def {name}\(", source_of(f"{_COMMANDS}.{name}"), re.M)}
+    return [name for name in _ORDER if name in found] + sorted(found - set(_ORDER))
+
+
+def build(words: Sequence[str] = ()) -> typer.Typer:
+    """The Typer application for a command line: with the command that its first word names, or else with every one.
+
+    Loading one command instead of all, and drawing help with rich only on a terminal, makes the start a quick one.
+    """
+    names = command_names()
+    style: Literal["rich"] | None = "rich" if sys.stdout.isatty() else None
+    app = typer.Typer(no_args_is_help=True, rich_markup_mode=style, pretty_exceptions_enable=False)
+    app.callback()(_taltool)
+    for name in [word for word in words[:1] if word in names] or names:
+        module = importlib.import_module(f"{_COMMANDS}.{name}")
+        app.command(name)(exit_with_status(getattr(module, name)))
+    return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from taltool import __version__
+
+        print(f"taltool {__version__}")
+        raise typer.Exit
+
+
+def _taltool(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Temporal action localization: find when which action happens in long, untrimmed videos.
+
+    Commands read and write standard files, so stages combine with pipes and with other programs:
+
+    taltool extract videos/ -o feats.h5
+
+    taltool train --model afsd feats.h5 gt.json
+
+    taltool predict --model afsd feats.h5 | taltool nms | taltool evaluate gt.json
+    """
+
+
+def exit_with_status(function: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a command's function for Typer: errors become exit statuses, and its parameter `reporter`, which the
+    command line cannot give, becomes the options `--quiet`, `--verbose` and `--progress`.
+    """
+    from taltool.cli.progress import TerminalReporter
+
+    signature = inspect.signature(function)
+    hints = get_type_hints(function, include_extras=True)
+    own = [p.replace(annotation=hints[p.name]) for p in signature.parameters.values() if p.name != "reporter"]
+    common = [
+        inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+        inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=0, annotation=QuietOption),
+        inspect.Parameter("verbose", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=VerboseOption),
+        inspect.Parameter("progress", inspect.Parameter.KEYWORD_ONLY, default="auto", annotation=ProgressOption),
+    ]
+
+    @functools.wraps(function)
+    def command(context: typer.Context, quiet: int, verbose: bool, progress: str, **arguments: Any) -> None:
+        _refuse_not_finite(context, arguments)
+        if "reporter" in signature.parameters:
+            arguments["reporter"] = TerminalReporter(context.command_path, quiet, verbose, progress)
+        try:
+            function(**arguments)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _discard_output()
+        except KeyboardInterrupt:
+            say(context.command_path, "interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except (TaltoolError, OSError) as error:
+            if verbose:
+                traceback.print_exc()
+            raise typer.Exit(_report(context, error)) from error
+
+    del command.__dict__["__wrapped__"]
+    command.__signature__ = signature.replace(parameters=[*own, *common])  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in (*own, *common)}
+    return command
+
+
+def _refuse_not_finite(context: typer.Context, arguments: Mapping[str, Any]) -> None:
+    """Raise BadParameter, naming it, for an option that is NaN or infinite: comparisons with it would do nothing."""
+    for parameter in context.command.params:
+        value = arguments.get(parameter.name or "")
+        for number in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(number, float) and not math.isfinite(number):
+                hint = f"'{parameter.opts[0]}'"
+                raise typer.BadParameter(f"{number} is not a finite number.", context, param_hint=hint)
+
+
+def _report(context: typer.Context, error: TaltoolError | OSError) -> int:
+    """Say what went wrong; returns the exit status for it."""
+    if isinstance(error, OSError):
+        _discard_output()
+        where = f"{error.filename}: " if error.filename else ""
+        say(context.command_path, f"{where}{error.strerror or error}")
+        return DataError.exit_status
+    say(context.command_path, str(error))
+    if isinstance(error, UsageError):
+        print_usage(context)
+    return error.exit_status
+
+
+def _discard_output() -> None:
+    """Nobody can read on; keep the interpreter's own flush at exit from failing too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def print_usage(context: typer.Context | None) -> None:
+    """Say on standard error how a command is used, where one is known."""
+    if context is not None:
+        print(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.", file=sys.stderr)
+
+
+def say(name: str, message: str) -> None:
+    """One line about an error on standard error."""
+    print(f"{name}: error: {message}", file=sys.stderr)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -23,8 +164,6 @@ def main(words: Sequence[str] | None = None) -> int:
     _open_missing_streams()
     words = sys.argv[1:] if words is None else words
     try:
-        from taltool.cli.app import build
-
         command = typer.main.get_command(build(words))
         status = command.main(words, prog_name="taltool", standalone_mode=False)
     except KeyboardInterrupt:

@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from itertools import chain
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
@@ -22,10 +22,12 @@ from taltool.data.json_documents import (
     refuse_repeated_keys,
     telling_key,
 )
-from taltool.data.provenance import Chain
 from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.data.video_json import VideoParser, keys_of_objects, keys_of_videos
 from taltool.errors import DataError
+
+if TYPE_CHECKING:
+    from taltool.data.provenance import Chain
 
 # The first line is looked at up to this length; a longer one is a document, or the line of a long video.
 _FIRST_LINE = 1 << 20

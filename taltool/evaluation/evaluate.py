@@ -6,6 +6,7 @@ file's detections are matched once, and every metric reads its numbers from that
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 from taltool.data.annotations import read_ground_truth
@@ -159,7 +160,7 @@ def evaluate(
         exclude=exclude,
         reporter=reporter,
     )
-    files = [read_detections(path, truth.scope, reporter) for path in paths]
+    files = list(map(partial(read_detections, scope=truth.scope, reporter=reporter), paths))
 
     unlabelled = [] if agnostic else [file.file for file in files if file.lacks_labels]
     metrics = _metrics(names or ["ar" if len(unlabelled) == len(files) else "map"], multiples)

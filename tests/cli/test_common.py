@@ -15,7 +15,7 @@ import pytest
 from project import PROJECT, Run
 from terminal import run_on_terminal
 
-from taltool.cli.app import command_names
+from taltool.cli.main import command_names
 
 STREAM = (
     b'{"taltool":{"kind":"proposals","version":2,"videos":2,"classes":["Dive"]}}\n'

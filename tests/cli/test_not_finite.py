@@ -10,8 +10,7 @@ import pytest
 import typer
 from project import Run
 
-from taltool.cli.app import build, command_names
-from taltool.cli.main import main
+from taltool.cli.main import build, command_names, main
 
 NOT_FINITE = ("nan", "inf", "-inf", "1e999")
 

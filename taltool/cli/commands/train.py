@@ -230,7 +230,7 @@ def train(
 
 def _print_summary(summary: "CrossValidation") -> None:
     """Print the runs, then mean and spread, in percent, with what they were measured by."""
-    from taltool.cli.reports.tables import Table, print_table
+    from taltool.cli.reports.report import Table, print_table
 
     rows = [
         [

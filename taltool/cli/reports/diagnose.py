@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from taltool.cli.reports.header import (
+from taltool.cli.reports.report import (
+    Table,
     choices_record,
     csv_facts,
     file_facts,
@@ -15,7 +16,6 @@ from taltool.cli.reports.header import (
     truth_facts,
     truth_record,
 )
-from taltool.cli.reports.tables import Table
 from taltool.ops.diagnosis import DOUBLE_DETECTION, OUTCOMES
 from taltool.ops.diagnosis_instances import range_in_words
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from taltool.cli.reports.header import (
+from taltool.cli.reports.report import (
+    Table,
     choices_record,
     csv_facts,
     file_facts,
@@ -18,7 +19,6 @@ from taltool.cli.reports.header import (
     truth_facts,
     truth_record,
 )
-from taltool.cli.reports.tables import Table
 
 if TYPE_CHECKING:
     from taltool.evaluation.evaluate import Evaluation, FileResult, PairComparison
