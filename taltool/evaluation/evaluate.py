@@ -160,7 +160,7 @@ def evaluate(
         exclude=exclude,
         reporter=reporter,
     )
-    files = list(map(partial(read_detections, scope=truth.scope, reporter=reporter), paths))
+    files = list(map(partial(read_detections, within=truth.scope, reporter=reporter), paths))
 
     unlabelled = [] if agnostic else [file.file for file in files if file.lacks_labels]
     metrics = _metrics(names or ["ar" if len(unlabelled) == len(files) else "map"], multiples)
