@@ -10,6 +10,7 @@ import sys
 import tomllib
 from fractions import Fraction
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from plugin.tiny_data import write_tiny_data
@@ -17,6 +18,7 @@ from project import PROJECT
 from test_layout import HEIGHTS
 from video.numbered_videos import write
 
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
 PAGE = (PROJECT / ".github/CONTRIBUTING.md").read_text(encoding="utf-8")
 # The file that a section is about, its code, and the commands that use it.
 SECTIONS = {
@@ -214,6 +216,15 @@ def test_the_call_of_a_stage_does_what_its_command_does(folder: Path) -> None:
     by_call = (folder / "best.jsonl").read_text().splitlines()
     ran(words, folder)
     assert (folder / "best.jsonl").read_text().splitlines()[1:] == by_call[1:]  # But for the provenance.
+
+
+def test_the_calls_on_the_front_page_run(folder: Path) -> None:
+    (calls,) = re.findall(r"^    from taltool(?:.|\n)*?\n\n    nms(?:.|\n)*?$\n(?!    )", README, re.MULTILINE)
+    (folder / "found.jsonl").rename(folder / "raw.jsonl")
+    settings = os.environ | {"PYTHONPATH": str(PROJECT)}
+    command = [sys.executable, "-c", dedent(calls)]
+    done = subprocess.run(command, cwd=folder, env=settings, capture_output=True, text=True, check=True)
+    assert 0 <= float(done.stdout) <= 1
 
 
 def test_every_file_that_is_named_exists() -> None:

@@ -5,9 +5,11 @@ import dataclasses
 import inspect
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
+from plugin.tiny_data import write_tiny_data
 from project import PROJECT
 from typer.models import ArgumentInfo
 
@@ -106,3 +108,28 @@ def test_what_is_named_as_only_printed_is_an_option(name: str) -> None:
 
 def test_every_stage_is_a_command() -> None:
     assert set(STAGES) <= set(command_names())
+
+
+def test_stages_take_paths_of_any_kind(tmp_path: Path) -> None:
+    data = write_tiny_data(tmp_path)
+    place = tmp_path.joinpath
+    stage = {name: function(name) for name in STAGES}
+    stage["train"](
+        data.features, data.truth, model="tsa-tal", output=place("m.safetensors"), set_=["training.epochs=1"]
+    )
+    stage["predict"](data.features, model=place("m.safetensors"), output=place("p.jsonl"))
+    stage["nms"](place("p.jsonl"), output=place("n.jsonl"), top_k=20)
+    stage["label"](
+        place("p.jsonl"), detections=place("n.jsonl"), replace=True, skip_missing=True, output=place("l.json")
+    )
+    stage["fuse"](place("n.jsonl"), place("l.json"), fit=data.truth, save_fit=place("fit"), output=place("f.jsonl"))
+    place("without").write_text("v03\n")
+    place("names").write_text("label,new_label\nrun,Run\n")
+    for name in ("evaluate", "diagnose"):
+        stage[name](data.truth, place("n.jsonl"), place("f.jsonl"), exclude=place("without"))
+    assert stage["plot"](data.truth, place("n.jsonl"), output=place("x.png")).output == str(place("x.png"))
+    assert stage["convert"](place("n.jsonl"), output=place("n.csv"), relabel=place("names")).output == str(
+        place("n.csv")
+    )
+    assert stage["check"](place("f.jsonl")).is_whole
+    assert stage["info"](place("f.jsonl")).facts["videos"] == 12

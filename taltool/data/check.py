@@ -39,12 +39,12 @@ class Finding:
         return f"Finding({self.file}: {'ok' if self.is_whole else 'not whole'}: {self.summary}{odd})"
 
 
-def check(file: str = STANDARD, *, score: float | None = None, reporter: Reporter = SILENT) -> Finding:
+def check(file: str | Path = STANDARD, *, score: float | None = None, reporter: Reporter = SILENT) -> Finding:
     """Read all of a file of any kind and say whether it is whole, and what is odd in it, which is warned of too.
 
     score stands in for missing scores of proposals. A file that is not whole, or not there, raises nothing.
     """
-    odd = _Oddities()
+    file, odd = str(file), _Oddities()
     try:
         summary = _summary(file, odd, score)
     except DataError as error:

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -42,9 +43,8 @@ class Conversion:
 
 
 def convert(
-    inputs: str | Sequence[str] = STANDARD,
-    *,
-    output: str = STANDARD,
+    *inputs: str | Path,
+    output: str | Path = STANDARD,
     source: str | None = None,
     target: str | None = None,
     score: float | None = None,
@@ -52,10 +52,10 @@ def convert(
     stride: float | None = None,
     window: float | None = None,
     offset: float | None = None,
-    durations: str | Mapping[str, float] | None = None,
+    durations: str | Path | Mapping[str, float] | None = None,
     subset: str | None = None,
-    classes: str | Mapping[str, int] | None = None,
-    relabel: str | Mapping[str, str] | None = None,
+    classes: str | Path | Mapping[str, int] | None = None,
+    relabel: str | Path | Mapping[str, str] | None = None,
     drop_invalid: bool = False,
     link: bool = False,
     provenance: bool = True,
@@ -63,16 +63,16 @@ def convert(
 ) -> Conversion:
     """Read files of one kind, join them, write them to `output`; return, and warn of, what is left out or lost.
 
-    source and target name formats (or Python files that register one); None: the content of the inputs and the name of
-    the output tell. score is that of proposals that have none; fps, stride, window and offset (frames) are the clock of
-    features; durations (seconds by video id), classes (number by label) and relabel (the labels that stay, and their
-    new names) are mappings or the files to read them from. link: features stay where they are, and the output refers
-    to them.
+    Without a file standard input is read. source and target name formats (or Python files that register one); None: the
+    content of the inputs and the name of the output tell. score is that of proposals that have none; fps, stride,
+    window and offset (frames) are the clock of features; durations (seconds by video id), classes (number by label) and
+    relabel (the labels that stay, and their new names) are mappings or the files to read them from. link: features stay
+    where they are, and the output refers to them.
 
     Raises UsageError where the target cannot hold the content, DataError for broken input or files that do not fit
     together.
     """
-    paths = [inputs] if isinstance(inputs, str) else list(inputs)
+    paths, output = [str(path) for path in inputs] or [STANDARD], str(output)
     clock = {"fps": fps, "stride": stride, "window": window, "offset": offset}
     options = FormatOptions(
         score=score,
@@ -110,10 +110,12 @@ def convert(
 
 
 def _mapping(
-    given: str | Mapping[str, Value] | None, read: Callable[[str], Mapping[str, Value]]
+    given: str | Path | Mapping[str, Value] | None, read: Callable[[str], Mapping[str, Value]]
 ) -> Mapping[str, Value] | None:
     """What was given, or is in the file that was named; None for nothing."""
-    return (read(given) if given else None) if isinstance(given, str) else given
+    if isinstance(given, str | Path):
+        return read(str(given)) if str(given) else None
+    return given
 
 
 def _link(content: Content, target: str, paths: Sequence[str], output: str, options: FormatOptions) -> None:

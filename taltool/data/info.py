@@ -38,11 +38,12 @@ class FileInfo:
         return f"FileInfo({self.file}: {self.kind}{counts})"
 
 
-def info(file: str = STANDARD, *, score: float | None = None) -> FileInfo:
+def info(file: str | Path = STANDARD, *, score: float | None = None) -> FileInfo:
     """What is in a file; `score` stands in for missing scores of proposals.
 
     Raises DataError for a file that is broken, or of no known kind.
     """
+    file = str(file)
     kind = kind_of(file)
     if kind == "checkpoint":
         return FileInfo(file, kind, _checkpoint(file))

@@ -6,6 +6,7 @@ Alwassel et al., Diagnosing Error in Temporal Action Detectors, ECCV 2018 (DETAD
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -69,16 +70,16 @@ class Diagnosis:
 
 
 def diagnose(
-    ground_truth: str,
-    *predictions: str,
-    output: str | None = None,
+    ground_truth: str | Path,
+    *predictions: str | Path,
+    output: str | Path | None = None,
     preset: str | None = None,
     subset: str | None = None,
     split: str | None = None,
     tiou: str | float | Sequence[float] | None = None,
     groups: Mapping[str, Sequence[float]] | None = None,
     classes: str | Sequence[str] | None = None,
-    exclude: str | None = None,
+    exclude: str | Path | None = None,
     ties: Ties = "own-class",
     reporter: Reporter = SILENT,
 ) -> Diagnosis:
@@ -102,7 +103,7 @@ def diagnose(
     What was left out or looks wrong is told to `reporter` as a warning. Raises UsageError for what cannot be done as
     asked, and DataError for a file that is broken or does not fit.
     """
-    spec = dataset_spec(preset)
+    spec, output = dataset_spec(preset), None if output is None else str(output)
     if output is not None:
         from taltool.ops.plots import format_of
 
@@ -115,7 +116,7 @@ def diagnose(
         subset=subset or spec.evaluation,
         split=split,
         classes=names_in(classes),
-        exclude=exclude,
+        exclude=None if exclude is None else str(exclude),
         reporter=reporter,
     )
     read = [read_detections(path, truth.scope, reporter) for path in paths]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
+from pathlib import Path
 
 from taltool.data.annotations import read_ground_truth
 from taltool.data.records import Floats
@@ -97,8 +98,8 @@ class Evaluation:
 
 
 def evaluate(
-    ground_truth: str,
-    *predictions: str,
+    ground_truth: str | Path,
+    *predictions: str | Path,
     protocol: str | None = None,
     preset: str | None = None,
     subset: str | None = None,
@@ -111,7 +112,7 @@ def evaluate(
     per_class: bool = False,
     classes: str | Sequence[str] | None = None,
     agnostic: bool = False,
-    exclude: str | None = None,
+    exclude: str | Path | None = None,
     bootstrap: int = 0,
     seed: int = 0,
     reporter: Reporter = SILENT,
@@ -157,7 +158,7 @@ def evaluate(
         protocol=rules,
         classes=names_in(classes),
         agnostic=agnostic,
-        exclude=exclude,
+        exclude=None if exclude is None else str(exclude),
         reporter=reporter,
     )
     files = list(map(partial(read_detections, within=truth.scope, reporter=reporter), paths))

@@ -7,6 +7,7 @@ all stay, as false positives. So every report can say what it is about.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from taltool.data.annotations import read_id_list
 from taltool.data.arrays import Contents, DetectionColumns, Detections, Scope, scope
@@ -70,7 +71,7 @@ class DetectionFile(EvaluatedFile):
         return not self.contents.labelled and len(self.detections) > 0
 
 
-def files_to_read(ground_truth: str, predictions: Sequence[str]) -> tuple[str, ...]:
+def files_to_read(ground_truth: str | Path, predictions: Sequence[str | Path]) -> tuple[str, ...]:
     """The files of predictions as text, standard input where none is named.
 
     Raises UsageError where standard input would be read twice.

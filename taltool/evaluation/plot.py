@@ -51,10 +51,10 @@ class Plot:
 
 
 def plot(
-    *files: str,
-    output: str = STANDARD,
+    *files: str | Path,
+    output: str | Path = STANDARD,
     kind: Kind | None = None,
-    html: str | None = None,
+    html: str | Path | None = None,
     video: Sequence[str] = (),
     video_file: Sequence[str] = (),
     top: int | None = None,
@@ -88,6 +88,7 @@ def plot(
     asked, and DataError for a file that is broken or does not fit.
     """
     paths = [str(path) for path in files] or [STANDARD]
+    output, html = str(output), None if html is None else str(html)
     contents = {path: _content(path) for path in paths}
     truths, predictions, logs = (
         [path for path in paths if contents[path] == content] for content in ("truth", "predictions", "log")

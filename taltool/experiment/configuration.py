@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # Extraction reads its settings here, and knows no torch wher
     from taltool.models.contract import SettingsBySection
 
 NAME_KEY = "name"
+_IN_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,12 @@ def override(text: str, kinds: dict[str, type]) -> Layer:
     if not equals or not path.strip():
         raise UsageError(f"{source}: expected SECTION.NAME=VALUE")
     section, name = _resolved(path.strip(), kinds, source)
-    return Layer(source, {section: {name: _parsed(value.strip())}})
+    word = value.strip()
+    try:
+        meant = tomllib.loads(f"value = {word}")["value"]
+    except tomllib.TOMLDecodeError:
+        meant = word  # A bare word.
+    return Layer(source, {section: {name: meant}})
 
 
 def to_plain(experiment: Experiment) -> dict[str, Any]:
@@ -156,14 +162,6 @@ def _resolved(path: str, kinds: dict[str, type], source: str) -> tuple[str, str]
     return owners[0], path
 
 
-def _parsed(text: str) -> Any:
-    """The TOML value of `text`, or the text itself where it is not TOML (a bare word)."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
 def _checked_fields(kind: type, values: Any, where: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UsageError(f"{where}: expected a table, found {values!r}")
@@ -198,7 +196,7 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
         return float(value)
     if hint is Any or (isinstance(value, hint) and isinstance(value, bool) == (hint is bool)):
         return value
-    raise UsageError(f"{where}: expected {_described(hint)}, found {value!r}")
+    raise UsageError(f"{where}: expected {_IN_WORDS.get(hint, str(hint))}, found {value!r}")
 
 
 def _chosen(value: Any, choices: dict[Any, Any], where: str) -> Any:
@@ -219,11 +217,6 @@ def _checked_union(value: Any, arguments: tuple[Any, ...], where: str) -> Any:
         except UsageError as error:
             first_error = first_error or error
     raise first_error or UsageError(f"{where}: {value!r} fits no allowed type")
-
-
-def _described(hint: Any) -> str:
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
-    return names.get(hint, str(hint))
 
 
 def _made(kind: type, values: dict[str, Any], where: str) -> Any:

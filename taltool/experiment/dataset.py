@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from taltool.data.annotations import read_split
-from taltool.data.clock import FeatureClock
 from taltool.data.hdf5_features import FeatureFile
-from taltool.data.records import Floats, GroundTruth, Integers, VideoAnnotations
+from taltool.data.records import Floats, GroundTruth, Integers
 from taltool.data.statistics import DatasetStatistics
 from taltool.errors import DataError, UsageError
 from taltool.experiment.sampling import visible_span
@@ -86,7 +85,9 @@ def usable_instances(truth: GroundTruth, file: FeatureFile, reporter: Reporter) 
     dropped = clipped = 0
     for video in truth.videos.values():
         clock, (length, _) = file.clock(video.video_id), file.shape(video.video_id)
-        inside, keep, past_end = _visible(video, length, clock)
+        inside = np.clip(video.segments, *visible_span(length, clock))
+        keep = inside[:, 1] > inside[:, 0]
+        past_end = video.segments[:, 1] > clock.duration + clock.seconds_per_snippet
         found[video.video_id] = inside[keep], video.labels[keep]
         dropped += int((~keep).sum())
         clipped += int((past_end & keep).sum())
@@ -95,13 +96,6 @@ def usable_instances(truth: GroundTruth, file: FeatureFile, reporter: Reporter) 
     if clipped:
         reporter.warn(f"{truth.file}: {clipped} instances run past the end of their video; clipped")
     return found
-
-
-def _visible(video: VideoAnnotations, length: int, clock: FeatureClock) -> tuple[Floats, np.ndarray, np.ndarray]:
-    first, last = visible_span(length, clock)
-    inside = np.clip(video.segments, first, last)
-    past_end = video.segments[:, 1] > clock.duration + clock.seconds_per_snippet
-    return inside, inside[:, 1] > inside[:, 0], past_end
 
 
 def class_names(truth: GroundTruth, instances: dict[str, tuple[Floats, Integers]], reporter: Reporter) -> list[str]:

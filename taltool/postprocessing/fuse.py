@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import groupby, zip_longest
+from pathlib import Path
 
 import numpy as np
 import orjson
@@ -60,17 +61,16 @@ class Fused:
 
 
 def fuse(
-    proposals: Sequence[str],
-    *,
-    output: str = STANDARD,
+    *proposals: str | Path,
+    output: str | Path = STANDARD,
     to: Layout | None = None,
     method: str = FusionMethod.union,
-    weights: str | Sequence[float] | None = None,
-    fit: str | None = None,
+    weights: str | Path | Sequence[float] | None = None,
+    fit: str | Path | None = None,
     subset: str | None = None,
     split: str | None = None,
     map_tiou: str | Sequence[float] = "0.3:0.7:0.1",
-    save_fit: str | None = None,
+    save_fit: str | Path | None = None,
     tiou: float = 0.4,
     sigma: float = 0.5,
     suppress: bool = True,
@@ -92,15 +92,15 @@ def fuse(
     Raises UsageError where options do not fit each other, and DataError where a file is broken, scores are negative, or
     some proposals of a video have labels and others have none.
     """
-    proposals = [proposals] if isinstance(proposals, str) else list(proposals)
+    paths = [str(path) for path in proposals]
     how = choice(FusionMethod, method, "--method")
     suppression = Suppression(Method.soft_gaussian, sigma=sigma) if suppress else None
-    settings = Fusion(tuple(Source() for _ in proposals), how, tiou, suppression)
+    settings = Fusion(tuple(Source() for _ in paths), how, tiou, suppression)
     if top_k < 0:
         raise UsageError(f"--top-k {top_k}: expected 0 or more")
-    if len(proposals) < 2:
+    if len(paths) < 2:
         raise UsageError("fuse needs at least two files of proposals")
-    if proposals.count(STANDARD) > 1:
+    if paths.count(STANDARD) > 1:
         raise UsageError("standard input (-) can be only one of the files")
     if weights is not None and fit is not None:
         raise UsageError("--weights and --fit exclude each other")
@@ -109,28 +109,30 @@ def fuse(
     # What a source's scores are worth: as given, as fitted, or all the same.
     average_map = None
     if weights is not None:
-        settings = replace(settings, sources=fusion_weights.given(weights, proposals, how))
+        settings = replace(
+            settings, sources=fusion_weights.given(str(weights) if isinstance(weights, Path) else weights, paths, how)
+        )
     if fit is not None:
         text = map_tiou if isinstance(map_tiou, str) else ",".join(map(str, map_tiou))
         tious = parse_thresholds(text, "--map-tiou").values
         settings, average_map = fusion_weights.fitted(
-            settings, proposals, fit, subset=subset, split=split, tious=tious, reporter=reporter
+            settings, paths, str(fit), subset=subset, split=split, tious=tious, reporter=reporter
         )
     elif how is FusionMethod.rank and not settings.sources[0].calibration.before:
-        settings = replace(settings, sources=fusion_weights.ranked(settings.sources, proposals))
+        settings = replace(settings, sources=fusion_weights.ranked(settings.sources, paths))
     described = fusion_weights.record(settings)
     if save_fit:
-        with open_output(save_fit) as stream:
+        with open_output(str(save_fit)) as stream:
             stream.write(orjson.dumps(described, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    written, reads = Count(), [Count() for _ in proposals]
+    written, reads = Count(), [Count() for _ in paths]
     with ExitStack() as stack:
-        readers = [stack.enter_context(ProposalReader(path)) for path in proposals]
+        readers = [stack.enter_context(ProposalReader(path)) for path in paths]
         chain = None
         if provenance:  # What several files have in common of their past is told once.
             before = merge_chains(reader.provenance for reader in readers)
-            chain = [*before, step(map(InputFile.named, proposals), fusion=described)]
+            chain = [*before, step(map(InputFile.named, paths), fusion=described)]
         names = _names(readers)
-        writer = stack.enter_context(ProposalWriter(output, names, chain, layout=to))
+        writer = stack.enter_context(ProposalWriter(str(output), names, chain, layout=to))
         promised = [reader.num_videos for reader in readers if reader.num_videos is not None]
         task = stack.enter_context(reporter.track("fuse", max(promised, default=None)))
         aligned = align_streams([map(read, reader) for read, reader in zip(reads, readers, strict=True)])
@@ -138,7 +140,7 @@ def fuse(
             writer.write(written(fused.take(np.arange(len(fused))[: top_k or None])))
             task.advance()
     missing = tuple(written.videos - read.videos for read in reads)
-    for path, count in zip(proposals, missing, strict=True):
+    for path, count in zip(paths, missing, strict=True):
         if count:
             reporter.warn(f"{path} lacks {count} of the videos that other files have; they are fused without it")
     return Fused(
@@ -148,7 +150,7 @@ def fuse(
         missing=missing,
         settings=settings,
         average_map=average_map,
-        output=output,
+        output=str(output),
     )
 
 

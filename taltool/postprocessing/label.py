@@ -11,6 +11,7 @@ score for each class, its "shares" (K,), and `taltool.ops.labelling` makes detec
 import dataclasses
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -50,12 +51,12 @@ class Labelled:
 
 
 def label(
-    proposals: str = STANDARD,
+    proposals: str | Path = STANDARD,
     *,
-    output: str = STANDARD,
+    output: str | Path = STANDARD,
     to: Layout | None = None,
-    classifier: str | None = None,
-    detections: str | None = None,
+    classifier: str | Path | None = None,
+    detections: str | Path | None = None,
     vote: str = Vote.share,
     top_k: int = 2,
     combine: str = Combination.product,
@@ -89,15 +90,15 @@ def label(
     with ExitStack() as opened:
         source: _VideoScores | _Voters
         if classifier is not None:
-            source = _VideoScores(classifier, softmax, reporter)
+            source = _VideoScores(str(classifier), softmax, reporter)
         elif detections is not None:
-            voters = opened.enter_context(ProposalReader(detections))
+            voters = opened.enter_context(ProposalReader(str(detections)))
             source = _Voters(voters, opened.enter_context(Shelf()), counted)
-        reader = opened.enter_context(ProposalReader(proposals))
+        reader = opened.enter_context(ProposalReader(str(proposals)))
         chain = None
         if provenance:
-            chain = [*reader.provenance, step(map(InputFile.named, (proposals, source.file)))]
-        writer = opened.enter_context(ProposalWriter(output, source.names, chain, reader.num_videos, to))
+            chain = [*reader.provenance, step(map(InputFile.named, (str(proposals), source.file)))]
+        writer = opened.enter_context(ProposalWriter(str(output), source.names, chain, reader.num_videos, to))
         task = opened.enter_context(reporter.track("label", reader.num_videos))
         opened.enter_context(errors_naming(reader.file))
         for video in map(read, reader):
@@ -130,7 +131,7 @@ def label(
         detections=written.proposals,
         missing=missing,
         unlabelled=unlabelled,
-        output=output,
+        output=str(output),
     )
 
 

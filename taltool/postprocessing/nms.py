@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 
@@ -47,9 +48,9 @@ class Suppressed:
 
 
 def nms(
-    proposals: str = STANDARD,
+    proposals: str | Path = STANDARD,
     *,
-    output: str = STANDARD,
+    output: str | Path = STANDARD,
     to: Layout | None = None,
     method: str | None = None,
     tiou: float | None = None,
@@ -76,6 +77,7 @@ def nms(
     Raises UsageError where options do not fit each other or name nothing, and DataError where the file is broken,
     soft-width lacks a duration, or a soft method meets a negative score.
     """
+    source, target = str(proposals), str(output)
     settings = resolve(
         preset,
         method=method,
@@ -93,10 +95,10 @@ def nms(
     threads = jobs or os.cpu_count() or 1
     read, written = Count(), Count()
     # The header of the input is read here, so that the output can begin with what it says.
-    with ProposalReader(proposals) as reader:
-        chain = [*reader.provenance, step([InputFile.named(proposals)])] if provenance else None
+    with ProposalReader(source) as reader:
+        chain = [*reader.provenance, step([InputFile.named(source)])] if provenance else None
         with (
-            ProposalWriter(output, reader.labels, chain, reader.num_videos, to) as writer,
+            ProposalWriter(target, reader.labels, chain, reader.num_videos, to) as writer,
             reporter.track("nms", reader.num_videos) as task,
             errors_naming(reader.file),
         ):
@@ -104,7 +106,7 @@ def nms(
                 writer.write(video)
                 task.advance()
     return Suppressed(
-        videos=written.videos, proposals=read.proposals, kept=written.proposals, settings=settings, output=output
+        videos=written.videos, proposals=read.proposals, kept=written.proposals, settings=settings, output=target
     )
 
 

@@ -45,23 +45,23 @@ class Training:
 
 
 def train(
-    features: str,
-    ground_truth: str,
+    features: str | Path,
+    ground_truth: str | Path,
     *,
     model: str | None = None,
-    output: str | None = None,
+    output: str | Path | None = None,
     preset: str = AUTO,
-    config: str | None = None,
+    config: str | Path | None = None,
     set_: Sequence[str] = (),
     subset: str | None = None,
     validation_subset: str | None = None,
     select: str | None = None,
     streams: str | Sequence[str] | None = None,
-    folds: str | None = None,
+    folds: str | Path | None = None,
     seeds: int | None = None,
     test_subset: str | None = None,
-    tensorboard: str | None = None,
-    init: str | None = None,
+    tensorboard: str | Path | None = None,
+    init: str | Path | None = None,
     split: str | None = None,
     skip_missing: bool = False,
     resume: bool = False,
@@ -117,22 +117,22 @@ def train(
             workers=workers,
             is_compiled=compile_,
             is_deterministic=deterministic,
-            init=init,
+            init=None if init is None else str(init),
             with_provenance=provenance,
         )
-        truth = read_ground_truth(ground_truth, split)
-        with FeatureFile(features, ClockOptions(fps, stride, window, offset), truth.durations) as file:
+        truth = read_ground_truth(str(ground_truth), split)
+        with FeatureFile(str(features), ClockOptions(fps, stride, window, offset), truth.durations) as file:
             if folds is not None or seeds is not None:
                 runs = Runs(
-                    folds=read_folds(folds, ground_truth) if folds is not None else {None: truth},
+                    folds=read_folds(str(folds), str(ground_truth)) if folds is not None else {None: truth},
                     seeds=range(seed, seed + (seeds or 1)),
                     folder=Path(output or f"{recipe.name}-runs"),
                     tensorboard=None if tensorboard is None else Path(tensorboard),
                 )
                 return cross_validate(recipe, file, subsets, runs, options, resume, reporter)
             data = read_data(file, truth, subsets, reporter)
-            trainer = make_trainer(recipe, data, output or f"{recipe.name}.safetensors", options, reporter)
-            trainer.run(resume, tensorboard)
+            trainer = make_trainer(recipe, data, str(output or f"{recipe.name}.safetensors"), options, reporter)
+            trainer.run(resume, None if tensorboard is None else str(tensorboard))
             plan = trainer.plan
             said = processes.broadcast(read_checkpoint_header(str(plan.output)).training if processes.is_first else {})
             return Training(
@@ -148,12 +148,12 @@ def train(
 
 
 def fitted_settings(
-    features: str | None = None,
-    ground_truth: str | None = None,
+    features: str | Path | None = None,
+    ground_truth: str | Path | None = None,
     *,
     model: str | None = None,
     preset: str = AUTO,
-    config: str | None = None,
+    config: str | Path | None = None,
     set_: Sequence[str] = (),
     subset: str | None = None,
     select: str | None = None,
@@ -172,17 +172,17 @@ def fitted_settings(
         return recipe.experiment(None)
     if ground_truth is None:
         raise UsageError(FILES_WANTED)
-    truth = read_ground_truth(ground_truth, split)
+    truth = read_ground_truth(str(ground_truth), split)
     training = subset or DATASETS.get(preset, ANY_DATASET).training
     subsets = Subsets(training=training, validation=None, test="", skip_missing=skip_missing)
-    with FeatureFile(features, ClockOptions(fps, stride, window, offset), truth.durations) as file:
+    with FeatureFile(str(features), ClockOptions(fps, stride, window, offset), truth.durations) as file:
         return recipe.experiment(read_data(file, truth, subsets, reporter).statistics)
 
 
 def _recipe(
     model: str | None,
     preset: str,
-    config: str | None,
+    config: str | Path | None,
     overrides: Sequence[str],
     select: str | None,
     streams: str | Sequence[str] | None,
@@ -192,4 +192,4 @@ def _recipe(
     if streams:
         names = [name.strip() for name in streams.split(",")] if isinstance(streams, str) else list(streams)
         short.append(f"sampling.streams={json.dumps(names, ensure_ascii=False)}")
-    return Recipe.of(model, preset, config, [*overrides, *short])
+    return Recipe.of(model, preset, None if config is None else str(config), [*overrides, *short])

@@ -165,17 +165,12 @@ def make_optimizer(
         common_decay = settings.weight_decay if settings.decay_everything or parameter.ndim > 1 else 0.0
         decay = own[name]
         groups.setdefault(common_decay if decay is None else decay, []).append(parameter)
-    return _optimizer(
-        [{"params": groups[decay], "weight_decay": decay} for decay in sorted(groups, reverse=True)], settings
-    )
-
-
-def _optimizer(groups: list[dict[str, Any]], settings: TrainingSettings) -> torch.optim.Optimizer:
+    decayed = [{"params": groups[decay], "weight_decay": decay} for decay in sorted(groups, reverse=True)]
     common: dict[str, Any] = {"lr": settings.learning_rate, "fused": True}
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, momentum=settings.momentum, **common)
+        return torch.optim.SGD(decayed, momentum=settings.momentum, **common)
     kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
-    return kind(groups, **common)
+    return kind(decayed, **common)
 
 
 def learning_rate(settings: TrainingSettings, iteration: int, steps_per_epoch: int) -> float:

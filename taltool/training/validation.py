@@ -5,7 +5,6 @@ Several processes share the work out, each window and each video being measured 
 
 from collections.abc import Sequence
 from dataclasses import replace
-from operator import itemgetter
 
 import numpy as np
 import torch
@@ -97,32 +96,20 @@ class Validation:
             which, scores = suppress(found.segments, found.scores, found.labels, self.experiment.nms, found.duration)
             kept.append(found.take(which, scores))
         number = {video.video_id: index for index, video in enumerate(self.videos)}
-        every = [(number[each.video_id], each) for part in self.processes.all_gather(kept) for each in part]
-        every.sort(key=itemgetter(0))
-        result = mean_average_precision(
-            _instances(self.videos, len(self.classes), model.is_class_agnostic),
-            _detections(every),
-            self.experiment.training.select_tious,
+        kept = [video for part in self.processes.all_gather(kept) for video in part]
+        kept.sort(key=lambda video: number[video.video_id])
+        labels = np.concatenate([video.labels for video in self.videos])
+        truth = Instances(
+            videos=np.repeat(np.arange(len(self.videos)), [len(video.labels) for video in self.videos]),
+            labels=np.zeros_like(labels) if model.is_class_agnostic else labels,
+            segments=np.concatenate([video.segments for video in self.videos]),
+            num_videos=len(self.videos),
+            num_classes=1 if model.is_class_agnostic else len(self.classes),
         )
-        return float(result.average)
-
-
-def _instances(videos: Sequence[LabelledVideo], num_classes: int, is_agnostic: bool) -> Instances:
-    counts = [len(video.labels) for video in videos]
-    labels = np.concatenate([video.labels for video in videos])
-    return Instances(
-        np.repeat(np.arange(len(videos)), counts),
-        np.zeros_like(labels) if is_agnostic else labels,
-        np.concatenate([video.segments for video in videos]),
-        len(videos),
-        1 if is_agnostic else num_classes,
-    )
-
-
-def _detections(kept: Sequence[tuple[int, VideoProposals]]) -> Detections:
-    return Detections(
-        np.repeat([number for number, _ in kept], [len(video) for _, video in kept]),
-        np.concatenate([np.zeros(len(v), np.int64) if v.labels is None else v.labels for _, v in kept]),
-        np.concatenate([video.segments for _, video in kept]),
-        np.concatenate([video.scores for _, video in kept]),
-    )
+        detections = Detections(
+            videos=np.repeat([number[video.video_id] for video in kept], [len(video) for video in kept]),
+            labels=np.concatenate([np.zeros(len(v), np.int64) if v.labels is None else v.labels for v in kept]),
+            segments=np.concatenate([video.segments for video in kept]),
+            scores=np.concatenate([video.scores for video in kept]),
+        )
+        return float(mean_average_precision(truth, detections, self.experiment.training.select_tious).average)

@@ -339,7 +339,7 @@ def shards(folder: Path, **changes: Any) -> list[str]:
 
 
 def test_shards_of_features_become_one_file(tmp_path: Path) -> None:
-    convert(shards(tmp_path), output=str(tmp_path / "all.h5"))
+    convert(*shards(tmp_path), output=str(tmp_path / "all.h5"))
     with open_content(str(tmp_path / "all.h5")) as content:
         assert essence(content) == essence(some_features())
         assert isinstance(content, Features)
@@ -360,7 +360,7 @@ def test_shards_of_features_become_one_file(tmp_path: Path) -> None:
 )
 def test_shards_of_different_settings_are_refused(change: dict[str, Any], complaint: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=complaint):
-        convert(shards(tmp_path, **change), output=str(tmp_path / "all.h5"))
+        convert(*shards(tmp_path, **change), output=str(tmp_path / "all.h5"))
     assert not (tmp_path / "all.h5").exists()
 
 
@@ -370,14 +370,14 @@ def test_shards_of_other_extractions_are_told_apart_by_the_setting(tmp_path: Pat
         content.ids, content.attributes = [video_id], {"settings": f'{{"backbone": "b", "stride": {stride}}}'}
         format_named("hdf5").write(content, str(tmp_path / f"{number}.h5"), FACTS)
     with pytest.raises(DataError, match=r"1\.h5: stride is 8, in .*0\.h5 it is 4"):
-        convert([str(tmp_path / "0.h5"), str(tmp_path / "1.h5")], output=str(tmp_path / "all.h5"))
+        convert(str(tmp_path / "0.h5"), str(tmp_path / "1.h5"), output=str(tmp_path / "all.h5"))
 
 
 def test_a_join_by_reference_reads_like_a_copy(tmp_path: Path) -> None:
     paths = shards(tmp_path)
     before = [Path(path).read_bytes() for path in paths]
     (tmp_path / "joined").mkdir()
-    convert(paths, output=str(tmp_path / "joined" / "all.h5"), link=True)
+    convert(*paths, output=str(tmp_path / "joined" / "all.h5"), link=True)
     with open_content(str(tmp_path / "joined" / "all.h5")) as content:
         assert essence(content) == essence(some_features())
         assert isinstance(content, Features)
@@ -402,7 +402,7 @@ def test_only_features_as_they_are_can_be_referred_to(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--link joins feature files"):
         convert(str(tmp_path / "a.jsonl"), output=str(tmp_path / "b.jsonl"), link=True)
     with pytest.raises(UsageError, match="need a copy"):
-        convert(shards(tmp_path), output=str(tmp_path / "all.h5"), fps=3.0, link=True)
+        convert(*shards(tmp_path), output=str(tmp_path / "all.h5"), fps=3.0, link=True)
 
 
 def test_video_in_two_files_is_refused(tmp_path: Path) -> None:
@@ -410,7 +410,7 @@ def test_video_in_two_files_is_refused(tmp_path: Path) -> None:
     for path in paths:
         format_named("jsonl").write(some_proposals(), path, FACTS)
     with pytest.raises(DataError, match=r"b\.jsonl: video 'v_1' is in .*a\.jsonl too"):
-        convert(paths, output=str(tmp_path / "all.jsonl"))
+        convert(*paths, output=str(tmp_path / "all.jsonl"))
 
 
 def test_shards_of_predictions_become_one_stream(tmp_path: Path) -> None:
@@ -418,7 +418,7 @@ def test_shards_of_predictions_become_one_stream(tmp_path: Path) -> None:
         listed = ["High jump", "Dive"] if number else ["Dive", "High jump"]
         part = Proposals([video], LabelVocabulary(listed, complete=True), 1, [])
         format_named("jsonl").write(part, str(tmp_path / f"{number}.jsonl"), FACTS)
-    convert([str(tmp_path / "0.jsonl"), str(tmp_path / "1.jsonl")], output=str(tmp_path / "all.jsonl"))
+    convert(str(tmp_path / "0.jsonl"), str(tmp_path / "1.jsonl"), output=str(tmp_path / "all.jsonl"))
     with open_content(str(tmp_path / "all.jsonl")) as content:
         assert essence(content) == essence(some_proposals())
 
@@ -427,7 +427,7 @@ def test_kinds_do_not_mix(tmp_path: Path) -> None:
     format_named("jsonl").write(some_proposals(), str(tmp_path / "p.jsonl"), FACTS)
     format_named("activitynet").write(some_annotations(), str(tmp_path / "gt.json"), FACTS)
     with pytest.raises(DataError, match=r"gt\.json holds annotations, .* proposals: one kind at a time"):
-        convert([str(tmp_path / "p.jsonl"), str(tmp_path / "gt.json")])
+        convert(str(tmp_path / "p.jsonl"), str(tmp_path / "gt.json"))
 
 
 def test_a_conversion_says_what_it_lost_and_left_out(tmp_path: Path) -> None:
@@ -435,7 +435,7 @@ def test_a_conversion_says_what_it_lost_and_left_out(tmp_path: Path) -> None:
     done = convert(str(tmp_path / "a.csv"), output=str(tmp_path / "b.json"), durations={"v": 3}, drop_invalid=True)
     assert (done.kind, done.format, done.lost) == ("annotations", "activitynet", ())
     assert done.left_out == ("the columns who", "1 segments that end before they start")
-    back = convert([str(tmp_path / "b.json")], output=str(tmp_path / "c.csv"))
+    back = convert(str(tmp_path / "b.json"), output=str(tmp_path / "c.csv"))
     assert repr(back) == f"Conversion({tmp_path}/c.csv: annotations as csv; lost: 1 durations)"
 
 

@@ -137,7 +137,7 @@ def test_fusing_files_in_another_order_changes_no_digit(
     results = []
     for seed in (None, 3, 4):
         paths = [write(first, tmp_path / "a", layout, seed), write(second, tmp_path / "b", layout, seed and -seed)]
-        fuse.fuse(paths, output=str(tmp_path / "out"), method=method, tiou=0.5)
+        fuse.fuse(*paths, output=str(tmp_path / "out"), method=method, tiou=0.5)
         results.append(by_id(tmp_path / "out"))
     assert sum(map(len, results[0].values())) > 400
     assert results[0] == results[1] == results[2]

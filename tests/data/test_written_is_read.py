@@ -158,7 +158,7 @@ COMMANDS = {
     "label by votes": lambda source, target, layout: label(
         source, output=target, to=layout, detections=f"{source}.votes", replace=True
     ),
-    "fuse": lambda source, target, layout: fuse([source, f"{source}.twin"], output=target, to=layout),
+    "fuse": lambda source, target, layout: fuse(source, f"{source}.twin", output=target, to=layout),
 }
 moderate = st.floats(0, 1e6)
 

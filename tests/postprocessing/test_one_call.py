@@ -76,12 +76,12 @@ def test_label_says_what_it_made_and_left_out(files, tmp_path):
 
 
 def test_fuse_says_what_it_fused_and_takes_weights_as_numbers_or_text(files, tmp_path):
-    done = fuse(files, output=str(tmp_path / "out"), weights=(1, 0.5), suppress=False, top_k=2)
+    done = fuse(*files, output=str(tmp_path / "out"), weights=(1, 0.5), suppress=False, top_k=2)
     assert (done.videos, done.proposals, done.kept, done.missing) == (2, 4, 2, (0, 1))
     assert [source.weight for source in done.settings.sources] == [1, 0.5]
     assert done.average_map is None
     assert repr(done).startswith("Fused(2 videos: 4 proposals -> 2 kept, union with weights 1, 0.5, ")
-    fuse(files, output=str(tmp_path / "text"), weights="1,0.5", suppress=False, top_k=2)
+    fuse(*files, output=str(tmp_path / "text"), weights="1,0.5", suppress=False, top_k=2)
     assert scores(tmp_path / "text") == scores(tmp_path / "out") == {"v": [0.9, 0.8], "w": []}
 
 
@@ -89,11 +89,15 @@ def test_fuse_returns_what_was_fitted(files, tmp_path):
     truth = {"duration": 60.0, "subset": "s", "annotations": [{"segment": [0, 10], "label": "Run"}]}
     (tmp_path / "gt.json").write_text(json.dumps({"database": {"v": truth}}))
     done = fuse(
-        files, output=str(tmp_path / "out"), fit=str(tmp_path / "gt.json"), map_tiou=[0.5], save_fit=str(tmp_path / "f")
+        *files,
+        output=str(tmp_path / "out"),
+        fit=str(tmp_path / "gt.json"),
+        map_tiou=[0.5],
+        save_fit=str(tmp_path / "f"),
     )
     assert done.average_map == pytest.approx(1.0)
     assert "fitted to average mAP 1.00000" in repr(done)
-    again = fuse(files, output=str(tmp_path / "again"), weights=str(tmp_path / "f"))
+    again = fuse(*files, output=str(tmp_path / "again"), weights=str(tmp_path / "f"))
     assert again.settings.sources == done.settings.sources
     assert scores(tmp_path / "again") == scores(tmp_path / "out")
 
@@ -111,11 +115,11 @@ def test_fuse_returns_what_was_fitted(files, tmp_path):
         (lambda file, out: label(file, output=out, detections=file, top_k=0), "--top-k 0: expected at least 1"),
         (lambda file, out: label(file, output=out, detections=file, weight=1.5), "--weight 1.5: expected a number"),
         (lambda file, out: label(file, output=out, detections=file, combine="sum"), "--combine sum: no such choice"),
-        (lambda file, out: fuse([file], output=out), "at least two"),
-        (lambda file, out: fuse([file] * 2, output=out, method="all"), "--method all: no such choice"),
-        (lambda file, out: fuse([file] * 2, output=out, top_k=-1), "--top-k -1: expected 0 or more"),
-        (lambda file, out: fuse([file] * 2, output=out, weights=[1, 0]), "expected positive numbers"),
-        (lambda file, out: fuse([file] * 2, output=out, fit=file, map_tiou=[2.0]), "--map-tiou 2.0"),
+        (lambda file, out: fuse(file, output=out), "at least two"),
+        (lambda file, out: fuse(file, file, output=out, method="all"), "--method all: no such choice"),
+        (lambda file, out: fuse(file, file, output=out, top_k=-1), "--top-k -1: expected 0 or more"),
+        (lambda file, out: fuse(file, file, output=out, weights=[1, 0]), "expected positive numbers"),
+        (lambda file, out: fuse(file, file, output=out, fit=file, map_tiou=[2.0]), "--map-tiou 2.0"),
     ],
 )
 def test_what_does_not_fit_is_named_and_nothing_is_written(call, said, files, tmp_path):

@@ -145,7 +145,7 @@ def convert(
     from taltool.data.convert import convert as run
 
     run(
-        inputs or "-",
+        *(inputs or ()),
         output=output,
         source=source,
         target=target,

@@ -114,7 +114,7 @@ def fuse(
     from taltool.postprocessing import fuse as stage
 
     stage.fuse(
-        proposals,
+        *proposals,
         output=output,
         to=to,
         method=method,

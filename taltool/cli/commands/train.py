@@ -160,7 +160,8 @@ def train(
 
     torchrun --nproc-per-node 8 -m taltool train --model afsd --device cuda feats.h5 gt.json
     """
-    _hush_launched_torch()
+    if "WORLD_SIZE" in os.environ:  # Else DistributedDataParallel warns that a batch left no weight unused.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from taltool.experiment.configuration import to_toml
     from taltool.training.cross_validation import CrossValidation
     from taltool.training.train import FILES_WANTED, fitted_settings
@@ -254,9 +255,3 @@ def _print_summary(summary: "CrossValidation") -> None:
 def _is_first_process() -> bool:
     """Whether this process, of those that torchrun started, is the one that prints."""
     return os.environ.get("RANK", "0") == "0"
-
-
-def _hush_launched_torch() -> None:
-    """Keep DistributedDataParallel from warning, in every process, that a batch left no weight unused."""
-    if "WORLD_SIZE" in os.environ:
-        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
