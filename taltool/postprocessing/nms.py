@@ -8,9 +8,8 @@ as for some hundreds. What comes out does not depend on where a batch ends: supp
 """
 
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from taltool.data.concurrency import parallel_map
 from taltool.data.files import STANDARD
 from taltool.data.proposal_writer import Layout, ProposalWriter
 from taltool.data.proposals import ProposalReader
@@ -122,20 +122,18 @@ def suppress_stream(videos: Iterable[VideoProposals], settings: Suppression, job
         """What the videos of a batch have in common: its number, and what their labels are numbers into."""
         return read.proposals // BATCH_SIZE, None if video.labels is None else video.names
 
-    with ThreadPoolExecutor(jobs) as pool:
-        waiting: deque[Future[list[VideoProposals]]] = deque()
+    def batches() -> Iterator[tuple[list[VideoProposals], Integers | None]]:
         for (_, names), batch in groupby(map(read, videos), key=alike):
-            together = list(batch)
-            # An array of its own, as reading on may enter new names meanwhile.
-            ranks = None if names is None else names.alphabetical_ranks()
-            if jobs == 1:
-                yield from _suppress(together, ranks, settings)
-                continue
-            waiting.append(pool.submit(_suppress, together, ranks, settings))
-            if len(waiting) > jobs:
-                yield from waiting.popleft().result()
-        for future in waiting:
-            yield from future.result()
+            # The ranks are an array of their own, as reading on may enter new names meanwhile.
+            yield list(batch), None if names is None else names.alphabetical_ranks()
+
+    if jobs == 1:
+        for together, ranks in batches():
+            yield from _suppress(together, ranks, settings)
+        return
+    with ThreadPoolExecutor(jobs) as threads:
+        for left in parallel_map(threads, lambda batch: _suppress(*batch, settings), batches(), most=jobs):
+            yield from left
 
 
 def _suppress(videos: list[VideoProposals], ranks: Integers | None, settings: Suppression) -> list[VideoProposals]:

@@ -8,9 +8,7 @@ the features of a batch over in shared memory.
 import copy
 import functools
 import sys
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
@@ -19,7 +17,7 @@ import torch
 import torch.multiprocessing  # Teaches connections to hand tensors over in shared memory.
 from torch import Tensor
 
-from taltool.data.concurrency import prefetch, process_pool
+from taltool.data.concurrency import parallel_map, prefetch, process_pool
 from taltool.data.records import Integers
 from taltool.errors import PartialFailure, UsageError
 from taltool.experiment.batches import (
@@ -94,14 +92,9 @@ class Workers:
 
     def batches(self, places: Iterable[Place]) -> Iterator[Batch]:
         """The batches of `places`, in order; what a worker raises is raised here, PartialFailure where one is gone."""
-        waiting: deque[Future[tuple[Any, ...]]] = deque()
         try:
-            for place in places:
-                waiting.append(self._pool.submit(_make, place))
-                if len(waiting) > self._ahead:
-                    yield _unpacked(*waiting.popleft().result())
-            while waiting:
-                yield _unpacked(*waiting.popleft().result())
+            for made in parallel_map(self._pool, _make, places, self._ahead):
+                yield _unpacked(*made)
         except BrokenProcessPool as error:
             raise PartialFailure(
                 "a process that reads features is gone (killed, or out of memory?); fewer --workers need less, "
