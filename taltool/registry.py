@@ -105,7 +105,10 @@ class Registry:
         module = sys._getframe(1).f_globals["__name__"]
         if module.startswith(_BY_PATH) and self._registered_by.get(name) != module:
             for taken in sorted({name, *aliases} & {*self.names(), *self._aliases}):
-                raise UsageError(f"there is a {self.kind} named '{taken}' already; register another name")
+                raise UsageError(
+                    f"there is a {self.kind} named '{taken}' already; if it is this very file, say {taken}, else "
+                    "register another name"
+                )
 
         def enter(entry: T) -> T:
             self._entries[name], self._registered_by[name] = entry, module

@@ -166,8 +166,14 @@ def _width(config: Any) -> int:
         ("import json\n\njson.loads('{')\n", ":3: JSONDecodeError: Expecting property name"),
         ("x = 1\n", ': registers no thing (a line @THINGS.register("NAME") does)'),
         (ONE + "SHELF.register('two')(Config)\n", ": registers 2 things (mine, two); expected one"),
-        (ONE.replace('"mine"', '"two-words"'), ":11: there is a thing named 'two-words' already; register another"),
-        (ONE.replace('"m"', '"other"'), ":11: there is a thing named 'other' already; register another name"),
+        (
+            ONE.replace('"mine"', '"two-words"'),
+            ":11: there is a thing named 'two-words' already; if it is this very file, say two-words",
+        ),
+        (
+            ONE.replace('"m"', '"other"'),
+            ":11: there is a thing named 'other' already; if it is this very file, say other, else register another name",
+        ),
     ],
 )
 def test_a_file_that_is_no_entry_is_named_with_the_line(

@@ -75,8 +75,15 @@ class Evaluation:
 
     @property
     def headlines(self) -> list[str]:
-        """The names of the numbers that stand for all, or else that of the first."""
-        found = [name for name, metric in self.metric_of.items() if name in metric.headlines]
+        """The names of the numbers that stand for all: each metric's headlines, or its first number."""
+        names: dict[Metric, list[str]] = {}
+        for name, metric in self.metric_of.items():
+            names.setdefault(metric, []).append(name)
+        found = [
+            name
+            for metric, own in names.items()
+            for name in (own[:1] if metric.headlines is None else [each for each in own if each in metric.headlines])
+        ]
         return found or list(self.metric_of)[:1]
 
     def thresholds_of(self, metric: Metric) -> Thresholds:

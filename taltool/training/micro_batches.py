@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from taltool.errors import UsageError
 from taltool.models.contract import Batch, Model
 from taltool.nn.whole_batch import WholeBatch
 from taltool.training.distributed import ProcessGroup
@@ -128,6 +129,14 @@ class Objective(nn.Module):
             return self.model.training_loss(batch, phase, whole)
 
 
+def stacked(terms: Mapping[str, Tensor]) -> Tensor:
+    """The losses (K,) by their names in float32; raises UsageError, naming it, for one that is no scalar."""
+    for name, term in terms.items():
+        if term.ndim:
+            raise UsageError(f"loss term '{name}' has the shape {tuple(term.shape)}; a model's losses are scalars")
+    return torch.stack([term.float() for term in terms.values()])
+
+
 class DividedBatch:
     """Makes the gradient of a batch that passes in parts, as if it had passed at once."""
 
@@ -159,7 +168,7 @@ class DividedBatch:
             with nullcontext() if is_last else self._buffers_kept(), nullcontext() if is_last else self._no_exchange():
                 whole = PartOfBatch(part.weight, self.processes, self.generator, totals)
                 losses: dict[str, Tensor] = self.exchanging(batch, phase, whole)
-                each = torch.stack([loss.float() for loss in losses.values()])
+                each = stacked(losses)
                 # The processes' gradients are averaged, not summed.
                 scaler.scale(each.sum() * (part.weight * self.processes.world_size)).backward()
             for name, value in zip(losses, each.tolist(), strict=True):

@@ -56,6 +56,11 @@ class Recipe:
         if named is not None and MODELS.canonical(named) != name:
             raise UsageError(f"--model {name}: {config} is for model '{named}'")
         model_class = MODELS.load(name)
+        missing = sorted(getattr(model_class, "__abstractmethods__", ())) + ["Config"] * (
+            not hasattr(model_class, "Config")
+        )
+        if missing:
+            raise UsageError(f"model '{name}' is not whole: {model_class.__name__} has no {', '.join(missing)}")
         layers = [layer] if layer else []
         return cls(name, model_class, preset, [*layers, *(override_layer(s, model_class.Config) for s in overrides)])
 

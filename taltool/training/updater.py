@@ -18,7 +18,7 @@ from taltool.experiment.device import compile_quietly
 from taltool.experiment.settings import TrainingSettings
 from taltool.models.contract import Model
 from taltool.training.distributed import ProcessGroup
-from taltool.training.micro_batches import DividedBatch, Work
+from taltool.training.micro_batches import DividedBatch, Work, stacked
 
 _AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # A loss scale below this can no longer keep the gradient finite.
@@ -74,7 +74,7 @@ class Updater:
             if len(work) == 1 and self.processes.world_size == 1:
                 with self.autocast():
                     terms = self.model.training_loss(work[0][0], phase)
-                each = torch.stack([term.float() for term in terms.values()])
+                each = stacked(terms)
                 self.scaler.scale(each.sum()).backward()
                 losses = {name: [value] for name, value in zip(terms, each.tolist(), strict=True)}
             else:

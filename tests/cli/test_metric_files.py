@@ -47,7 +47,6 @@ class Missed(Metric):
     better = "lower"
     unit = "number"
     digits = 3
-    headlines = ("missed@0.50",)
 
     def values(self, data, weights):
         lost = data.matches.partners == len(data.matches.order)
@@ -178,6 +177,12 @@ def test_the_file_that_misses_fewer_is_ahead(taltool: Run, folder: Path) -> None
     # These are no percentages.
     assert " ".join(title) == "found.json minus worse.json, on the same resamples"
     assert row[:2] == ["missed@0.50", "-0.500"]
+
+
+def test_a_metric_without_headlines_is_compared_by_its_first_number(taltool: Run, folder: Path) -> None:
+    asked = ("--metric", "map,./missed.py", "--tiou", "0.5", "--bootstrap", "20")
+    rows = words(taltool("evaluate", "gt.json", "worse.json", "found.json", *asked, cwd=folder))
+    assert [row[0] for row in rows[-2:]] == ["average_mAP", "missed@0.50"]
 
 
 def test_names_and_paths_may_be_mixed_and_come_once(taltool: Run, folder: Path) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from taltool.data.statistics import DatasetStatistics
+from taltool.experiment.configuration import Layer, build
 from taltool.models.auto_recipes import (
     batch_size,
     dense_windows,
@@ -12,6 +13,7 @@ from taltool.models.auto_recipes import (
     training_recipe,
     whole_or_windows,
 )
+from taltool.models.contract import Model
 
 
 def data(
@@ -104,3 +106,14 @@ def test_a_training_makes_a_thousand_updates_within_10_and_400_epochs(
 def test_levels_halve_the_grid_until_a_long_instance_is_one_snippet(instance: float, length: int, levels: int) -> None:
     """Of level 5 a snippet is 16 of the first level's. There are 2 to 8 levels, and none shorter than two snippets."""
     assert pyramid_levels(data(5000, instance=instance), length) == levels
+
+
+def test_a_model_that_says_nothing_about_its_settings_gets_those_that_learn() -> None:
+    class Plain(Model):
+        Config = object
+
+    settings = Plain.auto_settings(data(100, 200, 300))
+    experiment = build("plain", type("Config", (), {}), [Layer("auto", settings)])
+    assert experiment.training.learning_rate == 1e-3
+    assert experiment.training.epochs > 16
+    assert experiment.sampling.resize == "pad"

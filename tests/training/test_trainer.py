@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from plugin.tiny_data import TinyData
 from training_runs import Listener, MakeTrainer, killed_after
 
 from taltool.data.checkpoint_header import read_checkpoint_header
 from taltool.errors import DataError, UsageError
 from taltool.experiment.checkpoint import model_weights
+from taltool.models import MODELS
+from taltool.models.contract import Model, Outputs
+from taltool.training.train import train
 
 ALL_RANDOM = (
     "two_phases=true", "ema_decay=0.9", "jitter=3.0", "feature_dropout=0.1", "feature_noise=0.1", "schedule=cosine",
@@ -199,3 +203,13 @@ def test_progress_tells_losses_by_name_rate_speed_and_the_last_validation(traine
     assert set(last) == set(first) | {"validation_loss", "validation_mAP"}
     assert last["epoch"] == 2
     assert last["loss"] == pytest.approx(last["class"] + last["location"])
+
+
+def test_a_model_that_lacks_something_is_told_what(tiny: TinyData, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Half(Model):
+        def forward(self, features: torch.Tensor, mask: torch.Tensor) -> Outputs:
+            return {}
+
+    monkeypatch.setitem(MODELS._entries, "half", Half)
+    with pytest.raises(UsageError, match=r"model 'half' is not whole: Half has no decode, loss, Config"):
+        train(tiny.features, tiny.truth, model="half")

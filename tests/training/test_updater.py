@@ -100,6 +100,15 @@ def test_what_a_model_counts_by_updates_is_counted_once_for_all_parts(trainer: M
     assert run.model.updates.item() == 1  # type: ignore[union-attr, operator]
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_loss_that_is_no_scalar_is_named(trainer: MakeTrainer, parts: int) -> None:
+    run = trainer("batch_size=4", f"accumulation={parts}")
+    own = run.model.training_loss
+    run.model.training_loss = lambda *asked: own(*asked) | {"location": torch.zeros(4, 2)}  # type: ignore[method-assign, assignment]
+    with pytest.raises(UsageError, match=r"loss term 'location' has the shape \(4, 2\); a model's losses are scalars"):
+        run.run()
+
+
 def test_float16_scales_the_loss_and_leaves_a_step_that_overflows_out(trainer: MakeTrainer) -> None:
     run = trainer(*SCALED)
     run.updater.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**120)

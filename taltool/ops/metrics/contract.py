@@ -102,16 +102,16 @@ class Metric(ABC):
     """One metric, or a family of numbers that are asked for together.
 
     name is what sentences and titles call it. better says which values `--fail-under` and comparisons prefer. unit and
-    digits say how values are printed; headlines are the values that a table of differences shows. thresholds says which
-    thresholds it reads, and a report therefore names: "mAP" are those of `--tiou`, "recall" those of `--ar-tiou`.
-    needs_labels: without labels, and without `--agnostic`, it is refused.
+    digits say how values are printed; headlines are the values that a table of differences shows (None: the first).
+    thresholds says which thresholds it reads, and a report therefore names: "mAP" are those of `--tiou`, "recall" those
+    of `--ar-tiou`. needs_labels: without labels, and without `--agnostic`, it is refused.
     """
 
     name: ClassVar[str]
     better: ClassVar[Literal["higher", "lower"]] = "higher"
     unit: ClassVar[Unit] = "fraction"
     digits: ClassVar[int] = 2
-    headlines: ClassVar[tuple[str, ...]] = ()
+    headlines: ClassVar[tuple[str, ...] | None] = None
     thresholds: ClassVar[Literal["mAP", "recall"]] = "mAP"
     needs_labels: ClassVar[bool] = True
 

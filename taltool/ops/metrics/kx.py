@@ -33,6 +33,7 @@ class MultipleRecall(Metric):
     """R@kx at each threshold for each k of `--kx`, and its mean over thresholds."""
 
     name = "R@kx"
+    headlines = ()  # A detail of mAP.
     needs_labels = False  # without labels nothing is found, and the number is 0
 
     def values(self, data: MetricInput, weights: Floats) -> dict[str, Floats]:
