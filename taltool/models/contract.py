@@ -22,6 +22,10 @@ or one file, `afsd.py`, that registers such a class; of the files of a folder on
 
 A preset is a nested dict of differences with the sections `model` (fields of Config), `sampling`, `training` and
 `prediction` (fields of the dataclasses in `taltool.experiment.settings`), and `nms` (parameters for `taltool nms`).
+`auto_settings` returns the same, fitted to the data: what `train` takes without --preset. Both may be left out: without
+presets there is no other than `auto`, and without `auto_settings` that is the usual recipe of
+`taltool.models.auto_recipes.detector_settings`. This function puts sampling, augmentation, training, prediction and
+Soft-NMS for the data around a section `model`, for a model whose own `auto_settings` fits its size too.
 """
 
 from abc import ABC, abstractmethod
@@ -63,8 +67,8 @@ class Batch:
 
 
 class Candidates(NamedTuple):
-    """Scored segments of one sample: segments (N, 2) on the grid, scores (N,), labels (N,) int64 from 0, or None for a
-    class-agnostic model. In any order, before non-maximum suppression."""
+    """Scored segments of one sample: segments (N, 2) on the grid, start <= end; scores (N,) finite and at least 0;
+    labels (N,) int64 from 0, or None for a class-agnostic model. In any order, before non-maximum suppression."""
 
     segments: Tensor
     scores: Tensor
@@ -98,7 +102,8 @@ class Model(nn.Module, ABC):
     def forward(self, features: Tensor, mask: Tensor) -> Outputs:
         """Map features (B, C, T), mask (B, T) bool to named tensors. Padding must not change valid outputs.
 
-        All outputs are finite, in padding too: prediction refuses a video for which one is not.
+        All outputs are finite, in padding too: prediction refuses a video for which one is not. A sample's outputs
+        follow from its own features, and are not all finite where those are not.
         """
 
     @abstractmethod
@@ -106,13 +111,17 @@ class Model(nn.Module, ABC):
         """Named, already weighted, attached scalars whose sum is minimised (also with no instance in the batch).
 
         The names are the same for every batch. The samples may be a part of the batch `whole`: what is divided by
-        something counted over the batch divides by `whole.divisor` of it, what is drawn for each sample is drawn by
-        `whole.draw`, and all other means are over samples.
+        something counted over the batch divides by `whole.divisor(name, count)`, what is drawn for each sample is drawn
+        by `whole.draw`, and all other means are over samples. The divisor is the whole batch's count, at least 1 (a
+        batch without instances needs no care), times the share of the batch that is here.
         """
 
     @abstractmethod
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
-        """Scored segments of each of the B samples; nothing from padding."""
+        """Scored segments of each of the B samples, from outputs and settings alone (the weights may not be there).
+
+        Within the valid snippets of its sample, 0 <= start and end <= mask.sum(); any number, which may be fixed.
+        """
 
     def training_loss(self, batch: Batch, phase: str, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
         """The losses of one update by the samples of `batch`, which may be a part of `whole`.

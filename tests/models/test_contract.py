@@ -38,6 +38,11 @@ def fitted_model(name: str, facts: DatasetStatistics = SMALL) -> Model:
     return MODELS.load(name)(settings.model, facts.channels, facts.num_classes, settings.sampling.length)
 
 
+def is_ours(name: str) -> bool:
+    """Whether it is a model of taltool: of those more is known than the contract says."""
+    return bool(MODELS.load(name).__module__.startswith("taltool."))
+
+
 def length_of(name: str) -> int:
     return experiment(name).sampling.length
 
@@ -285,8 +290,10 @@ def test_nothing_is_found_in_padding(name: str) -> None:
     batch = batch_of(length, [[], []], valid=[length // 2, length])
     with torch.no_grad():
         short, whole = model.decode(model(batch.features, batch.mask), batch.mask)
-    assert 0 < len(short.scores) < len(whole.scores)
+    assert (short.segments >= 0).all()
     assert (short.segments <= length // 2).all()
+    if is_ours(name):  # Others may find a fixed number of candidates in every sample.
+        assert 0 < len(short.scores) < len(whole.scores)
 
 
 @every_model
@@ -348,7 +355,7 @@ def test_auto_settings_are_valid_for_any_data(name: str, facts: DatasetStatistic
 @every_model
 def test_presets_are_valid_settings(name: str) -> None:
     model_class = MODELS.load(name)
-    assert "thumos14" in model_class.presets
+    assert "thumos14" in model_class.presets or not is_ours(name)
     for preset, differences in model_class.presets.items():
         settings = build(name, model_class.Config, [preset_layer(preset, model_class.presets, name)])
         for section, values in differences.items():

@@ -11,6 +11,26 @@ A metric registers itself in its file of this folder, or in any file whose path 
             return {f"F1@{tiou}": ... for tiou in data.tious.names}
 
 Tables, JSON, CSV, intervals, comparisons and `--fail-under` know its numbers from there; nothing else is edited.
+
+`data.detections`, N in the order of the file, and `data.truth`, M instances, have columns: videos and labels (numbers),
+segments (.., 2) in seconds, and detections scores. `data.matches` has ANOTHER ORDER, the ranked one, and only the P
+detections whose class the ground truth has (the label of the others is -1):
+
+    order (P,)        the row in `detections` of each: `detections.segments[matches.order]` fits what follows
+    videos, scores    (P,), of the ranked ones; scores descend within each class
+    edges (K + 1,)    class k is edges[k]:edges[k + 1] of the ranked ones
+    hits (L, P)       which are true positives at each of the L thresholds of `--tiou`
+    partners (L, M)   the ranked position of the detection that found each instance, P where none did
+    forgiven (P,)     false positives that the protocol does not count as such
+    positives         the instances, `data.truth`
+
+`data.first_hits` and `data.class_hits` are of instances, in the order of `truth`: ranks (L, M), how many proposals of
+its video (and class) stand before the first that overlaps it, from 0, `nowhere` or more where none does; proposals (V,)
+of each video.
+
+A number that is not defined (the mean error of no hits, a class without instances) is NaN: null in JSON, and
+`--fail-under` fails. No number is infinite, and none depends on the order of the detections in the file (except among
+equal scores, by the rules of activitynet-kit).
 """
 
 from abc import ABC, abstractmethod
@@ -102,9 +122,10 @@ class Metric(ABC):
     """One metric, or a family of numbers that are asked for together.
 
     name is what sentences and titles call it. better says which values `--fail-under` and comparisons prefer. unit and
-    digits say how values are printed; headlines are the values that a table of differences shows (None: the first).
-    thresholds says which thresholds it reads, and a report therefore names: "mAP" are those of `--tiou`, "recall" those
-    of `--ar-tiou`. needs_labels: without labels, and without `--agnostic`, it is refused.
+    digits say how values are printed. headlines are the values that stand for all, as a table of differences and
+    `print(evaluation)` show them: names that are there whatever the thresholds ("average_mAP", not "mAP@0.5"); None:
+    the metric's first number. thresholds says which thresholds it reads, and a report therefore names: "mAP" are those
+    of `--tiou`, "recall" those of `--ar-tiou`. needs_labels: without labels, and without `--agnostic`, it is refused.
     """
 
     name: ClassVar[str]
@@ -124,7 +145,11 @@ class Metric(ABC):
         """
 
     def class_values(self, data: MetricInput) -> dict[str, Floats]:
-        """For `--per-class`: what each of K classes has (K,), by the names of `values`; empty where nothing has."""
+        """For `--per-class`: what each of K classes has (K,), by the names of `values`; empty where nothing has.
+
+        Class k has the label k in truth and detections, and the name `data.scope.class_names[k]`; with `--agnostic` all
+        are class 0.
+        """
         return {}
 
     def class_name(self, name: str) -> str:
