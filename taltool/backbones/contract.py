@@ -15,11 +15,13 @@ size), at which rate and in which windows it prefers them, and never sees file n
 What a class says holds for all of its objects; what depends on settings or on the stream is a property. One object
 serves one stream: `--stream both` makes two, gives both the same windows and joins their features, RGB first.
 
-Pictures are uint8. For the stream "rgb" they are (H, W), luminance, or (H, W, 3), in the order R, G, B, as
-`frame_format` says. For "flow" they are (H, W, 2), x then y: picture n holds the motion from frame n to n + 1 (the last
-one is repeated), computed between the luminance of pictures of the size of `frame_format`; [-flow_bound, flow_bound]
-pixels are mapped linearly to [0, 255] and rounded, so that 128 is no motion. Cropping, the order of channels and
-normalisation are the backbone's own affair.
+`frame_format` is `FrameFormat(pixels, short_side, exact)`: pixels "gray" or "rgb", and either short_side=112 (the
+shorter side in pixels, the longer in proportion), exact=(height, width) (squeezed, whatever the proportions) or neither
+(as it is stored). Pictures are uint8. For the stream "rgb" they are (H, W), luminance, or (H, W, 3), in the order R, G,
+B. For "flow" they are (H, W, 2), x then y: picture n holds the motion from frame n to n + 1 (the last one is repeated),
+computed between the luminance of pictures of the size of `frame_format`; [-flow_bound, flow_bound] pixels are mapped
+linearly to [0, 255] and rounded, so that 128 is no motion. Cropping, the order of channels and normalisation are the
+backbone's own affair.
 
 An object lives as follows: `kind(config, stream)`; where `needs_weights`, `load(tensors, name)`, or random weights;
 `prepare(computing)`, once; then it encodes every video. `taltool.extraction.weights` does all but the last.
@@ -27,7 +29,12 @@ An object lives as follows: `kind(config, stream)`; where `needs_weights`, `load
 There are two ways to encode, of which a backbone defines one. `encode_snippets` encodes each snippet for itself and may
 be given snippets of several videos at once; where some work for consecutive snippets of a video can be done once,
 `run_length` says so and `encode_run` does it. `encode` is given a whole video and shares what it likes between its
-snippets, as hog3d does; `--stream both` cannot join two of these.
+snippets, as hog3d does; `--stream both` cannot join two of these. Back come, in the order of the snippets, one row of
+C finite float32 for each: (B, C) from `encode_snippets`, (n, C) from the others. `streams` names the channels: stream
+-> (first channel, one past the last), as {"rgb": (0, C)}.
+
+`extract` continues what is there: a video that the output (or the folder of an unfinished extraction) holds, made with
+the same settings, is not encoded again, also where the code of the backbone has changed since.
 """
 
 from abc import ABC, abstractmethod

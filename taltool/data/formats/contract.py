@@ -9,7 +9,24 @@ A format registers itself in its file of this folder, or in any file that `conve
         ...
 
 `read` is a context manager, so that a content may be read lazily while its file is open. `write` returns what the
-layout could not hold, in words, for the user to hear. The tests ask of every format (tests/data/test_formats.py) that
+layout could not hold, in words, for the user to hear.
+
+Of proposals both handle one `VideoProposals` a video: video_id; segments (N, 2) float64, start and end in seconds;
+scores (N,) float64; labels (N,) int64, which are numbers, or None for proposals without; names, in which
+`names.names[label]` is the text of a number (`names.numbered(texts)` are the numbers of texts); duration in seconds, or
+None where nobody said. The N may stand in any order and are kept in it.
+
+A layout of lines is easier read by `.tables`: one `Row(video_id, start, end, label, score, subset, where)` a segment,
+in which label is the text, or None (for all proposals of a video or for none), and where is "file:line", for messages.
+`to_proposals` and `to_annotations` gather those of a video, wherever they stand.
+
+Reading refuses what is broken with a DataError. All it may leave out, each with a line in `notes`: segments that end
+before they start, where the user says `--drop-invalid`, and what taltool has no place for (the other columns of a CSV).
+
+Only `convert`, `info` and `check` know formats, the last two those that are found by name. The others (`nms`, `label`,
+`fuse`, `evaluate`, ...) read proposals in JSON Lines and ActivityNet JSON only: convert first.
+
+The tests ask of every format (tests/data/test_formats.py) that
 
 - it recognises what it wrote, but nothing that another format or none wrote;
 - it reads what it wrote: segments to the last bit, labels of ground truth, scores and labels of proposals unless
