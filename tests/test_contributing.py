@@ -29,7 +29,7 @@ SECTIONS = {
 }
 COMMAND = "prune.py"
 ENTRIES = [file for file in SECTIONS if file != COMMAND]
-PROJECT_TABLE = tomllib.loads(re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)[0])["project"]
+(PACKAGE,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 # The tests that take an example up by themselves once its package is installed.
 CONTRACTS = {
     "point_detector.py": ["tests/models/test_contract.py"],
@@ -69,20 +69,19 @@ def ran(script: str, folder: Path, *path: Path) -> str:
     return done.stdout
 
 
-def installed(folder: Path) -> Path:
-    """A folder with the examples as an installed distribution, by the entry points that the page shows."""
-    (folder / "my_package-1.0.dist-info").mkdir(parents=True)
-    (folder / "my_package-1.0.dist-info/METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {PROJECT_TABLE['name']}\nVersion: {PROJECT_TABLE['version']}\n"
-    )
-    groups = [
-        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in points.items())
-        for group, points in PROJECT_TABLE["entry-points"].items()
-    ]
-    (folder / "my_package-1.0.dist-info/entry_points.txt").write_text("\n".join(groups))
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder into which pip has installed the examples by the pyproject.toml that the page shows."""
+    pytest.importorskip("setuptools", minversion="70.1")  # Older ones make no wheel by themselves.
+    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("package")
+    (source / "pyproject.toml").write_text(PACKAGE)
     for file in ENTRIES:
-        (folder / file).write_text(SECTIONS[file][0])
-    return folder
+        (source / file).write_text(SECTIONS[file][0])
+    offline = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
+    command = [sys.executable, "-m", "pip", "install", *offline, "--target", target, "."]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return target
 
 
 def assert_done(file: str, printed: str, folder: Path) -> None:
@@ -100,7 +99,7 @@ def assert_done(file: str, printed: str, folder: Path) -> None:
 
 def test_every_kind_has_an_example() -> None:
     assert list(SECTIONS) == ["point_detector.py", "motion_energy.py", "spans.py", "f1.py", COMMAND]
-    names = [name for points in PROJECT_TABLE["entry-points"].values() for name in points]
+    names = [name for points in tomllib.loads(PACKAGE)["project"]["entry-points"].values() for name in points]
     assert names == list(map(named, ENTRIES))
     assert [file for file in ENTRIES if f'.register("{named(file)}")\n' not in SECTIONS[file][0]] == []
 
@@ -119,20 +118,51 @@ def test_an_example_is_used_by_its_path(file: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ENTRIES)
-def test_an_example_is_used_by_its_name_where_its_package_is_installed(file: str, folder: Path, tmp_path: Path) -> None:
+def test_an_example_is_used_by_its_name_where_its_package_is_installed(file: str, folder: Path, package: Path) -> None:
     # A checkpoint says of which model it is.
     commands = SECTIONS[file][1].replace(f"predict --model ./{file} ", "predict ").replace(f"./{file}", named(file))
-    assert_done(file, ran(commands, folder, installed(tmp_path / "package")), folder)
+    assert_done(file, ran(commands, folder, package), folder)
+
+
+def test_blank_lines_of_the_format_do_not_count(folder: Path) -> None:
+    (folder / "spans.py").write_text(SECTIONS["spans.py"][0])
+    (folder / "blank.spans").write_text("\n \nspans\n\nv03\t1.0\t4.0\t0.9\n\n")
+    rows = ran("taltool convert --from ./spans.py blank.spans --to csv", folder)
+    assert rows == "video_id,start,end,score\nv03,1.0,4.0,0.9\n"
+    (folder / "blank.spans").write_text("\nspans\nv03\t1.0\n")
+    refused = ran("taltool convert --from ./spans.py blank.spans --to csv 2>&1 || true", folder)
+    assert "blank.spans:3: expected VIDEO, START, END and SCORE, found 'v03\t1.0'" in refused
+
+
+def test_the_format_can_be_given_labels_as_the_page_says(folder: Path) -> None:
+    code = SECTIONS["spans.py"][0]
+    assert "`video.names.names[number] for number in video.labels`" in PAGE
+    code = code.replace("in zip(video.segments.tolist(),", "in zip(video.segments.tolist(), video.labels,", 1)
+    code = code.replace("for (start, end), value in", "for (start, end), number, value in", 1)
+    code = code.replace("\\t{value}\\n", "\\t{value}\\t{video.names.names[number]}\\n", 1)
+    code = code.replace("!= 4", "!= 5", 1).replace("where=where)\n", "where=where, label=fields[4])\n", 1)
+    assert "Row(..., label=fields[4])" in PAGE
+    (folder / "spans.py").write_text(code)
+    rows = ran(
+        "taltool convert --to ./spans.py found.jsonl -o a.spans && taltool convert --from ./spans.py a.spans --to csv",
+        folder,
+    )
+    assert rows == "video_id,start,end,label,score\nv03,1.0,4.0,jump,0.9\nv07,1.0,2.0,jump,0.5\n"
+
+
+def test_what_is_installed_is_refused_by_its_path(folder: Path, package: Path) -> None:
+    (folder / "f1.py").write_text(SECTIONS["f1.py"][0])
+    refused = ran("taltool evaluate --metric ./f1.py gt.json found.jsonl 2>&1 || true", folder, package)
+    assert "there is a metric named 'f1' already" in refused
 
 
 @pytest.mark.parametrize("file", CONTRACTS)
-def test_the_tests_that_the_page_names_take_an_example_up(file: str, tmp_path: Path) -> None:
+def test_the_tests_that_the_page_names_take_an_example_up(file: str, package: Path) -> None:
     section = PAGE[PAGE.index(f"`{file}`\n") :].partition("\n### ")[0]
     for tests in CONTRACTS[file]:
         assert f"`{tests}`" in section
-        path = f"{installed(tmp_path / Path(tests).stem)}:{PROJECT}"
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests, "-k", named(file)]
-        settings = os.environ | {"PYTHONPATH": path}
+        settings = os.environ | {"PYTHONPATH": f"{package}:{PROJECT}"}
         done = subprocess.run(command, cwd=PROJECT, env=settings, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
         assert " passed" in done.stdout
