@@ -7,7 +7,7 @@ straight from the decoder's luma plane, the colour planes are not touched.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import av
 import numpy as np
@@ -15,12 +15,13 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from taltool.errors import DataError
+from taltool.errors import DataError, UsageError
 from taltool.video.decode import Losses, decode_frames, scan
 from taltool.video.images import decoded_images, scan_images
 from taltool.video.timing import Timeline, timeline
 
 Picture = NDArray[np.uint8]
+Pixels = Literal["gray", "rgb"]
 
 # A picture is at most so many times as long as it is wide; longer ones are squeezed.
 _LONGEST = 4.0
@@ -32,12 +33,16 @@ class FrameFormat:
 
     pixels: `gray` gives (H, W) luminance, `rgb` (H, W, 3); both uint8. short_side: the shorter side is scaled to this
     many pixels and the longer one in proportion (square pixels); None = as it is stored. exact: (height, width) to
-    which any picture is squeezed instead.
+    which any picture is squeezed instead. Raises UsageError for other pixels.
     """
 
-    pixels: Literal["gray", "rgb"]
+    pixels: Pixels
     short_side: int | None = None
     exact: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.pixels not in get_args(Pixels):
+            raise UsageError(f"pictures in '{self.pixels}': there are only {' and '.join(get_args(Pixels))}")
 
     def size(self, height: int, width: int, pixel_aspect: float = 1.0) -> tuple[int, int]:
         """(height, width) in which a picture of this height and width is delivered."""

@@ -13,7 +13,7 @@ import pytest
 from av.error import InvalidDataError
 from numbered_videos import number, picture, turn_clockwise, write
 
-from taltool.errors import DataError
+from taltool.errors import DataError, UsageError
 from taltool.video import decode
 from taltool.video.frames import FrameFormat, FrameSequence
 
@@ -151,6 +151,11 @@ def test_sound_without_pictures_is_refused(tmp_path: Path) -> None:
 )
 def test_the_short_side_is_scaled_and_the_long_one_limited(height: int, width: int, size: tuple[int, int]) -> None:
     assert GRAY.size(height, width) == size
+
+
+def test_pixels_that_nobody_delivers_are_refused() -> None:
+    with pytest.raises(UsageError, match="pictures in 'greyish': there are only gray and rgb"):
+        FrameFormat("greyish")  # type: ignore[arg-type]
 
 
 def test_pixels_that_are_not_square_are_made_square() -> None:
