@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -315,6 +316,46 @@ def test_array_of_another_kind_is_refused(values: Any, complaint: str, tmp_path:
 def test_unknown_format_is_corrected() -> None:
     with pytest.raises(UsageError, match=r"no format is named 'activitnet'; did you mean 'activitynet'\?"):
         format_named("activitnet")
+
+
+THEIR_FORMATS = """from taltool.data.formats.contract import Format
+
+class Half(Format):
+    summary, kinds, suffixes = "half a format", ("proposals",), (".half",)
+
+    def recognises(self, opening):
+        return True
+"""
+
+
+@pytest.mark.parametrize(
+    ("entry", "complaint"),
+    [
+        (
+            "no_such_module:Theirs",
+            "format 'theirs' cannot be imported: ModuleNotFoundError: No module named 'no_such_m",
+        ),
+        ("their_formats:Half", "format 'theirs' does not define read, write"),
+    ],
+)
+def test_a_broken_format_of_a_package_matters_only_where_no_other_knows_the_file(
+    entry: str, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "their_formats.py").write_text(THEIR_FORMATS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    foreign = {"theirs": EntryPoint("theirs", entry, FORMATS.group)}
+    monkeypatch.setitem(vars(FORMATS), "_foreign", foreign)
+    monkeypatch.setattr(FORMATS, "_entries", dict(FORMATS._entries))
+    format_named("jsonl").write(some_proposals(), str(tmp_path / "a.jsonl"), FACTS)
+    assert convert(tmp_path / "a.jsonl", output=tmp_path / "a.csv").format == "csv"
+    assert sniff(str(tmp_path / "a.csv")) == "csv"
+    (tmp_path / "odd").write_text("odd")
+    with pytest.raises(DataError, match=f"looks like no known format .*; {complaint}"):
+        sniff(str(tmp_path / "odd"))
+    with pytest.raises(UsageError, match=f"give --to .*; {complaint}"):
+        for_output("a.theirs", "proposals")
+    with pytest.raises(UsageError, match=f"^{complaint}"):
+        format_named("theirs")
 
 
 def test_output_name_that_says_nothing_asks_for_a_format() -> None:

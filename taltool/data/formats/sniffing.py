@@ -20,7 +20,8 @@ def beginning(path: str) -> Opening:
 def sniff(path: str) -> str:
     """The name of the format of `path`, told by content. Raises DataError where none, or more than one, fits."""
     start = beginning(path)
-    found = [name for name in FORMATS.names() if format_named(name).recognises(start)]
+    formats, broken = _usable_formats()
+    found = [name for name, layout in formats.items() if layout.recognises(start)]
     if len(found) == 1:
         return found[0]
     if start.head.startswith(UTF_16_MARKS):
@@ -28,8 +29,9 @@ def sniff(path: str) -> str:
     if not start.head and not start.suffixes:
         raise DataError(f"{path}: empty (did the command before it fail?)")
     seen = f"it may be {' or '.join(found)}" if found else "its beginning looks like no known format"
-    known = ", ".join(FORMATS.names())
-    raise DataError(f"{path}: cannot tell what this is: {seen} ({known}); convert it with --from FORMAT")
+    raise DataError(
+        f"{path}: cannot tell what this is: {seen} ({', '.join(formats)}); convert it with --from FORMAT{broken}"
+    )
 
 
 def for_output(path: str, kind: str) -> str:
@@ -38,19 +40,40 @@ def for_output(path: str, kind: str) -> str:
     if path == STANDARD:
         return default
     suffix = Path(path).suffix.lower()
-    fitting = [n for n in FORMATS.names() if kind in format_named(n).kinds and suffix in format_named(n).suffixes]
+    formats, broken = _usable_formats()
+    able = [name for name, layout in formats.items() if kind in layout.kinds]
+    fitting = [name for name in able if suffix in formats[name].suffixes]
     if len(fitting) != 1:
-        able = [name for name in FORMATS.names() if kind in format_named(name).kinds]
         raise UsageError(
-            f"-o {path}: the name does not say in which format {kind} go there; give --to {'|'.join(able)}"
+            f"-o {path}: the name does not say in which format {kind} go there; give --to {'|'.join(able)}{broken}"
         )
     return fitting[0]
 
 
+def _usable_formats() -> tuple[dict[str, Format], str]:
+    """The formats by name, and in words what keeps others, of other packages, from being among them.
+
+    So a package that is broken stops no file of another format.
+    """
+    formats: dict[str, Format] = {}
+    broken = ""
+    for name in FORMATS.names():
+        try:
+            formats[name] = format_named(name)
+        except UsageError as error:
+            broken += f"; {error}"
+    return formats, broken
+
+
 def format_named(name: str) -> Format:
-    """The format registered under `name`; raises UsageError, with the known names, for another."""
-    found: Format = FORMATS.load(name)()
-    return found
+    """The format registered under `name`.
+
+    Raises UsageError, with the known names, for another, and for one that cannot be imported or is not complete.
+    """
+    kind: type[Format] = FORMATS.load(name)
+    if missing := sorted(getattr(kind, "__abstractmethods__", ())):
+        raise UsageError(f"format '{name}' does not define {', '.join(missing)}")
+    return kind()
 
 
 @contextlib.contextmanager
