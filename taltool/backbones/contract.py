@@ -117,7 +117,7 @@ class Backbone(ABC):
     @property
     @abstractmethod
     def streams(self) -> dict[str, tuple[int, int]]:
-        """The channels [first, last) of each stream; the last one ends at the number of channels."""
+        """The channels [first, last) of each stream, one after the other; the last ends at the number of channels."""
 
     def load(self, tensors: Mapping[str, Any], source: str) -> None:
         """Take over the tensors of a checkpoint, by their names in it; source names it in errors.

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import tee
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -32,12 +33,20 @@ class Encoder:
     """Encodes with one backbone per stream, whose features stand side by side in this order.
 
     batch is the number of snippets, of any videos, that are encoded at once; 0 = runs of consecutive snippets of one
-    video, as long as the backbones share work between them. Raises UsageError where the backbones cannot be joined, or
-    take no such snippets.
+    video, as long as the backbones share work between them. name is what they are registered under, for errors. Raises
+    UsageError where the backbones cannot be joined, or take no such snippets; and later where the features that one
+    gives are not what its `streams` say.
     """
 
-    def __init__(self, backbones: Sequence[Backbone], flow: FlowSettings, windows: SnippetWindows, batch: int) -> None:
-        self.backbones, self._windows = list(backbones), windows
+    def __init__(
+        self,
+        backbones: Sequence[Backbone],
+        flow: FlowSettings,
+        windows: SnippetWindows,
+        batch: int,
+        name: str | None = None,
+    ) -> None:
+        self.backbones, self._windows, self._name = list(backbones), windows, name
         for backbone in backbones:
             backbone.check(windows)
         self.in_runs = batch == 0
@@ -57,13 +66,45 @@ class Encoder:
 
     @property
     def streams(self) -> dict[str, tuple[int, int]]:
-        """The channels [first, last) of each stream."""
+        """The channels [first, last) of each stream; raises UsageError where backbones declare none that can be."""
         ranges: dict[str, tuple[int, int]] = {}
         offset = 0
         for backbone in self.backbones:
-            ranges |= {name: (first + offset, last + offset) for name, (first, last) in backbone.streams.items()}
+            declared = self._declared(backbone)
+            if taken := ranges.keys() & declared.keys():
+                raise self._fault(backbone, f"the stream before it has features named '{min(taken)}' too")
+            ranges |= {name: (first + offset, last + offset) for name, (first, last) in declared.items()}
             offset = max(last for _, last in ranges.values())
         return ranges
+
+    def _declared(self, backbone: Backbone) -> dict[str, tuple[int, int]]:
+        """Its `streams`, which stand one after the other; raises UsageError where they do not."""
+        said = backbone.streams
+        try:
+            streams = {str(name): (index(first), index(last)) for name, (first, last) in said.items()}
+        except (AttributeError, TypeError, ValueError):
+            streams = {}
+        ranges = sorted(streams.values())
+        is_whole = [first for first, _ in ranges] == [0, *(last for _, last in ranges)][:-1]
+        if not (streams and is_whole and all(first < last for first, last in ranges)):
+            expected = "expected {NAME: (first, last)}, the first from 0 on, each other from the last of the one before"
+            raise self._fault(backbone, f"its `streams` are {said!r}, {expected}")
+        return streams
+
+    def _checked(self, backbone: Backbone, features: FeatureArray, snippets: int | None = None) -> FeatureArray:
+        """The features (snippets, C), or (any number, C), as they are; raises UsageError where they are not that."""
+        channels = max(last for _, last in self._declared(backbone).values())
+        shape = getattr(features, "shape", None)
+        if shape is None or len(shape) != 2 or shape[1] != channels or snippets not in (None, shape[0]):
+            found = f"a {type(features).__name__}" if shape is None else f"features of shape {tuple(shape)}"
+            expected = f"({'any number' if snippets is None else snippets}, {channels})"
+            raise self._fault(
+                backbone, f"gave {found}, expected {expected}: snippets, channels of its `streams` {backbone.streams}"
+            )
+        return features
+
+    def _fault(self, backbone: Backbone, what: str) -> UsageError:
+        return UsageError(f"backbone '{self._name or type(backbone).__name__}', stream {backbone.stream}: {what}")
 
     @property
     def takes_snippets(self) -> bool:
@@ -112,7 +153,7 @@ class Encoder:
     def _encode_run(self, spans: Sequence[Span]) -> list[FeatureArray]:
         pictures = zip(*self._windows.merge_overlaps(spans), strict=True)
         return [
-            backbone.encode_run(np.stack(of_stream), self._windows)
+            self._checked(backbone, backbone.encode_run(np.stack(of_stream), self._windows), len(spans))
             for backbone, of_stream in zip(self.backbones, pictures, strict=True)
         ]
 
@@ -122,13 +163,30 @@ class Encoder:
         for number, backbone in enumerate(self.backbones):
             pictures = np.stack([row[number] for span in filled for row in span])
             snippets = pictures.reshape(len(filled), -1, *pictures.shape[1:])  # (B, window, H, W[, 3 or 2])
-            features.append(backbone.encode_snippets(snippets)[: len(spans)])
+            features.append(self._checked(backbone, backbone.encode_snippets(snippets), len(filled))[: len(spans)])
         return features
 
     def encode_video(self, pictures: Iterable[Row], threads: Executor) -> Iterator[FeatureArray]:
-        """Features (n, C) of each next n snippets of a video, by a backbone that shares work between them."""
+        """Yield features (n, C) of each next n snippets of a video, by a backbone that shares work between them."""
         [backbone] = self.backbones
-        return backbone.encode((picture for (picture,) in pictures), self._windows, threads)
+        number, given = 0, 0
+
+        def counted() -> Iterator[Picture]:
+            nonlocal number
+            for (picture,) in pictures:
+                number += 1
+                yield picture
+
+        remaining = counted()
+        for features in backbone.encode(remaining, self._windows, threads):
+            given += len(self._checked(backbone, features))
+            yield features
+        for _ in remaining:  # It need not look at what comes after the last snippet.
+            pass
+        if number > self._windows.offset and given != (expected := self._windows.count(number)):
+            raise self._fault(
+                backbone, f"gave features of {given} snippets of a video of {number} pictures, expected {expected}"
+            )
 
 
 @contextmanager

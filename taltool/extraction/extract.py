@@ -181,14 +181,14 @@ def encoder(settings: ExtractionSettings, computing: Computing, batch: int = 0) 
         for stream, chosen in zip(settings.streams, weights, strict=True)
     ]
     preferred = 0 if computing.device.startswith("cpu") else max(backbone.batch for backbone in backbones)
-    return Encoder(backbones, settings.flow, settings.windows, batch or preferred)
+    return Encoder(backbones, settings.flow, settings.windows, batch or preferred, settings.backbone)
 
 
 def _channels(settings: ExtractionSettings) -> dict[str, tuple[int, int]]:
-    """The channels of each stream; raises UsageError where the backbone cannot take such snippets."""
+    """The channels of each stream; raises UsageError where the backbone declares none, or takes no such snippets."""
     kind = BACKBONES.load(settings.backbone)
     unprepared = [kind(settings.config, stream) for stream in settings.streams]
-    return Encoder(unprepared, settings.flow, settings.windows, batch=1).streams
+    return Encoder(unprepared, settings.flow, settings.windows, 1, settings.backbone).streams
 
 
 def _is_done(source: VideoSource, earlier: object, partial_results: PartialResults) -> bool:

@@ -1,13 +1,15 @@
 """However videos, snippets and threads are divided, every video gets its own features."""
 
+import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import av
 import numpy as np
+import orjson
 import pytest
 from numpy.typing import NDArray
 from short_videos import SETTINGS, Mean, sources, write_video
@@ -119,7 +121,7 @@ class Whole(Backbone):
     streams: ClassVar = {"mean": (0, 1)}
 
     def encode(self, pictures: Any, windows: Any, threads: Any) -> Any:
-        yield from (picture.mean(keepdims=True, dtype=np.float32) for picture in pictures)
+        yield from (snippet.mean(dtype=np.float32).reshape(1, 1) for snippet in windows.cut(pictures))
 
 
 def raising(monkeypatch: pytest.MonkeyPatch, owner: Any, method: str, error: BaseException) -> None:
@@ -388,6 +390,112 @@ def test_backbones_that_see_whole_videos_cannot_stand_side_by_side() -> None:
     Whole.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]
     with pytest.raises(UsageError, match="one stream after the other"):
         Encoder([Whole(None), Whole(None)], FlowSettings("dis"), SETTINGS.windows, 1)
+
+
+class Lying(Mean):
+    """Says `streams`, and gives its features (n, 1) through `given`."""
+
+    def __init__(self, streams: Any, given: Callable[[Any], Any] = lambda features: features) -> None:
+        super().__init__(None)
+        self.streams, self.given = streams, given
+
+    def encode_snippets(self, snippets: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self.given(super().encode_snippets(snippets))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("batch", [0, 4])
+@pytest.mark.parametrize(
+    ("streams", "given", "found", "expected"),
+    [
+        ({"a": (0, 1), "b": (1, 168)}, lambda features: features, "features of shape (4, 1)", "(4, 168)"),
+        ({"a": (0, 1)}, lambda features: features.repeat(2, 1), "features of shape (4, 2)", "(4, 1)"),
+        ({"a": (0, 1)}, lambda features: features[1:], "features of shape (3, 1)", "(4, 1)"),
+        ({"a": (0, 1)}, lambda features: features.repeat(2, 0), "features of shape (8, 1)", "(4, 1)"),
+        ({"a": (0, 1)}, lambda features: features[:, 0], "features of shape (4,)", "(4, 1)"),
+        ({"a": (0, 1)}, lambda features: features.tolist(), "a list", "(4, 1)"),
+    ],
+)
+def test_features_that_are_not_what_the_backbone_declares_are_refused(
+    videos: list[VideoSource], streams: Any, given: Any, found: str, expected: str, batch: int
+) -> None:
+    backbone = Lying(streams, given)
+    backbone.encode_run = lambda pictures, windows: backbone.encode_snippets(  # type: ignore[method-assign]
+        np.stack(list(windows.of_run(pictures)))
+    )
+    backbone.run_length = lambda windows: 4  # type: ignore[method-assign]
+    wrong = f"backbone 'Lying', stream rgb: gave {found}, expected {expected}: snippets, channels of its `streams` "
+    with pytest.raises(UsageError, match=re.escape(f"{wrong}{streams}")):
+        run(videos[3:4], backbone, batch)
+
+
+def test_a_run_is_encoded_to_a_row_a_snippet(videos: list[VideoSource]) -> None:
+    backbone = Sharing()
+    backbone.encode_run = lambda pictures, windows: np.zeros((1, 1), np.float32)  # type: ignore[method-assign]
+    with pytest.raises(UsageError, match=r"gave features of shape \(1, 1\), expected \(3, 1\)"):
+        run(videos[3:4], backbone, batch=0)
+
+
+class WholeVideos(Backbone):
+    """Sees whole videos, and gives these rows, looking at the first pictures only."""
+
+    frame_format = FrameFormat("gray", short_side=16)
+    streams: ClassVar = {"whole": (0, 2)}
+
+    def __init__(self, *shapes: tuple[int, ...]) -> None:
+        super().__init__(None)
+        self.shapes = shapes
+
+    def encode(self, pictures: Any, windows: Any, threads: Any = None) -> Iterator[NDArray[np.float32]]:
+        next(pictures)
+        for shape in self.shapes:
+            yield np.zeros(shape, np.float32)
+
+
+def test_a_backbone_that_sees_whole_videos_gives_a_row_a_snippet(videos: list[VideoSource]) -> None:
+    assert {name: len(rows) for name, rows in values(run(videos[3:4], WholeVideos((4, 2), (1, 2)))).items()} == {"3": 5}
+    for shapes, wrong in [
+        (((4, 2),), "gave features of 4 snippets of a video of 50 pictures, expected 5"),
+        ((), "gave features of 0 snippets of a video of 50 pictures, expected 5"),
+        (((5, 2), (1, 2)), "gave features of 6 snippets of a video of 50 pictures, expected 5"),
+        (((5, 3),), r"gave features of shape \(5, 3\), expected \(any number, 2\)"),
+    ]:
+        with pytest.raises(UsageError, match=f"backbone 'WholeVideos', stream rgb: {wrong}"):
+            run(videos[3:4], WholeVideos(*shapes))
+
+
+@pytest.mark.parametrize(
+    "streams",
+    [
+        {},
+        None,
+        "ab",
+        {"a": 3},
+        {"a": (0, 0)},
+        {"a": (1, 2)},
+        {"a": (0, 1.0)},
+        {"a": (0, 2), "b": (1, 3)},
+        {"a": (0, 1), "b": (2, 3)},
+    ],
+)
+def test_streams_that_cannot_be_are_refused_before_anything_is_read(streams: Any) -> None:
+    encoder = Encoder([Lying(streams)], FlowSettings("dis"), SETTINGS.windows, 1, "mine")
+    with pytest.raises(
+        UsageError, match=r"backbone 'mine', stream rgb: its `streams` are .*, expected \{NAME: \(first"
+    ):
+        encoder.streams  # noqa: B018 (asking is the test)
+
+
+def test_streams_may_be_any_whole_numbers() -> None:
+    encoder = Encoder([Lying({"b": [1, np.int64(3)], "a": (0, 1)})], FlowSettings("dis"), SETTINGS.windows, 1)
+    assert orjson.dumps(encoder.streams) == b'{"b":[1,3],"a":[0,1]}'
+
+
+def test_streams_of_two_backbones_have_names_of_their_own() -> None:
+    encoder = Encoder(
+        [Lying({"flow": (0, 1)}), Sideways(None, "flow")], FlowSettings("dis", "ultrafast"), SETTINGS.windows, 1
+    )
+    with pytest.raises(UsageError, match="'Sideways', stream flow: the stream before it has features named 'flow' too"):
+        encoder.streams  # noqa: B018 (asking is the test)
 
 
 def test_snippets_that_a_backbone_cannot_take_are_refused_at_once(videos: list[VideoSource]) -> None:
