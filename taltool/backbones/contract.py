@@ -40,7 +40,8 @@ the same settings, is not encoded again, also where the code of the backbone has
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
+from inspect import get_annotations
 from itertools import islice
 from typing import Any, ClassVar, Literal
 
@@ -83,6 +84,22 @@ def is_quick_on_cpu(precision: str) -> bool:
 
     supported = {"bf16": "_is_mkldnn_bf16_supported", "fp16": "_is_mkldnn_fp16_supported"}[precision]
     return torch.backends.mkldnn.is_available() and bool(getattr(torch.ops.mkldnn, supported)())
+
+
+def complete_backbone(entry: Any, name: str) -> "type[Backbone]":
+    """What is registered under `name`, as it is; raises UsageError where it is no backbone, or lacks what one needs."""
+    if not (isinstance(entry, type) and issubclass(entry, Backbone)):
+        raise UsageError(f"backbone '{name}': what is registered is no class that derives from Backbone")
+    ours = [base for base in entry.__mro__ if base.__module__.startswith("taltool.backbones.")]
+    declared = {each for base in ours for each, hint in get_annotations(base).items() if "ClassVar" in str(hint)}
+    missing = sorted(each for each in declared if not hasattr(entry, each)) + sorted(entry.__abstractmethods__)
+    if entry.encode is Backbone.encode and entry.encode_snippets is Backbone.encode_snippets:
+        missing.append("encode_snippets (or encode)")
+    if missing:
+        raise UsageError(f"backbone '{name}': {entry.__name__} does not define {', '.join(missing)}")
+    if not (isinstance(entry.Config, type) and is_dataclass(entry.Config)):
+        raise UsageError(f"backbone '{name}': Config of {entry.__name__} is no dataclass")
+    return entry
 
 
 class Backbone(ABC):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import orjson
 
 from taltool.backbones import BACKBONES
-from taltool.backbones.contract import Backbone, Stream
+from taltool.backbones.contract import Backbone, Stream, complete_backbone
 from taltool.errors import UsageError
 from taltool.experiment.configuration import Layer, merged, override, read_config
 from taltool.extraction.weights import Weights, resolve_weights
@@ -101,7 +101,7 @@ class ExtractionSettings:
         named, from_preset = (None, None) if preset is None else read_preset(preset)
         asked_for = backbone or named or "hog3d"
         name = BACKBONES.canonical(asked_for)
-        kind: type[Backbone] = BACKBONES.load(name)
+        kind = complete_backbone(BACKBONES.load(name), name)
         layers = []
         if from_preset is not None:
             values = from_preset.values

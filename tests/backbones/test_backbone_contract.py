@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from small_backbones import made, pictures
 from taltool.backbones import BACKBONES
 from taltool.backbones.contract import Backbone, Stream
 from taltool.errors import UsageError
+from taltool.extraction.settings import ExtractionSettings
+from taltool.video.frames import FrameFormat
 from taltool.video.snippet_windows import SnippetWindows
 
 NAMES = BACKBONES.names()
@@ -106,6 +109,60 @@ def test_a_stream_that_it_has_not_is_refused(name: str) -> None:
     kind = BACKBONES.load(name)
     with pytest.raises(UsageError, match="takes rgb only"):
         kind(kind.Config(), "flow")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config: ...
+
+
+def encode_snippets(self: Backbone, snippets: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return snippets.mean((2, 3), dtype=np.float32)
+
+
+WHOLE = {
+    "Config": Config,
+    "window": 2,
+    "stride": 1,
+    "frame_format": FrameFormat("gray", 8),
+    "streams": {"mean": (0, 2)},
+    "encode_snippets": encode_snippets,
+}
+
+
+@pytest.mark.parametrize(
+    ("members", "complaint"),
+    [
+        ({name: each for name, each in WHOLE.items() if name != "Config"}, "Mine does not define Config"),
+        ({name: each for name, each in WHOLE.items() if name != "streams"}, "Mine does not define streams"),
+        (
+            {name: each for name, each in WHOLE.items() if name != "encode_snippets"},
+            r"Mine does not define encode_snippets \(or encode\)",
+        ),
+        (
+            {"Config": Config, "stride": 1},
+            r"Mine does not define window, frame_format, streams, encode_snippets \(or encode\)",
+        ),
+        (WHOLE | {"Config": dict}, "Config of Mine is no dataclass"),
+    ],
+)
+def test_a_backbone_that_is_not_complete_is_refused(
+    members: dict[str, Any], complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BACKBONES, "_entries", BACKBONES._entries | {"mine": type("Mine", (Backbone,), members)})
+    with pytest.raises(UsageError, match=f"^backbone 'mine': {complaint}$"):
+        ExtractionSettings.of("mine")
+    of_its_own = {"__annotations__": {"unset": ClassVar[int]}}
+    monkeypatch.setitem(BACKBONES._entries, "mine", type("Mine", (Backbone,), WHOLE | of_its_own))
+    assert ExtractionSettings.of("mine").config == Config()
+
+
+def test_what_is_no_backbone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for entry in (encode_snippets, type("Mine", (), WHOLE)):
+        monkeypatch.setattr(BACKBONES, "_entries", BACKBONES._entries | {"mine": entry})
+        with pytest.raises(
+            UsageError, match=r"^backbone 'mine': what is registered is no class that derives from Back"
+        ):
+            ExtractionSettings.of("mine")
 
 
 def test_an_unknown_backbone_is_refused_with_the_names_there_are() -> None:
