@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from taltool.data.hdf5_features import EXTRACTION_ATTRIBUTES, FeatureFile, FeatureWriter, VideoFeatures, unlike
+from taltool.data.hdf5_features import EXTRACTION_ATTRIBUTES, FeatureFile, FeatureWriter, VideoFeatures
 from taltool.data.provenance import Step
 from taltool.errors import DataError, UsageError
-from taltool.extraction.resume import PartialResults, identity_of
+from taltool.extraction.resume import PartialResults, identity_of, what_changed
 from taltool.extraction.settings import ExtractionSettings
 
 _BACKBONE, _SETTINGS = "backbone", "settings"
@@ -26,7 +26,7 @@ def refuse_other(output: str, settings: ExtractionSettings) -> None:
         raise UsageError(f"{output} is there and was not made by this command; give another name with -o")
     if made != settings.record():
         raise UsageError(
-            f"{output} was made with other settings (now {unlike(settings.record(), made)}); give another name "
+            f"{output} was made with other settings ({what_changed(settings.record(), made)}); give another name "
             "with -o, or remove the file"
         )
 

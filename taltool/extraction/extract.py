@@ -6,7 +6,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from taltool.backbones import BACKBONES
 from taltool.backbones.contract import Computing
 from taltool.data.files import STANDARD
 from taltool.data.hdf5_features import VideoFeatures
@@ -174,7 +173,7 @@ def _chosen(
 @lru_cache(maxsize=1)
 def encoder(settings: ExtractionSettings, computing: Computing, batch: int = 0) -> Encoder:
     """The encoder of `settings`; a process that works on many videos makes it once."""
-    kind = BACKBONES.load(settings.backbone)
+    kind = settings.backbone_class()
     weights = settings.weights or (None,) * len(settings.streams)
     backbones = [
         make_backbone(kind, settings.config, stream, chosen, computing)
@@ -186,7 +185,7 @@ def encoder(settings: ExtractionSettings, computing: Computing, batch: int = 0) 
 
 def _channels(settings: ExtractionSettings) -> dict[str, tuple[int, int]]:
     """The channels of each stream; raises UsageError where the backbone declares none, or takes no such snippets."""
-    kind = BACKBONES.load(settings.backbone)
+    kind = settings.backbone_class()
     unprepared = [kind(settings.config, stream) for stream in settings.streams]
     return Encoder(unprepared, settings.flow, settings.windows, 1, settings.backbone).streams
 

@@ -20,6 +20,7 @@ from taltool.data.files import replacing
 from taltool.data.hdf5_features import VideoFeatures, unlike
 from taltool.errors import DataError
 from taltool.extraction.pipeline import SOURCE
+from taltool.extraction.settings import BACKBONE_FILE
 
 _SUFFIX = ".video"
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
@@ -31,8 +32,22 @@ def identity_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return identity
 
 
+def what_changed(settings: str, before: str) -> str:
+    """In words, in what the settings of an extraction (`ExtractionSettings.record`) are others than before."""
+    try:
+        now, then = orjson.loads(settings), orjson.loads(before)
+        is_edited = now[BACKBONE_FILE] != then[BACKBONE_FILE]
+    except (orjson.JSONDecodeError, KeyError, TypeError):  # Another program's, or of a backbone without a file.
+        is_edited = False
+    if not is_edited:
+        return f"now {unlike(settings, before)}"
+    now[BACKBONE_FILE] = then[BACKBONE_FILE]
+    rest = unlike(orjson.dumps(now).decode(), before)
+    return "the file of the backbone has changed" + (f"; now {rest}" if rest else "")
+
+
 class PartialResults:
-    """The finished videos of one extraction into `output`; settings is a text that says how they were made.
+    """The finished videos of one extraction into `output`; settings is the record of how they are made.
 
     Raises DataError where the folder cannot be made, or holds videos that were made with other settings.
     """
@@ -45,12 +60,13 @@ class PartialResults:
             raise DataError(f"{output}: cannot write there: {error.strerror}") from error
         marker = self.folder / "settings.json"
         if marker.exists():
-            if (begun := marker.read_text("utf-8")) != settings:
+            if (begun := marker.read_text("utf-8")) == settings:
+                return
+            if any(self.ids()):
                 raise DataError(
-                    f"{self.folder}: an unfinished extraction with other settings lies there (now "
-                    f"{unlike(settings, begun)}); finish that one, or remove the folder"
+                    f"{self.folder}: an unfinished extraction with other settings lies there "
+                    f"({what_changed(settings, begun)}); finish that one, or remove the folder"
                 )
-            return
         try:
             with replacing(marker) as temporary:
                 temporary.write_text(settings, "utf-8")

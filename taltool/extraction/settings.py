@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,7 @@ import orjson
 
 from taltool.backbones import BACKBONES
 from taltool.backbones.contract import Backbone, Stream, complete_backbone
+from taltool.data.downloads import digest
 from taltool.errors import UsageError
 from taltool.experiment.configuration import Layer, merged, override, read_config
 from taltool.extraction.weights import Weights, resolve_weights
@@ -19,6 +21,8 @@ from taltool.reporting import SILENT, Reporter
 from taltool.video.flow import FlowSettings
 from taltool.video.snippet_windows import SnippetWindows
 
+# The key of the record under which the checksum of a backbone's file is.
+BACKBONE_FILE = "backbone_file"
 OWN_RATE: Literal["own"] = "own"
 _FASTEST = 1000
 
@@ -53,7 +57,7 @@ class ExtractionSettings:
 
     fps is the rate that videos are resampled to, None = their own; images_fps the rate of folders of images. weights
     are those of each stream's network; empty for a backbone without. backbone is the registered name, asked_for the
-    word that it was asked for by, which may be the file that registers it.
+    word that it was asked for by, which may be the file that registers it; backbone_file is the checksum of that.
     """
 
     backbone: str
@@ -67,6 +71,7 @@ class ExtractionSettings:
     precision: Literal["float32", "bf16", "fp16"] = "float32"
     weights: tuple[Weights, ...] = ()
     asked_for: str = field(default="", compare=False)
+    backbone_file: str | None = None
 
     def __post_init__(self) -> None:
         if self.images_fps is not None:
@@ -138,6 +143,7 @@ class ExtractionSettings:
             precision=precision,
             weights=tuple(resolve_weights(kind, streams, weights, reporter, config).values()),
             asked_for=asked_for,
+            backbone_file=_checksum(asked_for),
         )
 
     def record(self) -> str:
@@ -152,11 +158,34 @@ class ExtractionSettings:
             facts |= {"streams": self.streams, "weights": identities, "precision": self.precision}
         if "flow" in self.streams:
             facts["flow"] = asdict(self.flow)
+        if self.backbone_file:
+            facts[BACKBONE_FILE] = self.backbone_file
         return orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode()
+
+    def backbone_class(self) -> type[Backbone]:
+        """The class of the backbone; raises UsageError where its file is another one than when these were made."""
+        kind: type[Backbone] = BACKBONES.load(self.backbone)
+        if self.backbone_file != _checksum(self.asked_for):
+            raise UsageError(f"{self.asked_for} was changed while features were extracted with it")
+        return kind
 
     def __reduce__(self) -> tuple[Callable[..., "ExtractionSettings"], tuple[str, bytes]]:
         # In another process the file of a backbone is imported first: its config is of a class that stands there.
         return _unpickled, (self.asked_for or self.backbone, pickle.dumps(vars(self)))
+
+
+def _checksum(asked_for: str) -> str | None:
+    """The checksum of a backbone that was asked for by its file; None for others."""
+    return _checksum_once(Path(asked_for).resolve()) if asked_for.endswith(".py") else None
+
+
+@cache
+def _checksum_once(path: Path) -> str:
+    """As a process imports a file once, it is what was in it then that counts."""
+    try:
+        return digest(path)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
 
 
 def _unpickled(backbone: str, content: bytes) -> ExtractionSettings:

@@ -445,3 +445,24 @@ def test_a_backbone_of_ones_own_is_a_file(data: Path, tmp_path: Path, taltool: R
     unknown = taltool("extract", data / "videos", "--backbone", "brightness", "-o", tmp_path / "3.h5")
     assert unknown.returncode == 2
     assert b"no backbone is named 'brightness'" in unknown.stderr
+
+
+def test_a_backbone_whose_file_was_edited_makes_other_features(data: Path, tmp_path: Path, taltool: Run) -> None:
+    path = tmp_path / "b.py"
+    words = ["extract", data / "videos", "--backbone", path, "-j", "1", "-o"]
+    path.write_text(BACKBONE.replace("(0, 1)", "(0, 168)"))
+    wrong = taltool(*words, tmp_path / "f.h5")
+    assert (wrong.returncode, (tmp_path / "f.h5").exists()) == (2, False)
+    assert b"backbone 'brightness', stream rgb: gave features of shape (" in wrong.stderr
+    assert b"Traceback" not in wrong.stderr
+    path.write_text(BACKBONE)
+    assert taltool(*words, tmp_path / "f.h5").returncode == 0
+    before = (tmp_path / "f.h5").read_bytes()
+    path.write_text(BACKBONE.replace("return self", "return 2 * self"))
+    edited = taltool(*words, tmp_path / "f.h5")
+    assert (edited.returncode, (tmp_path / "f.h5").read_bytes()) == (2, before)
+    assert b"f.h5 was made with other settings (the file of the backbone has changed); give another" in edited.stderr
+    both = taltool(*words, tmp_path / "f.h5", "--stride", "4")
+    assert b"(the file of the backbone has changed; now stride 4 instead of 8)" in both.stderr
+    path.write_text(BACKBONE)
+    assert b"3 of 3 videos are done already" in taltool(*words, tmp_path / "f.h5").stderr

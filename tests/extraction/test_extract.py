@@ -185,12 +185,18 @@ def test_numbers_that_were_damaged_in_the_spool_are_made_anew(videos: Path, tmp_
 
 def test_other_settings_than_before_are_refused(videos: Path, tmp_path: Path) -> None:
     output = str(tmp_path / "f.h5")
-    PartialResults(output, SETTINGS.record())
+    PartialResults(output, SETTINGS.record()).save(extract_video(sources(videos)[0], SETTINGS))
     with pytest.raises(DataError, match=r"f\.h5\.partial: an unfinished extraction with other settings"):
         extract(videos, output=output, stride=2)
     extract(videos, output=output)
     with pytest.raises(UsageError, match="other settings"):
         extract(videos, output=output, stride=2)
+
+
+def test_an_extraction_that_finished_no_video_binds_no_later_one(videos: Path, tmp_path: Path) -> None:
+    output = str(tmp_path / "f.h5")
+    PartialResults(output, ExtractionSettings.of(stride=2).record())
+    assert extract(videos, output=output).new == 4
 
 
 def test_a_file_of_another_program_is_not_touched(videos: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What is said of an extraction, in layers, becomes settings; presets cut snippets as the papers do."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from project import PROJECT
 
 from taltool.backbones import BACKBONES
 from taltool.errors import DataError, UsageError
+from taltool.extraction.resume import what_changed
 from taltool.extraction.settings import ExtractionSettings, preset_names, read_preset, read_rate
 
 RANDOM = ("random",)
@@ -141,3 +143,16 @@ def test_the_record_of_the_default_is_that_of_the_first_version() -> None:
 def test_every_preset_is_documented() -> None:
     page = (PROJECT / "man" / "man1" / "taltool-extract.1").read_text(encoding="utf-8").replace("\\-", "-")
     assert [name for name in preset_names() if name not in page] == []
+
+
+def test_a_process_that_finds_another_file_of_the_backbone_says_so() -> None:
+    settings = ExtractionSettings.of()
+    assert settings.backbone_file is None
+    assert settings.backbone_class() is BACKBONES.load("hog3d")
+    with pytest.raises(UsageError, match="was changed while features were extracted with it"):
+        replace(settings, backbone_file="sha256:0").backbone_class()
+
+
+@pytest.mark.parametrize("before", ["by hand", "[]", "{}"])
+def test_what_changed_is_said_of_any_record(before: str) -> None:
+    assert what_changed(ExtractionSettings.of().record(), before).startswith("now ")
