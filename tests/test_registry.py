@@ -172,7 +172,7 @@ def _width(config: Any) -> int:
         ),
         (
             ONE.replace('"m"', '"other"'),
-            ":11: there is a thing named 'other' already; if it is this very file, say other, else register another name",
+            ":11: there is a thing named 'other' already; if it is this very file, say other",
         ),
     ],
 )

@@ -40,10 +40,11 @@ class Spans(Format):
 
 
 def _rows(path: str) -> Iterator[Row]:
-    for number, line in read_lines(path):
+    lines = ((number, line) for number, line in read_lines(path) if line.strip())
+    next(lines, None)  # The name of the format.
+    for number, line in lines:
         fields, where = line.split("\t"), f"{path}:{number}"
-        if number > 1 and line:
-            if len(fields) != 4:
-                raise DataError(f"{where}: expected VIDEO, START, END and SCORE, found '{line}'")
-            start, end = segment(fields[1], fields[2], where)
-            yield Row(fields[0], start, end, score=score(fields[3], where), where=where)
+        if len(fields) != 4:
+            raise DataError(f"{where}: expected VIDEO, START, END and SCORE, found '{line}'")
+        start, end = segment(fields[1], fields[2], where)
+        yield Row(fields[0], start, end, score=score(fields[3], where), where=where)
