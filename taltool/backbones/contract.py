@@ -34,7 +34,8 @@ C finite float32 for each: (B, C) from `encode_snippets`, (n, C) from the others
 -> (first channel, one past the last), as {"rgb": (0, C)}.
 
 `extract` continues what is there: a video that the output (or the folder of an unfinished extraction) holds, made with
-the same settings, is not encoded again, also where the code of the backbone has changed since.
+the same settings, is not encoded again. A backbone that is named by its path counts as other settings once its file
+has changed; that of any other may change unseen.
 """
 
 from abc import ABC, abstractmethod
