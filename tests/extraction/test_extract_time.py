@@ -36,14 +36,15 @@ MOMENTS: dict[str, list[float]] = {
 
 
 class Numbers(Backbone):
-    """Reads the number of every frame of a snippet."""
+    """Reads the number of every frame of a snippet, of which there are 16 at most; the rest of its channels are 0."""
 
     frame_format = FrameFormat("gray", short_side=48)
     streams: ClassVar = {"rgb": (0, 16)}
     inputs = ("rgb",)
 
     def encode_snippets(self, snippets: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.array([[number(frame) for frame in snippet] for snippet in snippets], np.float32)
+        numbers = [[number(frame) for frame in snippet] for snippet in snippets]
+        return np.pad(np.array(numbers, np.float32), ((0, 0), (0, 16 - snippets.shape[1])))
 
 
 def seen_at(moments: list[float], seconds: float) -> int:
