@@ -101,6 +101,8 @@ class Encoder:
             raise self._fault(
                 backbone, f"gave {found}, expected {expected}: snippets, channels of its `streams` {backbone.streams}"
             )
+        if features.dtype != np.float32:
+            raise self._fault(backbone, f"gave features of type {features.dtype}, expected float32")
         return features
 
     def _fault(self, backbone: Backbone, what: str) -> UsageError:

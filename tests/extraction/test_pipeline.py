@@ -435,6 +435,13 @@ def test_a_run_is_encoded_to_a_row_a_snippet(videos: list[VideoSource]) -> None:
         run(videos[3:4], backbone, batch=0)
 
 
+def test_rows_of_another_number_type_are_refused(videos: list[VideoSource]) -> None:
+    backbone = Sharing()
+    backbone.encode_run = lambda pictures, windows: np.zeros((3, 1))  # type: ignore[method-assign]
+    with pytest.raises(UsageError, match=r"gave features of type float64, expected float32"):
+        run(videos[3:4], backbone, batch=0)
+
+
 class WholeVideos(Backbone):
     """Sees whole videos, and gives these rows, looking at the first pictures only."""
 

@@ -34,6 +34,9 @@ The tests ask of every format (tests/data/test_formats.py) that
   (`FormatOptions`), their clock;
 - what it read it writes as it was, byte for byte;
 - where writing fails nothing is left behind.
+
+A video id or a label may be any text, the empty one too: what the layout cannot tell apart from something else (a label
+that is its separator, or empty where empty means none) is refused with a DataError when it is written.
 """
 
 import re

@@ -29,8 +29,9 @@ its video (and class) stand before the first that overlaps it, from 0, `nowhere`
 of each video.
 
 A number that is not defined (the mean error of no hits, a class without instances) is NaN: null in JSON, and
-`--fail-under` fails. No number is infinite, and none depends on the order of the detections in the file (except among
-equal scores, by the rules of activitynet-kit).
+`--fail-under` fails; one draw of `--bootstrap` in which it is not defined leaves it without an interval. No number is
+infinite, and none depends on the order of the detections in the file (except among equal scores, by the rules of
+activitynet-kit).
 """
 
 from abc import ABC, abstractmethod
@@ -53,8 +54,9 @@ Unit = Literal["fraction", "percent", "number"]
 class MetricInput:
     """One file's detections against the ground truth, and what was asked; what metrics share is computed once.
 
-    tious are the thresholds of `--tiou`, recall_tious those of `--ar-tiou`: compute with `protocol.values(tious)`, name
-    by `tious.names`. max_average is the largest average number of proposals per video, multiples the k of R@kx.
+    tious are the thresholds of `--tiou`, recall_tious those of `--ar-tiou`: compute with `protocol.values(tious)`,
+    name by `tious.names` ("0.50"). max_average is the largest average number of proposals per video, multiples the
+    k of R@kx.
     """
 
     scope: Scope
