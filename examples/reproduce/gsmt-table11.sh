@@ -4,8 +4,7 @@
 # BMN's proposals have no classes. They get those of whole videos (CLASSIFIER, scores for `taltool label --classifier`),
 # or those that another detector found (DETECTIONS, for `label --from`).
 set -eu
-model=bmn preset=activitynet13 sigma=0.4
-suppression='--preset bmn-activitynet13'
+model=bmn preset=activitynet13
 . "$(dirname "$0")/rows.sh"
 [ -n "${CLASSIFIER:-}${DETECTIONS:-}" ] || { echo 'set CLASSIFIER or DETECTIONS to a file of classes' >&2; exit 2; }
 classed() { taltool label -q ${CLASSIFIER:+--classifier "$CLASSIFIER" --top-k 1} ${DETECTIONS:+--from "$DETECTIONS"}; }

@@ -2,7 +2,7 @@
 # GSMT, Table 12: snippets per video, T (ActivityNet 1.3).
 # sh examples/reproduce/gsmt-table12.sh FEATURES GT [FOLDER] [words for train ...]; see rows.sh for the rest.
 set -eu
-model=gsmt preset=activitynet13 sigma=0.6
+model=gsmt preset=activitynet13
 . "$(dirname "$0")/rows.sh"
 
 row t50 'T = 50' '52.2 33.5' --set sampling.length=50 "$@"

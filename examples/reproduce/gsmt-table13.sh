@@ -2,7 +2,7 @@
 # GSMT, Table 13: positional encoding (ActivityNet 1.3).
 # sh examples/reproduce/gsmt-table13.sh FEATURES GT [FOLDER] [words for train ...]; see rows.sh for the rest.
 set -eu
-model=gsmt preset=activitynet13 sigma=0.6
+model=gsmt preset=activitynet13
 . "$(dirname "$0")/rows.sh"
 
 row none 'none' '56.0 36.2' --set model.pos_enc=none "$@"

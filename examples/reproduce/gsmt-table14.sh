@@ -2,7 +2,7 @@
 # GSMT, Table 14: kernel of the boundary IoU (ActivityNet 1.3).
 # sh examples/reproduce/gsmt-table14.sh FEATURES GT [FOLDER] [words for train ...]; see rows.sh for the rest.
 set -eu
-model=gsmt preset=activitynet13 sigma=0.6
+model=gsmt preset=activitynet13
 . "$(dirname "$0")/rows.sh"
 
 row k3 'k = 3' '53.3 34.3' --set model.biou_k=3 "$@"

@@ -2,7 +2,7 @@
 # GSMT, Table 4: what embeds the snippets (ActivityNet 1.3).
 # sh examples/reproduce/gsmt-table4.sh FEATURES GT [FOLDER] [words for train ...]; see rows.sh for the rest.
 set -eu
-model=gsmt preset=activitynet13 sigma=0.6
+model=gsmt preset=activitynet13
 . "$(dirname "$0")/rows.sh"
 
 row cnn1d '1D CNN' '46.8 26.4' --set model.embedding=cnn1d "$@"

@@ -2,7 +2,7 @@
 # GSMT, Table 5: without each of the losses (ActivityNet 1.3).
 # sh examples/reproduce/gsmt-table5.sh FEATURES GT [FOLDER] [words for train ...]; see rows.sh for the rest.
 set -eu
-model=gsmt preset=activitynet13 sigma=0.6
+model=gsmt preset=activitynet13
 . "$(dirname "$0")/rows.sh"
 
 row full 'GSMT (full)' '56.0 36.2' "$@"

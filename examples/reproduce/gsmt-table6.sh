@@ -2,7 +2,7 @@
 # GSMT, Table 6: ground-truth classes, and ground-truth masks, in place of what the network says (ActivityNet 1.3).
 # sh examples/reproduce/gsmt-table6.sh FEATURES GT [FOLDER] [words for train ...]; see rows.sh for the rest.
 set -eu
-model=gsmt preset=activitynet13 sigma=0.6
+model=gsmt preset=activitynet13
 . "$(dirname "$0")/rows.sh"
 
 oracle() {

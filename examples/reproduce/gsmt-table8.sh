@@ -2,7 +2,7 @@
 # GSMT, Table 8: layers of the class and of the mask branch (ActivityNet 1.3).
 # sh examples/reproduce/gsmt-table8.sh FEATURES GT [FOLDER] [words for train ...]; see rows.sh for the rest.
 set -eu
-model=gsmt preset=activitynet13 sigma=0.6
+model=gsmt preset=activitynet13
 . "$(dirname "$0")/rows.sh"
 
 row class1 'class 1, mask 3' '56.0 36.2' "$@"

@@ -2,7 +2,7 @@
 # GSMT, Table 9: heads of the transformer (ActivityNet 1.3).
 # sh examples/reproduce/gsmt-table9.sh FEATURES GT [FOLDER] [words for train ...]; see rows.sh for the rest.
 set -eu
-model=gsmt preset=activitynet13 sigma=0.6
+model=gsmt preset=activitynet13
 . "$(dirname "$0")/rows.sh"
 
 row heads1 '1 head' '53.8 34.8' --set model.heads=1 "$@"

@@ -3,7 +3,7 @@
 # those of two streams with hard suppression.
 # sh examples/reproduce/mgnet-table6.sh FEATURES GT [FOLDER] [words for train ...]; see rows.sh for the rest.
 set -eu
-model=mgnet preset=thumos14 sigma=0.75
+model=mgnet preset=thumos14
 metrics='AR@50 AR@100' measured='--metric ar --an 100 --tiou 0.5:1.0:0.05' suppression='--preset mgnet-thumos14-nms'
 . "$(dirname "$0")/rows.sh"
 

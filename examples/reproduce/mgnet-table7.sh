@@ -2,7 +2,7 @@
 # MGNet, Table 7: size of the dilation kernel (THUMOS14).
 # sh examples/reproduce/mgnet-table7.sh FEATURES GT [FOLDER] [words for train ...]; see rows.sh for the rest.
 set -eu
-model=mgnet preset=thumos14 sigma=0.75
+model=mgnet preset=thumos14
 metrics='AR@50 AR@100 AR@200' measured='--metric ar --an 200 --tiou 0.5:1.0:0.05' suppression='--preset mgnet-thumos14-nms'
 . "$(dirname "$0")/rows.sh"
 

@@ -2,8 +2,8 @@
 # MGNet, Table 8: layers of the mask-guided transformers (ActivityNet 1.3).
 # sh examples/reproduce/mgnet-table8.sh FEATURES GT [FOLDER] [words for train ...]; see rows.sh for the rest.
 set -eu
-model=mgnet preset=activitynet13 sigma=0.75
-metrics='AR@10 AR@100 AUC' measured='--metric ar --an 100' suppression='--preset mgnet-activitynet13'
+model=mgnet preset=activitynet13
+metrics='AR@10 AR@100 AUC' measured='--metric ar --an 100'
 . "$(dirname "$0")/rows.sh"
 
 row l1 '1 layer' '57.93 77.12 68.85' --set model.mgt_layers=1 "$@"

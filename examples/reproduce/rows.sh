@@ -1,30 +1,43 @@
-# What the table scripts here share; they source it. Each row trains, predicts, suppresses and evaluates.
+# What the scripts of tables and figures here share; they source it. Each row trains, predicts, suppresses and evaluates.
 # Usage of each: sh TABLE.sh FEATURES GT [FOLDER] [words for train ...]
-# PRESET (default: the table's data set), SPLIT (FILE:NAME), SIGMA of the suppression, or all of its words as SUPPRESSION,
-# come from the environment. A table of other numbers than mAP names its metrics and the words for evaluate.
+# From the environment come PRESET (default: the table's data set), SPLIT (FILE:NAME), and SUPPRESSION, words for `nms`
+# (default: what `taltool nms` has for the model and the preset).
+# A script names its model and preset, and where it prints others than these two its metrics and the words for evaluate.
 # A row that is finished is not trained again; one that was killed goes on.
 features=${1:?usage: TABLE.sh FEATURES GT [FOLDER] [words for train ...]}
 truth=${2:?usage: TABLE.sh FEATURES GT [FOLDER] [words for train ...]}
 out=${3:-$(basename "$0" .sh)}
 [ $# -lt 3 ] && shift 2 || shift 3
+case $preset in thumos14) tiou=0.3:0.7:0.1 ;; *) tiou=0.5:0.95:0.05 ;; esac
 preset=${PRESET:-$preset}
-sigma=${SIGMA:-$sigma}
-case $preset in thumos14) subset=testing tiou=0.3:0.7:0.1 ;; *) subset=validation tiou=0.5:0.95:0.05 ;; esac
+case $preset in thumos14) subset=testing ;; *) subset=validation ;; esac
 metrics=${metrics:-mAP@0.50 average_mAP}
 measured=${measured:---tiou $tiou}
-suppression=${SUPPRESSION:-${suppression:---sigma $sigma --top-k 200}}
+suppression=${SUPPRESSION:-${suppression:-}}
+if [ -z "$suppression" ]; then
+    taltool nms --list-presets | grep -q "^$model-$preset: " || { echo "no suppression is known for $model-$preset: set SUPPRESSION to words for nms" >&2; exit 2; }
+    suppression="--preset $model-$preset"
+fi
 mkdir -p "$out"
-printf '%-34s' "$model, $preset"; printf ' %11s' $metrics; echo "   paper: $metrics"
+# The table's columns twice: what came out, and after a bar what the paper has (- where it has nothing).
+printf '%-34s' "$model, $preset"; printf ' %8s' $metrics; printf ' | paper:'; printf ' %8s' $metrics; echo
+
+# complete TITLE PAPER: end where PAPER is not one number, or -, for each of the metrics.
+complete() { [ $(echo $2 | wc -w) = $(echo $metrics | wc -w) ] || { echo "$1: '$2' for the columns $metrics" >&2; exit 2; }; }
 
 # score FILE TITLE PAPER: evaluate detections and print a line.
 score() {
+    complete "$2" "$3"
     taltool evaluate -q ${SPLIT:+--split "$SPLIT"} --subset $subset $measured --format json "$truth" "$1" >"$1.json"
     python3 - "$1.json" "$2" "$3" $metrics <<'PYTHON'
 import json, sys
 file, title, paper, *names = sys.argv[1:]
 metrics = json.load(open(file))["metrics"]
-found = " ".join(f"{metrics[name] * (1 if name == 'AUC' else 100):11.2f}" for name in names)  # AUC is in percent
-print(f"{title:34} {found}   {paper}")
+widths = [max(8, len(name)) for name in names]
+percent = [metrics[name] * (1 if name == "AUC" else 100) for name in names]  # AUC is in percent already
+ours = " ".join(f"{value:{width}.2f}" for value, width in zip(percent, widths))
+theirs = " ".join(f"{value:>{width}}" for value, width in zip(paper.split(), widths))
+print(f"{title:34} {ours} |        {theirs}")
 PYTHON
 }
 
@@ -36,6 +49,7 @@ proposals() { name=$1; shift; taltool predict -q -m "$out/$name.safetensors" --s
 classed() { cat; }
 row() {
     name=$1 title=$2 paper=$3; shift 3
+    complete "$title" "$paper"
     fit "$name" "$@"
     proposals "$name" | taltool nms -q $suppression | classed >"$out/$name.jsonl"
     score "$out/$name.jsonl" "$title" "$paper"
