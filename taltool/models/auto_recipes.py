@@ -131,8 +131,8 @@ def training_recipe(samples: int, batch: int, updates: int) -> dict[str, Any]:
         "decay_everything": False,
         "schedule": "cosine",
         "warmup_epochs": min(5.0, epochs / 20),
+        "clip_norm": 1.0,
         "ema_decay": 0.99,
-        "select": "last",
     }
 
 

@@ -87,5 +87,5 @@ class TinyModel(Model):
         return {
             "model": {"width": 4 * statistics.num_classes},
             "sampling": {"length": 16, "train_stride": 8, "test_stride": 8},
-            "training": {"learning_rate": 0.03, "batch_size": 4, "epochs": 4},
+            "training": {"learning_rate": 0.03, "batch_size": 4, "epochs": 4, "clip_norm": 1.0, "select": "loss"},
         }

@@ -55,7 +55,8 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME[,NAME]",
-            help="Subsets to choose the epoch by; default: some videos held out of the training (training.holdout).",
+            help="Subsets to choose the epoch by; default: videos held out of the training (training.holdout), where "
+            "--select is loss or map.",
         ),
     ] = None,
     select: Annotated[

@@ -78,14 +78,11 @@ class AMNetConfig:
             raise UsageError("amnet: attn_window, mask_updates, lambda1 and lambda2 must not be negative")
 
 
-# Optimizer, weight decay and cosine are the paper's; the warm-up is ActionFormer's.
 _TRAINING: dict[str, Any] = {
     "optimizer": "adamw",
     "weight_decay": 0.05,
     "decay_everything": False,
     "schedule": "cosine",
-    "warmup_epochs": 5.0,
-    "select": "last",
 }
 PRESETS: dict[str, SettingsBySection] = {
     # I3D, 16 frames every 4; the paper's suppression is not told, AFSD's sigma stands in.

@@ -55,8 +55,6 @@ _TRAINING: dict[str, Any] = {
     "schedule": "step",
     "step_epochs": 7,
     "step_factor": 0.1,
-    "clip_norm": 0.0,
-    "select": "last",
 }
 # Of its published code; TSN of CUHK, RGB and flow of 200 channels each, 16 frames apart.
 _ACTIVITYNET: dict[str, dict[str, Any]] = {

@@ -94,7 +94,6 @@ _TRAINING: dict[str, Any] = {
     "schedule": "step",
     "step_epochs": 8,
     "step_factor": 0.1,
-    "select": "last",
 }
 # TSN of CUHK, RGB and flow of 200 channels each, 16 frames apart.
 _ACTIVITYNET: dict[str, dict[str, Any]] = {
@@ -138,7 +137,6 @@ _CODE_TRAINING: dict[str, Any] = {
     **_TRAINING,
     "epochs": 12,
     "batch_size": 20,
-    "clip_norm": 0.0,
     "decay_by_layer": True,
 }
 PRESETS: dict[str, SettingsBySection] = {
