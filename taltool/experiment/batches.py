@@ -13,7 +13,15 @@ import torch
 
 from taltool.data.records import FeatureArray, Floats, Integers
 from taltool.experiment.dataset import LabelledVideo
-from taltool.experiment.sampling import FeatureSource, Sample, cut_samples, is_useful, move_sample, on_grid
+from taltool.experiment.sampling import (
+    FeatureSource,
+    Sample,
+    cut_samples,
+    is_useful,
+    move_sample,
+    on_grid,
+    shortest_shown,
+)
 from taltool.experiment.settings import SamplingSettings
 from taltool.models.contract import Batch, Targets
 
@@ -22,7 +30,7 @@ from taltool.models.contract import Batch, Targets
 class Example:
     """What a network sees of a sample: values (T, C); the instances on its grid, segments (M, 2) and labels (M,).
 
-    shortest_instance is the length of the shortest one of the whole video in snippets of this grid, inf without any.
+    shortest_instance and shortest_shown are of the whole video, see `Batch`.
     """
 
     video_id: str
@@ -30,6 +38,7 @@ class Example:
     segments: Floats
     labels: Integers
     shortest_instance: float
+    shortest_shown: float
 
 
 def shift_sample(sample: Sample, segments: Floats, source: FeatureSource, rng: np.random.Generator) -> Sample:
@@ -74,7 +83,8 @@ def mix_examples(own: Example, other: Example, weight: float) -> Example:
     values[: len(other.values)] += other.values * np.float32(1 - weight)
     segments = np.concatenate([own.segments, other.segments])
     labels = np.concatenate([own.labels, other.labels])
-    return Example(own.video_id, values, segments, labels, min(own.shortest_instance, other.shortest_instance))
+    shortest = min(own.shortest_instance, other.shortest_instance), min(own.shortest_shown, other.shortest_shown)
+    return Example(own.video_id, values, segments, labels, *shortest)
 
 
 def augment(example: Example, source: FeatureSource, rng: np.random.Generator) -> Example:
@@ -113,7 +123,9 @@ def read_example(source: FeatureSource, sample: Sample, instances: SegmentsAndLa
     clipped, belongs, _ = on_grid(sample, seconds, source.settings.min_ioa)
     values = source.read(sample.video_id, sample.first, sample.count)
     shortest = float(np.diff(sample.clock.grid(seconds), axis=1).min(initial=np.inf))
-    return Example(sample.video_id, values, clipped[belongs], labels[belongs], shortest)
+    length, clock = source.length(sample.video_id), source.clock(sample.video_id)
+    shown = shortest_shown(clock.grid(seconds), length, source.settings)
+    return Example(sample.video_id, values, clipped[belongs], labels[belongs], shortest, shown)
 
 
 def collate(examples: Sequence[Example], settings: SamplingSettings, length_multiple: int) -> Batch:
@@ -129,8 +141,8 @@ def collate(examples: Sequence[Example], settings: SamplingSettings, length_mult
         mask[row, : len(each.values)] = True
     segments = [torch.from_numpy(each.segments.astype(np.float32)) for each in examples]
     targets = Targets(segments, [torch.from_numpy(each.labels) for each in examples])
-    shortest = [each.shortest_instance for each in examples]
-    return Batch(features, mask, targets, [each.video_id for each in examples], shortest)
+    shortest = [each.shortest_instance for each in examples], [each.shortest_shown for each in examples]
+    return Batch(features, mask, targets, [each.video_id for each in examples], *shortest)
 
 
 def labelled_samples(source: FeatureSource, videos: Iterable[LabelledVideo], stride: int) -> list[Sample]:

@@ -78,6 +78,18 @@ def on_grid(sample: Sample, segments: Floats, min_ioa: float) -> tuple[Floats, N
     return clipped, (inside > 0) & (share >= min_ioa - _ROUNDING), share
 
 
+def shortest_shown(grid: Floats, length: int, settings: SamplingSettings) -> float:
+    """The least that a training window of a video of `length` snippets shows of an instance that belongs to it.
+
+    grid (M, 2) are the instances on the grid of the whole sequence. In snippets; inf without any.
+    """
+    window = min(length, settings.length) if settings.resize == "window" else length
+    first = window_starts(length, window, settings.train_stride)[:, None]
+    inside = np.minimum(grid[:, 1], first + window) - np.maximum(grid[:, 0], first)  # (windows, M)
+    belongs = inside >= settings.min_ioa * (grid[:, 1] - grid[:, 0]) - _ROUNDING
+    return float(inside[belongs & (inside > 0)].min(initial=np.inf))
+
+
 def is_useful(sample: Sample, segments: Floats, settings: SamplingSettings) -> bool:
     """Whether a training window holds an instance, completely where the settings demand that."""
     _, belongs, share = on_grid(sample, segments, settings.min_ioa)

@@ -55,8 +55,9 @@ class Targets:
 class Batch:
     """features (B, C, T) float, zero where mask (B, T) is False (padding); targets; the video id of each sample.
 
-    shortest_instances: for each sample, how long the shortest instance of its whole video is, in snippets of the
-    sample's grid (inf where there is none); left out only for models that do not ask for it.
+    For each sample, in snippets of its grid (inf where there is none; left out only for models that do not ask):
+    shortest_instances: how long the shortest instance of its whole video is; shortest_shown: the least that a training
+    window of the video shows of an instance that belongs to the window.
     """
 
     features: Tensor
@@ -64,6 +65,7 @@ class Batch:
     targets: Targets
     video_ids: Sequence[str]
     shortest_instances: Sequence[float] = ()
+    shortest_shown: Sequence[float] = ()
 
 
 class Candidates(NamedTuple):
@@ -136,6 +138,13 @@ class Model(nn.Module, ABC):
         None: the network has to be asked, by computing the losses.
         """
         return None
+
+    def teaches(self, batch: Batch, phase: str) -> bool:
+        """Whether these samples have anything to teach in `phase`, by ground truth and mask alone.
+
+        Where no sample of a batch has, that phase of several makes no step: not even decay changes its weights.
+        """
+        return True
 
     def phase_parameters(self, phase: str) -> Iterable[tuple[str, nn.Parameter]]:
         """The named parameters that the update `phase` changes."""

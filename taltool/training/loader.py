@@ -183,7 +183,8 @@ def _make(place: Place) -> tuple[Any, ...]:
     """Make a batch in a worker, ready for its way between processes: the little beside the features as plain arrays."""
     batch = _maker().make(*place)
     segments, labels = ([each.numpy() for each in own] for own in (batch.targets.segments, batch.targets.labels))
-    return _shared(batch.features), batch.mask.numpy(), segments, labels, batch.video_ids, batch.shortest_instances
+    known = batch.video_ids, batch.shortest_instances, batch.shortest_shown
+    return _shared(batch.features), batch.mask.numpy(), segments, labels, *known
 
 
 def _shared(features: Tensor) -> Tensor:

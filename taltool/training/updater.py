@@ -63,11 +63,13 @@ class Updater:
     def update(self, work: Work, iteration: int, learning_rate: float) -> dict[str, float]:
         """Change the weights of every phase by a batch; return the losses of the whole batch by name.
 
-        work is the batch, or this process's parts of it. Raises NotFinite, in every process, before weights change by
-        a loss or a gradient that is not finite.
+        work is the batch, or this process's parts of it. A phase that the batch has nothing for makes no step. Raises
+        NotFinite, in every process, before weights change by a loss or a gradient that is not finite.
         """
         values: dict[str, float] = {}
         for phase, optimizer in self.optimizers.items():
+            if not self._has_lesson(phase, work):
+                continue
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate
             self.model.zero_grad(set_to_none=True)
@@ -90,6 +92,13 @@ class Updater:
         if self.averaged is not None:
             self.averaged.update(iteration)
         return values
+
+    def _has_lesson(self, phase: str, work: Work) -> bool:
+        """Whether any sample of the batch, here or in another process, has something to teach in this phase."""
+        if len(self.optimizers) == 1:
+            return True
+        taught = any(self.model.teaches(batch, phase) for batch, _ in work)
+        return bool(self.processes.all_reduce_sum(torch.tensor(int(taught))))
 
     def _summed(self, losses: dict[str, list[float]], work: Work) -> dict[str, float]:
         """The losses of the whole batch, from those of this process's micro-batches; raises NotFinite."""

@@ -5,9 +5,11 @@ import math
 import pytest
 import torch
 
+from taltool.models.afsd.config import AFSDConfig
 from taltool.models.afsd.consistency import boundary_labels, probability_bce
-from taltool.models.afsd.loss import centerness, offset_loss
+from taltool.models.afsd.loss import centerness, detection_terms, offset_loss
 from taltool.nn.targets import PaddedTargets, padded_targets
+from taltool.nn.whole_batch import ALONE
 
 
 def targets(*samples: list[list[float]]) -> PaddedTargets:
@@ -55,3 +57,22 @@ def test_cross_entropy_of_certain_mistakes_is_finite() -> None:
     loss.backward()
     assert loss.isfinite()
     assert wrong.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(("divisor", "expected"), [("coarse", math.log(2)), ("refined", 2 * math.log(2))])
+def test_quality_is_divided_by_the_coarse_positives_or_as_printed_by_the_refined(divisor: str, expected: float) -> None:
+    """Eq. 14: two locations lie in the instance, one of them found it well enough to be refined; logits of 0 cost ln 2
+    each."""
+    config = AFSDConfig(frames_per_snippet=1, quality_divisor=divisor)  # type: ignore[arg-type]
+    outputs = {
+        "centres": torch.tensor([5.0, 8.0, 30.0]),
+        "level": torch.zeros(3, dtype=torch.int64),
+        "valid": torch.ones(1, 3, dtype=torch.bool),
+        "distances": torch.tensor([[[5.0, 5.0], [1.0, 1.0], [1.0, 1.0]]]),
+        "logits": torch.zeros(1, 3, 2),
+        "refined_logits": torch.zeros(1, 3, 2),
+        "offsets": torch.zeros(1, 3, 2),
+        "quality": torch.zeros(1, 3),
+    }
+    terms = detection_terms(outputs, targets([[0.0, 10.0]]), config, ALONE)
+    assert terms["quality"].item() == pytest.approx(expected)

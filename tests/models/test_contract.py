@@ -63,7 +63,7 @@ def batch_of(length: int, segments: Sequence[list[list[float]]], valid: Sequence
     own = [torch.tensor(each, dtype=torch.float32).view(-1, 2) for each in segments]
     labels = [torch.arange(len(each)) % CLASSES for each in own]
     shortest = [min((end - start for start, end in each), default=math.inf) for each in segments]
-    return Batch(features, mask, Targets(own, labels), [f"v{n}" for n in range(len(own))], shortest)
+    return Batch(features, mask, Targets(own, labels), [f"v{n}" for n in range(len(own))], shortest, shortest)
 
 
 def total_loss(model: Model, batch: Batch, whole: WholeBatch = ALONE) -> torch.Tensor:
@@ -180,7 +180,7 @@ def updated(name: str, rows: Sequence[range]) -> dict[str, torch.Tensor]:
     if hasattr(model.config, "iou_loss"):
         model.config = dataclasses.replace(model.config, iou_loss="mean")
     batch = batch_of(length, [[[2, 9], [length - 5, length - 4]], [[1, 4]], []], valid=[length, length - 3, length])
-    settings = TrainingSettings(optimizer="sgd", weight_decay=0.0)
+    settings = TrainingSettings(optimizer="sgd", weight_decay=0.0, clip_norm=1.0)
     updater = Updater(model, settings, ProcessGroup(), "cpu")
     work = [(rows_of(batch, slice(own.start, own.stop)), MicroBatch(own, len(own) / 3)) for own in rows]
     torch.manual_seed(1)
@@ -200,7 +200,8 @@ def test_a_batch_in_parts_learns_what_the_whole_batch_learns(name: str) -> None:
 
 def rows_of(batch: Batch, rows: slice) -> Batch:
     targets = Targets(batch.targets.segments[rows], batch.targets.labels[rows])
-    return Batch(batch.features[rows], batch.mask[rows], targets, batch.video_ids[rows], batch.shortest_instances[rows])
+    known = batch.video_ids[rows], batch.shortest_instances[rows], batch.shortest_shown[rows]
+    return Batch(batch.features[rows], batch.mask[rows], targets, *known)
 
 
 @every_model

@@ -1,5 +1,6 @@
 """Batches: what is in them, what is random in them, and that neither memory nor threads matter."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from taltool.data.hdf5_features import FeatureFile, FeatureWriter, VideoFeatures
 from taltool.errors import UsageError
 from taltool.experiment.batches import NO_INSTANCES, read_batch
 from taltool.experiment.dataset import LabelledVideo
-from taltool.experiment.sampling import ChannelStatistics, FeatureSource, cut_samples
+from taltool.experiment.sampling import ChannelStatistics, FeatureSource, cut_samples, shortest_shown
 from taltool.experiment.settings import SamplingSettings
 from taltool.models.contract import Batch
 from taltool.training.loader import TrainingLoader
@@ -151,14 +152,25 @@ def test_a_sample_knows_the_shortest_instance_of_its_video_in_it_or_not(
 def test_a_video_without_instances_has_no_shortest_one(file: FeatureFile) -> None:
     source = FeatureSource(file, SamplingSettings(length=10))
     samples = cut_samples("short", 6, file.clock("short"), source.settings, 10)
-    assert read_batch(source, samples, [NO_INSTANCES], 1).shortest_instances == [np.inf]
+    batch = read_batch(source, samples, [NO_INSTANCES], 1)
+    assert batch.shortest_instances == batch.shortest_shown == [np.inf]
+
+
+def test_what_windows_show_of_an_instance_at_least() -> None:
+    """Windows [0, 10), [6, 16), [10, 20): of [7, 12] they show 3 (60 %), all 5, and 2 (40 %, which does not belong)."""
+    settings = SamplingSettings(length=10, train_stride=6, min_ioa=0.5)
+    assert shortest_shown(np.array([[7.0, 12.0]]), 20, settings) == 3
+    assert shortest_shown(np.array([[7.0, 12.0], [17.0, 19.5]]), 20, settings) == 2.5
+    assert shortest_shown(np.array([[7.0, 12.0]]), 20, dataclasses.replace(settings, min_ioa=0.4)) == 2
+    assert shortest_shown(np.array([[7.0, 12.0]]), 20, dataclasses.replace(settings, resize="pad")) == 5
 
 
 def test_a_batch_on_another_device_is_the_same_batch(file: FeatureFile) -> None:
     (batch,) = loader(file, resize="pad", length=100).batches(0)
     moved = batch_to_device(batch, "meta")
     assert {each.device.type for each in (moved.features, moved.mask, *moved.targets.segments)} == {"meta"}
-    assert (moved.video_ids, moved.shortest_instances) == (batch.video_ids, batch.shortest_instances)
+    for name in ("video_ids", "shortest_instances", "shortest_shown"):
+        assert getattr(moved, name) == getattr(batch, name)
 
 
 def test_an_epoch_shows_every_sample_once_in_an_order_of_its_own(file: FeatureFile) -> None:

@@ -34,7 +34,14 @@ def nothing_is_left() -> Iterator[None]:
 def plain(batch: Batch) -> list[object]:
     targets = zip(batch.targets.segments, batch.targets.labels, strict=True)
     shown = [(segments.tolist(), labels.tolist()) for segments, labels in targets]
-    return [batch.features.tolist(), batch.mask.tolist(), shown, batch.video_ids, batch.shortest_instances]
+    return [
+        batch.features.tolist(),
+        batch.mask.tolist(),
+        shown,
+        batch.video_ids,
+        batch.shortest_instances,
+        batch.shortest_shown,
+    ]
 
 
 def test_workers_make_the_same_batches_in_shared_memory(trainer: MakeTrainer) -> None:

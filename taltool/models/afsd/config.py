@@ -1,7 +1,7 @@
 """The settings of AFSD and what they may not be, its presets, and its settings for data that nobody tuned it for."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
@@ -19,11 +19,18 @@ from taltool.nn.conv import NormKind
 RefineKind = Literal["all", "naive", "self", "frame", "none"]
 PoolKind = Literal["max", "mean", "conv", "stack"]
 RegionKind = Literal["inside", "outside", "symmetric"]
+SpliceRule = Literal["code", "paper"]
 
 
 @dataclass(frozen=True)
 class AFSDConfig:
-    """The switches of AFSD; defaults are the paper's for THUMOS14, on features."""
+    """The switches of AFSD, on features; defaults are those of the authors' code for THUMOS14, which made the numbers.
+
+    The code is not the text in `bcl_update`, `trip`, the two `ssl_` divisors, `triplet_weight`, `splice` and
+    `quality_divisor`; the presets NAME-paper have all of these as printed. Neither has, but for features: the pyramid's
+    first level is a projection of the snippets instead of I3D's maps; splicing moves whole snippets; group norms and
+    locations leave padding out.
+    """
 
     width: int = 512  # Channels of every layer.
     levels: int = 6  # Pyramid levels; level l has a location every 2^l snippets.
@@ -37,16 +44,28 @@ class AFSDConfig:
     pool: PoolKind = "max"  # Table 2e.
     region: RegionKind = "inside"  # Table 2c: which side of an end is looked at more.
     bcl: Literal["both", "act", "trip", "none"] = "both"  # Table 2f: boundary consistency learning.
-    bcl_update: Literal["joint", "two_step"] = "joint"  # One update on the sum (code), or L first, then l_con (paper).
+    # One update on the sum (code), or L first and then l_con by the clips that can be spliced (supplement, Alg. 1).
+    bcl_update: Literal["joint", "two_step"] = "joint"
     act_norm: Literal["tanh", "clip", "minmax"] = "tanh"  # Table 2b.
     # code: distances, start features as negatives; paper (Eq. 9): squared distances, start and end features.
     trip: Literal["code", "paper"] = "code"
-    ssl_inside_div: float = 0.0  # Inside divisor of the triplet's regions (paper: 100); 0 = that of `region`.
+    # Divisors of the triplet's regions inside and outside of a part; 0 = those of `region`. Eq. 3 as printed, with the
+    # paper's delta_a = 4 and delta_b = 100 for this loss: outside 4, inside 100.
+    ssl_inside_div: float = 0.0
+    ssl_outside_div: float = 0.0
+    # What is spliced, and w_min, "the minimal action length in one video": of its instances (paper), or of what its
+    # training windows show of them (code). See `consistency.plan_splice`.
+    splice: SpliceRule = "code"
     classifier: Literal["own", "external"] = "own"  # external: action or background; classes come from `label`.
     level_bounds: bool = False  # Restrict each level to instances of its size (the authors' ActivityNet code).
     refined_tiou: float = 0.5  # From which tIoU with the coarse segment an instance is refined.
     refined_best: bool = False  # Where no location of a clip passes, take those of its best tIoU (ActivityNet code).
     refined_loss: Literal["l1", "smooth_l1"] = "l1"
+    quality_divisor: Literal["coarse", "refined"] = (
+        "coarse"  # The positives that divide Eq. 14: N_C (code), N_R (text).
+    )
+    # Weights of towers, branches and heads: Xavier, or N(0, 0.01) (the authors' ActivityNet code).
+    init: Literal["xavier", "normal"] = "xavier"
     # Sums are divided by the positives of their clip, then averaged over clips; or by the positives of the batch.
     normaliser: Literal["clip", "batch"] = "clip"
     background_alpha: float = 0.25
@@ -61,47 +80,68 @@ class AFSDConfig:
     def __post_init__(self) -> None:
         if self.width < 2 or self.width % 2 or (self.norm == "gn" and self.width % self.groups):
             raise UsageError(f"afsd: width={self.width} must be even and a multiple of groups={self.groups}")
+        if min(self.ssl_inside_div, self.ssl_outside_div) < 0:
+            raise UsageError("afsd: ssl_inside_div and ssl_outside_div must not be negative")
         if self.levels < 1 or self.frames_per_snippet < 1:
             raise UsageError("afsd: levels and frames_per_snippet must be at least 1")
 
 
+# Boundary consistency learning and Eq. 14 as printed, in place of the code's.
+_AS_PRINTED: dict[str, Any] = {
+    "bcl_update": "two_step",
+    "trip": "paper",
+    "triplet_weight": 1.0,
+    "ssl_inside_div": 100.0,
+    "ssl_outside_div": 4.0,
+    "splice": "paper",
+    "quality_divisor": "refined",
+}
+_TRAINING: dict[str, Any] = {
+    "epochs": 16,
+    "batch_size": 1,
+    "optimizer": "adam",
+    "learning_rate": 1e-5,
+    "weight_decay": 1e-3,
+}
+# Clips of 256 frames at 10 frames/s, as 64 snippets of 4 frames. The code's stride of 30 frames is 7.5 snippets.
+_THUMOS: dict[str, dict[str, Any]] = {
+    "sampling": {"resize": "window", "length": 64, "train_stride": 8, "test_stride": 32, "min_ioa": 0.5},
+    "training": _TRAINING,
+    "prediction": {"min_score": 0.01, "top_k": 5000},
+    "nms": {"method": "soft-gaussian", "sigma": 0.5, "min_score": 1e-3, "top_k": 5000},
+}
+# The whole video, 768 frames of it, as 96 snippets of 8 frames.
+_ACTIVITYNET: dict[str, dict[str, Any]] = {
+    "model": {"frames_per_snippet": 8, "location_weight": 1.0},
+    "sampling": {"resize": "rescale", "length": 96},
+    "training": _TRAINING,
+    "prediction": {"min_score": 1e-9, "top_k": 5000},
+    "nms": {"method": "soft-gaussian", "sigma": 0.85, "min_score": 1e-9, "top_k": 5000},
+}
 PRESETS: dict[str, SettingsBySection] = {
-    # 64 snippets of 4 frames at 10 frames/s; the paper's stride of 30 frames is 7.5 snippets.
-    "thumos14": {
-        "sampling": {"resize": "window", "length": 64, "train_stride": 8, "test_stride": 32, "min_ioa": 0.5},
-        "training": {
-            "epochs": 16,
-            "batch_size": 1,
-            "optimizer": "adam",
-            "learning_rate": 1e-5,
-            "weight_decay": 1e-3,
-            "select": "last",
-        },
-        "prediction": {"min_score": 0.01, "top_k": 5000},
-        "nms": {"method": "soft-gaussian", "sigma": 0.5, "min_score": 1e-3, "top_k": 5000},
-    },
-    # The whole video as 96 snippets of 8 frames. The authors' code, where it differs from the THUMOS14 one. Its
-    # classes come from another classifier: --set model.classifier=external, then `taltool label`.
+    "thumos14": _THUMOS,
+    # The text: "temporal overlap of m frames", m = 30 in training (226 frames from clip to clip are 56.5 snippets).
+    "thumos14-paper": {**_THUMOS, "model": _AS_PRINTED, "sampling": {**_THUMOS["sampling"], "train_stride": 56}},
+    # The authors' code, which is another one than for THUMOS14, and their command (piou 0.6; the checkpoint of epoch
+    # 10). It finds one class, action; `taltool label --classifier` gives the names, which the paper does not say.
     "activitynet13": {
+        **_ACTIVITYNET,
         "model": {
-            "frames_per_snippet": 8,
+            **_ACTIVITYNET["model"],
             "distance_unit": "level",
             "level_bounds": True,
-            "location_weight": 1.0,
+            "refined_tiou": 0.6,
             "refined_best": True,
             "refined_loss": "smooth_l1",
+            "init": "normal",
+            "classifier": "external",
         },
-        "sampling": {"resize": "rescale", "length": 96},
-        "training": {
-            "epochs": 10,
-            "batch_size": 1,
-            "optimizer": "adam",
-            "learning_rate": 1e-4,
-            "weight_decay": 1e-4,
-            "select": "last",
-        },
-        "prediction": {"min_score": 1e-9, "top_k": 5000},
-        "nms": {"method": "soft-gaussian", "sigma": 0.85, "min_score": 1e-9, "top_k": 5000},
+        "training": {**_TRAINING, "epochs": 10, "learning_rate": 1e-4, "weight_decay": 1e-4},
+    },
+    # The text: as on THUMOS14 but for clips, lambda and suppression; its own classes.
+    "activitynet13-paper": {
+        **_ACTIVITYNET,
+        "model": {**_ACTIVITYNET["model"], **_AS_PRINTED},
     },
 }
 
@@ -125,6 +165,7 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
         "distance_unit": "level",
         "level_bounds": True,
         "normaliser": "batch",
+        "splice": "paper",
         "location_weight": 1.0,
     }
     return detector_settings(statistics, model, sampling, STRONG_AUGMENTATION if width < WIDE else {})

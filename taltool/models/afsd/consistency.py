@@ -12,11 +12,12 @@ The clip keeps its length; the snippets between move aside. With the gap before 
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from taltool.models.afsd.config import AFSDConfig
+from taltool.models.afsd.config import AFSDConfig, SpliceRule
 from taltool.models.afsd.network import REGION_DIVISORS, BoundaryFeatures, Refinement
 from taltool.models.afsd.pooling import boundary_regions
 from taltool.models.contract import Outputs
@@ -39,26 +40,39 @@ class Splice:
 
 
 def plan_splice(
-    segments: Tensor, length: int, valid: int, shortest: float, generator: torch.Generator | None = None
+    segments: Tensor,
+    length: int,
+    valid: int,
+    shortest: float,
+    rule: SpliceRule = "code",
+    generator: torch.Generator | None = None,
 ) -> Splice | None:
     """A random splice of a clip of `length` snippets, of which the first `valid` are real; None where none fits.
 
-    segments (M, 2) in snippets; shortest is the length of the shortest instance of the whole video, "the minimal action
-    length in one video", which the clip need not show. The piece of background is as long as that (whole snippets, at
-    least one); the action that takes it must be longer than twice that.
+    segments (M, 2) and shortest, the w_min of the clip's video, are in snippets. The piece of background has that
+    length in whole snippets, at least one; the action that takes it is longer than twice the piece.
+
+    paper: w_min is rounded up; background is what no instance touches, at least a piece long. code: the nearest number
+    of snippets (the authors round up frames, a smaller error); background is what lies between neighbouring boundaries
+    and is longer than a piece, but for instances, so where these overlap or meet the clip's end it may be action.
     """
     spans: list[Span] = [(max(s, 0.0), min(e, float(valid))) for s, e in segments.tolist() if e > s]
     if not spans:
         return None
-    piece = max(1, math.ceil(shortest - _ROUNDING))
+    piece = max(1, round(shortest) if rule == "code" else math.ceil(shortest - _ROUNDING))
     actions = [span for span in spans if _splits(span, piece)]
-    gaps = [gap for gap in _gaps(spans, valid) if gap[1] - gap[0] >= piece]
+    if rule == "code":
+        gaps = [gap for gap in _between_boundaries(spans, valid) if gap[1] - gap[0] > piece]
+    else:
+        gaps = [gap for gap in _gaps(spans, valid) if gap[1] - gap[0] >= piece]
     if not actions or not gaps:
         return None
     action, gap = actions[_below(len(actions), generator)], gaps[_below(len(gaps), generator)]
     first, last = _splits(action, piece)[0], _splits(action, piece)[-1]
     split = first + _below(last - first + 1, generator)
     source = gap[0] + _below(gap[1] - gap[0] - piece + 1, generator)
+    # A piece of the action itself (of overlapping instances) does not cross the split.
+    source = split if split - piece < source < split else source
     return _spliced(action, split, source, piece, length)
 
 
@@ -81,6 +95,13 @@ def _splits(span: Span, piece: int) -> range:
     if span[1] - span[0] <= 2 * piece:
         return range(0)
     return range(math.ceil(span[0] + piece), math.floor(span[1] - piece) + 1)
+
+
+def _between_boundaries(spans: list[Span], valid: int) -> list[tuple[int, int]]:
+    """The whole snippets between each two neighbouring boundaries (as such count the clip's first and last snippet),
+    as half-open ranges, but for those of an instance."""
+    edges = sorted([0.0, valid - 1.0, *(edge for span in spans for edge in span)])
+    return [(math.ceil(a), math.floor(b)) for a, b in pairwise(edges) if (a, b) not in spans]
 
 
 def _gaps(spans: list[Span], valid: int) -> list[tuple[int, int]]:
@@ -121,7 +142,7 @@ def _rescaled(features: Tensor, mask: Tensor, kind: str) -> Tensor:
 
 
 def activation_terms(outputs: Outputs, targets: PaddedTargets, mask: Tensor, config: AFSDConfig) -> dict[str, Tensor]:
-    """Eq. 8: cross entropy of start and of end activations; mask (B, T) bool of snippets.
+    """Eq. 8: cross entropy of start and of end activations, their mean over clips; mask (B, T) bool of snippets.
 
     Labels are made per frame; level 0 sees every `frames_per_snippet`-th of them.
     """
@@ -174,7 +195,8 @@ def triplet_term(features: BoundaryFeatures, plans: list[Splice], refinement: Re
     """Boundary contrast on spliced clips: the end of A1 is nearer to the start of A2 than to the background.
 
     plans hold one splice for each sample of `features`. code: distances, the background's start feature as negative;
-    paper (Eq. 9): squared distances, its start and end features in turn.
+    paper (Eq. 9): squared distances, its start and end features in turn. At level 0 a region ends in the position that
+    holds its bounds, rounded to frames before, as the authors' kernel cuts them.
     """
     regions = _splice_regions(plans, config).to(features.mask.device)  # (B, 3, 4) in frames
     total = features.mask.new_zeros((), dtype=torch.float32)
@@ -182,7 +204,7 @@ def triplet_term(features: BoundaryFeatures, plans: list[Splice], refinement: Re
     weights = _source_weights(config)
     named_pools = dict(zip(weights, pools, strict=True))
     for name, source, mask in features.sources():
-        own = regions if name == "frame" else (regions / config.frames_per_snippet).round().long()
+        own = regions if name == "frame" else (regions / config.frames_per_snippet).trunc().long()
         last = (mask.sum(1) - 1).clamp(min=0)[:, None, None]
         pooled = named_pools[name](source, torch.minimum(own.clamp(min=0), last))  # type: ignore[misc]
         starts, ends = pooled.chunk(2, dim=1)  # (B, C, 3): A1, background, A2
@@ -196,7 +218,7 @@ def triplet_term(features: BoundaryFeatures, plans: list[Splice], refinement: Re
 def _splice_regions(plans: list[Splice], config: AFSDConfig) -> Tensor:
     """Boundary regions (B, 3, 4) in frames of A1, background (one frame narrower on both sides, as the code) and A2."""
     inside, outside = REGION_DIVISORS[config.region]
-    inside = config.ssl_inside_div or inside
+    inside, outside = config.ssl_inside_div or inside, config.ssl_outside_div or outside
     spans = torch.tensor([[plan.before, plan.background, plan.after] for plan in plans]) * config.frames_per_snippet
     starts, ends = (spans + torch.tensor([[0.0, 0.0], [1.0, -1.0], [0.0, 0.0]])).unbind(-1)
     return boundary_regions(starts, ends, ends - starts + 1, inside, outside)

@@ -84,7 +84,8 @@ def detection_terms(
         tious = distance_tiou(final.detach(), assigned.distances)
         wanted = centerness(assigned.distances) if config.quality == "centerness" else tious
         errors = F.binary_cross_entropy_with_logits(outputs["quality"], wanted.clamp(0, 1), reduction="none")
-        terms["quality"] = config.quality_weight * normalised_sum(errors, positive, over_positives)
+        over_quality = over_refined if config.quality_divisor == "refined" and "offsets" in outputs else over_positives
+        terms["quality"] = config.quality_weight * normalised_sum(errors, positive, over_quality)
     return terms
 
 

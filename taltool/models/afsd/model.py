@@ -12,7 +12,7 @@ from functools import partial
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from taltool.data.statistics import DatasetStatistics
 from taltool.models import MODELS
@@ -55,8 +55,20 @@ class AFSD(Model):
             shape = (width, outputs, config.frames_per_snippet)
             self.refinement = Refinement(*shape, config.refine, config.pool, config.region, *style)
         self.quality_head = SameConv1d(width, 1, 3) if config.quality != "none" else None
+        if config.init == "normal":
+            self._draw_normal()
         is_two_step = config.bcl_update == "two_step" and bool(self.consistency)
         self.phases = ("detection", "consistency") if is_two_step else ("all",)
+
+    def _draw_normal(self) -> None:
+        """Weights of towers, branches and heads from N(0, 0.01), as the authors' ActivityNet code draws them."""
+        drawn: list[nn.Module | None] = [self.coarse, self.quality_head]
+        if self.refinement is not None:
+            own = self.refinement
+            drawn += [own.location_branch, own.class_branch, own.offset_head, own.class_head]
+        for layer in (each for part in drawn if part is not None for each in part.modules()):
+            if isinstance(layer, nn.Conv1d):
+                nn.init.normal_(layer.weight, std=0.01)
 
     @property
     def consistency(self) -> frozenset[str]:
@@ -106,17 +118,14 @@ class AFSD(Model):
 
     def training_loss(self, batch: Batch, phase: str, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
         """The losses of phase "all" (the sum), "detection" (Eq. 11) or "consistency" (Eq. 10)."""
-        padded = self._in_frames(batch.targets, batch.features.device)
         terms: dict[str, Tensor] = {}
         if phase == "all":
             terms |= self.loss(self(batch.features, batch.mask), batch.targets, whole)
         elif phase == "detection":
+            padded = self._in_frames(batch.targets, batch.features.device)
             terms |= detection_terms(self(batch.features, batch.mask), padded, self.config, whole)
-        elif "act" in self.consistency:
-            boundaries = self._boundary_features(batch.features, batch.mask)
-            terms |= activation_terms(self._activations(boundaries), padded, boundaries.mask, self.config)
-        if phase != "detection" and "trip" in self.consistency:
-            terms["triplet"] = self._contrast(batch, whole)
+        if phase == "consistency" or (phase == "all" and "trip" in self.consistency):
+            terms |= self._contrast(batch, phase, whole)
         return terms
 
     def loss_counts(self, batch: Batch, phase: str) -> dict[str, Tensor] | None:
@@ -130,31 +139,52 @@ class AFSD(Model):
             locations = self._flatten_levels({}, PyramidGrid.of(mask, self.config.levels))
             padded = self._in_frames(batch.targets, batch.features.device)
             counts["positives"] = assign_locations(locations, padded, self.config).positive.sum()
-        if phase != "detection" and "trip" in self.consistency:
+        if phase == "consistency" or (phase == "all" and "trip" in self.consistency):
             # Whether a clip can be spliced does not depend on what is drawn.
             plans = self._splices(batch, torch.Generator())
-            counts["triplets"] = torch.tensor(sum(plan is not None for plan in plans))
+            counts["splices"] = torch.tensor(sum(plan is not None for plan in plans))
         return counts
+
+    def teaches(self, batch: Batch, phase: str) -> bool:
+        """See `Model.teaches`: in "consistency", clips that can be spliced (supplement, Algorithm 1)."""
+        return phase != "consistency" or any(self._splices(batch, torch.Generator()))
 
     def _splices(self, batch: Batch, generator: torch.Generator | None) -> list[Splice | None]:
         """A random splice of each clip, None where none fits."""
-        length, valid = batch.features.shape[2], batch.mask.sum(1).tolist()
-        clips = zip(batch.targets.segments, valid, batch.shortest_instances, strict=True)
-        return [plan_splice(own, length, int(count), shortest, generator) for own, count, shortest in clips]
+        length, valid, rule = batch.features.shape[2], batch.mask.sum(1).tolist(), self.config.splice
+        lengths = batch.shortest_shown if rule == "code" else batch.shortest_instances
+        clips = zip(batch.targets.segments, valid, lengths, strict=True)
+        return [plan_splice(own, length, int(count), shortest, rule, generator) for own, count, shortest in clips]
 
-    def _contrast(self, batch: Batch, whole: WholeBatch) -> Tensor:
-        """The triplet loss on those clips of the batch that can be spliced."""
+    def _contrast(self, batch: Batch, phase: str, whole: WholeBatch) -> dict[str, Tensor]:
+        """The consistency losses on those clips of the batch that can be spliced, by their number.
+
+        They are the triplet's, on the spliced clips, and in the phase "consistency" those of Eq. 8, on the clips as
+        they are.
+        """
         drawn = whole.draw(partial(self._splices, batch))
         chosen = [row for row, plan in enumerate(drawn) if plan is not None]
         plans = [plan for plan in drawn if plan is not None]
-        share = len(plans) / float(whole.divisor("triplets", torch.tensor(len(plans))))
+        share = len(plans) / float(whole.divisor("splices", torch.tensor(len(plans))))
+        has_activations = "act" in self.consistency and phase == "consistency"
         if not plans:
-            return self.pyramid.projection.conv.weight.sum() * 0.0
-        order = torch.stack([plan.order for plan in plans]).to(batch.features.device)
-        features = batch.features[chosen].gather(2, order[:, None].expand(-1, batch.features.shape[1], -1))
-        boundaries = self._boundary_features(features, batch.mask[chosen])
+            names = ["start_activation", "end_activation"] if has_activations else []
+            names += ["triplet"] if "trip" in self.consistency else []
+            return dict.fromkeys(names, self.pyramid.projection.conv.weight.sum() * 0.0)
         assert self.refinement is not None
-        return triplet_term(boundaries, plans, self.refinement, self.config) * share
+        features, mask = batch.features[chosen], batch.mask[chosen]
+        terms: dict[str, Tensor] = {}
+        if has_activations:
+            padded = self._in_frames(batch.targets, features.device)
+            own = PaddedTargets(*(each[chosen] for each in padded))
+            boundaries = self._boundary_features(features, mask)
+            terms |= activation_terms(self._activations(boundaries), own, boundaries.mask, self.config)
+        if "trip" in self.consistency:
+            order = torch.stack([plan.order for plan in plans]).to(features.device)
+            spliced = features.gather(2, order[:, None].expand(-1, features.shape[1], -1))
+            boundaries = self._boundary_features(spliced, mask)
+            terms["triplet"] = triplet_term(boundaries, plans, self.refinement, self.config)
+        return {name: term * share for name, term in terms.items()}
 
     def _boundary_features(self, features: Tensor, mask: Tensor) -> BoundaryFeatures:
         """The boundary features of level 0, without the rest of the network."""
