@@ -200,6 +200,11 @@ DATASETS = {row.name: row for row in _ROWS}
 ANY_DATASET = DatasetSpec("", training="training", evaluation="validation", tious="0.3:0.7:0.1")
 
 
+def dataset_of_preset(preset: str) -> DatasetSpec:
+    """The data set that the name of a model's preset holds ("code-thumos14"), or `ANY_DATASET`."""
+    return next((row for row in _ROWS if row.name in preset), ANY_DATASET)
+
+
 def dataset_spec(name: str | None) -> DatasetSpec:
     """The row of the data set `name`; None or "auto" gives ANY_DATASET.
 

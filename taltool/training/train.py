@@ -8,12 +8,13 @@ from pathlib import Path
 from taltool.data.annotations import read_ground_truth
 from taltool.data.checkpoint_header import read_checkpoint_header
 from taltool.data.hdf5_features import ClockOptions, FeatureFile
+from taltool.data.records import GroundTruth
 from taltool.errors import UsageError
 from taltool.experiment.device import checked_device
 from taltool.experiment.device import deterministic as deterministic_mode
 from taltool.experiment.sampling import DEFAULT_CACHE_BYTES, GIBIBYTE
 from taltool.experiment.settings import Experiment
-from taltool.ops.protocols import ANY_DATASET, DATASETS
+from taltool.ops.protocols import ANY_DATASET, dataset_of_preset
 from taltool.reporting import SILENT, Reporter
 from taltool.training.cross_validation import CrossValidation, Runs, cross_validate, read_folds
 from taltool.training.distributed import init_distributed
@@ -83,8 +84,9 @@ def train(
 
     model, preset, config and set_ ("training.epochs=30", ...) say what is trained, each winning over the one before;
     select and streams are short for the settings training.select and sampling.streams. subset and validation_subset
-    name subsets of the ground truth, or of `split` (FILE:NAME): to train on (None: the preset's), and to choose the
-    epoch by (None: some videos held out of the training). output None: MODEL.safetensors in the current folder.
+    name subsets of the ground truth, or of `split` (FILE:NAME): to train on (None: the preset's; "training" of a split
+    that has it), and to choose the epoch by (None: some videos held out of the training, if the settings ask for that).
+    output None: MODEL.safetensors in the current folder.
 
     folds (a file of splits) and seeds (a number, from `seed` on) train several runs into the folder `output`, measure
     each on `test_subset` (None: the preset's), and return a CrossValidation; else a Training is returned.
@@ -99,13 +101,6 @@ def train(
     if test_subset is not None and folds is None and seeds is None:
         raise UsageError("--test-subset is measured on by --folds and --seeds only; otherwise predict and evaluate do")
     recipe = _recipe(model, preset, config, set_, select, streams)
-    usual = DATASETS.get(preset, ANY_DATASET)
-    subsets = Subsets(
-        training=subset or usual.training,
-        validation=validation_subset,
-        test=test_subset or usual.evaluation,
-        skip_missing=skip_missing,
-    )
     with init_distributed(device) as (processes, own_device), deterministic_mode(deterministic):
         reporter = reporter if processes.is_first else SILENT
         options = RunOptions(
@@ -121,10 +116,17 @@ def train(
             with_provenance=provenance,
         )
         truth = read_ground_truth(str(ground_truth), split)
+        splits: dict[str | None, GroundTruth] = {None: truth}
+        if folds is not None:
+            splits = read_folds(str(folds), str(ground_truth))
+        training, test = _usual_subsets(preset, list(splits.values()), folds or split, subset, reporter)
+        subsets = Subsets(
+            training=training, validation=validation_subset, test=test_subset or test, skip_missing=skip_missing
+        )
         with FeatureFile(str(features), ClockOptions(fps, stride, window, offset), truth.durations) as file:
             if folds is not None or seeds is not None:
                 runs = Runs(
-                    folds=read_folds(str(folds), str(ground_truth)) if folds is not None else {None: truth},
+                    folds=splits,
                     seeds=range(seed, seed + (seeds or 1)),
                     folder=Path(output or f"{recipe.name}-runs"),
                     tensorboard=None if tensorboard is None else Path(tensorboard),
@@ -173,10 +175,30 @@ def fitted_settings(
     if ground_truth is None:
         raise UsageError(FILES_WANTED)
     truth = read_ground_truth(str(ground_truth), split)
-    training = subset or DATASETS.get(preset, ANY_DATASET).training
+    training, _ = _usual_subsets(preset, [truth], split, subset, reporter)
     subsets = Subsets(training=training, validation=None, test="", skip_missing=skip_missing)
     with FeatureFile(str(features), ClockOptions(fps, stride, window, offset), truth.durations) as file:
         return recipe.experiment(read_data(file, truth, subsets, reporter).statistics)
+
+
+def _usual_subsets(
+    preset: str, truths: Sequence[GroundTruth], split: str | Path | None, subset: str | None, reporter: Reporter
+) -> tuple[str, str]:
+    """The subsets to train on (`subset`, where that is named) and to test on: those of the preset's data set.
+
+    A split whose subsets are called otherwise has its own: training, and validation where it has no other to test on.
+    """
+    usual = dataset_of_preset(preset)
+    there = set.intersection(*(set(truth.subsets) for truth in truths))
+    if split is None or ANY_DATASET.training not in there:
+        return subset or usual.training, usual.evaluation
+    training = subset or ANY_DATASET.training
+    if subset is None and usual.training != training and usual.training in there:
+        reporter.warn(
+            f"training on '{training}' of {split}; --preset {preset} trains on '{usual.training}' of its own data set, "
+            f"and there is one here too: --subset {usual.training} would take that"
+        )
+    return training, usual.evaluation if usual.evaluation in there else ANY_DATASET.evaluation
 
 
 def _recipe(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from plugin.tiny_data import TinyData
+from training_runs import Listener
 
 from taltool.errors import DataError, UsageError
 from taltool.training.cross_validation import CrossValidation, read_folds
@@ -82,3 +83,45 @@ def test_a_file_of_folds_that_holds_no_splits_is_refused(tiny: TinyData, tmp_pat
         read_folds(str(wrong), str(tiny.truth))
     with pytest.raises(DataError, match="no such file"):
         read_folds(str(tmp_path / "absent.json"), str(tiny.truth))
+
+
+def subsets_of(tiny: TinyData, folder: Path, parts: dict[str, list[str]], **wishes: Any) -> tuple[list[str], Listener]:
+    """On which subset a preset for THUMOS14 trains and is measured with these folds, and what was said."""
+    splits, listener = folder / "splits.json", Listener()
+    splits.write_text(json.dumps({"f0": parts}))
+    summary = train(
+        tiny.features,
+        tiny.truth,
+        model="tsa-tal",
+        preset="thumos14",
+        folds=splits,
+        set_=["training.epochs=1", "model.width=32", "model.groups=8", "sampling.length=16", "sampling.train_stride=8"],
+        output=folder / "runs",
+        reporter=listener,
+        **wishes,
+    )
+    assert isinstance(summary, CrossValidation)
+    trained_on = next(
+        each.split(" videos to train on")[0].split(", ")[-1] for each in listener.heard if "to train" in each
+    )
+    return [trained_on, summary.subset], listener
+
+
+def test_the_training_subset_of_a_split_wins_over_that_of_the_presets_data_set(tiny: TinyData, tmp_path: Path) -> None:
+    ids = [f"v{number:02}" for number in range(12)]
+    ours = {"training": ids[:8], "validation": ids[8:]}
+    found, listener = subsets_of(tiny, tmp_path, ours)
+    assert found == ["8", "validation"]
+    assert sum("--subset validation would take that" in each for each in listener.heard) == 1
+    found, listener = subsets_of(tiny, tmp_path, ours, subset="validation", test_subset="training")
+    assert found == ["4", "training"]
+    assert not any("would take that" in each for each in listener.heard)
+
+
+def test_the_subsets_of_the_data_set_are_taken_where_the_split_has_no_training_subset(
+    tiny: TinyData, tmp_path: Path
+) -> None:
+    ids = [f"v{number:02}" for number in range(12)]
+    found, listener = subsets_of(tiny, tmp_path, {"validation": ids[:8], "testing": ids[8:]})
+    assert found == ["8", "testing"]
+    assert not any("would take that" in each for each in listener.heard)

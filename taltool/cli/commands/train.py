@@ -48,7 +48,9 @@ def train(
     subset: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME[,NAME]", help="Subsets to train on; default: training (validation under --preset thumos14)."
+            metavar="NAME[,NAME]",
+            help="Subsets to train on; default: training (validation under --preset thumos14, unless --split or "
+            "--folds has a training subset).",
         ),
     ] = None,
     validation_subset: Annotated[
@@ -91,7 +93,8 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME[,NAME]",
-            help="Subsets that --folds and --seeds measure on; default: validation (testing under --preset thumos14).",
+            help="Subsets that --folds and --seeds measure on; default: validation (testing under --preset thumos14, "
+            "where there is one).",
         ),
     ] = None,
     tensorboard: Annotated[
