@@ -1,7 +1,11 @@
-"""The settings of a suppression: methods, their parameters and which of them each method has, and presets of papers."""
+"""The settings of a suppression: methods, their parameters and which of them each method has, and presets of papers.
+
+The presets are the only place where a paper's suppression is told: `taltool nms --preset` and the models' own presets
+(section `nms`, by `preset_section`) take it from here.
+"""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -117,6 +121,10 @@ PRESETS = {
     "afsd-activitynet13": Preset(
         _soft(0.85, min_score=1e-9, top_k=5000, agnostic=True), "AFSD, supplement and code: one class, then labels"
     ),
+    "afsd-thumos14-paper": Preset(_soft(0.5, min_score=0.001, top_k_per_class=5000), "AFSD, section 4.1; as the code"),
+    "afsd-activitynet13-paper": Preset(
+        _soft(0.85, min_score=1e-9, top_k_per_class=5000), "AFSD, section 4.1, on classes of its own; as the code"
+    ),
     "amnet-thumos14": Preset(
         _soft(0.5, min_score=0.001, pre_top_k=2000, top_k=200), "AMNet gives no values: AFSD's sigma, its baseline"
     ),
@@ -126,6 +134,9 @@ PRESETS = {
     "gsmt-thumos14": Preset(_soft(0.4, pre_top_k=200, dedup=True), "GSMT, '0.4' as sigma; 200 candidates, no copies"),
     "gsmt-activitynet13": Preset(
         _soft(0.6, pre_top_k=200, dedup=True), "GSMT, '0.6' as sigma; 200 candidates, no copies"
+    ),
+    "gsmt-activitynet12": Preset(
+        _soft(0.6, pre_top_k=200, dedup=True), "GSMT has ActivityNet 1.3 only; its values there"
     ),
     "mgnet-thumos14": Preset(
         _soft(0.75, tiou=0.65, top_k=2300, agnostic=True),
@@ -141,8 +152,13 @@ PRESETS = {
     ),
     "tsa-tal-thumos14": Preset(_soft(0.5, min_score=0.001, top_k=200), "TSA-TAL gives no values: AFSD's sigma"),
     "tsa-tal-activitynet12": Preset(_soft(0.85, min_score=0.001, top_k=100), "TSA-TAL gives no values: AFSD's sigma"),
+    "tsa-tal-activitynet13": Preset(_soft(0.85, min_score=0.001, top_k=100), "TSA-TAL gives no values: AFSD's sigma"),
     "bsn-activitynet13": Preset(_width(0.65, 0.9, 0.75), "BSN: alpha 0.75, thresholds 0.65 and 0.9"),
     "bmn-activitynet13": Preset(_width(0.5, 0.9, 0.4), "BMN, public code: alpha 0.4, thresholds 0.5 and 0.9"),
+    "bmn-thumos14": Preset(
+        _soft(0.3, min_score=0.0001, top_k=200, agnostic=True, voting=0.95),
+        "OpenTAD, bmn/thumos_tsn: BMN and its code have ActivityNet only",
+    ),
     "actionformer-thumos14": Preset(
         _soft(0.5, min_score=0.001, pre_top_k=2000, top_k=200), "ActionFormer, thumos_i3d (no voting when class-wise)"
     ),
@@ -158,6 +174,14 @@ def preset(name: str) -> Preset:
         known = list(PRESETS)
         raise UsageError(f"--preset {name}: no such preset{did_you_mean(name, known)} (there are: {', '.join(known)})")
     return PRESETS[name]
+
+
+def preset_section(name: str) -> dict[str, Any]:
+    """The preset `name` as the section `nms` of a model's preset: plain values, without those of the defaults."""
+    settings = preset(name).settings
+    values = {each.name: getattr(settings, each.name) for each in fields(settings)}
+    differing = {key: value for key, value in values.items() if value != getattr(Suppression, key)}
+    return {"method": settings.method.value} | {k: v for k, v in differing.items() if k != "method"}
 
 
 def resolve(preset_name: str | None, **options: Any) -> Suppression:

@@ -15,6 +15,7 @@ from taltool.models.auto_recipes import (
 )
 from taltool.models.contract import SettingsBySection
 from taltool.nn.conv import NormKind
+from taltool.ops.nms_settings import preset_section
 
 RefineKind = Literal["all", "naive", "self", "frame", "none"]
 PoolKind = Literal["max", "mean", "conv", "stack"]
@@ -108,7 +109,7 @@ _THUMOS: dict[str, dict[str, Any]] = {
     "sampling": {"resize": "window", "length": 64, "train_stride": 8, "test_stride": 32, "min_ioa": 0.5},
     "training": _TRAINING,
     "prediction": {"min_score": 0.01, "top_k": 5000},
-    "nms": {"method": "soft-gaussian", "sigma": 0.5, "min_score": 1e-3, "top_k": 5000},
+    "nms": preset_section("afsd-thumos14"),
 }
 # The whole video, 768 frames of it, as 96 snippets of 8 frames.
 _ACTIVITYNET: dict[str, dict[str, Any]] = {
@@ -116,12 +117,17 @@ _ACTIVITYNET: dict[str, dict[str, Any]] = {
     "sampling": {"resize": "rescale", "length": 96},
     "training": _TRAINING,
     "prediction": {"min_score": 1e-9, "top_k": 5000},
-    "nms": {"method": "soft-gaussian", "sigma": 0.85, "min_score": 1e-9, "top_k": 5000},
+    "nms": preset_section("afsd-activitynet13"),
 }
 PRESETS: dict[str, SettingsBySection] = {
     "thumos14": _THUMOS,
     # The text: "temporal overlap of m frames", m = 30 in training (226 frames from clip to clip are 56.5 snippets).
-    "thumos14-paper": {**_THUMOS, "model": _AS_PRINTED, "sampling": {**_THUMOS["sampling"], "train_stride": 56}},
+    "thumos14-paper": {
+        **_THUMOS,
+        "model": _AS_PRINTED,
+        "sampling": {**_THUMOS["sampling"], "train_stride": 56},
+        "nms": preset_section("afsd-thumos14-paper"),
+    },
     # The authors' code, which is another one than for THUMOS14, and their command (piou 0.6; the checkpoint of epoch
     # 10). It finds one class, action; `taltool label --classifier` gives the names, which the paper does not say.
     "activitynet13": {
@@ -142,6 +148,7 @@ PRESETS: dict[str, SettingsBySection] = {
     "activitynet13-paper": {
         **_ACTIVITYNET,
         "model": {**_ACTIVITYNET["model"], **_AS_PRINTED},
+        "nms": preset_section("afsd-activitynet13-paper"),
     },
 }
 

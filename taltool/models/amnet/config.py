@@ -15,6 +15,7 @@ from taltool.models.auto_recipes import (
 )
 from taltool.models.contract import SettingsBySection
 from taltool.nn.conv import NormKind
+from taltool.ops.nms_settings import preset_section
 
 GroupKind = Literal["full", "self", "cross", "none"]
 TripletPool = Literal["mean_norm", "mean", "interp"]
@@ -90,14 +91,14 @@ PRESETS: dict[str, SettingsBySection] = {
         "sampling": {"resize": "pad", "length": 2304, "min_ioa": 0.5},
         "training": {**_TRAINING, "epochs": 45, "batch_size": 4, "learning_rate": 1e-4},
         "prediction": {"min_score": 1e-3, "top_k": 2000},
-        "nms": {"method": "soft-gaussian", "sigma": 0.5, "min_score": 1e-3, "top_k": 200},
+        "nms": preset_section("amnet-thumos14"),
     },
     # I3D, 16 frames every 16. The paper multiplies by a classifier's scores: `taltool label --replace --top-k 2`.
     "activitynet13": {
         "sampling": {"resize": "rescale", "length": 192},
         "training": {**_TRAINING, "epochs": 10, "batch_size": 16, "learning_rate": 1e-3},
         "prediction": {"min_score": 1e-3, "top_k": 2000},
-        "nms": {"method": "soft-gaussian", "sigma": 0.85, "min_score": 1e-3, "top_k": 100, "agnostic": True},
+        "nms": preset_section("amnet-activitynet13"),
     },
 }
 

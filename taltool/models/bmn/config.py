@@ -8,6 +8,7 @@ from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
 from taltool.models.auto_recipes import dense_windows, network_width, proposal_settings
 from taltool.models.contract import SettingsBySection
+from taltool.ops.nms_settings import preset_section
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,7 @@ _ACTIVITYNET: dict[str, dict[str, Any]] = {
     "sampling": {"resize": "rescale", "length": 100},
     "training": _TRAINING,
     "prediction": {"min_score": 0.0, "top_k": 0},
-    "nms": {
-        "method": "soft-width",
-        "tiou": 0.5,
-        "tiou_wide": 0.9,
-        "sigma": 0.4,
-        "top_k": 100,
-        "agnostic": True,
-    },
+    "nms": preset_section("bmn-activitynet13"),
 }
 PRESETS: dict[str, SettingsBySection] = {
     "activitynet13": _ACTIVITYNET,
@@ -86,7 +80,7 @@ PRESETS: dict[str, SettingsBySection] = {
         },
         "training": {**_TRAINING, "epochs": 8, "learning_rate": 1e-4, "step_epochs": 5, "clip_norm": 1.0},
         "prediction": {"min_score": 0.0, "top_k": 0},
-        "nms": {"method": "soft-gaussian", "sigma": 0.3, "top_k": 200, "agnostic": True},
+        "nms": preset_section("bmn-thumos14"),
     },
 }
 

@@ -8,6 +8,7 @@ from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
 from taltool.models.auto_recipes import AUGMENTATION, detector_settings, network_width, windows
 from taltool.models.contract import SettingsBySection
+from taltool.ops.nms_settings import preset_section
 
 _THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -82,14 +83,14 @@ _ACTIVITYNET: SettingsBySection = {
     "sampling": {"resize": "rescale", "length": 100},
     "training": {"epochs": 15, "batch_size": 200, "learning_rate": 4e-4, "weight_decay": 1e-3},
     "prediction": {"min_score": 0.1, "top_k": 200},
-    "nms": {"sigma": 0.6},
+    "nms": preset_section("gsmt-activitynet13"),
 }
 PRESETS: dict[str, SettingsBySection] = {
     "thumos14": {
         "sampling": {"resize": "rescale", "length": 256},
         "training": {"epochs": 15, "batch_size": 50, "learning_rate": 1e-4, "weight_decay": 1e-5},
         "prediction": {"min_score": 0.1, "top_k": 200},
-        "nms": {"sigma": 0.4},
+        "nms": preset_section("gsmt-thumos14"),
     },
     "activitynet13": _ACTIVITYNET,
     "activitynet12": _ACTIVITYNET,  # Half of the classes and videos; the paper has 1.3 only.
@@ -118,7 +119,7 @@ PRESETS: dict[str, SettingsBySection] = {
             "step_factor": 0.2,
         },
         "prediction": {"min_score": 0.0, "top_k": 100},
-        "nms": {"sigma": 0.6},
+        "nms": preset_section("gsmt-activitynet13"),
     },
 }
 

@@ -8,6 +8,7 @@ from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
 from taltool.models.auto_recipes import dense_windows, network_width, proposal_settings
 from taltool.models.contract import SettingsBySection
+from taltool.ops.nms_settings import preset_section
 
 NormOrder = Literal["none", "pre", "post"]
 MaskForm = Literal["all_fores", "none", "fore_self", "fores_fores", "fores_fores_backs_adj"]
@@ -100,7 +101,7 @@ _ACTIVITYNET: dict[str, dict[str, Any]] = {
     "sampling": {"resize": "rescale", "length": 100},
     "training": _TRAINING,
     "prediction": {"min_score": 0.0, "top_k": 0},
-    "nms": {"method": "soft-gaussian", "tiou": 0.8, "sigma": 0.75, "top_k": 100, "agnostic": True},
+    "nms": preset_section("mgnet-activitynet13"),
 }
 # What the authors' code does where the text says something else or nothing.
 _CODE: dict[str, Any] = {
@@ -131,7 +132,7 @@ _THUMOS: dict[str, dict[str, Any]] = {
     },
     "training": _TRAINING,
     "prediction": {"min_score": 0.0, "top_k": 0},
-    "nms": {**_ACTIVITYNET["nms"], "tiou": 0.65, "top_k": 2300},
+    "nms": preset_section("mgnet-thumos14"),
 }
 _CODE_TRAINING: dict[str, Any] = {
     **_TRAINING,
@@ -150,7 +151,7 @@ PRESETS: dict[str, SettingsBySection] = {
         "model": _CODE,
         "sampling": {**_ACTIVITYNET["sampling"], "drop_coverage": 0.98, "repeat_coverage": 0.2},
         "training": _CODE_TRAINING,
-        "nms": {**_ACTIVITYNET["nms"], "method": "soft-width", "tiou": 0.65, "tiou_wide": 0.9},
+        "nms": preset_section("mgnet-activitynet13-code"),
     },
     # Their network with their test script for THUMOS14; how they trained it there is not published.
     "code-thumos14": {

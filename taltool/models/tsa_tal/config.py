@@ -7,6 +7,7 @@ from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
 from taltool.models.auto_recipes import AUGMENTATION, UPDATES, WIDE, detector_settings, network_width, whole_or_windows
 from taltool.models.contract import SettingsBySection
+from taltool.ops.nms_settings import preset_section
 
 TsaKind = Literal["full", "none", "m_only", "am", "bm"]
 ConditionKind = Literal["same_or_bg", "same", "none"]
@@ -66,7 +67,7 @@ _ACTIVITYNET: SettingsBySection = {
     "sampling": {"resize": "rescale", "length": 100, "min_ioa": 0.75},
     "training": {**_TRAINING, "epochs": 20},
     "prediction": {"min_score": 1e-3, "top_k": 100},
-    "nms": {"sigma": 0.85},
+    "nms": preset_section("tsa-tal-activitynet13"),
 }
 PRESETS: dict[str, SettingsBySection] = {
     "thumos14": {
@@ -81,7 +82,7 @@ PRESETS: dict[str, SettingsBySection] = {
         },
         "training": {**_TRAINING, "epochs": 40},
         "prediction": {"min_score": 1e-3, "top_k": 200},
-        "nms": {"sigma": 0.5},
+        "nms": preset_section("tsa-tal-thumos14"),
     },
     "activitynet12": _ACTIVITYNET,
     "activitynet13": _ACTIVITYNET,  # The paper has 1.2 only, and sets it beside results on 1.3.
