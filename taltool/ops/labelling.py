@@ -26,6 +26,23 @@ def best_classes(scores: Floats, count: int) -> Integers:
     return np.argsort(-scores, axis=1, kind="stable")[:, :count]
 
 
+def of_own_class(shares: Floats, classes: Integers) -> Floats:
+    """shares (N, K) where they are of a proposal's own class, classes (N,), and 0 elsewhere; -1 is none of the K."""
+    known = np.flatnonzero(classes >= 0)
+    own = np.zeros(shares.shape)
+    own[known, classes[known]] = shares[known, classes[known]]
+    return own
+
+
+def distinct(segments: Floats, labels: Integers) -> Integers:
+    """The positions, ascending, of the first of each set of copies: equal rows of segments (N, 2) with equal labels."""
+    order = np.lexsort((labels, segments[:, 1], segments[:, 0]))  # Stable, so that the first copy stays in front.
+    facts = np.column_stack([segments, labels])[order]
+    is_first = np.ones(len(order), bool)
+    is_first[1:] = (facts[1:] != facts[:-1]).any(1)
+    return np.sort(order[is_first])
+
+
 def best_votes(segments: Floats, voters: Floats, scores: Floats, labels: Integers, num_classes: int) -> Floats:
     """Class scores (N, K) of segments (N, 2): the largest score times tIoU of a detection of the class.
 

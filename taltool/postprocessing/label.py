@@ -6,6 +6,8 @@ Models of proposals (BMN, G-TAD, MGNet) say where something happens, not what. O
 class as a rule, the field takes the class from a classifier of the whole video (CUHK's, UntrimmedNet's); where videos
 have several, the detections of another model that overlap a proposal say more about it. Either way a proposal has a
 score for each class, its "shares" (K,), and `taltool.ops.labelling` makes detections of both.
+
+Detections that have labels may get others in their place, or keep them: then the share of their own class counts alone.
 """
 
 import dataclasses
@@ -20,9 +22,9 @@ from taltool.data.files import STANDARD
 from taltool.data.proposal_writer import Layout, ProposalWriter
 from taltool.data.proposals import ProposalReader
 from taltool.data.provenance import InputFile, step
-from taltool.data.records import Floats, LabelVocabulary, VideoProposals
+from taltool.data.records import Floats, Integers, LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
-from taltool.ops.labelling import best_classes, best_votes, combined, voted_shares
+from taltool.ops.labelling import best_classes, best_votes, combined, distinct, of_own_class, voted_shares
 from taltool.ops.method_names import Combination, Vote
 from taltool.ops.nms_settings import choice
 from taltool.postprocessing.nms import Count, errors_naming
@@ -63,6 +65,7 @@ def label(
     weight: float = 0.5,
     softmax: bool = False,
     replace: bool = False,
+    keep_labels: bool = False,
     skip_missing: bool = False,
     provenance: bool = True,
     reporter: Reporter = SILENT,
@@ -73,8 +76,9 @@ def label(
     The classes are those of a file of class scores (classifier; softmax: they are logits) or of overlapping detections
     (the option --from; they count by `vote`, a `Vote` or its name), one of both. Each proposal gets its top_k best
     classes with scores that `combine`, a `Combination` or its name, makes of the proposal's and the class's;
-    weight, in [0, 1], belongs to weighted. replace: labels that are there give way; skip_missing: videos without
-    classes are written without detections.
+    weight, in [0, 1], belongs to weighted. Of detections that are equal in segment and label the best is written.
+    replace: labels that are there give way; keep_labels: they stay, and the score of the same class counts, whatever
+    top_k; skip_missing: videos without classes are written without detections.
 
     Raises UsageError where options do not fit each other, and DataError where a file is broken, and for labels and
     missing videos that are not asked to be replaced or skipped.
@@ -82,6 +86,8 @@ def label(
     how, counted = choice(Combination, combine, "--combine"), choice(Vote, vote, "--vote")
     if (classifier is None) == (detections is None):
         raise UsageError("give the classes with --classifier FILE, or with --from FILE, one of both")
+    if keep_labels and replace:
+        raise UsageError("--keep-labels and --replace: labels stay, or give way; give one of both")
     if top_k < 1:
         raise UsageError(f"--top-k {top_k}: expected at least 1")
     if not 0 <= weight <= 1:
@@ -102,13 +108,10 @@ def label(
         task = opened.enter_context(reporter.track("label", reader.num_videos))
         opened.enter_context(errors_naming(reader.file))
         for video in map(read, reader):
-            if video.labels is not None and not replace:
-                raise DataError(
-                    f"video '{video.video_id}' has labels already; put others in their place with --replace"
-                )
-            if video.scores.min(initial=0.0) < 0:
-                raise DataError(f"video '{video.video_id}': score {float(video.scores.min())!r} is negative")
+            _check(video, replace, keep_labels)
             shares = source.shares(video)  # (N, K)
+            if shares is not None and keep_labels:
+                shares = of_own_class(shares, _numbers(video, source.names))
             if shares is not None:
                 unlabelled += int(np.count_nonzero(shares.max(1, initial=0.0) <= 0))
             elif skip_missing:
@@ -119,7 +122,7 @@ def label(
                     f"video '{video.video_id}' is not in {source.file} "
                     "(write such videos without detections with --skip-missing)"
                 )
-            writer.write(written(labelled(video, shares, source.names, top_k, how, weight)))
+            writer.write(written(labelled(video, shares, source.names, 1 if keep_labels else top_k, how, weight)))
             task.advance()
     if missing:
         reporter.warn(f"{missing} videos are not in {source.file}: written without detections")
@@ -135,6 +138,27 @@ def label(
     )
 
 
+def _check(video: VideoProposals, replace: bool, keep_labels: bool) -> None:
+    """Raise DataError for labels that nobody said what to do with, none where they are to stay, and negative scores."""
+    if video.labels is not None and not (replace or keep_labels):
+        raise DataError(
+            f"video '{video.video_id}' has labels already; put others in their place with --replace, or let them stay "
+            "with --keep-labels"
+        )
+    if video.labels is None and keep_labels and len(video):
+        raise DataError(f"video '{video.video_id}' has proposals without labels; --keep-labels wants labels to keep")
+    if video.scores.min(initial=0.0) < 0:
+        raise DataError(f"video '{video.video_id}': score {float(video.scores.min())!r} is negative")
+
+
+def _numbers(video: VideoProposals, names: LabelVocabulary) -> Integers:
+    """The labels of the proposals (N) as numbers into `names`, -1 for those that it lacks."""
+    if video.labels is None:
+        return np.zeros(0, np.int64)
+    numbers = np.array([names.numbers.get(name, -1) for name in video.names], np.int64)
+    return numbers[video.labels]
+
+
 def labelled(
     video: VideoProposals,
     shares: Floats,
@@ -146,7 +170,8 @@ def labelled(
     """The detections, best first, that the proposals (N) of a video become with class scores `shares` (N, K).
 
     names are those of the K classes. Each proposal comes once with each of its top_k best classes, but with none that
-    has score 0; of equal classes the first by name is taken, whatever its number.
+    has score 0; of equal classes the first by name is taken, whatever its number. Where several become equal in segment
+    and label, as those of one place that differed in their own labels, the best stays.
     """
     by_name = np.argsort(names.alphabetical_ranks())
     classes = by_name[best_classes(shares[:, by_name], top_k)]  # (N, top_k)
@@ -154,7 +179,9 @@ def labelled(
     scores = combined(video.scores[:, None], of_class, how, weight)
     proposal, place = np.nonzero(of_class > 0)
     taken = dataclasses.replace(video, labels=None).take(proposal, scores[proposal, place])
-    return dataclasses.replace(taken, labels=classes[proposal, place], names=names).ranked()
+    ranked = dataclasses.replace(taken, labels=classes[proposal, place], names=names).ranked()
+    assert ranked.labels is not None
+    return ranked.take(distinct(ranked.segments, ranked.labels))
 
 
 class _VideoScores:

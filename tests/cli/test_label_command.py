@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from plugin.tiny_data import write_tiny_data
 from proposal_streams import rows, stream
 
 PROPOSALS = stream(("a", [[0, 10, 0.9], [20, 30, 0.5]], 40.0), ("b", [[0, 4, 0.8]], 9.0))
@@ -76,6 +77,36 @@ def test_labels_are_only_replaced_when_asked(taltool, classifier):
     assert found["a"] == [(0, 1, 0.25, "Jump")]
 
 
+def test_labels_are_kept_and_the_score_of_the_same_class_counts(taltool, classifier):
+    """a: Run 0.25, Jump 0.5, Dive 0.1; Skate is no class of the classifier."""
+    found = [[0, 9, 0.8, "Dive"], [0, 9, 0.6, "Jump"], [0, 9, 0.5, "Jump"], [2, 3, 0.9, "Skate"], [4, 5, 0.4, "Run"]]
+    done = taltool("label", "--classifier", classifier, "--keep-labels", stdin=stream(("a", found, 9.0)))
+    expected = [(0, 9, 0.3, "Jump"), (4, 5, 0.1, "Run"), (0, 9, 0.08, "Dive")]
+    assert [(*row[:2], pytest.approx(row[2]), row[3]) for row in rows(done)["a"]] == expected
+    assert "1 proposals left out" in done.stderr.decode()
+    root = taltool(
+        "label", "--classifier", classifier, "--keep-labels", "--combine", "sqrt", stdin=stream(("a", found, 9.0))
+    )
+    assert rows(root)["a"][0] == (0, 9, pytest.approx(0.3**0.5), "Jump")
+
+
+def test_labels_are_kept_beside_the_votes_of_another_detector(taltool, tmp_path):
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(stream(("a", [[0, 10, 0.6, "Run"], [0, 10, 0.2, "Jump"]], 40.0)))
+    own = stream(("a", [[0, 10, 0.5, "Jump"]], 40.0))
+    found = rows(taltool("label", "--from", other, "--keep-labels", stdin=own))
+    assert found["a"] == [(0, 10, pytest.approx(0.5 * 0.2 / 0.8), "Jump")]
+
+
+def test_labels_to_keep_must_be_there(taltool, classifier):
+    refused = taltool("label", "--classifier", classifier, "--keep-labels", stdin=PROPOSALS)
+    assert refused.returncode == 3
+    assert "video 'a' has proposals without labels; --keep-labels wants labels to keep" in refused.stderr.decode()
+    empty = stream(("a", [], 9.0))
+    assert rows(taltool("label", "--classifier", classifier, "--keep-labels", stdin=empty)) == {"a": []}
+    assert taltool("label", "--classifier", classifier, "--keep-labels", "--replace", stdin=PROPOSALS).returncode == 2
+
+
 @pytest.mark.parametrize("words", [(), ("--classifier", "x", "--from", "y")])
 def test_exactly_one_source_of_classes_is_wanted(taltool, words):
     result = taltool("label", *words, stdin=PROPOSALS)
@@ -121,3 +152,28 @@ def test_logits_do_not_pass_silently(taltool, tmp_path):
     said = f"warning: {path}: 2 of 2 videos have class scores above 1, video 'a' 17.3; are these logits? use --softmax"
     assert said in taltool("label", "--classifier", path, "-q", stdin=PROPOSALS).stderr.decode()
     assert taltool("label", "--classifier", path, "--softmax", "-q", stdin=PROPOSALS).stderr == b""
+
+
+def test_a_network_and_a_classifier_make_no_copies(taltool, tmp_path):
+    """AMNet on ActivityNet: a location has a candidate of each class, and the class of the video takes their place."""
+    data = write_tiny_data(tmp_path)
+    words = ["model.width=16", "sampling.length=32", "training.epochs=1", "training.batch_size=4"]
+    sets = [word for each in words for word in ("--set", each)]
+    trained = taltool(
+        "train", "-m", "amnet", "--preset", "activitynet13", *sets, "-o", tmp_path / "a", data.features, data.truth
+    )
+    assert trained.returncode == 0, trained.stderr
+    names = list(json.loads(data.truth.read_text())["database"])
+    scores = tmp_path / "scores.json"
+    scores.write_text(json.dumps({"results": {name: [0.75, 0.25] for name in names}, "classes": ["run", "jump"]}))
+    found = taltool("predict", "-m", tmp_path / "a", data.features).stdout
+    of_preset, classes = ("nms", "--preset", "amnet-activitynet13"), ("label", "--classifier", scores)
+    suppressed = taltool(*of_preset, stdin=found).stdout
+    replaced = rows(taltool(*classes, "--replace", stdin=suppressed))
+    kept = rows(taltool(*of_preset, "--class-wise", stdin=taltool(*classes, "--keep-labels", stdin=found).stdout))
+    for detections in (*replaced.values(), *kept.values()):
+        facts = [(start, end, label) for start, end, _, label in detections]
+        assert len(facts) > 20
+        assert len(set(facts)) == len(facts)
+    places = [[row[:2] for row in each] for each in rows(taltool(*of_preset, stdin=found)).values()]
+    assert any(len(set(each)) < len(each) for each in places)  # Without more ado they would have been copies.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from taltool.ops import labelling
-from taltool.ops.labelling import best_classes, best_votes, combined, voted_shares
+from taltool.ops.labelling import best_classes, best_votes, combined, distinct, of_own_class, voted_shares
 from taltool.ops.method_names import Combination
 
 
@@ -55,3 +55,15 @@ def test_combinations_of_scores(how, weight, expected):
 
 def test_of_equal_classes_the_first_is_taken():
     assert best_classes(np.array([[0.2, 0.7, 0.7, 0.1]]), 2).tolist() == [[1, 2]]
+
+
+def test_of_a_proposals_shares_only_that_of_its_own_class_is_left():
+    shares = np.broadcast_to([0.2, 0.7, 0.1], (3, 3))
+    assert of_own_class(shares, np.array([2, -1, 0])).tolist() == [[0, 0, 0.1], [0, 0, 0], [0.2, 0, 0]]
+    assert of_own_class(shares[:0], np.zeros(0, int)).shape == (0, 3)
+
+
+def test_of_copies_the_first_is_kept():
+    segments = np.array([[0, 10], [0.0, 10], [5, 9], [-0.0, 10], [0, 10]])
+    assert distinct(segments, np.array([1, 0, 1, 1, 0])).tolist() == [0, 1, 2]
+    assert distinct(np.zeros((0, 2)), np.zeros(0, int)).tolist() == []

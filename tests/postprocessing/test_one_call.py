@@ -115,6 +115,10 @@ def test_fuse_returns_what_was_fitted(files, tmp_path):
         (lambda file, out: label(file, output=out, detections=file, top_k=0), "--top-k 0: expected at least 1"),
         (lambda file, out: label(file, output=out, detections=file, weight=1.5), "--weight 1.5: expected a number"),
         (lambda file, out: label(file, output=out, detections=file, combine="sum"), "--combine sum: no such choice"),
+        (
+            lambda file, out: label(file, output=out, detections=file, replace=True, keep_labels=True),
+            "--keep-labels and --replace: labels stay, or give way",
+        ),
         (lambda file, out: fuse(file, output=out), "at least two"),
         (lambda file, out: fuse(file, file, output=out, method="all"), "--method all: no such choice"),
         (lambda file, out: fuse(file, file, output=out, top_k=-1), "--top-k -1: expected 0 or more"),
@@ -165,3 +169,13 @@ def test_a_proposal_in_memory_becomes_detections_of_its_best_classes():
     video = VideoProposals("v", np.array([[0.0, 10.0]]), np.array([0.5]))
     found = labelled(video, np.array([[0.2, 0.0, 0.6]]), LabelVocabulary(["a", "b", "c"]), top_k=3)
     assert (found.labels.tolist(), found.scores.tolist()) == ([2, 0], [0.3, 0.1])
+
+
+def test_proposals_that_become_equal_are_one_detection_the_best():
+    """Three of one place, of two classes of their own, and one of another place, get the classes of the video."""
+    segments = np.array([[0.0, 10.0], [5.0, 9.0], [0.0, 10.0], [0.0, 10.0]])
+    own = LabelVocabulary(["Run", "Jump"])
+    video = VideoProposals("v", segments, np.array([0.5, 0.25, 1.0, 0.75]), np.array([0, 0, 1, 0]), own)
+    found = labelled(video, np.tile([0.5, 0.0, 0.25], (4, 1)), LabelVocabulary(["a", "b", "c"]), top_k=2)
+    assert found.segments.tolist() == [[0, 10], [0, 10], [5, 9], [5, 9]]
+    assert (found.labels.tolist(), found.scores.tolist()) == ([0, 2, 0, 2], [0.5, 0.25, 0.125, 0.0625])

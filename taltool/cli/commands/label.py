@@ -19,6 +19,7 @@ best classes, with a score made of
 and the score
 .I c
 of the class. Class scores are taken as they are; they are not normalised after the choice.
+Of detections that become equal in segment and label the best is written.
 .TP
 .B product
 .IR "p c" :
@@ -34,6 +35,19 @@ ActionFormer. The order within one file is that of product.
 with
 .BR \-\-weight ;
 0.5 is sqrt.
+.PP
+With
+.B \-\-keep\-labels
+a detection keeps its class, and
+.I c
+is the score of that class, whatever
+.BR \-\-top\-k ;
+where it is 0 the detection is left out, and counted.
+That is the other reading of "multiplied by a video classifier's scores", for a model that tells classes itself;
+.B \-\-replace
+takes from such a model the segments alone, which should then have been suppressed
+.B \-\-agnostic
+first.
 .PP
 With
 .B \-\-from
@@ -79,6 +93,10 @@ the numbers are logits; the softmax of a video is over the classes that the file
 EXAMPLES = """
 taltool predict --model mgnet feats.h5 | taltool nms --preset mgnet-activitynet13 > proposals.jsonl
 taltool label proposals.jsonl --classifier cuhk_val_simp_share.json --top-k 2 | taltool evaluate gt.json
+taltool predict --model amnet feats.h5 | taltool nms --preset amnet-activitynet13 |
+    taltool label --replace --classifier cuhk_val_simp_share.json | taltool evaluate gt.json
+taltool predict --model amnet feats.h5 | taltool label --keep-labels --classifier cuhk_val_simp_share.json |
+    taltool nms --preset amnet-activitynet13 --class-wise | taltool evaluate gt.json
 taltool label proposals.jsonl --from afsd.jsonl | taltool evaluate gt.json
 taltool predict --model mgnet feats.h5 | taltool label --from afsd.jsonl --vote best --combine weighted --weight 0.7 |
     taltool nms > detections.jsonl
@@ -110,6 +128,9 @@ def label(
     ] = 0.5,
     softmax: Annotated[bool, typer.Option("--softmax", help="The class scores are logits.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace labels that proposals have.")] = False,
+    keep_labels: Annotated[
+        bool, typer.Option("--keep-labels", help="Keep labels; the score of the same class counts.")
+    ] = False,
     skip_missing: Annotated[
         bool, typer.Option("--skip-missing", help="Write videos that have no class scores without detections.")
     ] = False,
@@ -135,6 +156,7 @@ def label(
         weight=weight,
         softmax=softmax,
         replace=replace,
+        keep_labels=keep_labels,
         skip_missing=skip_missing,
         provenance=provenance,
         reporter=reporter,
