@@ -1,16 +1,16 @@
 # What the scripts of tables and figures here share; they source it. Each row trains, predicts, suppresses and evaluates.
 # Usage of each: sh TABLE.sh FEATURES GT [FOLDER] [words for train ...]
-# From the environment come PRESET (default: the table's data set), SPLIT (FILE:NAME), and SUPPRESSION, words for `nms`
-# (default: what `taltool nms` has for the model and the preset).
-# A script names its model and preset, and where it prints others than these two its metrics and the words for evaluate.
+# From the environment come PRESET (default: the table's data set), SPLIT (FILE:NAME), SUBSET to measure on (default: the
+# data set's), and SUPPRESSION, words for `nms` (default: what `taltool nms` has for the model and the preset).
+# A script names its model and preset, the streams that have a network each (STREAMS; none: one for all channels), and where it prints others than these two its metrics and the words for evaluate.
 # A row that is finished is not trained again; one that was killed goes on.
 features=${1:?usage: TABLE.sh FEATURES GT [FOLDER] [words for train ...]}
 truth=${2:?usage: TABLE.sh FEATURES GT [FOLDER] [words for train ...]}
 out=${3:-$(basename "$0" .sh)}
 [ $# -lt 3 ] && shift 2 || shift 3
-case $preset in thumos14) tiou=0.3:0.7:0.1 ;; *) tiou=0.5:0.95:0.05 ;; esac
+case $preset in *thumos14*) tiou=0.3:0.7:0.1 ;; *) tiou=0.5:0.95:0.05 ;; esac
 preset=${PRESET:-$preset}
-case $preset in thumos14) subset=testing ;; *) subset=validation ;; esac
+case $preset in *thumos14*) subset=${SUBSET:-testing} ;; *) subset=${SUBSET:-validation} ;; esac
 metrics=${metrics:-mAP@0.50 average_mAP}
 measured=${measured:---tiou $tiou}
 suppression=${SUPPRESSION:-${suppression:-}}
@@ -18,6 +18,7 @@ if [ -z "$suppression" ]; then
     taltool nms --list-presets | grep -q "^$model-$preset: " || { echo "no suppression is known for $model-$preset: set SUPPRESSION to words for nms" >&2; exit 2; }
     suppression="--preset $model-$preset"
 fi
+streams=${STREAMS-${streams:-}}
 mkdir -p "$out"
 # The table's columns twice: what came out, and after a bar what the paper has (- where it has nothing).
 printf '%-34s' "$model, $preset"; printf ' %8s' $metrics; printf ' | paper:'; printf ' %8s' $metrics; echo
@@ -41,10 +42,26 @@ print(f"{title:34} {ours} |        {theirs}")
 PYTHON
 }
 
-# fit NAME [words for train]: train NAME.safetensors. proposals NAME [words for predict]: what it finds.
+# fit NAME [words for train]: train NAME.safetensors, or NAME-STREAM.safetensors for each of $streams.
+# proposals NAME [words for predict]: what it finds, or what those networks find together, their outputs averaged.
 # row NAME TITLE PAPER [words for train]: all of it.
-fit() { name=$1; shift; taltool train -q --resume -m "$model" --preset "$preset" ${SPLIT:+--split "$SPLIT"} -o "$out/$name.safetensors" "$@" "$features" "$truth"; }
-proposals() { name=$1; shift; taltool predict -q -m "$out/$name.safetensors" --subset $subset ${SPLIT:+--split "$SPLIT"} --ground-truth "$truth" "$@" "$features"; }
+fit() {
+    name=$1; shift
+    for stream in ${streams:-all}; do
+        own=$name words=
+        [ "$stream" = all ] || own=$name-$stream words="--streams $stream"
+        taltool train -q --resume -m "$model" --preset "$preset" ${SPLIT:+--split "$SPLIT"} -o "$out/$own.safetensors" $words "$@" "$features" "$truth"
+    done
+}
+proposals() {
+    name=$1; shift
+    for stream in ${streams:-all}; do
+        own=$name
+        [ "$stream" = all ] || own=$name-$stream
+        set -- -m "$out/$own.safetensors" "$@"
+    done
+    taltool predict -q --subset $subset ${SPLIT:+--split "$SPLIT"} --ground-truth "$truth" "$@" "$features"
+}
 # classed: what gives suppressed proposals their classes, for a script whose model gives none.
 classed() { cat; }
 row() {
