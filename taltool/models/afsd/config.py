@@ -31,6 +31,10 @@ class AFSDConfig:
     `quality_divisor`; the presets NAME-paper have all of these as printed. Neither has, but for features: the pyramid's
     first level is a projection of the snippets instead of I3D's maps; splicing moves whole snippets; group norms and
     locations leave padding out.
+
+    The paper has a network for RGB and one for flow and averages them: `train --streams rgb`, `train --streams flow`,
+    then `predict --model RGB --model FLOW` averages distances, logits and offsets before it decodes (so the code for
+    THUMOS14; that for ActivityNet averages decoded boundaries geometrically).
     """
 
     width: int = 512  # Channels of every layer.
