@@ -4,7 +4,9 @@ An Action Masking Encoder (AME) adds to the features what makes actions stand ou
 triplet loss, in an update of its own. The levels of a pyramid over the sum attend within themselves and to one another
 (GAM), and each location predicts class scores, boundary distances, and how well its segment will match. There is no
 published code; where the text is silent, AFSD (the paper's baseline) and ActionFormer (whose recipe its settings are)
-fill the gaps.
+fill the gaps; `taltool.models.amnet.config` marks where. Besides: a location's i of Eq. 13 is the middle of its cell;
+each level has scales of its own in Eq. 10; the tIoU that the matching score learns (Eq. 11) passes no gradient to the
+boundaries; a negative tanh in Eq. 14 gives score 0.
 """
 
 from collections.abc import Iterable

@@ -141,6 +141,8 @@ class CrossAttention(nn.Module):
 class MultiHeadAttention(nn.Module):
     """softmax(Q K^T / sqrt(C / heads)) V of each head, concatenated and projected (Vaswani et al., Eq. 1 and 5).
 
+    AMNet's Eq. 5, 6 and 8 print neither the biases nor the last projection.
+
     window: a query sees the keys at most window // 2 away (self-attention only); 0 = all keys.
     """
 
