@@ -125,13 +125,18 @@ def region_labels(targets: PaddedTargets, length: int, half_width: float) -> Ten
 
 
 def cell_overlaps(starts: Tensor, ends: Tensor, present: Tensor, length: int) -> Tensor:
-    """How much of each cell lies in the region that covers it most: (B, T) in [0, 1] (the papers' IoA, IoR).
+    """`covered` of the cells of the grid: (B, T)."""
+    cells = torch.arange(length, device=starts.device, dtype=starts.dtype)
+    return covered(cells, 1.0, starts, ends, present)
 
-    starts, ends (B, M) of regions, present (B, M) bool.
+
+def covered(places: Tensor, width: float, starts: Tensor, ends: Tensor, present: Tensor) -> Tensor:
+    """How much of [place, place + width] lies in the region that covers it most: (B, N) in [0, 1] (papers' IoA, IoR).
+
+    places (N,); starts, ends (B, M) of regions, present (B, M) bool.
     """
-    cells = torch.arange(length, device=starts.device)
-    overlap = torch.minimum(ends[..., None], cells + 1.0) - torch.maximum(starts[..., None], cells.to(starts.dtype))
-    return (overlap.clamp(0, 1) * present[..., None]).amax(1)
+    overlap = torch.minimum(ends[..., None], places + width) - torch.maximum(starts[..., None], places)
+    return (overlap.clamp(0, width) / width * present[..., None]).amax(1)
 
 
 def best_tiou(targets: PaddedTargets, starts: Tensor, ends: Tensor) -> Tensor:

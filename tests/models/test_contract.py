@@ -140,6 +140,7 @@ SWITCHES = [(name, {}) for name in MODELS.names()] + [
     ("gsmt", {"mask_branch": False}),
     ("gsmt", {"loss_lr": False, "classifier": "external"}),
     ("mgnet", {"supervision": "every_head"}),
+    ("mgnet", {"binary_loss": "text", "action_head": "sum"}),
     ("mgnet", {"fusion": "conv_only", "iou_loss": "sampled"}),
     ("bmn", {"most_snippets": 5}),
 ]

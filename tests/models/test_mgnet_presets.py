@@ -57,9 +57,17 @@ def test_proposals_begin_and_end_half_a_snippet_later_where_asked() -> None:
 
 
 def test_the_thumos_script_of_the_code_joins_its_network_with_its_candidates() -> None:
+    script = {"candidates": "peaks", "least_snippets": 5, "most_snippets": 64, "edge_shift": 0.5}
     values = PRESETS["code-thumos14"]["model"]
-    assert {**PRESETS["code"]["model"], **PRESETS["thumos14"]["model"], "edge_shift": 0.5} == values
+    assert {**PRESETS["code"]["model"], **script} == values
     MGNetConfig(**values)
+
+
+@pytest.mark.parametrize("name", ["paper", "activitynet13", "thumos14"])
+def test_presets_of_the_text_keep_every_pair_and_weigh_every_term_once(name: str) -> None:
+    config = MGNetConfig(**PRESETS[name]["model"])
+    assert (config.candidates, config.least_snippets, config.most_snippets) == ("all", 1, 0)
+    assert (config.action_weight, config.iou_weight) == (1, 1)
 
 
 def test_the_embedding_is_dropped_in_training_alone() -> None:

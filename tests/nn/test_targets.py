@@ -9,6 +9,7 @@ from taltool.nn.targets import (
     assign_shortest,
     best_tiou,
     cells_of,
+    covered,
     padded_targets,
     region_labels,
 )
@@ -110,3 +111,11 @@ def test_completeness_is_the_best_overlap_of_whole_cells() -> None:
 def test_without_an_instance_nothing_is_complete() -> None:
     found = best_tiou(truth([], [[3, 3]]), torch.tensor([0.0, 3.0]), torch.tensor([4.0, 4.0]))
     assert found.tolist() == [[0, 0], [0, 0]]
+
+
+def test_a_place_is_covered_by_the_region_that_covers_it_most() -> None:
+    """[0, 2], [2, 4] and [4, 6] under [1, 2.5] and [3.5, 9], and under nothing."""
+    starts, ends = torch.tensor([[1.0, 3.5], [0.0, 9.0]]), torch.tensor([[2.5, 9.0], [9.0, 9.0]])
+    present = torch.tensor([[True, True], [False, False]])
+    found = covered(torch.tensor([0.0, 2.0, 4.0]), 2.0, starts, ends, present)
+    assert found.tolist() == [[0.5, 0.25, 1.0], [0.0, 0.0, 0.0]]

@@ -5,7 +5,8 @@ transformers (MGT) let every snippet attend only to that foreground; what they f
 and goes to dense heads, which say for each pair of a first and a last snippet how complete the proposal between them
 is and how sure its boundaries are. RGB and flow, the two halves of the channels, have branches of their own.
 
-Defaults are the paper's text; preset `code` has what the authors' code does where it differs.
+Presets `paper` (or `activitynet13`) and `thumos14` are the paper's text, `code` and `code-thumos14` the authors' code;
+`MGNetConfig` says where they differ.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,8 @@ from taltool.models.decoding import likely_boundaries
 from taltool.models.mgnet.attention import binarised, mask_map
 from taltool.models.mgnet.config import PRESETS, MaskForm, MGNetConfig, authors_decay, auto_settings
 from taltool.models.mgnet.heads import BoundaryHead, CompletenessHead, ProposalGrid, extended
-from taltool.models.mgnet.loss import BinaryLabels, detection_terms, mean_logits
+from taltool.models.mgnet.labels import binary_labels
+from taltool.models.mgnet.loss import detection_terms, mean_logits
 from taltool.models.mgnet.network import ForegroundEncoder, FusedFeatures, FusedStream, SumHeads
 from taltool.models.mgnet.pretrained import from_authors
 from taltool.nn.conv import SameConv1d
@@ -36,9 +38,10 @@ class MGNet(Model):
     """See the module.
 
     Outputs for S streams, H = S + 1 heads (1 for one stream) and N = T (T + 1) / 2 cells in rows of equal start:
-    mask_logits (B, H, 3, T) of action, start, end; action_logits (B, H, T); completeness_logits, start_logits and
-    end_logits (B, N); valid (B, T) float. With supervision = every_head also boundary_logits (B, H, 2, T),
-    guided_action_logits (B, S, 1, T), guided_boundary_logits (B, S, 2, T) and encoder_logits (B, S, 1, T).
+    mask_logits (B, H, 3, T) of action, start, end; action_logits (B, H, T), or (B, 1, T) with action_head = sum;
+    completeness_logits, start_logits and end_logits (B, N); valid (B, T) float. With supervision = every_head also
+    boundary_logits (B, H, 2, T), guided_action_logits (B, S, 1, T), guided_boundary_logits (B, S, 2, T) and
+    encoder_logits (B, S, 1, T).
     """
 
     Config = MGNetConfig
@@ -56,7 +59,7 @@ class MGNet(Model):
         self.encoders = nn.ModuleList(ForegroundEncoder(config, inputs, length) for _ in range(streams * guided))
         self.mask_heads = SumHeads(width, 3, streams) if guided else None
         self.fused = nn.ModuleList(FusedStream(config, inputs, length) for _ in range(streams))
-        self.action_heads = SumHeads(width, 1, streams)
+        self.action_heads = SumHeads(width, 1, streams, only_sum=config.action_head == "sum")
         self.boundary_heads = SumHeads(width, 2, streams) if every else None
         self.guided_action, self.guided_boundary = (
             nn.ModuleList(SameConv1d(width, outputs, 1) for _ in range(streams * (every and guided)))
@@ -137,7 +140,7 @@ class MGNet(Model):
     def loss_counts(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """See `Model.loss_counts`: snippets and cells that are boundaries or action, and that are not."""
         padded = padded_targets(batch.targets.segments, batch.targets.labels, batch.mask.device)
-        return BinaryLabels(self.config, padded, batch.mask.float()).counts()
+        return binary_labels(self.config, padded, batch.mask.float()).counts()
 
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
         """The proposals [i, j + 1] of each sample, moved by `edge_shift`, with score P^c_ij p^s_i p^e_j (Eq. 24)."""

@@ -219,13 +219,18 @@ class FusedFeatures(NamedTuple):
 
 
 class SumHeads(nn.Module):
-    """Logits of kernel 1 on the features of every stream, and on their sum where there are several."""
+    """Logits of kernel 1 on the features of every stream, and on their sum where there are several.
 
-    def __init__(self, width: int, outputs: int, streams: int) -> None:
+    only_sum: on their sum alone.
+    """
+
+    def __init__(self, width: int, outputs: int, streams: int, *, only_sum: bool = False) -> None:
         super().__init__()
-        self.heads = nn.ModuleList(SameConv1d(width, outputs, 1) for _ in range(streams + (streams > 1)))
+        count = 1 if only_sum else streams + (streams > 1)
+        self.heads = nn.ModuleList(SameConv1d(width, outputs, 1) for _ in range(count))
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Map features (B, width, T) of each stream to (B, heads, outputs, T), the sum's head last."""
         seen = [*features, sum(features[1:], start=features[0])] if len(features) > 1 else features
-        return torch.stack([head(each) for head, each in zip(self.heads, seen, strict=True)], dim=1)
+        own = seen[-len(self.heads) :]
+        return torch.stack([head(each) for head, each in zip(self.heads, own, strict=True)], dim=1)
