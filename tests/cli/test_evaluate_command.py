@@ -224,6 +224,13 @@ def test_metric_both_and_multiples_answer_everything(taltool, folder: Path) -> N
     assert list(metrics) == ["mAP@0.50", "average_mAP", *multiples, *recall]
 
 
+def test_recall_is_told_at_the_numbers_of_the_papers_up_to_the_largest(taltool, folder: Path) -> None:
+    words = ("--metric", "ar", "--an", "1000", "--format", "json")
+    metrics = parsed(taltool("evaluate", "gt.json", "good.json", *words, cwd=folder))["metrics"]
+    numbers = [name.removeprefix("AR@") for name in metrics if name.startswith("AR@")]
+    assert numbers == ["1", "5", "10", "50", "100", "200", "500", "1000"]
+
+
 def test_excluded_videos_are_named_by_file_and_hash(taltool, folder: Path) -> None:
     (folder / "blocked.txt").write_text("b\nnowhere\n")
     process = taltool(

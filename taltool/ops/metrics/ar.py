@@ -14,7 +14,7 @@ from taltool.ops.metrics import METRICS
 from taltool.ops.metrics.contract import Metric, MetricInput, Printing
 
 # Curve points that are printed; the largest average number is printed as well.
-_PRINTED_NUMBERS = (1, 5, 10, 50, 100)
+_PRINTED_NUMBERS = (1, 5, 10, 50, 100, 200, 500)
 
 
 def average_recall(hits: FirstHits, weights: Floats, max_average: int = 100) -> Floats:
