@@ -1,5 +1,6 @@
 #!/bin/sh
-# MGNet, Table 8: layers of the mask-guided transformers (ActivityNet 1.3).
+# MGNet, Table 8: layers of the mask-guided transformers (ActivityNet 1.3), in the paper's order; the column with their
+# number is lost in the text that we have.
 # sh examples/reproduce/mgnet-table8.sh FEATURES GT [FOLDER] [words for train ...]; see rows.sh for the rest.
 set -eu
 model=mgnet preset=activitynet13
