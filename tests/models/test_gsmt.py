@@ -1,5 +1,6 @@
 """GSMT: its equations by hand-worked cases, its decoding, and what makes gradients break elsewhere."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -114,7 +115,7 @@ def test_l2_term_is_a_fallback_or_a_quotient() -> None:
 
 
 def test_total_mask_loss_of_one_snippet_worked_by_hand() -> None:
-    """m = 0011111000 against g = 0001111000, k = 3: 1 - 1/3, and .4 * 5/9."""
+    """m = 0011111000 against g = 0001111000, k = 3: 1 - 1/3, .4 * 5/9, and 1 / 4 over the intersection 1 + e^-8."""
     network = model(mask_layers=1, biou_k=3)
     logits = torch.full((1, 10, 10), -50.0)
     logits[0, :, 2:7] = 50.0
@@ -127,7 +128,7 @@ def test_total_mask_loss_of_one_snippet_worked_by_hand() -> None:
     terms = network.loss(outputs, Targets([torch.tensor([[3.0, 7.0]])], [torch.tensor([0])]))
     assert terms["biou"].item() == pytest.approx(2 / 3, abs=1e-3)
     assert terms["dice"].item() == pytest.approx(0.4 * 5 / 9, abs=1e-5)
-    assert terms["l2"].item() == 0
+    assert terms["l2"].item() == pytest.approx(1 / 4 / (1 + math.exp(-8)), abs=1e-5)
 
 
 def test_targets_of_action_snippets_are_a_symmetric_block_for_each_instance() -> None:
@@ -141,7 +142,6 @@ def test_targets_of_action_snippets_are_a_symmetric_block_for_each_instance() ->
 
 
 def test_every_instance_of_a_video_is_a_target() -> None:
-    """The code keeps the last one, and only if it is long."""
     targets = Targets([torch.tensor([[0.0, 1.0], [4.1, 4.3], [9.0, 10.0]])], [torch.tensor([0, 1, 2])])
     labels, _ = model().snippet_targets(targets, torch.ones(1, 10))
     assert labels.tolist() == [[0, 4, 4, 4, 1, 4, 4, 4, 4, 2]]

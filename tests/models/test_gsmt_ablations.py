@@ -26,7 +26,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "code: head, order": {"mask_head": "tags", "norm": "post", "head_residual": False},
     "code: loss": {"mask_loss": "bce"},
     "code: segments": {"class_segments": True},
-    "formula of L2": {"l2_mode": "formula"},
+    "L2 as a fallback": {"l2_mode": "fallback"},
     "dice with its 2": {"dice_factor": 2},
     "separate LR layer": {"lr_head": "separate"},
     "columns": {"mask_axis": "column"},
@@ -158,7 +158,10 @@ def test_presets_hold_the_papers_numbers() -> None:
     assert (thumos.training.epochs, anet.training.epochs) == (15, 15)
     assert (thumos.nms.width, anet.nms.width) == (0.4, 0.6)
     assert (thumos.model.segments, anet.model.segments) == ("runs", "span")
+    assert (thumos.training.learning_rate, anet.training.learning_rate) == (1e-5, 1e-4)
     for each in (thumos, anet):
+        assert (each.training.optimizer, each.training.momentum, each.training.schedule) == ("sgd", 0, "constant")
+        assert (each.model.mask_loss, each.model.l2_mode, each.model.biou_k) == ("biou", "formula", 7)
         assert (each.prediction.min_score, each.prediction.top_k, each.model.top_snippets) == (0.1, 200, 50)
 
 

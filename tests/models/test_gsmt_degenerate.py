@@ -11,7 +11,7 @@ from taltool.models.gsmt.model import GSMT, GSMTConfig
 SWITCHES: dict[str, dict[str, Any]] = {
     "paper": {},
     "columns": {"mask_axis": "column"},
-    "formula": {"l2_mode": "formula"},
+    "fallback": {"l2_mode": "fallback"},
     "bce": {"mask_loss": "bce"},
     "both": {"mask_loss": "both"},
     "cnn1d": {"embedding": "cnn1d"},

@@ -51,8 +51,9 @@ class GSMTConfig:
     dice_weight: float = 0.4  # lambda_2 of Eq. 6.
     dice_factor: Literal[1, 2] = 1  # Eq. 6 has no 2, so that a perfect mask still costs 0.5.
     biou_k: Literal[3, 5, 7, 9] = 7  # Table 14.
-    # The L2 term of Eq. 6: only where boundaries do not meet (text), or always, over the intersection (formula).
-    l2_mode: Literal["fallback", "formula"] = "fallback"
+    # The L2 term of Eq. 6: always, over the intersection, as printed (formula), or where boundaries do not meet, as the
+    # sentence below it may be read (fallback); those of soft masks always meet, so that there is no such term then.
+    l2_mode: Literal["fallback", "formula"] = "formula"
     epsilon: float = math.exp(-8)  # Of Eq. 6; the paper prints e^-8.
     segments: Literal["runs", "span"] = "runs"  # Every run of a mask (THUMOS14), or first to last (ActivityNet).
     class_segments: bool = False  # Runs of class scores are candidates beside the masks' (the code).
@@ -75,21 +76,22 @@ class GSMTConfig:
             raise UsageError(f"gsmt: thresholds {self.thresholds} must be numbers in (0, 1], at least one")
 
 
-# The paper trains by SGD with learning rates 1e-4 (ActivityNet) and 1e-5 (THUMOS14), which over its 15 epochs hardly
-# moves the weights; its code uses Adam. Ours are Adam's. theta_c and M_2 are prediction.min_score and top_k, the
-# "SoftNMS threshold" is the Gaussian's sigma.
+# `thumos14` and `activitynet13` are the text, its optimizer too: SGD, without the momentum that it does not name.
+# theta_c and M_2 are prediction.min_score and top_k, the "SoftNMS threshold" is the Gaussian's sigma.
+_TEXT_TRAINING = {"epochs": 15, "optimizer": "sgd", "momentum": 0.0}
+_TEXT_PREDICTION = {"min_score": 0.1, "top_k": 200}
 _ACTIVITYNET: SettingsBySection = {
     "model": {"segments": "span"},
     "sampling": {"resize": "rescale", "length": 100},
-    "training": {"epochs": 15, "batch_size": 200, "learning_rate": 4e-4, "weight_decay": 1e-3},
-    "prediction": {"min_score": 0.1, "top_k": 200},
+    "training": {**_TEXT_TRAINING, "batch_size": 200, "learning_rate": 1e-4, "weight_decay": 1e-3},
+    "prediction": _TEXT_PREDICTION,
     "nms": preset_section("gsmt-activitynet13"),
 }
 PRESETS: dict[str, SettingsBySection] = {
     "thumos14": {
         "sampling": {"resize": "rescale", "length": 256},
-        "training": {"epochs": 15, "batch_size": 50, "learning_rate": 1e-4, "weight_decay": 1e-5},
-        "prediction": {"min_score": 0.1, "top_k": 200},
+        "training": {**_TEXT_TRAINING, "batch_size": 50, "learning_rate": 1e-5, "weight_decay": 1e-5},
+        "prediction": _TEXT_PREDICTION,
         "nms": preset_section("gsmt-thumos14"),
     },
     "activitynet13": _ACTIVITYNET,
@@ -160,6 +162,7 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
         "pos_enc": "sin",
         "mask_width": 512,
         "mask_loss": "both",
+        "l2_mode": "fallback",
         "top_snippets": length,
         "thresholds": (0.3, 0.5, 0.7),
         "class_segments": True,
