@@ -138,6 +138,9 @@ PRESETS = {
     "gsmt-activitynet12": Preset(
         _soft(0.6, pre_top_k=200, dedup=True), "GSMT has ActivityNet 1.3 only; its values there"
     ),
+    "gsmt-tags": Preset(
+        _soft(0.6, top_k=100), "GSMT, public code: 100 detections; its 0.6 as sigma, its own formula raises scores"
+    ),
     "mgnet-thumos14": Preset(
         _soft(0.75, tiou=0.65, top_k=2300, agnostic=True),
         "MGNet, Soft-NMS threshold 0.65; sigma of its code",

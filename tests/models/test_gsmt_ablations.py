@@ -24,8 +24,12 @@ ROWS: dict[str, dict[str, Any]] = {
     **{f"T13 {kind}": {"pos_enc": kind} for kind in ("none", "learned", "sin")},
     **{f"T14 k={k}": {"biou_k": k} for k in (3, 5, 7, 9)},
     "code: head, order": {"mask_head": "tags", "norm": "post", "head_residual": False},
-    "code: loss": {"mask_loss": "bce"},
-    "code: segments": {"class_segments": True},
+    "code: labels": {"targets": "code"},
+    "code: class loss": {"class_loss": "code"},
+    "code: mask loss": {"mask_loss": "code"},
+    "code: decoding": {"decoding": "code"},
+    "cross entropy": {"mask_loss": "bce"},
+    "class segments": {"class_segments": True},
     "L2 as a fallback": {"l2_mode": "fallback"},
     "dice with its 2": {"dice_factor": 2},
     "separate LR layer": {"lr_head": "separate"},
@@ -163,6 +167,15 @@ def test_presets_hold_the_papers_numbers() -> None:
         assert (each.training.optimizer, each.training.momentum, each.training.schedule) == ("sgd", 0, "constant")
         assert (each.model.mask_loss, each.model.l2_mode, each.model.biou_k) == ("biou", "formula", 7)
         assert (each.prediction.min_score, each.prediction.top_k, each.model.top_snippets) == (0.1, 200, 50)
+
+
+def test_the_codes_preset_holds_its_numbers() -> None:
+    tags = build("gsmt", GSMTConfig, [Layer("", GSMT.presets["tags"])])
+    assert (tags.training.optimizer, tags.training.learning_rate, tags.training.weight_decay) == ("adam", 4e-4, 1e-3)
+    assert (tags.training.schedule, tags.training.step_epochs, tags.training.step_factor) == ("step", 10, 0.2)
+    assert (tags.training.epochs, tags.training.batch_size, tags.sampling.length) == (20, 200, 100)
+    assert (tags.model.class_balance, tags.model.hard_neg, tags.model.top_snippets) == (0.6, 0.6, 10)
+    assert (tags.model.targets, tags.model.class_loss, tags.model.mask_loss, tags.model.decoding) == ("code",) * 4
 
 
 @pytest.mark.parametrize(

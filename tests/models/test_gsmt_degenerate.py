@@ -6,6 +6,7 @@ import pytest
 import torch
 from degenerate import AUTOCAST, CASES, CHANNELS, HARD_CASES, assert_learns, assert_learns_from
 
+from taltool.models.gsmt.config import PRESETS
 from taltool.models.gsmt.model import GSMT, GSMTConfig
 
 SWITCHES: dict[str, dict[str, Any]] = {
@@ -20,7 +21,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "sine places": {"pos_enc": "sin"},
     "external": {"classifier": "external"},
     "no masks": {"mask_branch": False},
-    "code": {"mask_head": "tags", "norm": "post", "head_residual": False},
+    "code": PRESETS["tags"]["model"],
     "separate": {"lr_head": "separate"},
 }
 

@@ -11,11 +11,16 @@ from taltool.models.contract import SettingsBySection
 from taltool.ops.nms_settings import preset_section
 
 _THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_OF_TEXT = ("segments", "class_segments", "mask_score", "class_score")  # Settings of decoding = text.
+CLASS_THRESHOLDS = _THRESHOLDS  # Of the code's stretches of class probabilities.
 
 
 @dataclass(frozen=True)
 class GSMTConfig:
-    """The switches of GSMT; defaults are the paper's for THUMOS14 (tables of the paper in brackets)."""
+    """The switches of GSMT; defaults are the paper's text for THUMOS14 (tables of the paper in brackets).
+
+    "The code" is the one published for ActivityNet, sauradip/TAGS; preset `tags` has its choices.
+    """
 
     width: int = 0  # Channels of the embedding, by a linear layer in front; 0 = the features' own (the paper).
     embedding: Literal["transformer", "cnn1d", "mstcn"] = "transformer"  # Table 4.
@@ -41,9 +46,15 @@ class GSMTConfig:
     loss_lr: bool = True
     loss_biou: bool = True
     loss_dice: bool = True
-    # bce: the code's 0.4 balanced cross entropy + 0.6 dice. Sigmoids that saturate learn no more from boundaries and
-    # dice alone (on small data whole positions of the masks died), hence both.
-    mask_loss: Literal["biou", "bce", "both"] = "biou"
+    # Labels of an instance: the snippets whose centre it holds, one at least (ours; the paper does not say), or, code,
+    # from one behind its first snippet to one before its last, and none of an instance that is shorter. (The code keeps
+    # the last instance of a video only, and only if it is longer than 17 % of it; that is not taken over.)
+    targets: Literal["text", "code"] = "text"
+    class_loss: Literal["text", "code"] = "text"  # Eq. 5, or `tags_loss.py`.
+    # biou: Eq. 6. bce: 0.4 balanced cross entropy + 0.6 dice of the mask of each action snippet. both: biou, and that
+    # cross entropy, since sigmoids that saturate learn no more from boundaries and dice alone (on small data whole
+    # positions of the masks died). code: those two and a square error over all T x T masks, see `tags_loss.py`.
+    mask_loss: Literal["biou", "bce", "both", "code"] = "biou"
     class_balance: float = 0.4  # lambda_1 of Eq. 5.
     focal_gamma: float = 2.0
     negative_weight: float = 10.0  # alpha of Eq. 5.
@@ -55,9 +66,11 @@ class GSMTConfig:
     # sentence below it may be read (fallback); those of soft masks always meet, so that there is no such term then.
     l2_mode: Literal["fallback", "formula"] = "formula"
     epsilon: float = math.exp(-8)  # Of Eq. 6; the paper prints e^-8.
+    # code: as `tags_decode.py` says, with top_snippets and thresholds; text: with all of the following.
+    decoding: Literal["text", "code"] = "text"
     segments: Literal["runs", "span"] = "runs"  # Every run of a mask (THUMOS14), or first to last (ActivityNet).
-    class_segments: bool = False  # Runs of class scores are candidates beside the masks' (the code).
-    mask_score: Literal["max", "mean"] = "max"  # Of the mask over the segment; mean is the code's.
+    class_segments: bool = False  # Runs of class scores are candidates beside the masks'.
+    mask_score: Literal["max", "mean"] = "max"  # Of the mask over the segment.
     # P of a candidate's score: at the snippet whose mask it is (text), or the mean of that class over the candidate, so
     # that a mask which holds other actions too does not give them the snippet's class.
     class_score: Literal["snippet", "segment"] = "snippet"
@@ -72,6 +85,13 @@ class GSMTConfig:
             raise UsageError("gsmt: loss_focal and loss_lr are both off; nothing would teach the classes")
         if self.mask_branch and not (self.loss_biou or self.loss_dice):
             raise UsageError("gsmt: loss_biou and loss_dice are both off; set mask_branch = false, or one of them true")
+        if self.decoding == "code" and not self.mask_branch:
+            raise UsageError(
+                "gsmt: the decoding of the code is that of masks; set decoding = text, or mask_branch = true"
+            )
+        unused = [name for name in _OF_TEXT if getattr(self, name) != getattr(GSMTConfig, name)]
+        if self.decoding == "code" and unused:
+            raise UsageError(f"gsmt: {', '.join(unused)}: not of the code's decoding; set decoding = text")
         if not self.thresholds or not all(0 < theta <= 1 for theta in self.thresholds):
             raise UsageError(f"gsmt: thresholds {self.thresholds} must be numbers in (0, 1], at least one")
 
@@ -96,17 +116,20 @@ PRESETS: dict[str, SettingsBySection] = {
     },
     "activitynet13": _ACTIVITYNET,
     "activitynet12": _ACTIVITYNET,  # Half of the classes and videos; the paper has 1.3 only.
-    # The choices of the published code (for ActivityNet) where they differ from the text. Its threshold 0 takes the
-    # whole video.
+    # The published code, for ActivityNet. Its batches of 200 are some 50 updates an epoch there, and its learning rate
+    # falls to a fifth after 10 epochs. Its threshold 0 takes the whole video. Not taken over: the epoch of the lowest
+    # loss on the videos that it is then tested on (`--select loss --validation-subset validation` would be that).
     "tags": {
         "model": {
-            "segments": "span",
             "norm": "post",
             "head_residual": False,
             "mask_head": "tags",
-            "mask_loss": "bce",
-            "mask_score": "mean",
-            "class_segments": True,
+            "targets": "code",
+            "class_loss": "code",
+            "class_balance": 0.6,
+            "hard_neg": 0.6,
+            "mask_loss": "code",
+            "decoding": "code",
             "top_snippets": 10,
             "thresholds": (1e-6, 0.2, 0.4, 0.6, 0.8),
         },
@@ -114,14 +137,15 @@ PRESETS: dict[str, SettingsBySection] = {
         "training": {
             "epochs": 20,
             "batch_size": 200,
+            "optimizer": "adam",
             "learning_rate": 4e-4,
             "weight_decay": 1e-3,
             "schedule": "step",
             "step_epochs": 10,
             "step_factor": 0.2,
         },
-        "prediction": {"min_score": 0.0, "top_k": 100},
-        "nms": preset_section("gsmt-activitynet13"),
+        "prediction": {"min_score": 0.0, "top_k": 0},
+        "nms": preset_section("gsmt-tags"),
     },
 }
 

@@ -8,6 +8,8 @@ from torch import Tensor
 from taltool.models.contract import Candidates, Outputs
 from taltool.models.decoding import Runs, run_means, runs
 from taltool.models.gsmt.config import GSMTConfig
+from taltool.models.gsmt.runs import run_maxima, spans
+from taltool.models.gsmt.tags_decode import published_candidates
 
 PADDED = -1.0
 
@@ -23,6 +25,23 @@ class ActivationRows(NamedTuple):
 
 def decode(config: GSMTConfig, outputs: Outputs, mask: Tensor) -> list[Candidates]:
     """One candidate of each sample for each distinct segment and label, with its best score."""
+    if config.decoding == "code":
+        (segments, scores), classes = published_candidates(config, outputs, mask)
+        sample, labels = segments.rows, classes[segments.rows]
+    else:
+        rows = activation_rows(config, outputs, mask)
+        segments, row_scores = threshold_rows(config, rows.values.flatten(0, 1))  # Of rows (B * R)
+        scores = row_scores * run_means(rows.weights.flatten(0, 1), segments)
+        sample, labels = segments.rows // rows.labels.shape[1], rows.labels.flatten()[segments.rows]
+    is_agnostic = config.classifier == "external"
+    return [
+        _distinct_candidates(segments, scores, labels, (scores > 0) & (sample == b), is_agnostic)
+        for b in range(len(mask))
+    ]
+
+
+def activation_rows(config: GSMTConfig, outputs: Outputs, mask: Tensor) -> ActivationRows:
+    """The rows that the paper thresholds: masks of the best snippets, and class probabilities where settings say so."""
     probabilities = outputs["class_logits"].float().softmax(dim=1)[:, :-1]  # (B, K, T)
     parts = []
     if config.mask_branch:
@@ -30,15 +49,7 @@ def decode(config: GSMTConfig, outputs: Outputs, mask: Tensor) -> list[Candidate
         parts.append(masks_of_best_snippets(config, probabilities, masks, mask))
     if config.class_segments or not config.mask_branch:
         parts.append(class_activations(probabilities, mask))
-    rows = ActivationRows(*(torch.cat(part, dim=1) for part in zip(*parts, strict=True)))
-    segments, row_scores = threshold_rows(config, rows.values.flatten(0, 1))  # Of rows (B * R)
-    scores = row_scores * run_means(rows.weights.flatten(0, 1), segments)
-    sample, labels = segments.rows // rows.labels.shape[1], rows.labels.flatten()[segments.rows]
-    is_agnostic = config.classifier == "external"
-    return [
-        _distinct_candidates(segments, scores, labels, (scores > 0) & (sample == b), is_agnostic)
-        for b in range(len(mask))
-    ]
+    return ActivationRows(*(torch.cat(part, dim=1) for part in zip(*parts, strict=True)))
 
 
 def masks_of_best_snippets(config: GSMTConfig, probabilities: Tensor, masks: Tensor, mask: Tensor) -> ActivationRows:
@@ -70,25 +81,6 @@ def threshold_rows(config: GSMTConfig, rows: Tensor) -> tuple[Runs, Tensor]:
     segments = (runs if config.segments == "runs" else spans)(active.flatten(0, 1))
     scores = (run_maxima if config.mask_score == "max" else run_means)(repeated, segments)
     return segments._replace(rows=segments.rows // len(thresholds)), scores
-
-
-def spans(active: Tensor) -> Runs:
-    """The stretch from the first to the last True of each row (R, T) bool that has one."""
-    rows = active.any(dim=1).nonzero().squeeze(1)
-    chosen = active[rows].to(torch.int8)
-    return Runs(rows, chosen.argmax(dim=1), active.shape[1] - chosen.flip(1).argmax(dim=1))
-
-
-def run_maxima(values: Tensor, stretches: Runs) -> Tensor:
-    """The maximum (N,) of values (R, T) over each stretch; two stretches of a row must not overlap."""
-    flags = values.new_zeros(2, values.shape[0], values.shape[1] + 1, dtype=torch.int64)
-    flags[0, stretches.rows, stretches.starts] = 1
-    flags[1, stretches.rows, stretches.ends] = 1
-    starts, ends = flags[:, :, :-1]
-    inside = starts.cumsum(1) > ends.cumsum(1)
-    number = starts.flatten().cumsum(0).view_as(starts) - 1
-    maxima = values.new_full((len(stretches.rows),), -torch.inf)
-    return maxima.scatter_reduce_(0, number[inside], values[inside], "amax")
 
 
 def _distinct_candidates(

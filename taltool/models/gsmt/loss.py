@@ -13,19 +13,22 @@ from torch import Tensor
 
 from taltool.models.contract import Outputs
 from taltool.models.gsmt.config import GSMTConfig
+from taltool.models.gsmt.tags_loss import BCE_WEIGHT, DICE_WEIGHT, published_class_terms, published_mask_terms
 from taltool.nn.losses import balanced_bce
 from taltool.nn.whole_batch import ALONE, WholeBatch
 
 NO_OVERLAP = 1e-6
-BCE_WEIGHT, BCE_DICE_WEIGHT = 0.4, 0.6
 
 
 def class_terms(config: GSMTConfig, outputs: Outputs, labels: Tensor, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
     """The weighted terms "focal" and "lr" of Eq. 5, means over valid snippets.
 
     The signs of Eq. 5 are repaired: as printed, two of its three logarithms would be maximised. labels (B, T) hold
-    background as the last class. The focal weight is that of each snippet (the code takes one for the whole batch).
+    background as the last class. The focal weight is that of each snippet (`class_loss = code`: one for the whole
+    batch).
     """
+    if config.class_loss == "code":
+        return published_class_terms(config, outputs, labels, whole)
     valid = outputs["valid"]
     count = whole.divisor("snippets", valid.sum())
     terms = {}
@@ -61,8 +64,11 @@ def mask_terms(
 ) -> dict[str, Tensor]:
     """The weighted terms of Eq. 6, means over the action snippets (B, T) bool of a batch.
 
-    targets (B, T, T) hold in row t the mask of snippet t's instance; background snippets have no mask to learn.
+    targets (B, T, T) hold in row t the mask of snippet t's instance; background snippets have no mask to learn, but for
+    `mask_loss = code`, whose terms are others.
     """
+    if config.mask_loss == "code":
+        return published_mask_terms(config, outputs, targets, is_action, whole)
     logits = outputs["mask_logits"].float()
     visible = outputs["valid"][:, None].expand_as(logits)[is_action]  # (N, T)
     wanted, count = targets[is_action], whole.divisor("action_snippets", is_action.sum())
@@ -83,7 +89,7 @@ def _mask_parts(config: GSMTConfig, masks: Tensor, targets: Tensor) -> dict[str,
         parts["biou"] = 1 - overlap / (union + config.epsilon)
         parts["l2"] = l2_term(masks, targets, overlap, config.l2_mode, config.epsilon)
     if config.loss_dice:
-        weight = BCE_DICE_WEIGHT if config.mask_loss == "bce" else config.dice_weight
+        weight = DICE_WEIGHT if config.mask_loss == "bce" else config.dice_weight
         parts["dice"] = weight * dice_loss(masks, targets, config.dice_factor)
     return parts
 

@@ -32,7 +32,7 @@ from taltool.models.gsmt.decode import decode
 from taltool.models.gsmt.loss import class_terms, mask_terms
 from taltool.models.gsmt.network import SnippetHead, build_embedding, build_mask_head
 from taltool.nn.attention import PositionalEncoding
-from taltool.nn.targets import cells_of, padded_targets
+from taltool.nn.targets import PaddedTargets, cells_of, padded_targets
 from taltool.nn.whole_batch import ALONE, WholeBatch
 
 CERTAIN = 50.0  # A logit whose sigmoid or softmax is 1 in float32.
@@ -89,8 +89,10 @@ class GSMT(Model):
             terms |= mask_terms(self.config, outputs, masks, labels < self.background, whole)
         return terms
 
-    def loss_counts(self, batch: Batch, phase: str) -> dict[str, Tensor]:
-        """See `Model.loss_counts`: the snippets, and those that belong to instances."""
+    def loss_counts(self, batch: Batch, phase: str) -> dict[str, Tensor] | None:
+        """See `Model.loss_counts`: the snippets, and those that belong to instances; none for the code's losses."""
+        if "code" in (self.config.class_loss, self.config.mask_loss):
+            return None
         labels, _ = self.snippet_targets(batch.targets, batch.mask.float())
         counts = {"snippets": batch.mask.float().sum()}
         if self.mask_head is not None:
@@ -100,9 +102,11 @@ class GSMT(Model):
     def snippet_targets(self, targets: Targets, valid: Tensor) -> tuple[Tensor, Tensor]:
         """The class (B, T) int64 of each snippet, and the mask (B, T, T) of the instance each belongs to.
 
-        A snippet of several instances belongs to the shortest; the code keeps only the last instance of a video.
+        A snippet of several instances belongs to the shortest.
         """
         padded = padded_targets(targets.segments, targets.labels, valid.device)
+        if self.config.targets == "code":
+            padded = shrunk(padded)
         cells = cells_of(padded, valid.shape[1])
         own = torch.zeros_like(padded.labels) if self.is_class_agnostic else padded.labels
         labels = torch.where(cells.is_action & (valid > 0), cells.of_owner(own), self.background)
@@ -127,3 +131,10 @@ class GSMT(Model):
     def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
         """See `Model.auto_settings` and `taltool.models.gsmt.config`."""
         return auto_settings(statistics)
+
+
+def shrunk(targets: PaddedTargets) -> PaddedTargets:
+    """The cells from one behind an instance's first to one before its last, as the code labels them; none of shorter
+    instances."""
+    segments = targets.segments.floor() + targets.segments.new_tensor([1.0, -1.0])
+    return targets._replace(segments=segments, present=targets.present & (segments[..., 1] > segments[..., 0]))
