@@ -98,7 +98,8 @@ def l2_term(masks: Tensor, targets: Tensor, overlap: Tensor, mode: str, epsilon:
     """The L2 term of Eq. 6 for N masks (N, T) whose boundaries overlap by `overlap` (N,).
 
     formula: ||m - g|| / c / (overlap + epsilon), as printed; fallback: ||m - g|| / c where there is no overlap ("in
-    case of no boundary overlap between the predicted and ground-truth masks, we use the normalized L2 loss").
+    case of no boundary overlap between the predicted and ground-truth masks, we use the normalized L2 loss"), which for
+    sigmoids is nowhere.
     """
     distance = length_normalised_distance(masks, targets)
     if mode == "formula":

@@ -13,8 +13,8 @@ training is the same. Only rows agree with the paper's Table 13, in which no pos
 default. Without places even rows cannot tell one snippet t from another: all masks of a video are much alike, its whole
 foreground. That serves videos of one action (ActivityNet) or, by its runs, of one class (THUMOS14), not of many.
 
-Defaults are the paper's; where its text and its code differ, the text is followed (preset `tags` has the code's
-choices).
+Defaults are the text's but for that. Preset `tags` is the code: its network, labels, losses (`tags_loss.py`) and
+decoding (`tags_decode.py`).
 """
 
 from collections.abc import Collection
