@@ -7,7 +7,10 @@ set -eu
 model=bmn preset=activitynet13
 . "$(dirname "$0")/rows.sh"
 [ -n "${CLASSIFIER:-}${DETECTIONS:-}" ] || { echo 'set CLASSIFIER or DETECTIONS to a file of classes' >&2; exit 2; }
-classed() { taltool label -q ${CLASSIFIER:+--classifier "$CLASSIFIER" --top-k 1} ${DETECTIONS:+--from "$DETECTIONS"}; }
+classed() {
+    if [ -n "${CLASSIFIER:-}" ]; then taltool label -q --classifier "$CLASSIFIER" --top-k 1
+    else taltool label -q --from "$DETECTIONS"; fi
+}
 
 row conv BMN '50.1 33.9' --set model.embedding=conv "$@"
 row transformer 'Transformer + BMN' '51.6 34.8' --set model.embedding=transformer "$@"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# GSMT, Table 14: kernel of the boundary IoU (ActivityNet 1.3).
+# GSMT, Table 14: kernel of the boundary IoU (ActivityNet 1.3). Its average of 36.3 at k = 7 is 36.2 in all other tables.
 # sh examples/reproduce/gsmt-table14.sh FEATURES GT [FOLDER] [words for train ...]; see rows.sh for the rest.
 set -eu
 model=gsmt preset=activitynet13
