@@ -3,6 +3,7 @@
 A command then starts in milliseconds instead of seconds. `serving` gives the folder to put first in PATH.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -49,8 +50,8 @@ def serving(folder: Path) -> Iterator[Path]:
 
 
 def _serve(address: str) -> None:
-    import taltool.prediction.predict
-    import taltool.training.train
+    for module in ("taltool.prediction.predict", "taltool.training.train"):
+        importlib.import_module(module)
     from taltool.cli.main import main
     from taltool.models import MODELS
 
