@@ -26,6 +26,8 @@ from taltool.video.snippet_windows import SnippetWindows
 
 # What a snippet sees of one moment: a picture per stream.
 Row = tuple[Picture, ...]
+# What is decoded for that: the same, but a pair of neighbouring pictures for a stream of flow.
+Moment = tuple[Any, ...]
 Span = list[Row]
 
 
@@ -58,9 +60,9 @@ class Encoder:
 
     @property
     def formats(self) -> tuple[FrameFormat, ...]:
-        """The pictures to decode for each stream."""
+        """What to decode for each stream; flow is measured between neighbours at the video's own rate."""
         return tuple(
-            replace(each.frame_format, pixels="gray") if each.stream == "flow" else each.frame_format
+            replace(each.frame_format, pixels="gray", paired=True) if each.stream == "flow" else each.frame_format
             for each in self.backbones
         )
 
@@ -114,11 +116,10 @@ class Encoder:
         return all(type(each).encode_snippets is not Backbone.encode_snippets for each in self.backbones)
 
     def is_seen(self, frame: int) -> bool:
-        """Whether features depend on this frame (from 0): snippets see theirs, and flow the next to either side."""
-        near = (frame,) if self._flow is None else (frame, frame - 1, frame + 1)
-        return not self.takes_snippets or any(self._windows.holds(each) for each in near)
+        """Whether features depend on what is seen at this frame (from 0)."""
+        return not self.takes_snippets or self._windows.holds(frame)
 
-    def rows(self, pictures: Iterable[Row], threads: Executor) -> Iterator[Row]:
+    def rows(self, moments: Iterable[Moment], threads: Executor) -> Iterator[Row]:
         """Yield what each backbone sees of every moment that a snippet holds; flow is computed in `threads`.
 
         For moments between snippets earlier pictures stand in.
@@ -126,16 +127,16 @@ class Encoder:
         streams = [
             map(backbone.seen, self._stream(number, copy, threads))
             for number, (backbone, copy) in enumerate(
-                zip(self.backbones, tee(pictures, len(self.backbones)), strict=True)
+                zip(self.backbones, tee(moments, len(self.backbones)), strict=True)
             )
         ]
         return zip(*streams, strict=True)
 
-    def _stream(self, number: int, pictures: Iterable[Row], threads: Executor) -> Iterator[Picture]:
-        chosen = (row[number] for row in pictures)
+    def _stream(self, number: int, moments: Iterable[Moment], threads: Executor) -> Iterator[Picture]:
+        chosen = (moment[number] for moment in moments)
         if self._flow is None or self.backbones[number].stream != "flow":
             return chosen
-        return fields(chosen, self._flow, threads, self._windows.holds)
+        return fields(chosen, self._flow, threads, self.is_seen)
 
     def encode(self, spans: Sequence[Span]) -> FeatureArray:
         """Features (len(spans), C) of at most `batch` snippets, whose pictures are of one size; in runs, of neighbours.
@@ -168,14 +169,14 @@ class Encoder:
             features.append(self._checked(backbone, backbone.encode_snippets(snippets), len(filled))[: len(spans)])
         return features
 
-    def encode_video(self, pictures: Iterable[Row], threads: Executor) -> Iterator[FeatureArray]:
+    def encode_video(self, moments: Iterable[Moment], threads: Executor) -> Iterator[FeatureArray]:
         """Yield features (n, C) of each next n snippets of a video, by a backbone that shares work between them."""
         [backbone] = self.backbones
         number, given = 0, 0
 
         def counted() -> Iterator[Picture]:
             nonlocal number
-            for (picture,) in pictures:
+            for picture in self._stream(0, moments, threads):
                 number += 1
                 yield picture
 

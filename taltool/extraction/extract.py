@@ -52,7 +52,7 @@ def extract(
     window: int | None = None,
     stride: int | None = None,
     offset: int = 0,
-    fps: float | Literal["own"] | None = None,
+    fps: float | str | None = None,
     images_fps: float | None = None,
     set_: str | Sequence[str] = (),
     weights: str | Sequence[str] = (),
@@ -73,7 +73,8 @@ def extract(
     Videos that are there already, unchanged since and made with the same settings, are not read again.
 
     videos: what `video.sources.find` takes: files, folders, patterns, lists. None in preset, backbone, stream, flow,
-    window, stride (frames), fps and images_fps (frames a second) is left to the preset, and then to the backbone. set_:
+    window, stride (frames), fps and images_fps (frames a second) is left to the preset, and then to the backbone; fps
+    may also be "own", or "768/video": the whole video as 768 frames, at most at its own rate. set_:
     "backbone.short_side=128" and the like, over all others; weights: FILE, "auto", "random", or "rgb=FILE". batch:
     snippets at once, 0 = what the backbone prefers; shard: "I/N", every N-th video from the I-th on; patience: seconds
     that a video may give nothing, 0 = forever; jobs: cores to use, 0 = all. Processes are started anew: a script calls

@@ -22,7 +22,7 @@ from taltool.data.concurrency import prefetch
 from taltool.data.hdf5_features import EXTRACTION_ATTRIBUTES, VideoFeatures
 from taltool.data.records import FeatureArray
 from taltool.errors import DataError, UsageError
-from taltool.extraction.encoder import Encoder, Row, Span, single_threaded
+from taltool.extraction.encoder import Encoder, Moment, Span, single_threaded
 from taltool.extraction.resources import Concurrency
 from taltool.extraction.settings import ExtractionSettings
 from taltool.video.frames import FrameSequence
@@ -76,19 +76,19 @@ class Reading:
         self.rows: dict[int, FeatureArray] = {}
         self.snippets = 0
 
-    def pictures(self) -> Iterator[Row]:
-        """The pictures of every moment, decoded in a thread of their own."""
+    def moments(self) -> Iterator[Moment]:
+        """What is decoded of every moment, in a thread of its own."""
         patience = self._patience or threading.TIMEOUT_MAX
         return chain.from_iterable(prefetch(_grouped(self._decoded()), _GROUPS_AHEAD, patience))
 
-    def _decoded(self) -> Iterator[Row]:
+    def _decoded(self) -> Iterator[Moment]:
         formats, settings = self._encoder.formats, self._settings
-        self._frames = FrameSequence(self.source.path, formats[0], settings.fps, settings.images_fps)
+        self._frames = FrameSequence(self.source.path, formats[0], settings.fps, settings.images_fps, settings.frames)
         yield from self._frames.together(formats, self._encoder.is_seen)
 
     def spans(self, threads: Executor) -> Iterator[Span]:
         """The snippets, cut from what the backbones see of the pictures."""
-        for span in self._settings.windows.spans(self._encoder.rows(self.pictures(), threads)):
+        for span in self._settings.windows.spans(self._encoder.rows(self.moments(), threads)):
             yield span
             self.snippets += 1
 
@@ -116,9 +116,9 @@ class Reading:
         return Outcome(self.source, VideoFeatures(self.source.video_id, stored, clock, attributes), problem)
 
 
-def _grouped(pictures: Iterator[Row]) -> Iterator[list[Row]]:
+def _grouped(pictures: Iterator[Moment]) -> Iterator[list[Moment]]:
     """The pictures in groups; those before an error come before it."""
-    group: list[Row] = []
+    group: list[Moment] = []
     begun = time.monotonic()
     try:
         for picture in pictures:
@@ -209,7 +209,7 @@ def _by_video(
         for source in sources:
             try:
                 reading = Reading(source, settings, encoder, concurrency.patience)
-                outcome = reading.outcome(np.concatenate(list(encoder.encode_video(reading.pictures(), threads))))
+                outcome = reading.outcome(np.concatenate(list(encoder.encode_video(reading.moments(), threads))))
             except Exception as error:
                 outcome = Outcome.failed(source, error)
             yield outcome

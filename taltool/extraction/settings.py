@@ -1,6 +1,7 @@
 """How features are made: from words (options, presets, TOML, `--set`) to settings that a feature file records."""
 
 import pickle
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -23,27 +24,39 @@ from taltool.video.snippet_windows import SnippetWindows
 
 # The key of the record under which the checksum of a backbone's file is.
 BACKBONE_FILE = "backbone_file"
-OWN_RATE: Literal["own"] = "own"
+OWN_RATE = "own"
 _FASTEST = 1000
+_PER_VIDEO = re.compile(r"([1-9][0-9]{0,8})/video")
 
 
 @dataclass(frozen=True)
 class SnippetSettings:
     """How snippets are cut. None stands for what the backbone prefers.
 
-    stream: both = rgb, then flow; window, stride, offset: frames; fps: the rate to resample to, or "own" to keep each
-    video's own.
+    stream: both = rgb, then flow; window, stride, offset: frames; fps: the rate to resample to, "own" to keep each
+    video's own, or "N/video" for that at which the whole video is N frames, which is at most its own.
     """
 
     stream: Literal["rgb", "flow", "both"] | None = None
     window: int | None = None
     stride: int | None = None
     offset: int = 0
-    fps: float | Literal["own"] | None = None
+    fps: float | str | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.fps, int | float):
             _refuse_rate("--fps", self.fps)
+        elif self.fps is not None:
+            frames_per_video(self.fps)
+
+
+def frames_per_video(fps: str) -> int | None:
+    """The N of a rate "N/video", None for "own"; raises UsageError for other words."""
+    if fps == OWN_RATE:
+        return None
+    if found := _PER_VIDEO.fullmatch(fps):
+        return int(found[1])
+    raise UsageError(f"--fps {fps}: expected frames a second, {OWN_RATE}, or N/video: the whole video as N frames")
 
 
 def _refuse_rate(option: str, fps: float) -> None:
@@ -55,8 +68,9 @@ def _refuse_rate(option: str, fps: float) -> None:
 class ExtractionSettings:
     """How features are made; two videos belong into one file only if all of this is equal.
 
-    fps is the rate that videos are resampled to, None = their own; images_fps the rate of folders of images. weights
-    are those of each stream's network; empty for a backbone without. backbone is the registered name, asked_for the
+    fps is the rate that videos are resampled to, None = their own; frames, where it is given, the number of frames that
+    each becomes instead, at most those that it has; images_fps the rate of folders of images. weights are those of each
+    stream's network; empty for a backbone without. backbone is the registered name, asked_for the
     word that it was asked for by, which may be the file that registers it; backbone_file is the checksum of that.
     """
 
@@ -72,6 +86,7 @@ class ExtractionSettings:
     weights: tuple[Weights, ...] = ()
     asked_for: str = field(default="", compare=False)
     backbone_file: str | None = None
+    frames: int | None = None
 
     def __post_init__(self) -> None:
         if self.images_fps is not None:
@@ -88,7 +103,7 @@ class ExtractionSettings:
         window: int | None = None,
         stride: int | None = None,
         offset: int = 0,
-        fps: float | Literal["own"] | None = None,
+        fps: float | str | None = None,
         images_fps: float | None = None,
         set_: Sequence[str] = (),
         weights: Sequence[str] = (),
@@ -135,7 +150,8 @@ class ExtractionSettings:
                 stride=kind.stride if snippets.stride is None else snippets.stride,
                 offset=snippets.offset,
             ),
-            fps=None if rate is None or rate == OWN_RATE else float(rate),
+            fps=float(rate) if isinstance(rate, int | float) else None,
+            frames=frames_per_video(rate) if isinstance(rate, str) else None,
             dtype=dtype,
             streams=streams,
             flow=parts["flow"],
@@ -156,8 +172,12 @@ class ExtractionSettings:
         if self.weights:
             identities = [each.identity for each in self.weights]
             facts |= {"streams": self.streams, "weights": identities, "precision": self.precision}
+        if self.frames is not None:
+            facts["frames"] = self.frames
         if "flow" in self.streams:
             facts["flow"] = asdict(self.flow)
+            if self.fps is not None:  # Earlier versions measured it between the pictures that they had resampled.
+                facts["flow_fps"] = OWN_RATE
         if self.backbone_file:
             facts[BACKBONE_FILE] = self.backbone_file
         return orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode()
@@ -193,14 +213,15 @@ def _unpickled(backbone: str, content: bytes) -> ExtractionSettings:
     return ExtractionSettings(**pickle.loads(content))
 
 
-def read_rate(text: str | None) -> float | Literal["own"] | None:
+def read_rate(text: str | None) -> float | str | None:
     """The frame rate that `--fps` names; raises UsageError for what is none."""
-    if text is None or text == OWN_RATE:
-        return OWN_RATE if text else None
+    if text is None:
+        return None
     try:
         return float(text)
     except ValueError:
-        raise UsageError(f"--fps {text}: expected frames a second, or {OWN_RATE}") from None
+        frames_per_video(text)
+        return text
 
 
 def _streams(name: str, kind: type[Backbone], wanted: str | None) -> tuple[Stream, ...]:
@@ -210,7 +231,7 @@ def _streams(name: str, kind: type[Backbone], wanted: str | None) -> tuple[Strea
     missing = [stream for stream in chosen if stream not in kind.inputs]
     if missing:
         known = " or ".join(kind.inputs)
-        raise UsageError(f"--stream {wanted}: {name} sees {known} only; i3d and tsn see both (--backbone)")
+        raise UsageError(f"--stream {wanted}: {name} sees {known} only; i3d, i3d-r50 and tsn see both (--backbone)")
     return chosen
 
 

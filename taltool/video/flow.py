@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from itertools import chain, pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -20,8 +19,8 @@ from numpy.typing import NDArray
 
 from taltool.data.concurrency import parallel_map
 from taltool.errors import UsageError
+from taltool.video.frames import Pair, Picture
 
-Picture = NDArray[np.uint8]
 Field = NDArray[np.float32]
 
 # Pairs of pictures that may be under way at once.
@@ -92,28 +91,30 @@ def _maker(settings: FlowSettings) -> Any:
 
 
 def fields(
-    pictures: Iterable[Picture], flow: Flow, threads: Executor, is_wanted: Callable[[int], bool] = lambda number: True
+    pairs: Iterable[Pair], flow: Flow, threads: Executor, is_wanted: Callable[[int], bool] = lambda number: True
 ) -> Iterator[Picture]:
-    """Yield the flow (H, W, 2) of every picture to the one after it; the last picture has that of the one before.
+    """Yield the flow (H, W, 2) from the first to the second picture of every pair; a picture without a second is still.
 
-    So there are as many fields as pictures, and field n begins when picture n does. A single picture does not move.
-    Pairs are computed side by side in `threads`. Where field n (from 0) is not wanted, an earlier one stands in for it.
+    Pairs are computed side by side in `threads`, and once where neighbours are the same object. Where field n (from 0)
+    is not wanted, an earlier one stands in for it.
     """
-    remaining = iter(pictures)
-    first = next(remaining, None)
-    if first is None:
-        return
-    last = flow.still(first)
-    skipped: tuple[Picture, Picture] | None = None
 
-    def measured(
-        numbered: tuple[int, tuple[Picture, Picture]],
-    ) -> tuple[Picture | None, tuple[Picture, Picture] | None]:
-        number, pair = numbered
-        return (flow(*pair), None) if is_wanted(number) else (None, pair)
+    def due() -> Iterator[tuple[Pair, bool]]:
+        measured = None
+        for number, pair in enumerate(pairs):
+            is_due = pair is not measured and is_wanted(number)
+            if is_due:
+                measured = pair
+            yield pair, is_due
 
-    for result in parallel_map(threads, measured, enumerate(pairwise(chain([first], remaining))), _AHEAD):
-        field, skipped = result
-        last = last if field is None else field
+    def measure(task: tuple[Pair, bool]) -> tuple[Picture, Picture | None]:
+        (before, after), is_due = task
+        if not is_due:
+            return before, None
+        return before, flow.still(before) if after is None else flow(before, after)
+
+    last = None
+    for before, field in parallel_map(threads, measure, due(), _AHEAD):
+        if field is not None or last is None:
+            last = flow.still(before) if field is None else field
         yield last
-    yield last if skipped is None else flow(*skipped)

@@ -2,10 +2,21 @@
 
 Only frames that are wanted are converted: the conversion of pixels costs more than their decoding. Luminance comes
 straight from the decoder's luma plane, the colour planes are not touched.
+
+What moves is another matter than what is seen: the rate at which pictures are looked at may be any, but motion is
+measured between neighbouring pictures of the video at its OWN rate, whatever the rate asked for. Two-stream networks
+learned from displacements between neighbouring frames, and AFSD's authors take flow at the video's own rate and then
+keep every third field (AFSD/common/gen_denseflow_npy.py); between pictures 0.1 s apart it would be three times as
+large. So a format may be `paired`: each moment then comes as the picture of the video's own grid that stands there,
+and the one after it. Where the wanted rate is higher than the video's own, moments share pairs; in a video of variable
+rate pairs are those of the grid on which its own rate lays it (see `taltool.video.timing`).
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import repeat, tee
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -21,6 +32,8 @@ from taltool.video.images import decoded_images, scan_images
 from taltool.video.timing import Timeline, timeline
 
 Picture = NDArray[np.uint8]
+# A picture and the one after it; None after the only picture of a video.
+Pair = tuple[Picture, Picture | None]
 Pixels = Literal["gray", "rgb"]
 
 # A picture is at most so many times as long as it is wide; longer ones are squeezed.
@@ -33,12 +46,14 @@ class FrameFormat:
 
     pixels: `gray` gives (H, W) luminance, `rgb` (H, W, 3); both uint8. short_side: the shorter side is scaled to this
     many pixels and the longer one in proportion (square pixels); None = as it is stored. exact: (height, width) to
-    which any picture is squeezed instead. Raises UsageError for other pixels.
+    which any picture is squeezed instead. paired: each picture comes with the one after it at the video's own rate, as
+    a Pair; the last picture of a video comes as the pair before did. Raises UsageError for other pixels.
     """
 
     pixels: Pixels
     short_side: int | None = None
     exact: tuple[int, int] | None = None
+    paired: bool = False
 
     def __post_init__(self) -> None:
         if self.pixels not in get_args(Pixels):
@@ -59,15 +74,21 @@ class FrameFormat:
 class FrameSequence:
     """The pictures of one video at a constant rate; iterating decodes the file once, one picture in memory at a time.
 
-    fps None keeps the video's own rate (see `taltool.video.timing` for videos of variable rate). A folder of images is
-    a video too, whose rate is images_fps. `timeline` tells the time of every picture; `duration` (s) is what the file
+    fps None keeps the video's own rate (see `taltool.video.timing` for videos of variable rate); frames is how many
+    pictures the whole video becomes instead, evenly spread, unless it has fewer. A folder of images is a video too,
+    whose rate is images_fps. `timeline` tells the time of every picture; `duration` (s) is what the file
     says, or the end of its last frame where that is later. After the iteration `count` tells how many pictures there
     were, and `losses` what could not be decoded. Raises DataError for what is no video, and where no frame can be
     decoded.
     """
 
     def __init__(
-        self, path: str, wanted: FrameFormat, fps: float | None = None, images_fps: float | None = None
+        self,
+        path: str,
+        wanted: FrameFormat,
+        fps: float | None = None,
+        images_fps: float | None = None,
+        frames: int | None = None,
     ) -> None:
         self.path, self.wanted = path, wanted
         is_folder = Path(path).is_dir()
@@ -75,8 +96,12 @@ class FrameSequence:
             raise DataError("is a folder of images, which do not tell when they were taken: give --fps")
         self._images_fps = images_fps if is_folder else None
         self._scan = scan(path) if self._images_fps is None else scan_images(path, self._images_fps)
-        self.timeline: Timeline = timeline(self._scan.times, self._scan.tick, self._scan.declared, fps)
-        self.duration = max(self._scan.end, float(self._scan.times[-1]) + self.timeline.step)
+        last = float(self._scan.times[-1])
+        self._own = timeline(self._scan.times, self._scan.tick, self._scan.declared)
+        self.timeline: Timeline = self._own if fps is None else self._own.at_rate(fps)
+        if frames is not None:
+            self.timeline = self._own.of_at_most(frames, self._own.snapped(last) + self._own.step)
+        self.duration = max(self._scan.end, last + self.timeline.step)
         self.losses = Losses()
         self.count = 0
 
@@ -85,42 +110,99 @@ class FrameSequence:
 
     def together(
         self, formats: Sequence[FrameFormat], is_wanted: Callable[[int], bool] = lambda number: True
-    ) -> Iterator[tuple[Picture, ...]]:
-        """Yield every picture in each of the formats; what is the same in two is converted once.
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield every moment in each of the formats, as a Picture or a Pair; the file is decoded once.
 
-        Pictures whose number (from 0) is not wanted are not converted: an earlier one stands in for them.
+        Moments whose number (from 0) is not wanted are not converted: an earlier one stands in for them.
         """
         self.losses.reasons.clear()
         self.count = 0
-        converters = [_Converter(wanted, self._scan.pixel_aspect) for wanted in dict.fromkeys(formats)]
-        places = [list(dict.fromkeys(formats)).index(wanted) for wanted in formats]
-        pictures: tuple[Picture, ...] = ()
-        for frame, times in self._shown():
-            if not pictures or any(is_wanted(number) for number in range(self.count, self.count + times)):
-                converted = [converter(frame) for converter in converters]
-                pictures = tuple(converted[place] for place in places)
-            for _ in range(times):
-                self.count += 1
-                yield pictures
+        unique = list(dict.fromkeys(formats))
+        places = [unique.index(wanted) for wanted in formats]
+        # No column runs ahead of another by more than what is shown until the next slot of the video's own grid.
+        columns = [
+            (self._pairs if wanted.paired else self._pictures)(wanted, shown, is_wanted)
+            for wanted, shown in zip(unique, tee(self._shown(), len(unique)), strict=True)
+        ]
+        for row in zip(*columns, strict=True):
+            self.count += 1
+            yield tuple(row[place] for place in places)
 
-    def _shown(self) -> Iterator[tuple[Any, int]]:
-        """Yield every frame that is shown, and in how many slots of the timeline."""
+    def _pictures(
+        self, wanted: FrameFormat, shown: Iterator[tuple[Any, float]], is_wanted: Callable[[int], bool]
+    ) -> Iterator[Picture]:
+        """Yield the picture of every slot of the timeline."""
+        convert, slot, picture = _Converter(wanted, self._scan.pixel_aspect), 0, None
+        for frame, end in shown:
+            slots = range(slot, self.timeline.slots_before(end))
+            if slots and (picture is None or any(map(is_wanted, slots))):
+                picture = convert(frame)
+            if picture is not None:
+                yield from repeat(picture, len(slots))
+            slot += len(slots)
+
+    def _pairs(
+        self, wanted: FrameFormat, shown: Iterator[tuple[Any, float]], is_wanted: Callable[[int], bool]
+    ) -> Iterator[Pair]:
+        """Yield the pair of every slot of the timeline; slots of one pair get the same object."""
+        convert, slot = _Converter(wanted, self._scan.pixel_aspect), 0
+        pair, converted = None, None
+        for neighbours, end in self._neighbours(_Frame(frame, convert, end) for frame, end in shown):
+            slots = range(slot, self.timeline.slots_before(end))
+            if slots and neighbours != converted and (pair is None or any(map(is_wanted, slots))):
+                before, after = neighbours
+                pair, converted = (before.picture, after and after.picture), neighbours
+            if pair is not None:
+                yield from repeat(pair, len(slots))
+            slot += len(slots)
+
+    def _neighbours(self, shown: "Iterator[_Frame]") -> "Iterator[tuple[tuple[_Frame, _Frame | None], float]]":
+        """Yield, for every slot of the own grid, what is shown in it and in the next one, and when that begins (s).
+
+        The last slot, whose end is that of the video, has the two of the one before.
+        """
+        slot, end = 0, 0.0
+        recent: deque[_Frame] = deque(maxlen=2)
+        for frame in shown:
+            end = frame.end
+            slots = range(slot, self._own.slots_before(end))
+            for slot in slots:
+                if recent:
+                    yield (recent[-1], frame), self._own.first + slot / self._own.fps
+                recent.append(frame)
+            slot = max(slot, slots.stop)
+        if recent:
+            yield (recent[0], recent[1] if len(recent) > 1 else None), end
+
+    def _shown(self) -> Iterator[tuple[Any, float]]:
+        """Yield every frame, and the moment (s) at which the next one, or the end of the video, takes its place."""
         if self._images_fps is None:
             frames = decode_frames(self.path, self._scan, self.losses)
         else:
             frames = decoded_images(self.path, self._images_fps, self.losses)
-        slot, shown, at = 0, None, 0.0
+        shown, at = None, 0.0  # A lost beginning is filled with the first frame there is.
         for seconds, frame in frames:
             at = self.timeline.snapped(seconds)
-            until = self.timeline.slots_before(at)
-            if until > slot:  # A lost beginning is filled with the first frame there is.
-                yield frame if shown is None else shown, until - slot
-            slot, shown = max(slot, until), frame
+            if shown is not None:
+                yield shown, at
+            shown = frame
         if shown is None:
             raise DataError(f"no frame of it can be decoded: {self.losses.summary() or self._scan.cut}")
-        until = self.timeline.slots_before(at + self.timeline.step)
-        if until > slot:
-            yield shown, until - slot
+        yield shown, at + self.timeline.step
+
+
+@dataclass(eq=False)
+class _Frame:
+    """A decoded frame that is shown until `end` (s), and its picture, which is made when it is first asked for."""
+
+    decoded: Any
+    convert: "_Converter"
+    end: float
+
+    @cached_property
+    def picture(self) -> Picture:
+        """The picture, converted once."""
+        return self.convert(self.decoded)
 
 
 class _Converter:

@@ -7,7 +7,7 @@ slot k of the grid shows the last frame whose time is not after the slot's, whic
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,16 @@ class Timeline:
         """How many slots lie before a moment."""
         return max(0, math.ceil((seconds - self.slack - self.first) * self.fps - _TINY))
 
+    def at_rate(self, fps: float) -> "Timeline":
+        """The grid of another rate over the same frames; its slots are at multiples of 1 / fps."""
+        first = math.ceil((self.first - self.slack) * fps - _TINY) / fps
+        return replace(self, first=first, fps=fps)
+
+    def of_at_most(self, slots: int, end: float) -> "Timeline":
+        """The grid of so many slots, evenly spread from the first frame to `end` (s); this one if it has no more."""
+        own = self.slots_before(end)
+        return self if own <= slots else replace(self, fps=self.fps * slots / own)
+
 
 def timeline(times: Times, tick: float, declared: list[float], wanted: float | None = None) -> Timeline:
     """The grid for a video.
@@ -58,10 +68,8 @@ def timeline(times: Times, tick: float, declared: list[float], wanted: float | N
     step = 1 / fps if fps else _usual_step(times, declared)
     native = (float(times[0]), fps) if fps else None
     slack = min(max(tick, step / 10_000), step / 8)
-    if wanted is None:
-        return Timeline(float(times[0]), 1 / step, native, slack, step)
-    first = math.ceil((float(times[0]) - slack) * wanted - _TINY) / wanted
-    return Timeline(first, wanted, native, slack, step)
+    own = Timeline(float(times[0]), 1 / step, native, slack, step)
+    return own if wanted is None else own.at_rate(wanted)
 
 
 def _constant_rate(times: Times, tick: float, declared: list[float]) -> float | None:

@@ -133,14 +133,19 @@ def test_flow_and_colours_of_a_snippet_are_of_the_same_frames(
 ) -> None:
     use(monkeypatch, Positions(None), Motion(None, "flow"), batch=3)
     steps = np.array([0, 0, 3, 0, 0, 0, 2, 2, 0, 4] * 4)
-    path = write_moving(tmp_path / "v.mp4", np.cumsum(steps))
+    lefts = np.cumsum(steps)
+    path = write_moving(tmp_path / "v.mp4", lefts)
     extract(VideoSource("v", str(path)), output=tmp_path / "f.h5", jobs=1, window=8, stride=3, fps=fps)
     with FeatureFile(str(tmp_path / "f.h5")) as file:
         assert file.streams == {"rgb": (0, 8), "flow": (8, 16)}
         rows = file.read("v")
     positions, motions = rows[:, :8], rows[:, 8:]
-    # Field n is the motion from frame n to n + 1.
-    np.testing.assert_allclose(motions[:, :-1], np.diff(positions, axis=1), atol=0.5)
+    moments = 3 * np.arange(len(rows))[:, None] + np.arange(8)
+    shown = (moments * 25 // (25 if fps == "own" else fps)).astype(int)
+    np.testing.assert_array_equal(positions, 40 + lefts[shown])
+    # At any rate a field is the motion from the frame that is shown to the next one of the video; the last has none.
+    before = np.minimum(shown, len(lefts) - 2)
+    np.testing.assert_allclose(motions, lefts[before + 1] - lefts[before], atol=0.5)
     assert (np.abs(motions) > 1).any()
 
 

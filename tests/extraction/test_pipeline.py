@@ -231,10 +231,10 @@ def test_a_video_that_never_goes_on_is_given_up_alone(
 
 
 def pictures_of(source: Iterator[int], video: VideoSource, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """What is handed on of a video whose pictures are these numbers."""
+    """What is handed on of a video whose moments are these numbers."""
     monkeypatch.setattr(FrameSequence, "together", lambda *_: source)
     encoder = Encoder([Counting()], FlowSettings("dis"), SETTINGS.windows, 1)
-    return Reading(video, SETTINGS, encoder, 10.0).pictures()
+    return Reading(video, SETTINGS, encoder, 10.0).moments()
 
 
 def test_pictures_do_not_wait_for_others_that_are_slow(

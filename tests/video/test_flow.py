@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from taltool.errors import UsageError
 from taltool.video.flow import Flow, FlowSettings, fields, quantised
+from taltool.video.frames import Pair
 
 METHODS = [FlowSettings("tvl1"), FlowSettings("dis", "fast")]
 
@@ -32,6 +33,12 @@ def texture(seed: int = 0) -> NDArray[np.uint8]:
     top = coarse[y, x] * (1 - u) + coarse[y, x + 1] * u
     bottom = coarse[y + 1, x] * (1 - u) + coarse[y + 1, x + 1] * u
     return (255 * (top * (1 - v) + bottom * v)).astype(np.uint8)
+
+
+def neighbours(pictures: list[NDArray[np.uint8]]) -> list[Pair]:
+    """The pairs of a video that keeps its rate: every picture with the next one, the last as the one before."""
+    found: list[Pair] = list(pairwise(pictures))
+    return [*found, *([found[-1]] if found else [(picture, None) for picture in pictures])]
 
 
 def pixels(field: NDArray[np.uint8], bound: float = 20.0) -> NDArray[np.float64]:
@@ -64,12 +71,12 @@ def test_a_shift_to_the_right_and_down_is_positive_in_x_then_y(settings: FlowSet
 def test_field_n_is_the_motion_from_picture_n_to_the_next(settings: FlowSettings, threads: Executor) -> None:
     whole, lefts = texture(), np.cumsum([0, 1, 2, 3, 0, 1])
     pictures = [np.ascontiguousarray(whole[10:110, left : left + 120]) for left in lefts]
-    measured = [pixels(each)[0] for each in fields(pictures, Flow(settings, 20.0), threads)]
+    measured = [pixels(each)[0] for each in fields(neighbours(pictures), Flow(settings, 20.0), threads)]
     np.testing.assert_allclose(measured, [-1, -2, -3, 0, -1, -1], atol=0.35)
 
 
 def test_one_picture_does_not_move(threads: Executor) -> None:
-    [field] = fields([texture()], Flow(FlowSettings("dis"), 20.0), threads)
+    [field] = fields(neighbours([texture()]), Flow(FlowSettings("dis"), 20.0), threads)
     assert (field == 128).all()
     assert list(fields([], Flow(FlowSettings("dis"), 20.0), threads)) == []
 
@@ -77,9 +84,9 @@ def test_one_picture_does_not_move(threads: Executor) -> None:
 def test_there_are_as_many_fields_as_pictures_however_many_are_under_way(threads: Executor) -> None:
     pictures = [np.roll(texture(), n, 1) for n in range(40)]
     flow = Flow(FlowSettings("dis", "ultrafast"), 20.0)
-    parallel_map = list(fields(pictures, flow, threads))
+    measured = list(fields(neighbours(pictures), flow, threads))
     alone = [flow(before, after) for before, after in pairwise(pictures)]
-    np.testing.assert_array_equal(parallel_map, [*alone, alone[-1]])
+    np.testing.assert_array_equal(measured, [*alone, alone[-1]])
 
 
 def test_the_bound_of_the_settings_wins_over_the_backbones() -> None:
@@ -96,22 +103,31 @@ def test_without_opencv_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
         Flow(FlowSettings(), 20.0)
 
 
+class Counting(Flow):
+    measured = 0
+
+    def __call__(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        self.measured += 1
+        return super().__call__(before, after)
+
+
 @pytest.mark.parametrize("wanted", [{0, 1, 5, 6, 9}, {3}, {8, 9}, {9}])
 def test_only_fields_that_are_wanted_are_computed(threads: Executor, wanted: set[int]) -> None:
-    class Counting(Flow):
-        measured = 0
-
-        def __call__(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.uint8]:
-            self.measured += 1
-            return super().__call__(before, after)
-
     pictures = [np.roll(texture(), n * n // 4, 1) for n in range(10)]
     flow = Counting(FlowSettings("dis", "ultrafast"), 20.0)
-    every = list(fields(pictures, flow, threads))
+    every = list(fields(neighbours(pictures), flow, threads))
     flow.measured = 0
-    chosen = list(fields(pictures, flow, threads, wanted.__contains__))
+    chosen = list(fields(neighbours(pictures), flow, threads, wanted.__contains__))
     assert len(chosen) == len(every)
     for number in wanted:
         np.testing.assert_array_equal(chosen[number], every[number])
     # The last picture has the field of the one before it, which nobody else may want.
     assert flow.measured <= len(wanted | {8})
+
+
+def test_moments_that_share_a_pair_share_its_field(threads: Executor) -> None:
+    pairs = [pair for pair in neighbours([np.roll(texture(), n, 1) for n in range(4)]) for _ in range(3)]
+    flow = Counting(FlowSettings("dis", "ultrafast"), 20.0)
+    measured = list(fields(pairs, flow, threads))
+    assert flow.measured == 3
+    np.testing.assert_array_equal(measured, [flow(before, after) for before, after in pairs])  # type: ignore[arg-type]

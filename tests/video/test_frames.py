@@ -18,7 +18,8 @@ from taltool.video import decode
 from taltool.video.frames import FrameFormat, FrameSequence
 
 GRAY = FrameFormat("gray", short_side=48)
-RATES = {"25": Fraction(25), "29.97": Fraction(30000, 1001), "59.94": Fraction(60000, 1001)}
+PAIRS = FrameFormat("gray", short_side=48, paired=True)
+RATES = {"30": Fraction(30), "25": Fraction(25), "29.97": Fraction(30000, 1001), "59.94": Fraction(60000, 1001)}
 
 
 def at_rate(fps: Fraction, frames: int) -> list[Fraction]:
@@ -56,6 +57,81 @@ def test_frames_of_variable_rate_are_taken_by_their_timestamps(tmp_path: Path, f
     assert grid.native is None
     assert shown == [shown_at(moments, grid.first + k / grid.fps) for k in range(len(shown))]
     assert len(shown) == pytest.approx((moments[-1] + grid.step) * grid.fps, abs=1)
+
+
+@pytest.mark.parametrize("fps", [None, 10.0, 60.0, 7.3])
+@pytest.mark.parametrize("rate", RATES)
+def test_neighbours_are_those_of_the_videos_own_rate_whatever_the_rate(
+    tmp_path: Path, rate: str, fps: float | None
+) -> None:
+    moments = [float(moment) for moment in at_rate(RATES[rate], 100)]
+    frames = FrameSequence(str(write(tmp_path / "v.mp4", moments)), GRAY, fps)
+    alone = [number(each) for each in frames]
+    shown = [(number(seen), *map(number, pair)) for seen, pair in frames.together((GRAY, PAIRS))]
+    assert [seen for seen, _, _ in shown] == alone
+    # The last frame has no next one.
+    assert shown == [(seen, min(seen, 98), min(seen, 98) + 1) for seen in alone]
+    assert frames.count == len(alone)
+
+
+@pytest.mark.parametrize("fps", [10.0, 60.0])
+def test_neighbours_of_a_variable_rate_are_those_of_the_grid_that_keeps_it(tmp_path: Path, fps: float) -> None:
+    path = str(write(tmp_path / "v.mp4", uneven(90)))
+    own, wanted = FrameSequence(path, PAIRS), FrameSequence(path, PAIRS, fps)
+    kept = [tuple(map(number, pair)) for (pair,) in own.together((PAIRS,))]
+    shown = [tuple(map(number, pair)) for (pair,) in wanted.together((PAIRS,))]
+    first, rate = own.timeline.first, own.timeline.fps
+    places = [int((wanted.timeline.first + k / fps + 1.2e-5 - first) * rate) for k in range(len(shown))]
+    assert shown == [kept[min(place, len(kept) - 1)] for place in places]
+
+
+@pytest.mark.parametrize("fps", [None, 10.0])
+def test_a_single_picture_has_no_neighbour(tmp_path: Path, fps: float | None) -> None:
+    path = str(write(tmp_path / "v.mp4", [0.0]))
+    assert {pair[1] for (pair,) in FrameSequence(path, PAIRS, fps).together((PAIRS,))} == {None}
+
+
+@pytest.mark.parametrize("fps", [None, 10.0, 60.0])
+def test_of_neighbours_only_those_that_are_wanted_are_converted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fps: float | None
+) -> None:
+    from taltool.video import frames
+
+    converted, real = [], frames._pixels
+    path = str(write(tmp_path / "v.mp4", at_rate(Fraction(25), 100)))
+    every = [pair for (pair,) in FrameSequence(path, PAIRS, fps).together((PAIRS,))]
+    wanted = {3, 4, 20, len(every) - 1}
+    monkeypatch.setattr(frames, "_pixels", lambda frame: converted.append(frame) or real(frame))
+    shown = [pair for (pair,) in FrameSequence(path, PAIRS, fps).together((PAIRS,), wanted.__contains__)]
+    assert len(shown) == len(every)
+    for place in wanted:
+        np.testing.assert_array_equal(shown[place], every[place])
+    # The first one gives the size.
+    assert len(converted) <= 2 * (len(wanted) + 1)
+
+
+@pytest.mark.parametrize(("length", "most", "count"), [(100, 768, 100), (100, 100, 100), (100, 64, 64), (100, 1, 1)])
+@pytest.mark.parametrize("rate", RATES)
+def test_a_whole_video_becomes_a_number_of_frames_but_no_more_than_it_has(
+    tmp_path: Path, rate: str, length: int, most: int, count: int
+) -> None:
+    moments = [0.04 + float(moment) for moment in at_rate(RATES[rate], length)]
+    frames = FrameSequence(str(write(tmp_path / "v.mp4", moments)), GRAY, frames=most)
+    shown = [number(each) for each in frames]
+    assert len(shown) == frames.count == count
+    # As AFSD/anet_data/transform_videos.py: the own rate times the share that is kept.
+    assert frames.timeline.fps == pytest.approx(float(RATES[rate]) * count / length, rel=1e-6)
+    assert shown == [k * length // count for k in range(count)]
+
+
+def test_frames_of_a_variable_rate_are_spread_over_the_whole_video(tmp_path: Path) -> None:
+    moments = uneven(90)
+    frames = FrameSequence(str(write(tmp_path / "v.mp4", moments)), GRAY, frames=50)
+    shown = [number(each) for each in frames]
+    grid = frames.timeline
+    assert len(shown) == 50
+    assert shown == [shown_at(moments, grid.first + k / grid.fps) for k in range(50)]
+    assert grid.fps == pytest.approx(50 / (moments[-1] + grid.step), rel=0.02)
 
 
 def test_a_constant_rate_keeps_every_frame_once(tmp_path: Path) -> None:
