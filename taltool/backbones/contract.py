@@ -144,6 +144,14 @@ class Backbone(ABC):
         """
         raise UsageError(f"--weights {source}: this backbone has no weights")
 
+    @property
+    def adaptation(self) -> str:
+        """What was changed in the weights that were loaded for them to fit this stream, in words; empty for nothing.
+
+        A feature file records it beside the checksum of the weights.
+        """
+        return ""
+
     def prepare(self, computing: Computing) -> None:  # noqa: B027 (nothing to do is the usual case without torch)
         """Get ready to encode in this way; called once, after `load`."""
 

@@ -1,5 +1,5 @@
 """I3D on ResNet-50: the network that DaoTAD uses (Wang and others, "RGB Stream Is Enough for Temporal Action
-Detection", 2021), whose recipe TSA-TAL follows. One stream of 2,048 features, RGB.
+Detection", 2021), whose recipe TSA-TAL follows. Two streams, 2,048 features each.
 
 Two families of Kinetics checkpoints are in use, which differ in names, first pooling and normalisation; set
 `checkpoint` for the second:
@@ -9,23 +9,35 @@ Two families of Kinetics checkpoints are in use, which differ in names, first po
 - `caffe2`: i3d_baseline_32x2_IN_pretrain_400k of facebookresearch/video-nonlocal-net as converted by
   github.com/Tushar-N/pytorch-resnet3d (tensors `conv1.weight`, `layer1.0.bn1.weight` ...), without non-local blocks.
 
+Nobody publishes one that was trained on flow. The flow stream therefore takes that of colours, and its first
+convolution is made for two channels as in Wang and others, "Temporal Segment Networks", ECCV 2016, section 3.2 ("cross
+modality pre-training"): the filters' mean over the three colours, once for x and once for y; flow in [0, 255] comes
+with the mean 128 and the deviation of colours. TSN goes on to train that network on flow, which is not done here. A
+checkpoint whose first convolution has two channels is taken as it is.
+
 Both saw 32 frames, every second one of about 30 a second. Windows that overlap share steps of the first convolution as
 those of `i3d` do.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from taltool.backbones import BACKBONES
 from taltool.backbones._network import IMAGENET, NetworkBackbone, NetworkConfig, Normalisation
+from taltool.backbones.contract import Stream
 from taltool.data.downloads import Published
 from taltool.errors import UsageError
 from taltool.nn.clips.resnet import Family, ResNet50I3D
 from taltool.video.snippet_windows import SnippetWindows
 
+_STEM = "conv1.conv.weight"
+_STEM_DIMENSIONS, _COLOURS = 5, 3
+# What is no motion, in pictures of flow.
+_STILL = 128.0
 _ADDRESS = "https://download.openmmlab.com/mmaction/recognition/i3d/i3d_r50_video_32x2x1_100e_kinetics400_rgb"
 # Frames that become one step in time.
 _MIN_WINDOW = 8
@@ -40,21 +52,33 @@ class I3DR50Config(NetworkConfig):
 
 @BACKBONES.register("i3d-r50")
 class I3DR50(NetworkBackbone):
-    """I3D on ResNet-50; see the module."""
+    """I3D on ResNet-50 over one stream; see the module."""
 
     Config = I3DR50Config
     window, stride, fps = 32, 8, 15.0
-    published: ClassVar = {
-        "rgb": Published(
-            f"{_ADDRESS}/i3d_r50_video_32x2x1_100e_kinetics400_rgb_20200826-e31c6f52.pth", "sha256:e31c6f52"
-        )
-    }
+    inputs = ("rgb", "flow")
+    published: ClassVar = dict.fromkeys(
+        inputs,
+        Published(f"{_ADDRESS}/i3d_r50_video_32x2x1_100e_kinetics400_rgb_20200826-e31c6f52.pth", "sha256:e31c6f52"),
+    )
     feature_channels, classifier = 2048, "classifier."
+
+    def __init__(self, config: Any, stream: Stream = "rgb") -> None:
+        super().__init__(config, stream)
+        self._adaptation = ""
+
+    @property
+    def adaptation(self) -> str:
+        """Says so where a stem over colours was made one over flow."""
+        return self._adaptation
 
     @property
     def normalisation(self) -> Normalisation:
-        """As the family of checkpoints was trained."""
-        return IMAGENET if self.config.checkpoint == "mmaction" else Normalisation((114.75,), (57.375,))
+        """As the family of checkpoints was trained; of flow see the module."""
+        colours = IMAGENET if self.config.checkpoint == "mmaction" else Normalisation((114.75,), (57.375,))
+        if self.stream == "rgb":
+            return colours
+        return Normalisation((_STILL,), (sum(colours.deviation) / len(colours.deviation),))
 
     def build(self) -> nn.Module:
         """The network with the first pooling of the family."""
@@ -69,6 +93,16 @@ class I3DR50(NetworkBackbone):
         return re.sub(
             r"^fc\.", "classifier.", name.replace("sample.0.", "sample.conv.").replace("sample.1.", "sample.bn.")
         )
+
+    def load(self, tensors: Mapping[str, Tensor], source: str) -> None:
+        """Take over a checkpoint's tensors; one of colours for flow too, see the module."""
+        fitting = dict(tensors)
+        for name, tensor in tensors.items() if self.stream == "flow" else ():
+            is_stem = self.renamed(name.removeprefix("module.")) == _STEM
+            if is_stem and tensor.dim() == _STEM_DIMENSIONS and tensor.shape[1] == _COLOURS:
+                fitting[name] = tensor.mean(1, keepdim=True).expand(-1, self.colours, -1, -1, -1)
+                self._adaptation = "its first filters' mean over the colours for x and y"
+        super().load(fitting, source)
 
     def check(self, windows: SnippetWindows) -> None:
         """Any window of at least 8 frames."""

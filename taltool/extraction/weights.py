@@ -4,7 +4,7 @@ Importing this module loads no torch, for backbones that need none.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ AUTO, RANDOM = "auto", "random"
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of one network: a file, or None for random ones; identity tells one set of weights from another."""
+    """The weights of one network: a file, or None for random ones; identity tells one set of weights from another: the
+    file's checksum, and what was changed in it for this stream."""
 
     path: str | None
     identity: str
@@ -54,7 +55,8 @@ def resolve_weights(
     weights = {stream: _weights(kind, stream, chosen[stream], reporter) for stream in streams}
     if config is not None:
         for stream, each in weights.items():
-            _loaded_backbone(kind, config, stream, each)
+            if adaptation := _loaded_backbone(kind, config, stream, each).adaptation:
+                weights[stream] = replace(each, identity=f"{each.identity} ({adaptation})")
     return weights
 
 

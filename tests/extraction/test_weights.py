@@ -11,6 +11,7 @@ from torch import Tensor
 
 from taltool.backbones.contract import Computing, Stream
 from taltool.backbones.hog3d import HOG3D
+from taltool.backbones.i3d_r50 import I3DR50
 from taltool.backbones.tsn import TSN
 from taltool.data.downloads import Published, digest
 from taltool.errors import DataError, UsageError
@@ -152,3 +153,13 @@ def test_a_file_without_named_tensors_is_refused(tmp_path: Path) -> None:
     torch.save([torch.zeros(1)], tmp_path / "list.pt")
     with pytest.raises(DataError, match="holds no tensors with names"):
         read_tensors(str(tmp_path / "list.pt"))
+
+
+def test_what_was_changed_in_weights_stands_in_the_record(tmp_path: Path) -> None:
+    config = I3DR50.Config(short_side=32, crop=32)
+    torch.save(I3DR50(config).network.state_dict(), tmp_path / "r50.pth")
+    word = str(tmp_path / "r50.pth")
+    chosen = resolve_weights(I3DR50, BOTH, [f"rgb={word}", f"flow={word}"], config=config)
+    checksum = digest(tmp_path / "r50.pth")
+    assert chosen["rgb"].identity == checksum
+    assert chosen["flow"].identity == f"{checksum} (its first filters' mean over the colours for x and y)"
