@@ -72,7 +72,10 @@ class FeatureClock:
 
         New snippet j stands at old index (j + 0.5) * length / new_length - 0.5; the window keeps its size.
         """
-        ratio = length / new_length
+        return self.resampled(length / new_length)
+
+    def resampled(self, ratio: float) -> "FeatureClock":
+        """The clock of the grid of cells `ratio` snippets long that begins where this one begins."""
         return replace(self, stride=self.stride * ratio, offset=self.offset + (ratio - 1) / 2 * self.stride)
 
     @classmethod

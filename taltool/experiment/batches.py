@@ -25,6 +25,9 @@ from taltool.experiment.sampling import (
 from taltool.experiment.settings import SamplingSettings
 from taltool.models.contract import Batch, Targets
 
+# Where a window may be shifted to useful places only, it stays where it is after so many others.
+_MOST_SHIFTS = 20
+
 
 @dataclass(frozen=True, eq=False)
 class Example:
@@ -46,9 +49,13 @@ def shift_sample(sample: Sample, segments: Floats, source: FeatureSource, rng: n
     settings, length = source.settings, source.length(sample.video_id)
     clock = source.clock(sample.video_id)
     if settings.resize == "window" and settings.jitter:
-        shift = round(rng.uniform(-settings.jitter, settings.jitter))
-        first = min(max(sample.first + shift, 0), length - sample.count)
-        return move_sample(sample, first, sample.count, clock)
+        for _ in range(_MOST_SHIFTS if settings.jitter_useful else 1):
+            shift = round(rng.uniform(-settings.jitter, settings.jitter))
+            first = min(max(sample.first + shift, 0), length - sample.count)
+            shifted = move_sample(sample, first, sample.count, clock)
+            if not settings.jitter_useful or is_useful(shifted, segments, settings):
+                return shifted
+        return sample
     if settings.resize == "pad" and length > settings.length:
         first = _crop_start(clock.grid(segments), length, settings.length, rng)
         return move_sample(sample, first, settings.length, clock)
@@ -120,7 +127,7 @@ def read_batch(
 def read_example(source: FeatureSource, sample: Sample, instances: SegmentsAndLabels) -> Example:
     """What a sample shows: its features, and those of the `instances` (seconds) that belong to it."""
     seconds, labels = instances
-    clipped, belongs, _ = on_grid(sample, seconds, source.settings.min_ioa)
+    clipped, belongs, _ = on_grid(sample, seconds, source.settings.min_ioa, source.settings.min_covered)
     values = source.read(sample.video_id, sample.first, sample.count)
     shortest = float(np.diff(sample.clock.grid(seconds), axis=1).min(initial=np.inf))
     length, clock = source.length(sample.video_id), source.clock(sample.video_id)

@@ -3,9 +3,13 @@
 Feature sequences become what networks want (channels chosen, normalised, resampled, kept in memory where they fit), and
 samples are stretches of them. Positions are snippets of the prepared sequence (resampled already where sampling
 rescales). Times come and go through the sequence's own FeatureClock only.
+
+Windows of some seconds are windows of a sequence that is resampled as a whole, to positions of window / length seconds:
+linear interpolation between neighbouring snippets gives a position the same value in every window that holds it.
 """
 
 import copy
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -65,17 +69,23 @@ def visible_span(length: int, clock: FeatureClock) -> tuple[float, float]:
     return max(0.0, clock.seconds(0.0)), min(clock.duration, clock.seconds(float(length)))
 
 
-def on_grid(sample: Sample, segments: Floats, min_ioa: float) -> tuple[Floats, NDArray[np.bool_], Floats]:
+def on_grid(
+    sample: Sample, segments: Floats, min_ioa: float, min_covered: float = 0.0
+) -> tuple[Floats, NDArray[np.bool_], Floats]:
     """Ground truth segments (M, 2), seconds, on the grid of a sample.
 
     Returns the segments (M, 2) clipped to the sample, which of them (M,) belong to it (at least `min_ioa` of them lies
-    inside), and the share (M,) of each that lies inside.
+    inside, or they cover at least `min_covered` of the sample, where that is not 0), and the share (M,) of each that
+    lies inside.
     """
     grid = sample.clock.grid(segments)
     clipped = np.clip(grid, 0.0, sample.count)
     inside = clipped[:, 1] - clipped[:, 0]
     share = inside / np.maximum(grid[:, 1] - grid[:, 0], np.finfo(np.float64).tiny)
-    return clipped, (inside > 0) & (share >= min_ioa - _ROUNDING), share
+    belongs = share >= min_ioa - _ROUNDING
+    if min_covered:
+        belongs |= inside / sample.count >= min_covered - _ROUNDING
+    return clipped, (inside > 0) & belongs, share
 
 
 def shortest_shown(grid: Floats, length: int, settings: SamplingSettings) -> float:
@@ -92,7 +102,7 @@ def shortest_shown(grid: Floats, length: int, settings: SamplingSettings) -> flo
 
 def is_useful(sample: Sample, segments: Floats, settings: SamplingSettings) -> bool:
     """Whether a training window holds an instance, completely where the settings demand that."""
-    _, belongs, share = on_grid(sample, segments, settings.min_ioa)
+    _, belongs, share = on_grid(sample, segments, settings.min_ioa, settings.min_covered)
     if settings.require_whole and settings.resize == "window":
         return bool((share >= 1 - _ROUNDING).any())
     return bool(belongs.any()) or settings.resize != "window"
@@ -100,12 +110,38 @@ def is_useful(sample: Sample, segments: Floats, settings: SamplingSettings) -> b
 
 def rescaled(values: NDArray[np.float32], length: int) -> NDArray[np.float32]:
     """A sequence (L, C) linearly resampled to (length, C) as torch's interpolate does with align_corners=False."""
-    old = len(values)
-    positions = np.clip((np.arange(length) + 0.5) * (old / length) - 0.5, 0.0, old - 1)
-    left = np.minimum(positions.astype(np.int64), max(old - 2, 0))
-    right = np.minimum(left + 1, old - 1)
-    weight = (positions - left)[:, None].astype(np.float32)
-    return values[left] * (1 - weight) + values[right] * weight
+    return Positions.of(len(values), len(values) / length, 0, length).interpolated(values)
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Where some positions of a resampled sequence lie in the sequence: between rows left and right (N,), weight (N, 1)
+    being the share of the right one. Rows [first, last) are all that is needed."""
+
+    left: Integers
+    right: Integers
+    weight: FeatureArray
+
+    @classmethod
+    def of(cls, length: int, ratio: float, first: int, last: int) -> "Positions":
+        """Positions [first, last) of cells of `ratio` rows, in a sequence of `length` rows whose ends continue."""
+        places = np.clip((np.arange(first, last) + 0.5) * ratio - 0.5, 0.0, length - 1)
+        left = np.minimum(places.astype(np.int64), max(length - 2, 0))
+        return cls(left, np.minimum(left + 1, length - 1), (places - left)[:, None].astype(np.float32))
+
+    @property
+    def first(self) -> int:
+        """The first row that is needed."""
+        return int(self.left[0])
+
+    @property
+    def last(self) -> int:
+        """The row after the last one that is needed."""
+        return int(self.right[-1]) + 1
+
+    def interpolated(self, values: FeatureArray, first: int = 0) -> FeatureArray:
+        """The positions' values (N, C), where `values` begin with row `first` of the sequence."""
+        return values[self.left - first] * (1 - self.weight) + values[self.right - first] * self.weight
 
 
 GIBIBYTE = 1 << 30
@@ -194,28 +230,39 @@ class FeatureSource:
         """T of a video's prepared sequence."""
         if self.settings.resize == "rescale":
             return self.settings.length
-        return len(self._cache[video_id]) if video_id in self._cache else self.file.shape(video_id)[0]
+        if video_id in self._cache:
+            return len(self._cache[video_id])
+        ratio = self._snippets_per_position(video_id)
+        # Of the last position as little may lie in the video as rounding leaves.
+        return max(1, math.ceil(self.file.shape(video_id)[0] / ratio - _ROUNDING))
+
+    def _snippets_per_position(self, video_id: str) -> float:
+        """How many snippets of the file a position of the prepared sequence is long."""
+        settings = self.settings
+        if settings.resize == "rescale":
+            return self.file.shape(video_id)[0] / settings.length
+        if settings.window_seconds:
+            return settings.window_seconds / settings.length / self.file.clock(video_id).seconds_per_snippet
+        return 1.0
 
     def clock(self, video_id: str) -> FeatureClock:
         """The clock of a video's prepared sequence."""
         if video_id not in self._clocks:
             clock = self.file.clock(video_id)
-            if self.settings.resize == "rescale":
-                clock = clock.rescaled(self.file.shape(video_id)[0], self.settings.length)
+            if self.settings.is_resampled:
+                clock = clock.resampled(self._snippets_per_position(video_id))
             self._clocks[video_id] = clock
         return self._clocks[video_id]
 
     def read(self, video_id: str, first: int, count: int) -> FeatureArray:
         """Snippets [first, first + count) of a prepared sequence, (count, C). Not to be written to."""
         if video_id not in self._cache:
-            size = self.length(video_id) * self.width(video_id) * 4
-            if self.settings.resize != "rescale" and size > self._room:
-                return self._prepared(video_id, first, first + count)
-            whole = self._prepared(video_id, 0, None)
+            length = self.length(video_id)
+            size = length * self.width(video_id) * 4
             if size > self._room:
-                return whole[first : first + count]
+                return self._prepared(video_id, first, first + count)
             self._room -= size
-            self._cache[video_id] = whole
+            self._cache[video_id] = self._prepared(video_id, 0, length)
         return self._cache[video_id][first : first + count]
 
     def fits_memory(self, video_ids: Iterable[str]) -> bool:
@@ -223,8 +270,14 @@ class FeatureSource:
         wanted = sum(self.length(v) * self.width(v) * 4 for v in video_ids if v not in self._cache)
         return wanted <= self._room
 
-    def _prepared(self, video_id: str, first: int, last: int | None) -> FeatureArray:
-        values: Any = self.file.read(video_id, first, last, self.channels)
+    def _prepared(self, video_id: str, first: int, last: int) -> FeatureArray:
+        """Snippets [first, last) of the prepared sequence, of which no more than those of the file are read."""
+        positions, (low, high) = None, (first, last)
+        if self.settings.is_resampled:
+            ratio = self._snippets_per_position(video_id)
+            positions = Positions.of(self.file.shape(video_id)[0], ratio, first, last)
+            low, high = positions.first, positions.last
+        values: Any = self.file.read(video_id, low, high, self.channels)
         if self.statistics is not None and self.settings.normalize == "channel":
             values = self.statistics.normalized(values)
-        return rescaled(values, self.settings.length) if self.settings.resize == "rescale" else values
+        return values if positions is None else positions.interpolated(values, low)

@@ -10,17 +10,22 @@ from taltool.ops.nms_settings import Suppression
 class SamplingSettings:
     """How a feature sequence becomes the (C, T) samples that a network sees. Lengths and strides are in snippets.
 
-    window: sliding windows of `length` (a shorter video is zero padded at its end);
+    window: sliding windows of `length` (a shorter video is zero padded at its end); with `window_seconds` windows of so
+    many seconds, linearly resampled to `length` positions, whatever the distance of a video's snippets: all lengths
+    and strides here are then in positions of length window_seconds / length;
     rescale: the whole video linearly resampled to `length`;
     pad: the whole video, cropped at random to `length` in training, padded to the model's length multiple in use.
     """
 
     resize: Literal["window", "rescale", "pad"] = "window"
     length: int = 64
+    window_seconds: float = 0.0  # 0 = off: a position is a snippet.
     train_stride: int = 8
     test_stride: int = 32
     # An instance belongs to a window when at least this share of it lies inside; it is then clipped to the window.
     min_ioa: float = 0.5
+    # So it does, too, when it covers at least this share of the window; 0 = off.
+    min_covered: float = 0.0
     # A training window must hold one instance completely.
     require_whole: bool = True
     # Streams of the feature file to use, by name and in this order; none = all channels as they stand.
@@ -32,6 +37,7 @@ class SamplingSettings:
     repeat_coverage: float = 0.0  # twice in an epoch below this one.
     # Training augmentations.
     jitter: float = 0.0  # Random shift of window starts, in snippets.
+    jitter_useful: bool = False  # Only to where the window still holds what a training window must.
     feature_dropout: float = 0.0  # Probability with which a channel is zeroed for the whole sample.
     feature_noise: float = 0.0  # Standard deviation of Gaussian noise, in units of each channel's own deviation.
     time_dropout: float = 0.0  # Probability with which a snippet is zeroed.
@@ -42,12 +48,22 @@ class SamplingSettings:
 
     def __post_init__(self) -> None:
         _demand(min(self.length, self.train_stride, self.test_stride) >= 1, "lengths and strides must be at least 1")
-        _demand(0 <= self.min_ioa <= 1, "min_ioa must lie between 0 and 1")
+        _demand(
+            self.window_seconds >= 0 and (not self.window_seconds or self.resize == "window"),
+            'window_seconds must not be negative, and is for resize = "window"; 0 = off',
+        )
+        shares = (self.min_ioa, self.min_covered)
+        _demand(min(shares) >= 0 and max(shares) <= 1, "min_ioa and min_covered must lie between 0 and 1")
         _demand(min(self.drop_coverage, self.repeat_coverage) >= 0, "coverages must not be negative")
         _demand(0 <= self.feature_dropout < 1, "feature_dropout must lie in [0, 1)")
         _demand(0 <= self.time_dropout < 1, "time_dropout must lie in [0, 1)")
         amounts = (self.jitter, self.feature_noise, self.mixup)
         _demand(min(amounts) >= 0, "jitter, feature_noise and mixup must not be negative")
+
+    @property
+    def is_resampled(self) -> bool:
+        """Whether positions are others than the snippets of the feature file."""
+        return self.resize == "rescale" or self.window_seconds > 0
 
     @property
     def is_random(self) -> bool:

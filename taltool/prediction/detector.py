@@ -185,6 +185,7 @@ def make_detector(
             ("length", first.header.length, other.header.length),
             ("sampling.resize", sampling.resize, other.experiment.sampling.resize),
             ("sampling.length", sampling.length, other.experiment.sampling.length),
+            ("sampling.window_seconds", sampling.window_seconds, other.experiment.sampling.window_seconds),
             ("sampling.test_stride", sampling.test_stride, other.experiment.sampling.test_stride),
         ):
             if own != theirs:
@@ -213,7 +214,7 @@ def check_features(
                 )
     trained = checkpoints[0].header.clock.get("seconds_per_snippet")
     source = detector.first.source
-    if trained is None or source.settings.resize == "rescale" or not video_ids:
+    if trained is None or source.settings.is_resampled or not video_ids:
         return
     found = float(np.median([source.clock(video_id).seconds_per_snippet for video_id in video_ids]))
     if not 1 / _CLOCK_TOLERANCE <= found / trained <= _CLOCK_TOLERANCE:

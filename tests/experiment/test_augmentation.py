@@ -1,5 +1,6 @@
 """Where a training sample begins: crops and shifted windows, counted over many draws."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,3 +101,14 @@ def test_a_sample_knows_the_times_of_where_it_was_moved(file: FeatureFile) -> No
     moved = shift_sample(whole, NONE, source, np.random.default_rng(1))
     assert moved.first > 0
     assert moved.clock.seconds(0.0) == file.clock("long").seconds(float(moved.first))
+
+
+def test_a_window_moves_only_to_where_it_holds_what_training_windows_must(file: FeatureFile) -> None:
+    """Of [103, 107] at least 3 s must lie inside [first, first + 10): first from 96 to 104."""
+    sample = Sample("long", 100, 10, file.clock("long").cropped(100))
+    settings = SamplingSettings(length=10, jitter=9.0, min_ioa=0.75, require_whole=False)
+    segments = np.array([[103.0, 107.0]])
+    assert set(drawn(file, sample, segments, 500, settings).tolist()) == set(range(91, 110))
+    useful = dataclasses.replace(settings, jitter_useful=True)
+    assert set(drawn(file, sample, segments, 500, useful).tolist()) == set(range(96, 105))
+    assert set(drawn(file, sample, NONE, 20, useful).tolist()) == {100}
