@@ -18,7 +18,8 @@ serves one stream: `--stream both` makes two, gives both the same windows and jo
 `frame_format` is `FrameFormat(pixels, short_side, exact)`: pixels "gray" or "rgb", and either short_side=112 (the
 shorter side in pixels, the longer in proportion), exact=(height, width) (squeezed, whatever the proportions) or neither
 (as it is stored). Pictures are uint8. For the stream "rgb" they are (H, W), luminance, or (H, W, 3), in the order R, G,
-B. For "flow" they are (H, W, 2), x then y: picture n holds the motion from frame n to n + 1 (the last one is repeated),
+B. For "flow" they are (H, W, 2), x then y: picture n holds the motion from the frame that is shown then to the one
+after it at the video's own rate, whatever the rate of the pictures (the last frame has that of the one before),
 computed between the luminance of pictures of the size of `frame_format`; [-flow_bound, flow_bound] pixels are mapped
 linearly to [0, 255] and rounded, so that 128 is no motion. Cropping, the order of channels and normalisation are the
 backbone's own affair.

@@ -6,8 +6,11 @@ actionness as a further channel, refine (TPP); final heads give actionness, clas
 actionness.
 
 The formulas are lost in every public copy, the section on training is empty, and there is no code: most numbers here
-are our choices, marked as such in `config.py` and `network.py`. The recipe follows DaoTAD, which the
-paper cites.
+are our choices, marked as such in `config.py` and `network.py`. The recipe follows DaoTAD, which the paper cites.
+
+The paper trains its I3D along; here features are taken once ("mixed mode of optical flow and RGB": both side by side,
+one network over them, as its conclusion says "single-stream"), and the convolution that enters stands for its fully
+connected layer to 512 channels.
 """
 
 from typing import ClassVar
