@@ -56,7 +56,8 @@ def test_every_table_and_figure_is_listed_once() -> None:
 
 
 def test_every_script_is_listed_and_every_listed_script_is_there() -> None:
-    named = {name for rows in listed().values() for row in rows for name in re.findall(r"\]\((.*?)\)", row["script"])}
+    rows = [row for found in listed().values() for row in found]
+    named = {name for row in rows for name in re.findall(r"\]\((.*?)\)", row["script"])}
     assert named == {script.name for script in SCRIPTS}
 
 
@@ -84,7 +85,8 @@ def test_rows_are_settings_of_the_model(script: Path) -> None:
     build(found[1], model_class.Config, [preset])
     for line in text.splitlines():
         words = re.findall(r"--set ([\w.]+=[^\s'\"$]+)", line)
-        build(found[1], model_class.Config, [preset, *(override_layer(each, model_class.Config) for each in words)])
+        layers = [override_layer(each, model_class.Config) for each in words]
+        build(found[1], model_class.Config, [preset, *layers])
 
 
 # Settings at which a network is tiny.
