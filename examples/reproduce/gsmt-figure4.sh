@@ -49,8 +49,8 @@ for axes, (name, title) in zip(columns, {"cnn1d": "1D CNN", "mstcn": "MS-TCN", "
     similarity = unit.T @ unit  # (T, T)
     action = model.snippet_targets(batch.targets, batch.mask.float())[0][0] < model.background
     means = [similarity[a][:, b].mean().item() for a, b in ((action, action), (~action, ~action), (action, ~action))]
-    ours = " ".join(f"{value:10.3f}" for value in means)
-    print(f"{title:34} {ours} |        {'-':>10} {'-':>10} {'-':>10}")
+    ours = " ".join(f"{value:8.3f}" for value in means)
+    print(f"{title:34} {ours} |        {'-':>8} {'-':>8} {'-':>8}")
     axes.imshow(similarity, vmin=-1, vmax=1)
     axes.set(title=title, xlabel="snippet")
     for place in action.diff().nonzero().flatten().tolist():
