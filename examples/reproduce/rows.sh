@@ -15,8 +15,8 @@ metrics=${metrics:-mAP@0.50 average_mAP}
 measured=${measured:---tiou $tiou}
 suppression=${SUPPRESSION:-${suppression:-}}
 if [ -z "$suppression" ]; then
-    # A variant of a data set's preset (thumos14-adam) has the suppression of that, if none of its own.
-    for known in "$model-$preset" "$model-${preset%-*}"; do
+    # A variant of a data set's preset (thumos14-adam, code-thumos14) has the suppression of that, if none of its own.
+    for known in "$model-$preset" "$model-${preset%-*}" "$model-${preset#*-}"; do
         taltool nms --list-presets | grep -q "^$known: " && suppression="--preset $known" && break
     done
     [ -n "$suppression" ] || { echo "no suppression is known for $model-$preset: set SUPPRESSION to words for nms" >&2; exit 2; }
