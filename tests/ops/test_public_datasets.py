@@ -3,7 +3,7 @@
 import pytest
 
 from taltool.errors import UsageError
-from taltool.ops.protocols import dataset_spec
+from taltool.ops.protocols import ANY_DATASET, dataset_of_preset, dataset_spec
 
 
 @pytest.mark.parametrize("release", ["activitynet12", "activitynet13"])
@@ -21,3 +21,10 @@ def test_thumos14_trains_on_its_untrimmed_validation_videos() -> None:
 def test_an_unknown_name_lists_those_that_are_known() -> None:
     with pytest.raises(UsageError, match=r"'thumos15' \(did you mean thumos14\?\)|thumos14.*activitynet12"):
         dataset_spec("thumos15")
+
+
+def test_a_preset_that_names_a_data_set_has_its_subsets() -> None:
+    for preset in ("thumos14", "thumos14-paper", "code-thumos14"):
+        assert dataset_of_preset(preset) is dataset_spec("thumos14")
+    assert dataset_of_preset("activitynet13-adam") is dataset_spec("activitynet13")
+    assert dataset_of_preset("auto") is dataset_of_preset("code") is ANY_DATASET
