@@ -5,6 +5,7 @@
 # The features' streams are named rgb and flow, or as STREAMS says; three rows stand for the three columns.
 set -eu
 model=afsd preset=thumos14 streams='rgb flow' metrics=average_mAP
+case ${PRESET:-} in activitynet13*) preset=activitynet13 ;; esac
 . "$(dirname "$0")/rows.sh"
 
 classed() { if [ "$preset" = activitynet13 ]; then taltool label -q --replace --classifier "$CLASSIFIER" --top-k 1; else cat; fi; }

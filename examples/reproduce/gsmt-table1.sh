@@ -3,7 +3,7 @@
 # sh examples/reproduce/gsmt-table1.sh FEATURES GT [FOLDER] [words for train ...]; see rows.sh for the rest.
 # FEATURES are I3D snippets (2,048 channels), or with ENCODER=TS two-stream ones (400 channels): the paper has both.
 # The preset is the text, SGD and its learning rates too, which barely moves the weights in 15 epochs. With
-# PRESET=activitynet13-adam (or thumos14-adam) all tables here learn by what the code has.
+# PRESET=activitynet13-adam (or thumos14-adam) it learns by what the code has.
 # Of TS on ActivityNet the text says that I3D gains 1.2 % (4.1): by the table it gains 0.6.
 set -eu
 model=gsmt preset=activitynet13
