@@ -31,7 +31,7 @@ def read_ground_truth(path: str, split: str | None = None) -> GroundTruth:
         for batch in annotation_batches(document, partial(checked_videos, names=names, path=path)):
             videos.update(batch)
         truth = GroundTruth(videos, names, path, reader.hexdigest())
-    return truth.with_split(read_split(split, truth)) if split else truth
+    return truth.with_split(read_split(split, truth), split) if split else truth
 
 
 def demand_database(document: JsonDocument) -> None:

@@ -191,12 +191,16 @@ class VideoAnnotations:
 
 @dataclass(frozen=True, eq=False)
 class GroundTruth:
-    """Annotated videos by id, in file order. `file` and `sha256` say which file, for every printed number."""
+    """Annotated videos by id, in file order. `file` and `sha256` say which file, for every printed number.
+
+    split says where subsets are from, FILE:NAME, if not from that file.
+    """
 
     videos: dict[str, VideoAnnotations]
     names: LabelVocabulary
     file: str = "-"
     sha256: str = ""
+    split: str = ""
 
     @property
     def subsets(self) -> list[str]:
@@ -224,9 +228,8 @@ class GroundTruth:
         wanted = [name.strip() for name in names.split(",")]
         missing = [name for name in wanted if name not in self.subsets]
         if missing:
-            raise DataError(
-                f"{self.file}: no subset '{missing[0]}' (there are: {', '.join(self.subsets)}); choose with --subset"
-            )
+            where, there = self.split or self.file, ", ".join(self.subsets)
+            raise DataError(f"{where}: no subset '{missing[0]}' (there are: {there}); choose with --subset")
         return self.only([v.video_id for v in self.videos.values() if v.subset in wanted])
 
     def only(self, video_ids: Iterable[str]) -> "GroundTruth":
@@ -234,7 +237,7 @@ class GroundTruth:
         wanted = set(video_ids)
         return replace(self, videos={k: v for k, v in self.videos.items() if k in wanted})
 
-    def with_split(self, split: dict[str, str]) -> "GroundTruth":
-        """The same videos with subsets from `split` (video id -> subset); unlisted videos belong to none."""
-        videos = {k: replace(v, subset=split.get(k)) for k, v in self.videos.items()}
-        return replace(self, videos=videos)
+    def with_split(self, subset_of: dict[str, str], split: str = "") -> "GroundTruth":
+        """The same videos with subsets of their own (by video id), from `split`; unlisted videos belong to none."""
+        videos = {k: replace(v, subset=subset_of.get(k)) for k, v in self.videos.items()}
+        return replace(self, videos=videos, split=split)

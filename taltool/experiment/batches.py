@@ -130,8 +130,9 @@ def read_example(source: FeatureSource, sample: Sample, instances: SegmentsAndLa
     clipped, belongs, _ = on_grid(sample, seconds, source.settings.min_ioa, source.settings.min_covered)
     values = source.read(sample.video_id, sample.first, sample.count)
     shortest = float(np.diff(sample.clock.grid(seconds), axis=1).min(initial=np.inf))
-    length, clock = source.length(sample.video_id), source.clock(sample.video_id)
-    shown = shortest_shown(clock.grid(seconds), length, source.settings)
+    grid, length = source.clock(sample.video_id).grid(seconds), source.length(sample.video_id)
+    # A window that was shifted at random may show less of an instance than those that were not.
+    shown = float(np.diff(clipped[belongs], axis=1).min(initial=shortest_shown(grid, length, source.settings)))
     return Example(sample.video_id, values, clipped[belongs], labels[belongs], shortest, shown)
 
 

@@ -82,10 +82,15 @@ def on_grid(
     clipped = np.clip(grid, 0.0, sample.count)
     inside = clipped[:, 1] - clipped[:, 0]
     share = inside / np.maximum(grid[:, 1] - grid[:, 0], np.finfo(np.float64).tiny)
+    return clipped, _belongs(inside, share, sample.count, min_ioa, min_covered), share
+
+
+def _belongs(inside: Floats, share: Floats, count: int, min_ioa: float, min_covered: float) -> NDArray[np.bool_]:
+    """Which instances belong to a window of `count` snippets that shows `inside` snippets, a `share`, of each."""
     belongs = share >= min_ioa - _ROUNDING
     if min_covered:
-        belongs |= inside / sample.count >= min_covered - _ROUNDING
-    return clipped, (inside > 0) & belongs, share
+        belongs |= inside / count >= min_covered - _ROUNDING
+    return (inside > 0) & belongs
 
 
 def shortest_shown(grid: Floats, length: int, settings: SamplingSettings) -> float:
@@ -96,8 +101,9 @@ def shortest_shown(grid: Floats, length: int, settings: SamplingSettings) -> flo
     window = min(length, settings.length) if settings.resize == "window" else length
     first = window_starts(length, window, settings.train_stride)[:, None]
     inside = np.minimum(grid[:, 1], first + window) - np.maximum(grid[:, 0], first)  # (windows, M)
-    belongs = inside >= settings.min_ioa * (grid[:, 1] - grid[:, 0]) - _ROUNDING
-    return float(inside[belongs & (inside > 0)].min(initial=np.inf))
+    share = inside / np.maximum(grid[:, 1] - grid[:, 0], np.finfo(np.float64).tiny)
+    belongs = _belongs(inside, share, window, settings.min_ioa, settings.min_covered)
+    return float(inside[belongs].min(initial=np.inf))
 
 
 def is_useful(sample: Sample, segments: Floats, settings: SamplingSettings) -> bool:

@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from taltool.ops.nms_settings import Suppression
 
+_SHORTEST_POSITION = 1e-3  # Seconds.
+
 
 @dataclass(frozen=True)
 class SamplingSettings:
@@ -51,6 +53,10 @@ class SamplingSettings:
         _demand(
             self.window_seconds >= 0 and (not self.window_seconds or self.resize == "window"),
             'window_seconds must not be negative, and is for resize = "window"; 0 = off',
+        )
+        _demand(
+            not self.window_seconds or self.window_seconds >= self.length * _SHORTEST_POSITION,
+            f"window_seconds makes positions shorter than {_SHORTEST_POSITION} s; raise it, or lower length",
         )
         shares = (self.min_ioa, self.min_covered)
         _demand(min(shares) >= 0 and max(shares) <= 1, "min_ioa and min_covered must lie between 0 and 1")

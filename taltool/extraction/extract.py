@@ -165,8 +165,8 @@ def _chosen(
     folders = [source.path for source in sources if source.is_frame_folder]
     if folders and images_fps is None:
         raise UsageError(
-            f"{folders[0]} is a folder of images, which do not tell when they were taken: give their rate with --fps, "
-            "or with --images-fps if snippets are to be cut at another one"
+            f"{folders[0]} is a folder of images, which do not tell when they were taken: give their rate with "
+            "--images-fps (a number for --fps says it too)"
         )
     return sources
 

@@ -133,7 +133,7 @@ class Model(nn.Module, ABC):
         return self.loss(self(batch.features, batch.mask), batch.targets, whole)
 
     def loss_counts(self, batch: Batch, phase: str) -> dict[str, Tensor] | None:
-        """What the losses of `phase` will ask `WholeBatch.divisor` for, by name, from ground truth and mask alone.
+        """What the losses of `phase` will ask `WholeBatch` for, by name, from ground truth and mask alone.
 
         None: the network has to be asked, by computing the losses.
         """

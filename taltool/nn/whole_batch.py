@@ -21,13 +21,21 @@ class WholeBatch:
     A loss asks for each name once at most, and for the same names in every batch, also in one without instances.
     """
 
-    def divisor(self, name: str, count: Tensor) -> Tensor:
-        """The divisor, at least 1, of a sum over the batch, given what was counted in the samples that are here.
+    # The share of the batch's samples that is here; 0 for a part that only stands by.
+    share: float = 1.0
 
-        Where these are a part of the batch it is the whole batch's count times their share of the batch, so that the
-        mean of the parts' quotients, weighed by their samples, is the quotient of the whole batch.
+    def total(self, name: str, value: Tensor) -> Tensor:
+        """The sum over the whole batch of what was counted, or summed, in the samples that are here."""
+        return value
+
+    def divisor(self, name: str, count: Tensor) -> Tensor:
+        """The divisor of a sum over the batch, given what was counted in the samples that are here.
+
+        It is the `total`, at least 1, times the share of the batch that is here: so the mean of the parts' quotients,
+        weighed by their samples, is the quotient of the whole batch.
         """
-        return count.clamp(min=1)
+        total = self.total(name, count).clamp(min=1)
+        return total * self.share if self.share else total
 
     def divisors(self, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The divisor of each of the named counts."""

@@ -116,10 +116,10 @@ def _width(low: float, high: float, sigma: float) -> Suppression:
 PRESETS = {
     "afsd-thumos14": Preset(
         _soft(0.5, min_score=0.001, top_k_per_class=5000),
-        "AFSD, supplement (its 'tIoU threshold' is sigma) and code: top 5,000 per class, floor 0.001",
+        "AFSD, section 4.1 (its 'tIoU threshold' is sigma) and code: top 5,000 per class, floor 0.001",
     ),
     "afsd-activitynet13": Preset(
-        _soft(0.85, min_score=1e-9, top_k=5000, agnostic=True), "AFSD, supplement and code: one class, then labels"
+        _soft(0.85, min_score=1e-9, top_k=5000, agnostic=True), "AFSD, section 4.1 and code: one class, then labels"
     ),
     "afsd-thumos14-paper": Preset(_soft(0.5, min_score=0.001, top_k_per_class=5000), "AFSD, section 4.1; as the code"),
     "afsd-activitynet13-paper": Preset(
@@ -145,7 +145,10 @@ PRESETS = {
         _soft(0.75, tiou=0.65, top_k=2300, agnostic=True),
         "MGNet, Soft-NMS threshold 0.65; sigma of its code",
     ),
-    "mgnet-thumos14-nms": Preset(Suppression(Method.hard, tiou=0.65, top_k=2300, agnostic=True), "MGNet, NMS rows"),
+    "mgnet-thumos14-nms": Preset(
+        Suppression(Method.hard, tiou=0.65, top_k=2300, agnostic=True),
+        "MGNet, NMS rows; threshold and number of its code",
+    ),
     "mgnet-activitynet13": Preset(
         _soft(0.75, tiou=0.8, top_k=100, agnostic=True),
         "MGNet, Soft-NMS threshold 0.8; sigma of its code",

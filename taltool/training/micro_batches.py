@@ -80,14 +80,9 @@ class PartOfBatch(WholeBatch):
     ) -> None:
         self.share, self.processes, self.generator, self.totals = share, processes, generator, totals
 
-    def divisor(self, name: str, count: Tensor) -> Tensor:
-        """See `WholeBatch`: the whole batch's count, at least 1, times this part's share of the samples.
-
-        So the mean of the parts' quotients, weighed by their samples, is the quotient of the whole batch.
-        """
-        total = self.processes.all_reduce_sum(self._own(count)) if self.totals is None else self.totals[name]
-        total = total.clamp(min=1)
-        return total * self.share if self.share else total
+    def total(self, name: str, value: Tensor) -> Tensor:
+        """See `WholeBatch`."""
+        return self.processes.all_reduce_sum(self._own(value)) if self.totals is None else self.totals[name]
 
     def draw(self, draw: Callable[[torch.Generator | None], Drawn]) -> Drawn:
         """See `WholeBatch`; a part that only stands by draws from a copy of the stream."""
@@ -110,10 +105,10 @@ class CountedPart(PartOfBatch):
         super().__init__(share, processes, generator)
         self.counts: dict[str, Tensor] = {}
 
-    def divisor(self, name: str, count: Tensor) -> Tensor:
-        """Keep the count."""
-        self.counts[name] = self._own(count)
-        return count.clamp(min=1)
+    def total(self, name: str, value: Tensor) -> Tensor:
+        """Keep what is counted here."""
+        self.counts[name] = self._own(value)
+        return value
 
 
 class Objective(nn.Module):
@@ -188,7 +183,7 @@ class DividedBatch:
                         self.objective(batch, phase, counted)
                 else:
                     for name, count in known.items():
-                        counted.divisor(name, count)
+                        counted.total(name, count)
                 found.append(counted.counts)
         return {
             name: self.processes.all_reduce_sum(torch.stack([counts[name] for counts in found]).sum(0))

@@ -217,17 +217,20 @@ def _check_samples(
     reporter: Reporter,
 ) -> None:
     sampling = experiment.sampling
+    window, wider = f"{sampling.length} snippets", "raise sampling.length"
+    if sampling.window_seconds:
+        window, wider = f"{sampling.window_seconds:g} s", "raise sampling.window_seconds"
     if not loader.samples:
         raise UsageError(
-            f"no window of {sampling.length} snippets holds a whole instance; raise sampling.length, or use "
-            "--set sampling.require_whole=false or --set sampling.resize=rescale"
+            f"no window of {window} holds a whole instance; {wider}, or use --set sampling.require_whole=false or "
+            "--set sampling.resize=rescale"
         )
     seen = {sample.video_id for sample in loader.samples}
     unseen = [video.video_id for video in videos if video.video_id not in seen and len(video.labels)]
     if unseen:
         reporter.warn(
-            f"{len(unseen)} training videos have no window of {sampling.length} snippets that holds a whole instance, "
-            f"not trained on: {dataset.list_some(unseen)}; raise sampling.length"
+            f"{len(unseen)} training videos have no window of {window} that holds a whole instance, "
+            f"not trained on: {dataset.list_some(unseen)}; {wider}"
         )
     taught = {int(label) for video in videos if video.video_id in seen for label in video.labels}
     untaught = [name for number, name in enumerate(classes) if number not in taught]

@@ -278,7 +278,8 @@ def test_a_folder_of_frames_needs_its_rate_and_gives_the_features_of_its_video(
     refused = taltool("extract", tmp_path / "frames", "-o", tmp_path / "f.h5")
     assert refused.returncode == 2
     assert (
-        b"is a folder of images, which do not tell when they were taken: give their rate with --fps" in refused.stderr
+        b"is a folder of images, which do not tell when they were taken: give their rate with --images-fps"
+        in refused.stderr
     )
     assert taltool("extract", tmp_path / "frames", "--fps", rate, "-o", tmp_path / "f.h5").returncode == 0
     assert taltool("extract", data / "videos", "--fps", rate, "-o", tmp_path / "v.h5").returncode == 0

@@ -76,6 +76,7 @@ def test_the_code_for_activitynet_is_another_choice() -> None:
     found = preset("activitynet13")
     assert (found.model.refined_tiou, found.model.init, found.model.classifier) == (0.6, "normal", "external")
     assert (found.training.learning_rate, found.training.weight_decay, found.training.epochs) == (1e-4, 1e-4, 10)
+    assert found.model.splice == "code-activitynet13"
 
 
 def test_clips_of_the_text_overlap_by_thirty_frames_those_of_the_code_begin_thirty_apart() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,7 @@ def test_padding_is_no_background() -> None:
     st.integers(1, 40),
     st.floats(0.01, 12),
     st.integers(0, 2**31),
-    st.sampled_from(["code", "paper"]),
+    st.sampled_from(["code", "code-activitynet13", "paper"]),
 )
 def test_a_splice_rearranges_the_clip_and_moves_only_background(
     starts: list[tuple[float, float]], valid: int, shortest: float, seed: int, rule: SpliceRule
@@ -165,3 +166,35 @@ def test_four_fifths_of_the_windows_of_the_preset_can_be_spliced(shared: Path) -
                 )
     assert windows > 7000
     assert spliced >= 0.8 * windows
+
+
+def test_the_code_for_activitynet_splices_the_same_videos(shared: Path) -> None:
+    """Their anet_dataset.py over the real training videos as 768 frames: a fourth of w_min, rounded down; actions of
+    twice that, and background that is longer, between boundaries. In one video the action is 2.4 frames long, without a
+    whole frame that is a piece away from both ends."""
+    database = json.loads((shared / "data" / "activitynet13_gt.json").read_text())["database"].values()
+    theirs = ours = 0
+    for video in (each for each in database if each["subset"] == "training" and each["annotations"]):
+        seconds = np.array([each["segment"] for each in video["annotations"]])
+        frames = seconds[seconds[:, 1] > seconds[:, 0]] * (768 / video["duration"])
+        if not len(frames):
+            continue
+        piece = max(1, math.floor(min(768.0, np.diff(frames, axis=1).min())) // 4)  # With 0 theirs moves nothing.
+        edges, own = sorted([0.0, 767.0, *frames.flatten().tolist()]), frames.tolist()
+        regions = [[a, b] for a, b in pairwise(edges) if [a, b] not in own]
+        is_spliced = (np.diff(frames, axis=1) >= 2 * piece).any() and any(
+            math.floor(b) - math.ceil(a) > piece for a, b in regions
+        )
+        theirs += is_spliced
+        plan = plan_splice(torch.tensor(frames), 768, 768, 4.0 * piece, "code-activitynet13")
+        ours += plan is not None
+        assert is_spliced or plan is None
+    assert (theirs, ours) == (6534, 6533)
+
+
+def test_one_instance_is_enough_for_the_code_for_activitynet() -> None:
+    alone = torch.tensor([[10.0, 40.0]])
+    assert plan_splice(alone, 96, 96, 30.0, "code") is None
+    plan = plan_splice(alone, 96, 96, 30.0, "code-activitynet13")
+    assert plan is not None
+    assert plan.background[1] - plan.background[0] == round(30 / 4)

@@ -100,10 +100,10 @@ class Rows(WholeBatch):
         self.share, self.generator, self.totals = share, generator, totals
         self.counted: dict[str, torch.Tensor] = {}
 
-    def divisor(self, name: str, count: torch.Tensor) -> torch.Tensor:
+    def total(self, name: str, value: torch.Tensor) -> torch.Tensor:
         assert name not in self.counted, f"{name} is asked for twice"
-        self.counted[name] = count
-        return (count if self.totals is None else self.totals[name]).clamp(min=1) * self.share
+        self.counted[name] = value
+        return value if self.totals is None else self.totals[name]
 
     def draw(self, draw: Callable[[torch.Generator | None], Drawn]) -> Drawn:
         return draw(self.generator)

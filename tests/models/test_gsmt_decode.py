@@ -4,8 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taltool.models.decoding import Runs, runs
-from taltool.models.gsmt.runs import run_maxima, spans
+from taltool.models.decoding import Runs, run_maxima, runs, spans
 
 ROW = torch.tensor([[0.05, 0.3, 0.75, 0.9, 0.6, 0.85, 0.2, 0.55, 0.1, 0.0]])
 NOTHING = torch.zeros(2, 4, dtype=torch.bool)

@@ -146,10 +146,10 @@ class Part(WholeBatch):
     def __init__(self, share: float, totals: dict[str, torch.Tensor] | None) -> None:
         self.share, self.totals, self.counted = share, totals, dict[str, torch.Tensor]()
 
-    def divisor(self, name: str, count: torch.Tensor) -> torch.Tensor:
+    def total(self, name: str, value: torch.Tensor) -> torch.Tensor:
         assert name not in self.counted
-        self.counted[name] = count
-        return (count if self.totals is None else self.totals[name]).clamp(min=1) * self.share
+        self.counted[name] = value
+        return value if self.totals is None else self.totals[name]
 
 
 def test_parts_of_a_batch_give_value_and_gradient_of_the_whole() -> None:

@@ -11,11 +11,11 @@ from taltool.nn.whole_batch import ALONE, WholeBatch
 class Part(WholeBatch):
     """Some of a batch's samples; what is counted over all of it is known beforehand."""
 
-    def __init__(self, share: float, total: int) -> None:
-        self.share, self.total = share, total
+    def __init__(self, share: float, known: int) -> None:
+        self.share, self.known = share, known
 
-    def divisor(self, name: str, count: Tensor) -> Tensor:
-        return torch.tensor(self.total * self.share)
+    def total(self, name: str, value: Tensor) -> Tensor:
+        return torch.tensor(self.known)
 
 
 def test_alone_a_count_is_what_it_is_and_at_least_one() -> None:

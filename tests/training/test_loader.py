@@ -163,6 +163,18 @@ def test_what_windows_show_of_an_instance_at_least() -> None:
     assert shortest_shown(np.array([[7.0, 12.0], [17.0, 19.5]]), 20, settings) == 2.5
     assert shortest_shown(np.array([[7.0, 12.0]]), 20, dataclasses.replace(settings, min_ioa=0.4)) == 2
     assert shortest_shown(np.array([[7.0, 12.0]]), 20, dataclasses.replace(settings, resize="pad")) == 5
+    # Of a longer one no window shows half, but some are full of it.
+    covered = dataclasses.replace(settings, min_covered=0.75)
+    assert shortest_shown(np.array([[0.0, 40.0]]), 40, settings) == np.inf
+    assert shortest_shown(np.array([[0.0, 40.0]]), 40, covered) == 10
+
+
+def test_a_shifted_window_may_show_less_than_those_of_the_grid(file: FeatureFile) -> None:
+    settings = {"length": 10, "train_stride": 10, "jitter": 5.0, "min_ioa": 0.3, "require_whole": False}
+    for epoch in range(20):
+        for batch in loader(file, 1, **settings).batches(epoch):
+            (shown,), (segments,) = batch.shortest_shown, batch.targets.segments
+            assert not len(segments) or shown <= float(segments.diff(dim=1).min()) + 1e-5
 
 
 def test_a_batch_on_another_device_is_the_same_batch(file: FeatureFile) -> None:

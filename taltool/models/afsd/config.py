@@ -20,7 +20,7 @@ from taltool.ops.nms_settings import preset_section
 RefineKind = Literal["all", "naive", "self", "frame", "none"]
 PoolKind = Literal["max", "mean", "conv", "stack"]
 RegionKind = Literal["inside", "outside", "symmetric"]
-SpliceRule = Literal["code", "paper"]
+SpliceRule = Literal["code", "code-activitynet13", "paper"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ class AFSDConfig:
     refine: RefineKind = "all"  # Table 2d; naive and none have no boundary feature, hence no consistency loss.
     quality: Literal["tiou", "centerness", "none"] = "tiou"  # Table 2a.
     pool: PoolKind = "max"  # Table 2e.
-    region: RegionKind = "inside"  # Table 2c: which side of an end is looked at more.
+    # Table 2c: which side of an end is looked at more. The divisors of the other two rows, which the paper does not
+    # give, are ours (see `network.REGION_DIVISORS`).
+    region: RegionKind = "inside"
     bcl: Literal["both", "act", "trip", "none"] = "both"  # Table 2f: boundary consistency learning.
     # One update on the sum (code), or L first and then l_con by the clips that can be spliced (supplement, Alg. 1).
     bcl_update: Literal["joint", "two_step"] = "joint"
@@ -59,7 +61,7 @@ class AFSDConfig:
     ssl_inside_div: float = 0.0
     ssl_outside_div: float = 0.0
     # What is spliced, and w_min, "the minimal action length in one video": of its instances (paper), or of what its
-    # training windows show of them (code). See `consistency.plan_splice`.
+    # training windows show of them (code; another one for ActivityNet). See `consistency.plan_splice`.
     splice: SpliceRule = "code"
     classifier: Literal["own", "external"] = "own"  # external: action or background; classes come from `label`.
     level_bounds: bool = False  # Restrict each level to instances of its size (the authors' ActivityNet code).
@@ -71,7 +73,8 @@ class AFSDConfig:
     )
     # Weights of towers, branches and heads: Xavier, or N(0, 0.01) (the authors' ActivityNet code).
     init: Literal["xavier", "normal"] = "xavier"
-    # Sums are divided by the positives of their clip, then averaged over clips; or by the positives of the batch.
+    # Sums are divided by the positives of their clip, then averaged over clips (the authors' ActivityNet code), or by
+    # those of the batch (their code for THUMOS14; the same in batches of one).
     normaliser: Literal["clip", "batch"] = "clip"
     background_alpha: float = 0.25
     focal_gamma: float = 2.0
@@ -80,7 +83,7 @@ class AFSDConfig:
     quality_weight: float = 1.0
     activation_weight: float = 1.0
     triplet_weight: float = 0.1
-    level_consistency_weight: float = 0.1  # Of level 0's boundary features beside the frame level's, in both.
+    level_consistency_weight: float = 0.1  # Of level 0's features beside the frame's, in l_act and l_trip (code).
 
     def __post_init__(self) -> None:
         if self.width < 2 or self.width % 2 or (self.norm == "gn" and self.width % self.groups):
@@ -108,11 +111,12 @@ _TRAINING: dict[str, Any] = {
     "learning_rate": 1e-5,
     "weight_decay": 1e-3,
 }
-# Clips of 256 frames at 10 frames/s, as 64 snippets of 4 frames. The code's stride of 30 frames is 7.5 snippets.
+# Clips of 256 frames at 10 frames/s, as 64 snippets of 4 frames. The code's stride of 30 frames is 7.5 snippets; it
+# tests RGB after 15 epochs, flow after 16. All candidates above the floor are suppressed, and then limited.
 _THUMOS: dict[str, dict[str, Any]] = {
     "sampling": {"resize": "window", "length": 64, "train_stride": 8, "test_stride": 32, "min_ioa": 0.5},
     "training": _TRAINING,
-    "prediction": {"min_score": 0.01, "top_k": 5000},
+    "prediction": {"min_score": 0.01, "top_k": 0},
     "nms": preset_section("afsd-thumos14"),
 }
 # The whole video, 768 frames of it, as 96 snippets of 8 frames.
@@ -120,12 +124,14 @@ _ACTIVITYNET: dict[str, dict[str, Any]] = {
     "model": {"frames_per_snippet": 8, "location_weight": 1.0},
     "sampling": {"resize": "rescale", "length": 96},
     "training": _TRAINING,
-    "prediction": {"min_score": 1e-9, "top_k": 5000},
+    "prediction": {"min_score": 1e-9, "top_k": 0},
     "nms": preset_section("afsd-activitynet13"),
 }
 PRESETS: dict[str, SettingsBySection] = {
     "thumos14": _THUMOS,
-    # The text: "temporal overlap of m frames", m = 30 in training (226 frames from clip to clip are 56.5 snippets).
+    # The text: "temporal overlap of m frames", m = 30 in training (226 frames from clip to clip are 56.5 snippets). It
+    # does not say which instances belong to a clip, alpha and gamma of the focal loss, the weight of level 0's
+    # consistency, and the floors of scores: they are the code's.
     "thumos14-paper": {
         **_THUMOS,
         "model": _AS_PRINTED,
@@ -133,7 +139,9 @@ PRESETS: dict[str, SettingsBySection] = {
         "nms": preset_section("afsd-thumos14-paper"),
     },
     # The authors' code, which is another one than for THUMOS14, and their command (piou 0.6; the checkpoint of epoch
-    # 10). It finds one class, action; `taltool label --classifier` gives the names, which the paper does not say.
+    # 10, of flow that of epoch 6: --set training.epochs=6). It finds one class, action; `taltool label --classifier`
+    # gives the names, which the paper does not say. The triplet's regions at level 0 have that level's stride of 8
+    # frames, where the code still divides by 4.
     "activitynet13": {
         **_ACTIVITYNET,
         "model": {
@@ -143,6 +151,7 @@ PRESETS: dict[str, SettingsBySection] = {
             "refined_tiou": 0.6,
             "refined_best": True,
             "refined_loss": "smooth_l1",
+            "splice": "code-activitynet13",
             "init": "normal",
             "classifier": "external",
         },

@@ -152,7 +152,7 @@ class AFSD(Model):
     def _splices(self, batch: Batch, generator: torch.Generator | None) -> list[Splice | None]:
         """A random splice of each clip, None where none fits."""
         length, valid, rule = batch.features.shape[2], batch.mask.sum(1).tolist(), self.config.splice
-        lengths = batch.shortest_shown if rule == "code" else batch.shortest_instances
+        lengths = batch.shortest_instances if rule == "paper" else batch.shortest_shown
         clips = zip(batch.targets.segments, valid, lengths, strict=True)
         return [plan_splice(own, length, int(count), shortest, rule, generator) for own, count, shortest in clips]
 
@@ -200,7 +200,7 @@ class AFSD(Model):
         return padded._replace(segments=padded.segments * self.config.frames_per_snippet)
 
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
-        """Every location as one candidate per class, clipped to the valid part of its sample (section 3.2, Eq. 15).
+        """Every location as one candidate per class, clipped to the valid part of its sample (section 3.4, Eq. 15).
 
         Its score is the mean of coarse and refined probability, times the quality.
         """

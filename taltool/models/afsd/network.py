@@ -15,8 +15,8 @@ from taltool.models.afsd.pooling import BoundaryPool, boundary_regions
 from taltool.nn.conv import Axis, ConvBlock, ConvStack, NormKind, SameConv1d
 from taltool.nn.pyramid import PyramidGrid, level_masks
 
-# The divisors of Eq. 3 inside and outside of a segment. The paper's a = 4, b = 10 make the outside larger as printed;
-# its text, Table 2c and code want the inside larger.
+# The divisors of Eq. 3 inside and outside of a segment. The paper's a = 4, b = 10 make the outside larger as printed,
+# and as section 3.3 has it; section 4.3 on Table 2c, and the code, want the inside larger.
 REGION_DIVISORS = {"inside": (4.0, 10.0), "outside": (10.0, 4.0), "symmetric": (4.0, 4.0)}
 
 

@@ -16,7 +16,8 @@ def boundary_regions(starts: Tensor, ends: Tensor, widths: Tensor, inside_div: f
     """Regions around both ends of segments: (..., 4) int64 = first and last position at the start, then at the end.
 
     starts, ends, widths (...) in positions. A region reaches width / inside_div (at least 1) into the segment and
-    width / outside_div (at least 1) out of it. AFSD Eq. 3 swaps the two divisors; its text and code agree with this.
+    width / outside_div (at least 1) out of it. AFSD Eq. 3 and section
+    3.3 swap the two divisors; section 4.3 and the code agree with this.
     """
     inside, outside = (widths / inside_div).clamp(min=1), (widths / outside_div).clamp(min=1)
     bounds = torch.stack([starts - outside, starts + inside, ends - inside, ends + outside], dim=-1)

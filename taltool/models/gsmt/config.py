@@ -30,7 +30,7 @@ class GSMTConfig:
     norm: Literal["pre", "post"] = "pre"  # Layer norm before both blocks (text), or behind their sum (code).
     head_residual: bool = True  # The "F +" of Eq. 1, which the code leaves out.
     pos_enc: Literal["none", "learned", "sin"] = "none"  # Table 13.
-    dropout: float = 0.3
+    dropout: float = 0.3  # This and the next are the code's; the text names none.
     attention_dropout: float = 0.1
     cls_layers: int = 1  # Table 8; hidden ones have kernel 3 and the embedding's width.
     mask_layers: int = 3  # Table 8.
@@ -40,7 +40,7 @@ class GSMTConfig:
     mask_axis: Literal["row", "column"] = "row"
     mask_branch: bool = True  # Table 7; without it segments are runs of class scores.
     classifier: Literal["own", "external"] = "own"  # Table 7; external: action or background only, see `label`.
-    # r of Eq. 5: from the class logits (code), or a layer of its own.
+    # r of Eq. 5: from the class logits (code), or a layer of its own, "discarded in inference" (text).
     lr_head: Literal["shared", "separate"] = "shared"
     loss_focal: bool = True  # Table 5, and so the next three.
     loss_lr: bool = True
@@ -105,13 +105,14 @@ class GSMTConfig:
 _TEXT_TRAINING = {"epochs": 15, "optimizer": "sgd", "momentum": 0.0}
 _TEXT_PREDICTION = {"min_score": 0.1, "top_k": 200}
 _ACTIVITYNET: SettingsBySection = {
-    "model": {"segments": "span"},
+    "model": {"lr_head": "separate", "segments": "span"},
     "sampling": {"resize": "rescale", "length": 100},
     "training": {**_TEXT_TRAINING, "batch_size": 200, "learning_rate": 1e-4, "weight_decay": 1e-3},
     "prediction": _TEXT_PREDICTION,
     "nms": preset_section("gsmt-activitynet13"),
 }
 _THUMOS: SettingsBySection = {
+    "model": {"lr_head": "separate"},
     "sampling": {"resize": "rescale", "length": 256},
     "training": {**_TEXT_TRAINING, "batch_size": 50, "learning_rate": 1e-5, "weight_decay": 1e-5},
     "prediction": _TEXT_PREDICTION,
@@ -183,9 +184,9 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
 
     On 50 Salads, split 1, the paper's transformer, losses and decoding of whole videos reach an average mAP of .07 in
     500 updates. It learns the classes (.39 by runs of class scores, .63 with true masks), hardly the masks (.06 with
-    true classes), since videos of 17 classes without a pause are all foreground (see `model.py`). MS-TCN, windows,
-    places added to the snippets, noise on the features, the code's cross entropy beside the paper's losses and its
-    segments from class scores bring it to .62; masks alone to .57, class scores alone to .68.
+    true classes), whose absolute places a few dozen videos do not teach (see `model.py`). MS-TCN, windows, places added
+    to the snippets, noise on the features, the code's cross entropy beside the paper's losses and its segments from
+    class scores bring it to .62; masks alone to .57, class scores alone to .68.
 
     In two divisions of those 40 training videos into 30 and 10 (25 epochs), candidates of masks scored by the class of
     their snippet spoilt the ranking (.49 and .50); scored by that class over their segment they do not (.54 and .55,

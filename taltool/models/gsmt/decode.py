@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from taltool.models.contract import Candidates, Outputs
-from taltool.models.decoding import Runs, run_means, runs
+from taltool.models.decoding import Runs, run_maxima, run_means, runs, spans
 from taltool.models.gsmt.config import GSMTConfig
-from taltool.models.gsmt.runs import run_maxima, spans
 from taltool.models.gsmt.tags_decode import published_candidates
 
 PADDED = -1.0

@@ -10,8 +10,8 @@ absolute positions. The transformer knows no order, so without places a snippet 
 mask as before: it can learn how long actions are and where they usually lie, no more. `row` is the code: what H_b says
 at a snippet is whose masks that snippet lies in, so masks move with their actions. The targets are symmetric, so
 training is the same. Only rows agree with the paper's Table 13, in which no positional encoding is best; they are the
-default. Without places even rows cannot tell one snippet t from another: all masks of a video are much alike, its whole
-foreground. That serves videos of one action (ActivityNet) or, by its runs, of one class (THUMOS14), not of many.
+default. Without places even rows hardly tell one snippet t from another. That serves videos of one action (ActivityNet)
+or, by its runs, of one class (THUMOS14), not of many.
 
 Defaults are the text's but for that. Preset `tags` is the code: its network, labels, losses (`tags_loss.py`) and
 decoding (`tags_decode.py`).

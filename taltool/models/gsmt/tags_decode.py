@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from taltool.models.contract import Outputs
-from taltool.models.decoding import Runs, run_means, runs
+from taltool.models.decoding import Runs, run_maxima, run_means, runs, spans
 from taltool.models.gsmt.config import CLASS_THRESHOLDS, GSMTConfig
-from taltool.models.gsmt.runs import run_maxima, spans
 
 # A candidate's longest run must be longer than this share of the sample.
 LEAST_SHARE = 0.02

@@ -14,7 +14,6 @@ from taltool.nn.whole_batch import WholeBatch
 
 EPSILON, SMOOTHING = 1e-6, 10.0
 BCE_WEIGHT, DICE_WEIGHT = 0.4, 0.6
-_MILLIONTHS = 1e6
 
 
 def published_class_terms(config: GSMTConfig, outputs: Outputs, labels: Tensor, whole: WholeBatch) -> dict[str, Tensor]:
@@ -40,8 +39,7 @@ def batch_focal(
     gives the tangent at the batch's c, so that the parts' mean has the value and the gradient of the whole.
     """
     summed = (F.cross_entropy(logits, labels, reduction="none") * valid).sum()
-    # A divisor is at least 1, hence millionths.
-    mean = whole.divisor("cross_entropy", _MILLIONTHS * summed.detach()) / (_MILLIONTHS * count)
+    mean = whole.total("cross_entropy", summed.detach()) * (whole.share or 1.0) / count
     p = (-mean).exp()
     weight = (1 - p) ** gamma
     slope = weight + gamma * (1 - p) ** (gamma - 1) * p * mean
@@ -60,7 +58,7 @@ def smoothed_logistic(
     positive = minus_log_sigmoid(logits.gather(-1, right).squeeze(-1))
     wrong = logits.scatter(-1, right, -torch.inf).topk(hard, dim=-1).values
     negative = minus_log_sigmoid(-wrong).mean(-1)
-    smoothed = count + smoothing("lr_smoothing", count, whole)
+    smoothed = count + SMOOTHING * whole.share
     return (positive * valid).sum() / smoothed + config.negative_weight * (negative * valid).sum() / count
 
 
@@ -87,7 +85,7 @@ def published_mask_terms(
 
 def smoothed_bce(logits: Tensor, targets: Tensor, visible: Tensor, whole: WholeBatch) -> Tensor:
     """Half the sums of -log p over positives and of -log(1 - p) over negatives, each over 10 + their number."""
-    extra = smoothing("bce_smoothing", logits, whole)
+    extra = SMOOTHING * whole.share  # Divisors are of the part of the batch that is here, too.
     negative = visible - targets
     lost = (minus_log_sigmoid(logits) * targets).sum() / (whole.divisor("mask_positives", targets.sum()) + extra)
     raised = (minus_log_sigmoid(-logits) * negative).sum() / (whole.divisor("mask_negatives", negative.sum()) + extra)
@@ -104,11 +102,3 @@ def smoothed_dice(masks: Tensor, targets: Tensor, factor: float) -> Tensor:
 def minus_log_sigmoid(logits: Tensor) -> Tensor:
     """-log(p + 1e-6) of p = sigmoid(logits), of any shape."""
     return -(logits.sigmoid() + EPSILON).log()
-
-
-def smoothing(name: str, like: Tensor, whole: WholeBatch) -> Tensor:
-    """The 10 that the batch's counts are smoothed by, times the share of the batch that is here.
-
-    The divisor of nothing is that share: it is at least 1 for the whole batch.
-    """
-    return SMOOTHING * whole.divisor(name, like.new_zeros(()))
