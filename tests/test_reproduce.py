@@ -179,6 +179,39 @@ def test_a_script_runs_on_anybodys_data(script: Path, commands: Path, tmp_path: 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "preset", "subset"),
+    [
+        ("afsd-table2d", "activitynet13", "validation"),
+        ("gsmt-table2", "activitynet13-adam", "validation"),
+        ("gsmt-figure8", "thumos14-adam", "testing"),
+        ("mgnet-table2", "code", "validation"),
+    ],
+)
+def test_a_variant_of_the_preset_runs_too(name: str, preset: str, subset: str, commands: Path, tmp_path: Path) -> None:
+    """Other models beside it have no such variant, `nms` no suppression of its name, and AFSD's code one class only."""
+    first = {"testing": "validation", "validation": "training"}[subset]
+    data = tiny(tmp_path / "data", {"training": first, "validation": subset})
+    classes = scores_of_videos(data.truth, tmp_path / "classes.json")
+    operands = [data.features, data.truth, tmp_path / "out"]
+    beside = "training.epochs=1 sampling.length=16 " + TINY["bmn"]
+    words = {"PRESET": preset, "CLASSIFIER": str(classes), "BMN": " ".join(f"--set {each}" for each in beside.split())}
+    assert len(printed(FOLDER / f"{name}.sh", commands, tmp_path, operands, **words)) > 1
+
+
+@pytest.mark.slow
+def test_a_split_without_the_data_sets_test_videos_is_measured_on_its_validation_videos(
+    commands: Path, tmp_path: Path
+) -> None:
+    data = write_tiny_data(tmp_path)
+    ids = list(json.loads(data.truth.read_text())["database"])
+    (tmp_path / "splits.json").write_text(json.dumps({"a": {"training": ids[:8], "validation": ids[8:]}}))
+    operands = [data.features, data.truth, tmp_path / "out"]
+    printed(FOLDER / "tsatal-table1.sh", commands, tmp_path, operands, SPLIT=str(tmp_path / "splits.json:a"))
+    assert json.loads((tmp_path / "out" / "full.jsonl.json").read_text())["subset"] == "validation"
+
+
+@pytest.mark.slow
 def test_two_data_sets_are_crossed_over_their_common_classes(commands: Path, tmp_path: Path) -> None:
     """Table 10; each data set has a name of its own for running, and a class that the other lacks."""
     operands = []

@@ -10,7 +10,6 @@ metrics='mAP@0.50 mAP@0.75 mAP@0.95 average_mAP'
 : "${FIXED:?set FIXED to features of one frame rate}"
 . "$(dirname "$0")/rows.sh"
 
-classed() { if [ "$preset" = activitynet13 ]; then taltool label -q --replace --classifier "$CLASSIFIER" --top-k 1; else cat; fi; }
 row dynamic 'dynamic fps' '52.4 35.3 6.5 34.4' "$@"
 features=$FIXED
 row fixed 'fixed fps' '50.9 33.1 6.2 32.7' --set sampling.resize=window --set sampling.train_stride=96 --set sampling.test_stride=96 --set sampling.require_whole=false "$@"

@@ -8,7 +8,6 @@ model=afsd preset=thumos14 streams='rgb flow' metrics=average_mAP
 case ${PRESET:-} in activitynet13*) preset=activitynet13 ;; esac
 . "$(dirname "$0")/rows.sh"
 
-classed() { if [ "$preset" = activitynet13 ]; then taltool label -q --replace --classifier "$CLASSIFIER" --top-k 1; else cat; fi; }
 # parts NAME TITLE THUMOS14 ACTIVITYNET [words for train]: the paper's three numbers for each data set.
 both=$streams
 parts() {

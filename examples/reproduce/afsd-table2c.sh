@@ -1,6 +1,7 @@
 #!/bin/sh
 # AFSD, Table 2c: the regions of boundary pooling (THUMOS14). Eq. 3 and the text read a and b otherwise: delta_a <
-# delta_b keeps "a larger proportion inside the action", says the text, and so the code.
+# delta_b keeps "a larger proportion inside the action", says the text, and so the code. The divisors of the other two
+# rows (4 and 4; 10 inside, 4 outside) are ours, the paper does not give them.
 # sh examples/reproduce/afsd-table2c.sh FEATURES GT [FOLDER] [words for train ...]; see rows.sh for the rest.
 # The paper's is the RGB model: FEATURES have a stream rgb, or STREAMS= (empty) takes all channels for one.
 set -eu

@@ -16,11 +16,8 @@ diagnosed() {
 row gsmt GSMT '56.0 36.2' "$@"
 diagnosed gsmt
 if [ -n "${CLASSIFIER:-}${DETECTIONS:-}" ]; then
-    model=bmn suppression='--preset bmn-activitynet13'
-    classed() {
-        if [ -n "${CLASSIFIER:-}" ]; then taltool label -q --classifier "$CLASSIFIER" --top-k 1
-        else taltool label -q --from "$DETECTIONS"; fi
-    }
+    model=bmn preset=$dataset suppression="--preset bmn-$dataset"
+    classed() { named 1; }
     row conv BMN '50.1 33.9' ${BMN:-}
     diagnosed conv
 else

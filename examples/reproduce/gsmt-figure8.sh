@@ -33,11 +33,8 @@ bars() {
 row gsmt GSMT '54.3 51.6' "$@"
 bars gsmt GSMT
 if [ -n "${CLASSIFIER:-}${DETECTIONS:-}" ]; then
-    model=bmn suppression="--preset bmn-$preset"
-    classed() {
-        if [ -n "${CLASSIFIER:-}" ]; then taltool label -q --classifier "$CLASSIFIER" --top-k 1
-        else taltool label -q --from "$DETECTIONS"; fi
-    }
+    model=bmn preset=$dataset suppression="--preset bmn-$dataset"
+    classed() { named 1; }
     row conv BMN '38.8 38.5' ${BMN:-}
     bars conv BMN
 else

@@ -41,5 +41,5 @@ print(f"{title:34} {frames / seconds:8.0f} |        {'bars':>8}")
 PYTHON
 }
 speed gsmt GSMT "$@"
-model=bmn
+model=bmn preset=$dataset
 speed bmn BMN ${BMN:-}

@@ -48,7 +48,8 @@ epoch, train, test = paper.split()
 print(f"{title:34} {run['chosen_epoch']:8} {hours:8.4f} {seconds:8.4f} |        {epoch:>8} {train:>8} {test:>8}")
 PYTHON
 }
-model=bmn
+asked=$preset
+model=bmn preset=$dataset
 cost bmn BMN '13 9.45 0.21' ${BMN:-}
-model=gsmt
+model=gsmt preset=$asked
 cost gsmt GSMT '9 0.04 0.09' "$@"

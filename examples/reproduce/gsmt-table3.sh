@@ -10,7 +10,7 @@ model=gsmt preset=activitynet13
 metrics='params_M ops_G'
 . "$(dirname "$0")/rows.sh"
 
-taltool train -q --model bmn --preset "$preset" ${BMN:-} --show-config >"$out/bmn.toml"
+taltool train -q --model bmn --preset "$dataset" ${BMN:-} --show-config >"$out/bmn.toml"
 taltool train -q --model gsmt --preset "$preset" "$@" --show-config >"$out/gsmt.toml"
 python3 - "$out/bmn.toml" "$out/gsmt.toml" "$features" "$truth" <<'PYTHON'
 import sys

@@ -1,8 +1,10 @@
 # What the scripts of tables and figures here share; they source it. Each row trains, predicts, suppresses and evaluates.
 # Usage of each: sh TABLE.sh FEATURES GT [FOLDER] [words for train ...]
 # From the environment come PRESET (default: the table's data set), SPLIT (FILE:NAME), SUBSET to measure on (default: the
-# data set's), and SUPPRESSION, words for `nms` (default: what `taltool nms` has for the model and the preset).
-# A script names its model and preset, the streams that have a network each (STREAMS; none: one for all channels), and where it prints others than these two its metrics and the words for evaluate.
+# data set's, or validation where SPLIT has no such list), and SUPPRESSION, words for `nms` (default: what `taltool nms`
+# has for the model and the preset).
+# A script names its model and preset; the streams that have a network each (STREAMS; none: one for all channels); and,
+# where it prints others than these two, its metrics and the words for evaluate.
 # A row that is finished is not trained again; one that was killed goes on.
 features=${1:?usage: TABLE.sh FEATURES GT [FOLDER] [words for train ...]}
 truth=${2:?usage: TABLE.sh FEATURES GT [FOLDER] [words for train ...]}
@@ -10,13 +12,24 @@ out=${3:-$(basename "$0" .sh)}
 [ $# -lt 3 ] && shift 2 || shift 3
 case $preset in *thumos14*) tiou=0.3:0.7:0.1 ;; *) tiou=0.5:0.95:0.05 ;; esac
 preset=${PRESET:-$preset}
-case $preset in *thumos14*) subset=${SUBSET:-testing} ;; *) subset=${SUBSET:-validation} ;; esac
+# The data set that the preset is of: what it is called by models that do not have its variants.
+case $preset in
+*thumos14*) dataset=thumos14 subset=testing ;;
+*activitynet12*) dataset=activitynet12 subset=validation ;;
+*) dataset=activitynet13 subset=validation ;;
+esac
+if [ -n "${SUBSET:-}" ]; then subset=$SUBSET
+elif [ -n "${SPLIT:-}" ]; then
+    subset=$(python3 -c 'import json, sys
+file, name = sys.argv[1].rsplit(":", 1)
+print(sys.argv[2] if sys.argv[2] in json.load(open(file))[name] else "validation")' "$SPLIT" $subset)
+fi
 metrics=${metrics:-mAP@0.50 average_mAP}
 measured=${measured:---tiou $tiou}
 suppression=${SUPPRESSION:-${suppression:-}}
 if [ -z "$suppression" ]; then
-    # A variant of a data set's preset (thumos14-adam, code-thumos14) has the suppression of that, if none of its own.
-    for known in "$model-$preset" "$model-${preset%-*}" "$model-${preset#*-}"; do
+    # A variant of a data set's preset (thumos14-adam, code) has the suppression of that, if none of its own.
+    for known in "$model-$preset" "$model-$dataset-$preset" "$model-$dataset"; do
         taltool nms --list-presets | grep -q "^$known: " && suppression="--preset $known" && break
     done
     [ -n "$suppression" ] || { echo "no suppression is known for $model-$preset: set SUPPRESSION to words for nms" >&2; exit 2; }
@@ -37,6 +50,9 @@ score() {
 import json, sys
 file, title, paper, *names = sys.argv[1:]
 metrics = json.load(open(file))["metrics"]
+missing = [name for name in names if name not in metrics]
+if missing:
+    sys.exit(f"{title}: no {missing[0]} of {file.removesuffix('.json')}; do its detections have classes, and does PRESET fit?")
 widths = [max(8, len(name)) for name in names]
 percent = [metrics[name] * (1 if name == "AUC" else 100) for name in names]  # AUC is in percent already
 ours = " ".join(f"{value:{width}.2f}" for value, width in zip(percent, widths))
@@ -65,8 +81,18 @@ proposals() {
     done
     taltool predict -q --subset $subset ${SPLIT:+--split "$SPLIT"} --ground-truth "$truth" "$@" "$features"
 }
+# named N: give what has no classes the N best of its video (CLASSIFIER, scores for `taltool label --classifier`), or those
+# of what another detector found there (DETECTIONS, for `label --from`).
+named() {
+    if [ -n "${CLASSIFIER:-}" ]; then taltool label -q --replace --classifier "$CLASSIFIER" --top-k "$1"
+    else taltool label -q --from "${DETECTIONS:?finds no classes: set CLASSIFIER, or DETECTIONS, to a file of them}"; fi
+}
 # classed: what gives suppressed proposals their classes, for a script whose model gives none.
 classed() { cat; }
+if [ "$model-$preset" = afsd-activitynet13 ]; then  # The authors' code finds one class; activitynet13-paper has all.
+    : "${CLASSIFIER:?PRESET=activitynet13 finds no classes: set CLASSIFIER, or PRESET=activitynet13-paper}"
+    classed() { named 1; }
+fi
 row() {
     name=$1 title=$2 paper=$3; shift 3
     complete "$title" "$paper"

@@ -121,7 +121,8 @@ of the file says which are which.
 .SH PRESETS
 .B \-\-preset
 cuts snippets as a paper does: afsd\-thumos14, afsd\-activitynet13, amnet\-thumos14, amnet\-activitynet13,
-gsmt\-thumos14, gsmt\-activitynet13, mgnet\-thumos14, mgnet\-thumos14\-c3d, mgnet\-activitynet13, tsa\-tal\-thumos14,
+gsmt\-thumos14, gsmt\-activitynet13, gsmt\-activitynet13\-ts, mgnet\-thumos14, mgnet\-thumos14\-c3d,
+mgnet\-activitynet13, tsa\-tal\-thumos14,
 tsa\-tal\-activitynet12.
 Each is a TOML file in the folder taltool/extraction/presets, and so may be one of your own
 .RB ( "\-\-preset my.toml" ):
