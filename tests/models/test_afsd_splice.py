@@ -198,3 +198,9 @@ def test_one_instance_is_enough_for_the_code_for_activitynet() -> None:
     plan = plan_splice(alone, 96, 96, 30.0, "code-activitynet13")
     assert plan is not None
     assert plan.background[1] - plan.background[0] == round(30 / 4)
+
+
+def test_an_action_of_two_pieces_is_long_enough_for_the_code_for_activitynet() -> None:
+    action = torch.tensor([[10.0, 20.0]])
+    assert plan_splice(action, 96, 96, 20.0, "code-activitynet13") is not None  # Pieces of 5.
+    assert plan_splice(action, 96, 96, 5.0, "code") is None
