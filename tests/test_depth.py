@@ -59,7 +59,7 @@ def told(folder: Path, name: str, *words: str) -> list[str]:
     [
         ("train", [], 14, 60),
         ("predict", [], 12, 45),
-        ("nms", ["nms", "p.jsonl", "-o", "n.jsonl"], 10, 20),
+        ("nms", ["nms", "p.jsonl", "-o", "n.jsonl"], 14, 22),
         ("evaluate", ["evaluate", "gt.json", "p.jsonl", "--subset", "training"], 10, 25),
     ],
 )

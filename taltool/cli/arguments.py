@@ -1,7 +1,7 @@
 """Arguments that several commands share: same word, same meaning everywhere."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -37,17 +37,23 @@ OutputOption = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="Where to write: x.jsonl the stream, x.json the ActivityNet layout, - standard output (the stream).",
+        help="Where to write; its suffix says the format, see --to; FOLDER/: one file a video; - standard output (the "
+        "stream).",
     ),
 ]
 LayoutOption = Annotated[
-    Literal["jsonl", "jsonl1", "activitynet"] | None,
+    str | None,
     typer.Option(
         "--to",
-        help="Layout of the output: jsonl, jsonl1 (version 1 of the stream, with an object per proposal), activitynet. "
-        "Default: as the name of the output says.",
+        metavar="FORMAT",
+        help="Format of the output: jsonl (the stream), jsonl1 (its version 1, with an object per proposal), "
+        "activitynet (.json), csv, subtitles vtt or srt, audacity (labels, .txt), or another of convert. Default: as "
+        "the suffix of the output says.",
         show_default=False,
     ),
+]
+ShowScoresOption = Annotated[
+    bool, typer.Option("--show-scores", help="Subtitles and labels: write the score behind the label, Diving (0.93).")
 ]
 ProvenanceOption = Annotated[
     bool,

@@ -13,7 +13,8 @@ from taltool.data.contents import concatenate, relabelled
 from taltool.data.files import STANDARD
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Kind
-from taltool.data.formats.sniffing import for_output, format_named, open_content
+from taltool.data.formats.output import for_output, write_proposals
+from taltool.data.formats.sniffing import format_named, open_content
 from taltool.data.hdf5_features import FeatureFile, FeatureWriter
 from taltool.data.provenance import InputFile, step
 from taltool.data.sidecars import read_classes, read_durations, read_relabelling
@@ -57,6 +58,7 @@ def convert(
     classes: str | Path | Mapping[str, int] | None = None,
     relabel: str | Path | Mapping[str, str] | None = None,
     drop_invalid: bool = False,
+    show_scores: bool = False,
     link: bool = False,
     provenance: bool = True,
     reporter: Reporter = SILENT,
@@ -66,8 +68,11 @@ def convert(
     Without a file standard input is read. source and target name formats (or Python files that register one); None: the
     content of the inputs and the name of the output tell. score is that of proposals that have none; fps, stride,
     window and offset (frames) are the clock of features; durations (seconds by video id), classes (number by label) and
-    relabel (the labels that stay, and their new names) are mappings or the files to read them from. link: features stay
-    where they are, and the output refers to them.
+    relabel (the labels that stay, and their new names) are mappings or the files to read them from. show_scores: write
+    the scores of proposals beside the labels in subtitles. link: features stay where they are, and the output refers to
+    them.
+
+    Where the output is a folder, or its name ends with "/", each video gets a file of its own, see `write_proposals`.
 
     Raises UsageError where the target cannot hold the content, DataError for broken input or files that do not fit
     together.
@@ -81,6 +86,7 @@ def convert(
         subset=subset,
         classes=_mapping(classes, read_classes),
         drop_invalid=drop_invalid,
+        show_scores=show_scores,
     )
     this_step = step(map(InputFile.named, paths)) if provenance else None
     names = _mapping(relabel, read_relabelling)
@@ -101,11 +107,13 @@ def convert(
         if isinstance(content, Features):
             task = files.enter_context(reporter.track("convert", len(content.ids)))
             content.values = _advancing(task, content.values)
-        lost = layout.write(content, output, options)
+            lost = layout.write(content, output, options)
+            if lost:
+                reporter.warn(f"{output}: the format {name} does not hold {'; '.join(lost)}")
+        else:
+            lost = write_proposals(content, output, name, options, reporter=reporter)
     for note in content.notes:
         reporter.warn(f"{', '.join(paths)}: left out {note}")
-    if lost:
-        reporter.warn(f"{output}: the format {name} does not hold {'; '.join(lost)}")
     return Conversion(output, content.kind, name, tuple(content.notes), tuple(lost))
 
 

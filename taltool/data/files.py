@@ -201,7 +201,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     exist or cannot be written, and where `path` is no regular file: a device or a pipe must not be replaced.
     """
     target = Path(path).resolve()
-    if _is_special(target):
+    if is_special(target):
         raise DataError(f"{path}: not a regular file; such a file cannot be written there")
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
@@ -235,7 +235,7 @@ def open_output(path: str) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    if _is_special(Path(path)) and not Path(path).is_dir():
+    if is_special(Path(path)) and not Path(path).is_dir():
         with Path(path).open("wb") as stream:
             yield stream
         return
@@ -269,24 +269,36 @@ def file_name(name: str, where: str) -> str:
     return name
 
 
-def create_below(folder: Path, name: str, suffix: str, where: str) -> BinaryIO:
-    """A new file in `folder`, open for writing: `name`, which comes out of some file, and `suffix`.
+def path_below(folder: Path, name: str, suffix: str, where: str) -> Path:
+    """The path in `folder` of a file `name`, which comes out of some file, and `suffix`.
 
-    A `/` in the name makes subfolders.
+    A `/` in the name makes subfolders, which are there then.
 
-    Raises DataError, which begins with `where`, for a name that leads out of `folder`, and where another file has it or
-    one of its folders: to some file systems `A` and `a` are one name.
+    Raises DataError, which begins with `where`, for a name that leads out of `folder`, and where one of its folders is
+    a file.
     """
     parts = [file_name(part, f"{where} '{name}'") for part in name.split("/")]
     path = folder / f"{'/'.join(parts)}{suffix}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("xb")
     except (FileExistsError, NotADirectoryError) as error:
+        raise DataError(f"{where} '{name}': a file of that name is there already; rename one of the two") from error
+    return path
+
+
+def create_below(folder: Path, name: str, suffix: str, where: str) -> BinaryIO:
+    """A new file at the path that `path_below` gives, open for writing.
+
+    Raises DataError, which begins with `where`, where another file has it: to some file systems `A` and `a` are one
+    name.
+    """
+    try:
+        return path_below(folder, name, suffix, where).open("xb")
+    except FileExistsError as error:
         raise DataError(f"{where} '{name}': a file of that name is there already; rename one of the two") from error
 
 
-def _is_special(path: Path) -> bool:
+def is_special(path: Path) -> bool:
     """Whether something is there that is no regular file (nor leads to one)."""
     return path.exists() and not path.is_file()
 

@@ -18,7 +18,8 @@ import numpy as np
 import orjson
 
 from taltool.data.files import STANDARD, open_output
-from taltool.data.proposal_writer import Layout, ProposalWriter
+from taltool.data.formats.contract import FormatOptions, Proposals
+from taltool.data.formats.output import write_proposals
 from taltool.data.proposals import ProposalReader
 from taltool.data.provenance import InputFile, merge_chains, step
 from taltool.data.records import LabelVocabulary, VideoProposals
@@ -63,7 +64,8 @@ class Fused:
 def fuse(
     *proposals: str | Path,
     output: str | Path = STANDARD,
-    to: Layout | None = None,
+    to: str | None = None,
+    show_scores: bool = False,
     method: str = FusionMethod.union,
     weights: str | Path | Sequence[float] | None = None,
     fit: str | Path | None = None,
@@ -83,8 +85,9 @@ def fuse(
     The files are read in step, and what is ahead in one of them waits on disk, so that memory holds a batch of videos.
     A fit, and the method rank, read the files once more beforehand.
 
-    proposals and output: files, "-" (for one of them) is standard input, and output; to: the layout of the output,
-    None: as its name says. method: a `FusionMethod` or its name; tiou belongs to wbf, sigma and suppress to union and
+    proposals and output: files, "-" (for one of them) is standard input, and output; to: the format of the output,
+    None: as its name says, see `taltool.data.formats.output.write_proposals`; show_scores: in subtitles, beside the
+    labels. method: a `FusionMethod` or its name; tiou belongs to wbf, sigma and suppress to union and
     rank. weights: a number above 0 for each file, the same as text ("1,0.5"), or a file that save_fit wrote; None: 1.
     fit: a ground truth, on the videos of its `subset` (of `split`, "FILE:NAME") the weights and calibrations are fitted
     by average mAP over the thresholds map_tiou, numbers or their text. top_k: keep so many of each video, 0 all.
@@ -124,7 +127,7 @@ def fuse(
     if save_fit:
         with open_output(str(save_fit)) as stream:
             stream.write(orjson.dumps(described, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    written, reads = Count(), [Count() for _ in paths]
+    reads = [Count() for _ in paths]
     with ExitStack() as stack:
         readers = [stack.enter_context(ProposalReader(path)) for path in paths]
         chain = None
@@ -132,13 +135,13 @@ def fuse(
             before = merge_chains(reader.provenance for reader in readers)
             chain = [*before, step(map(InputFile.named, paths), fusion=described)]
         names = _names(readers)
-        writer = stack.enter_context(ProposalWriter(str(output), names, chain, layout=to))
         promised = [reader.num_videos for reader in readers if reader.num_videos is not None]
-        task = stack.enter_context(reporter.track("fuse", max(promised, default=None)))
+        written = Count(stack.enter_context(reporter.track("fuse", max(promised, default=None))))
         aligned = align_streams([map(read, reader) for read, reader in zip(reads, readers, strict=True)])
-        for fused in fuse_videos(aligned, names, settings):
-            writer.write(written(fused.take(np.arange(len(fused))[: top_k or None])))
-            task.advance()
+        fused = fuse_videos(aligned, names, settings)
+        kept = (written(video.take(np.arange(len(video))[: top_k or None])) for video in fused)
+        content = Proposals(kept, names, provenance=chain)
+        write_proposals(content, str(output), to, FormatOptions(show_scores=show_scores), reporter=reporter)
     missing = tuple(written.videos - read.videos for read in reads)
     for path, count in zip(paths, missing, strict=True):
         if count:

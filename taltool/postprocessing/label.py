@@ -11,6 +11,7 @@ Detections that have labels may get others in their place, or keep them: then th
 """
 
 import dataclasses
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ import numpy as np
 
 from taltool.data.class_scores import read_class_scores
 from taltool.data.files import STANDARD
-from taltool.data.proposal_writer import Layout, ProposalWriter
+from taltool.data.formats.contract import FormatOptions, Proposals
+from taltool.data.formats.output import write_proposals
 from taltool.data.proposals import ProposalReader
 from taltool.data.provenance import InputFile, step
 from taltool.data.records import Floats, Integers, LabelVocabulary, VideoProposals
@@ -56,7 +58,8 @@ def label(
     proposals: str | Path = STANDARD,
     *,
     output: str | Path = STANDARD,
-    to: Layout | None = None,
+    to: str | None = None,
+    show_scores: bool = False,
     classifier: str | Path | None = None,
     detections: str | Path | None = None,
     vote: str = Vote.share,
@@ -72,7 +75,8 @@ def label(
 ) -> Labelled:
     """Write the proposals of a file as detections, best first, as `taltool label` does; a video is in memory at a time.
 
-    proposals and output: files, "-" is standard input and output; to: the layout of the output, None: as its name says.
+    proposals and output: files, "-" is standard input and output; to: the format of the output, None: as its name says,
+    see `taltool.data.formats.output.write_proposals`; show_scores: in subtitles, beside the labels.
     The classes are those of a file of class scores (classifier; softmax: they are logits) or of overlapping detections
     (the option --from; they count by `vote`, a `Vote` or its name), one of both. Each proposal gets its top_k best
     classes with scores that `combine`, a `Combination` or its name, makes of the proposal's and the class's;
@@ -104,26 +108,31 @@ def label(
         chain = None
         if provenance:
             chain = [*reader.provenance, step(map(InputFile.named, (str(proposals), source.file)))]
-        writer = opened.enter_context(ProposalWriter(str(output), source.names, chain, reader.num_videos, to))
         task = opened.enter_context(reporter.track("label", reader.num_videos))
-        opened.enter_context(errors_naming(reader.file))
-        for video in map(read, reader):
-            _check(video, replace, keep_labels)
-            shares = source.shares(video)  # (N, K)
-            if shares is not None and keep_labels:
-                shares = of_own_class(shares, _numbers(video, source.names))
-            if shares is not None:
-                unlabelled += int(np.count_nonzero(shares.max(1, initial=0.0) <= 0))
-            elif skip_missing:
-                missing += 1
-                shares = np.zeros((len(video), len(source.names)))
-            else:
-                raise DataError(
-                    f"video '{video.video_id}' is not in {source.file} "
-                    "(write such videos without detections with --skip-missing)"
-                )
-            writer.write(written(labelled(video, shares, source.names, 1 if keep_labels else top_k, how, weight)))
-            task.advance()
+
+        def detected() -> Iterator[VideoProposals]:
+            nonlocal missing, unlabelled
+            with errors_naming(reader.file):
+                for video in map(read, reader):
+                    _check(video, replace, keep_labels)
+                    shares = source.shares(video)  # (N, K)
+                    if shares is not None and keep_labels:
+                        shares = of_own_class(shares, _numbers(video, source.names))
+                    if shares is not None:
+                        unlabelled += int(np.count_nonzero(shares.max(1, initial=0.0) <= 0))
+                    elif skip_missing:
+                        missing += 1
+                        shares = np.zeros((len(video), len(source.names)))
+                    else:
+                        raise DataError(
+                            f"video '{video.video_id}' is not in {source.file} "
+                            "(write such videos without detections with --skip-missing)"
+                        )
+                    yield written(labelled(video, shares, source.names, 1 if keep_labels else top_k, how, weight))
+                    task.advance()
+
+        content = Proposals(detected(), source.names, reader.num_videos, chain)
+        write_proposals(content, str(output), to, FormatOptions(show_scores=show_scores), reporter=reporter)
     if missing:
         reporter.warn(f"{missing} videos are not in {source.file}: written without detections")
     if unlabelled:

@@ -19,7 +19,8 @@ import numpy as np
 
 from taltool.data.concurrency import parallel_map
 from taltool.data.files import STANDARD
-from taltool.data.proposal_writer import Layout, ProposalWriter
+from taltool.data.formats.contract import FormatOptions, Proposals
+from taltool.data.formats.output import write_proposals
 from taltool.data.proposals import ProposalReader
 from taltool.data.provenance import InputFile, step
 from taltool.data.records import Integers, LabelVocabulary, VideoProposals
@@ -27,7 +28,7 @@ from taltool.errors import DataError
 from taltool.ops.nms import ProposalBatch, suppress_batch
 from taltool.ops.nms_settings import Suppression, resolve
 from taltool.ops.nms_voting import vote
-from taltool.reporting import SILENT, Reporter
+from taltool.reporting import SILENT, Reporter, Task
 
 # Proposals that are treated together: enough for NumPy's calls to pay, few enough for a flat and small memory.
 BATCH_SIZE = 1 << 16
@@ -51,7 +52,8 @@ def nms(
     proposals: str | Path = STANDARD,
     *,
     output: str | Path = STANDARD,
-    to: Layout | None = None,
+    to: str | None = None,
+    show_scores: bool = False,
     method: str | None = None,
     tiou: float | None = None,
     sigma: float | None = None,
@@ -70,7 +72,8 @@ def nms(
 ) -> Suppressed:
     """Suppress the proposals of a file into another, as `taltool nms` does; a batch of videos is in memory at a time.
 
-    proposals and output: files, "-" is standard input and output; to: the layout of the output, None: as its name says.
+    proposals and output: files, "-" is standard input and output; to: the format of the output, None: as its name says,
+    see `taltool.data.formats.output.write_proposals`; show_scores: in subtitles, beside the labels.
     method (a `Method` or its name) to voting are the fields of `Suppression`: None means as the preset says, or without
     one the default; a limit of 0 means none. jobs: threads, 0 one per core; the output is the same for all.
 
@@ -93,18 +96,17 @@ def nms(
         voting=voting,
     )
     threads = jobs or os.cpu_count() or 1
-    read, written = Count(), Count()
     # The header of the input is read here, so that the output can begin with what it says.
-    with ProposalReader(source) as reader:
+    with ProposalReader(source) as reader, reporter.track("nms", reader.num_videos) as task:
         chain = [*reader.provenance, step([InputFile.named(source)])] if provenance else None
-        with (
-            ProposalWriter(target, reader.labels, chain, reader.num_videos, to) as writer,
-            reporter.track("nms", reader.num_videos) as task,
-            errors_naming(reader.file),
-        ):
-            for video in map(written, suppress_stream(map(read, reader), settings, threads)):
-                writer.write(video)
-                task.advance()
+        read, written = Count(), Count(task)
+
+        def videos() -> Iterator[VideoProposals]:
+            with errors_naming(reader.file):
+                yield from map(written, suppress_stream(map(read, reader), settings, threads))
+
+        content = Proposals(videos(), reader.labels, reader.num_videos, chain)
+        write_proposals(content, target, to, FormatOptions(show_scores=show_scores), reporter=reporter)
     return Suppressed(
         videos=written.videos, proposals=read.proposals, kept=written.proposals, settings=settings, output=target
     )
@@ -167,18 +169,21 @@ def _suppress(videos: list[VideoProposals], ranks: Integers | None, settings: Su
 
 
 class Count:
-    """Counts videos, and their proposals, as they pass through it: `map(count, videos)`.
+    """Counts videos, and their proposals, as they pass through it: `map(count, videos)`; a task advances with them.
 
     So a stage says what it read and wrote, though it sees everything once and holds none of it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, task: Task | None = None) -> None:
         self.videos = self.proposals = 0
+        self._task = task
 
     def __call__(self, video: VideoProposals) -> VideoProposals:
         """The video itself."""
         self.videos += 1
         self.proposals += len(video)
+        if self._task is not None:
+            self._task.advance()
         return video
 
 

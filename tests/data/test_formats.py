@@ -16,7 +16,8 @@ from taltool.data.clock import FeatureClock
 from taltool.data.convert import convert
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Opening, Proposals
-from taltool.data.formats.sniffing import for_output, format_named, open_content, sniff
+from taltool.data.formats.output import for_output
+from taltool.data.formats.sniffing import format_named, open_content, sniff
 from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.data.video_json import to_objects
 from taltool.errors import DataError, UsageError

@@ -4,7 +4,14 @@ from typing import Annotated
 
 import typer
 
-from taltool.cli.arguments import FpsOption, OffsetOption, ProvenanceOption, StrideOption, WindowOption
+from taltool.cli.arguments import (
+    FpsOption,
+    OffsetOption,
+    ProvenanceOption,
+    ShowScoresOption,
+    StrideOption,
+    WindowOption,
+)
 from taltool.reporting import Reporter
 
 _MAN = r"""
@@ -76,7 +83,13 @@ def convert(
         typer.Argument(metavar="INPUT", help="Files or folders of one kind, joined; - is standard input."),
     ] = None,
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is standard output.")
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where to write; its suffix says the format; FOLDER/: one file a video; - is standard output.",
+        ),
     ] = "-",
     source: Annotated[
         str | None,
@@ -130,6 +143,7 @@ def convert(
     drop_invalid: Annotated[
         bool, typer.Option("--drop-invalid", help="Leave out segments that end before they start, and count them.")
     ] = False,
+    show_scores: ShowScoresOption = False,
     link: Annotated[
         bool, typer.Option("--link", help="Features: refer to the videos of the inputs instead of copying them.")
     ] = False,
@@ -159,6 +173,7 @@ def convert(
         classes=classes,
         relabel=relabel,
         drop_invalid=drop_invalid,
+        show_scores=show_scores,
         link=link,
         provenance=provenance,
         reporter=reporter,

@@ -4,7 +4,14 @@ from typing import Annotated
 
 import typer
 
-from taltool.cli.arguments import LayoutOption, OutputOption, ProvenanceOption, SplitOption, SubsetOption
+from taltool.cli.arguments import (
+    LayoutOption,
+    OutputOption,
+    ProvenanceOption,
+    ShowScoresOption,
+    SplitOption,
+    SubsetOption,
+)
 from taltool.ops.method_names import FusionMethod
 from taltool.reporting import Reporter
 
@@ -83,6 +90,7 @@ def fuse(
     ],
     output: OutputOption = "-",
     to: LayoutOption = None,
+    show_scores: ShowScoresOption = False,
     method: Annotated[FusionMethod, typer.Option(help="How proposals come together.")] = FusionMethod.union,
     weights: Annotated[
         str | None, typer.Option(metavar="W,W..|FILE", help="A weight per file, or what --save-fit wrote.")
@@ -117,6 +125,7 @@ def fuse(
         *proposals,
         output=output,
         to=to,
+        show_scores=show_scores,
         method=method,
         weights=weights,
         fit=fit,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from taltool.cli.arguments import LayoutOption, OutputOption, ProposalsArgument, ProvenanceOption
+from taltool.cli.arguments import LayoutOption, OutputOption, ProposalsArgument, ProvenanceOption, ShowScoresOption
 from taltool.ops.method_names import Combination, Vote
 from taltool.reporting import Reporter
 
@@ -107,6 +107,7 @@ def label(
     proposals: ProposalsArgument = "-",
     output: OutputOption = "-",
     to: LayoutOption = None,
+    show_scores: ShowScoresOption = False,
     classifier: Annotated[
         str | None, typer.Option(metavar="FILE", help="Class scores of whole videos, in any of the layouts below.")
     ] = None,
@@ -148,6 +149,7 @@ def label(
         proposals,
         output=output,
         to=to,
+        show_scores=show_scores,
         classifier=classifier,
         detections=detections,
         vote=vote,

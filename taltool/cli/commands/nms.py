@@ -4,7 +4,14 @@ from typing import Annotated
 
 import typer
 
-from taltool.cli.arguments import JobsOption, LayoutOption, OutputOption, ProposalsArgument, ProvenanceOption
+from taltool.cli.arguments import (
+    JobsOption,
+    LayoutOption,
+    OutputOption,
+    ProposalsArgument,
+    ProvenanceOption,
+    ShowScoresOption,
+)
 from taltool.ops.nms_settings import Method
 from taltool.reporting import Reporter
 
@@ -145,6 +152,7 @@ def nms(
     proposals: ProposalsArgument = "-",
     output: OutputOption = "-",
     to: LayoutOption = None,
+    show_scores: ShowScoresOption = False,
     method: Annotated[
         Method | None, typer.Option(help="How overlap lowers a score. Default: soft-gaussian.", show_default=False)
     ] = None,
@@ -210,6 +218,7 @@ def nms(
         proposals,
         output=output,
         to=to,
+        show_scores=show_scores,
         method=method,
         tiou=tiou,
         sigma=sigma,

@@ -62,7 +62,7 @@ class FormatOptions:
 
     score: that of proposals without one; clock: any of fps, stride, window, offset, for features; durations: video id
     -> seconds; subset: of annotations without one; classes: label -> number, where a file has only numbers;
-    drop_invalid: leave out segments that end before they start.
+    drop_invalid: leave out segments that end before they start; show_scores: write them where people read the labels.
     """
 
     score: float | None = None
@@ -71,6 +71,7 @@ class FormatOptions:
     subset: str | None = None
     classes: Mapping[str, int] | None = None
     drop_invalid: bool = False
+    show_scores: bool = False
 
 
 @dataclass
@@ -142,11 +143,16 @@ class Opening:
 
 class Format(ABC):
     """One layout of files (or folders). summary: what it is, for the manual page, a line without a full stop; kinds:
-    what it can hold; suffixes: file names that ask for it."""
+    what it can hold; suffixes: file names that ask for it, the first that of new files. is_folder: it is a folder of
+    files; one_video: a file holds one video, whose id is the file's name without suffix; resolution: the seconds by
+    which the times that are read may differ from those that were written."""
 
     summary: ClassVar[str]
     kinds: ClassVar[tuple[Kind, ...]]
     suffixes: ClassVar[tuple[str, ...]] = ()
+    is_folder: ClassVar[bool] = False
+    one_video: ClassVar[bool] = False
+    resolution: ClassVar[float] = 0.0
 
     @abstractmethod
     def recognises(self, opening: Opening) -> bool:

@@ -24,6 +24,7 @@ class Npy(Format):
         "where each video is divided evenly"
     )
     kinds = ("features",)
+    is_folder = True
     suffixes = ("",)
 
     def recognises(self, opening: Opening) -> bool:

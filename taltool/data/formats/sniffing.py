@@ -20,7 +20,7 @@ def beginning(path: str) -> Opening:
 def sniff(path: str) -> str:
     """The name of the format of `path`, told by content. Raises DataError where none, or more than one, fits."""
     start = beginning(path)
-    formats, broken = _usable_formats()
+    formats, broken = usable_formats()
     found = [name for name, layout in formats.items() if layout.recognises(start)]
     if len(found) == 1:
         return found[0]
@@ -34,23 +34,7 @@ def sniff(path: str) -> str:
     )
 
 
-def for_output(path: str, kind: str) -> str:
-    """The name of the format that the suffix of the output `path` asks for; raises UsageError where it says nothing."""
-    default = {"proposals": "jsonl", "annotations": "activitynet", "features": "hdf5"}[kind]
-    if path == STANDARD:
-        return default
-    suffix = Path(path).suffix.lower()
-    formats, broken = _usable_formats()
-    able = [name for name, layout in formats.items() if kind in layout.kinds]
-    fitting = [name for name in able if suffix in formats[name].suffixes]
-    if len(fitting) != 1:
-        raise UsageError(
-            f"-o {path}: the name does not say in which format {kind} go there; give --to {'|'.join(able)}{broken}"
-        )
-    return fitting[0]
-
-
-def _usable_formats() -> tuple[dict[str, Format], str]:
+def usable_formats() -> tuple[dict[str, Format], str]:
     """The formats by name, and in words what keeps others, of other packages, from being among them.
 
     So a package that is broken stops no file of another format.

@@ -25,6 +25,7 @@ class Thumos14(Format):
         "needs --durations"
     )
     kinds = ("annotations",)
+    is_folder = True
 
     def recognises(self, opening: Opening) -> bool:
         """A folder with text files."""
