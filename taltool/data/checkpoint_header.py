@@ -14,6 +14,8 @@ from taltool.data.provenance import Chain
 from taltool.errors import DataError
 
 KEY = "taltool"
+# The keys of `CheckpointHeader.seen`, and of the step that `predict` adds to the chain of proposals.
+TRAINED_ON, SELECTED_ON = "trained_on", "selected_on"
 VERSION = 1
 _LONGEST_HEADER = 100_000_000
 
@@ -23,7 +25,11 @@ class CheckpointHeader:
     """model and configuration (with every setting); classes by number; the features that it expects: channels (after
     the choice of streams), streams of the training file, clock (medians over the training videos: fps, stride, window,
     seconds_per_snippet); length is the T that the network was built for; training tells how it came about (seed,
-    epochs, the chosen epoch, whether the run is finished)."""
+    epochs, the chosen epoch, whether the run is finished).
+
+    extraction is how the features were made (`ExtractionSettings.record` of the training file), empty where that file
+    does not say; seen are the videos that have had a part in the weights: ids `trained_on`, and `selected_on`, by which
+    the epoch was chosen."""
 
     model: str
     configuration: dict[str, Any]
@@ -34,6 +40,8 @@ class CheckpointHeader:
     clock: dict[str, float]
     training: dict[str, Any]
     provenance: Chain | None = None
+    extraction: dict[str, Any] = field(default_factory=dict)
+    seen: dict[str, list[str]] = field(default_factory=dict)
     version: int = field(default=VERSION)
 
     def metadata(self) -> dict[str, str]:

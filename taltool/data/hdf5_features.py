@@ -106,6 +106,12 @@ class FeatureFile:
         return list(orjson.loads(text)) if text else []
 
     @property
+    def extraction(self) -> dict[str, Any]:
+        """How the features were made (`ExtractionSettings.record`); empty where nobody said, as in a foreign file."""
+        record: dict[str, Any] = orjson.loads(self.attributes.get("settings", "{}")) if self._is_own else {}
+        return record
+
+    @property
     def streams(self) -> dict[str, tuple[int, int]]:
         """Channel range [first, last) of each stream by name; empty where the file does not say."""
         text = self._file.attrs.get("streams")
@@ -127,7 +133,7 @@ class FeatureFile:
     def clock(self, video_id: str) -> FeatureClock:
         """The clock of one video; raises DataError, with the mend, where nobody knows it."""
         length, _ = self.shape(video_id)
-        attributes, where = self.video_attributes(video_id), f"{self.path}: video '{video_id}'"
+        attributes, where = self.video_attributes(video_id), self.where(video_id)
         known = {name: _number(attributes[name], name, where) for name in CLOCK_ATTRIBUTES if name in attributes}
         known |= self.clock_options.given()
         duration = known.get("duration", self.durations.get(video_id))
@@ -147,10 +153,14 @@ class FeatureFile:
         if not np.isfinite(values).all():
             row, column = np.argwhere(~np.isfinite(values))[0]
             raise DataError(
-                f"{self.path}: video '{video_id}': snippet {first + row}, channel {column} is {values[row, column]}; "
+                f"{self.where(video_id)}: snippet {first + row}, channel {column} is {values[row, column]}; "
                 "extract this video again"
             )
         return values
+
+    def where(self, video_id: str) -> str:
+        """One video, for messages."""
+        return f"{self.path}: video '{video_id}'"
 
     def check(self, video_id: str) -> None:
         """Raise DataError unless the video's dataset is whole, two-dimensional, not empty, and of numbers."""
@@ -158,7 +168,7 @@ class FeatureFile:
 
     def _dataset(self, video_id: str) -> h5py.Dataset:
         node = self._file.get(video_id) if video_id else None
-        where = f"{self.path}: video '{video_id}'"
+        where = self.where(video_id)
         if not isinstance(node, h5py.Dataset):
             raise DataError(f"{self.path} has no video '{video_id}' ({len(self.ids)} others)")
         if node.ndim != 2 or node.dtype.kind not in "fiu":

@@ -12,6 +12,7 @@ import numpy as np
 
 from taltool.data.annotations import read_split
 from taltool.data.hdf5_features import FeatureFile
+from taltool.data.memory_features import MemoryFeatures
 from taltool.data.records import Floats, GroundTruth, Integers
 from taltool.data.statistics import DatasetStatistics
 from taltool.errors import DataError, UsageError
@@ -47,9 +48,9 @@ def videos_with_features(truth: GroundTruth, file: FeatureFile, skip_missing: bo
 
 
 def _present(
-    wanted: Collection[str], source: str, file: FeatureFile, skip_missing: bool, reporter: Reporter
+    wanted: Collection[str], source: str, file: FeatureFile | MemoryFeatures, skip_missing: bool, reporter: Reporter
 ) -> set[str]:
-    """Those of the videos wanted, which `source` names, that have features; raises as `videos_with_features` does."""
+    """Those of the videos wanted, which `source` names, that are there; raises as `videos_with_features` does."""
     if not wanted:
         raise DataError(f"{source}: no videos in this subset; choose another with --subset")
     there = set(file.ids)
@@ -58,7 +59,7 @@ def _present(
     if missing and (not skip_missing or not found):
         mend = "use --skip-missing to go on without them" if found else "do the two files belong together?"
         raise DataError(
-            f"{file.path} has features of {found} of the {len(wanted)} videos wanted from {source}; "
+            f"{file.path} has {found} of the {len(wanted)} videos wanted from {source}; "
             f"missing: {list_some(missing)}; {mend}"
         )
     if missing:
@@ -202,7 +203,7 @@ def hold_out(
 
 
 def chosen_videos(
-    file: FeatureFile,
+    file: FeatureFile | MemoryFeatures,
     subset: str | None,
     split: str | None,
     truth: GroundTruth | None,

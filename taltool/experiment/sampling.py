@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from taltool.data.clock import FeatureClock
 from taltool.data.hdf5_features import FeatureFile
+from taltool.data.memory_features import MemoryFeatures
 from taltool.data.records import FeatureArray, Floats, Integers
 from taltool.errors import UsageError
 from taltool.experiment.settings import SamplingSettings
@@ -181,7 +182,7 @@ class ChannelStatistics:
         return cls(mean.astype(np.float32), deviation.astype(np.float32))
 
 
-def chosen_channels(file: FeatureFile, streams: Iterable[str]) -> Integers | None:
+def chosen_channels(file: FeatureFile | MemoryFeatures, streams: Iterable[str]) -> Integers | None:
     """The columns of the named streams, or None for all; raises UsageError for a stream that the file lacks."""
     names = list(streams)
     if not names:
@@ -202,7 +203,7 @@ class FeatureSource:
 
     def __init__(
         self,
-        file: FeatureFile,
+        file: FeatureFile | MemoryFeatures,
         settings: SamplingSettings,
         statistics: ChannelStatistics | None = None,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
@@ -217,7 +218,8 @@ class FeatureSource:
     def elsewhere(self) -> "FeatureSource":
         """The same source for another process, with as much memory: its file is to be opened there."""
         other = copy.copy(self)
-        other.file = FeatureFile(self.file.path, self.file.clock_options, self.file.durations)
+        if isinstance(self.file, FeatureFile):
+            other.file = FeatureFile(self.file.path, self.file.clock_options, self.file.durations)
         other._cache, other._room = {}, self._size
         return other
 

@@ -103,8 +103,12 @@ def extract(
         dtype=dtype,
         reporter=reporter,
     )
-    sources = _chosen(videos, shard, settings.images_fps, reporter)
-    streams = _channels(settings)
+    part = Shard.parse(shard)
+    found = chosen_sources(videos, settings.images_fps, reporter)
+    sources = part.part(found)
+    if not sources:
+        raise UsageError(f"--shard {shard}: there are only {len(found)} videos")
+    streams = stream_channels(settings)
     if resources.engine == "local":
         for each in resources.devices:
             Computing(each, settings.precision, resources.compile)  # Refuses what cannot be computed.
@@ -118,7 +122,7 @@ def extract(
             reporter.note(f"{len(sources) - len(todo)} of {len(sources)} videos are done already")
         failed = []
         with reporter.track("extract", total=len(todo)) as task:
-            for outcome in _outcomes(todo, settings, output, resources):
+            for outcome in outcomes(todo, settings, resources, output):
                 where = f"video '{outcome.video_id}' ({outcome.source.path})"
                 if outcome.reason:
                     failed.append(outcome)
@@ -151,17 +155,13 @@ def extract_video(
     return outcome.features
 
 
-def _chosen(
-    videos: Iterable[str | Path | VideoSource], shard: str, images_fps: float | None, reporter: Reporter
+def chosen_sources(
+    videos: Iterable[str | Path | VideoSource], images_fps: float | None, reporter: Reporter
 ) -> list[VideoSource]:
-    """The videos of this shard; raises UsageError where there are none, and for images of which no rate is known."""
-    part = Shard.parse(shard)
-    found, ignored = find(each if isinstance(each, VideoSource) else str(each) for each in videos)
+    """The videos that are named, by id; raises UsageError as `find` does, and for images of which no rate is known."""
+    sources, ignored = find(each if isinstance(each, VideoSource) else str(each) for each in videos)
     if ignored:
         reporter.note(f"{len(ignored)} files without the suffix of a video are passed over: {', '.join(ignored[:5])}")
-    sources = part.part(found)
-    if not sources:
-        raise UsageError(f"--shard {shard}: there are only {len(found)} videos")
     folders = [source.path for source in sources if source.is_frame_folder]
     if folders and images_fps is None:
         raise UsageError(
@@ -184,8 +184,9 @@ def encoder(settings: ExtractionSettings, computing: Computing, batch: int = 0) 
     return Encoder(backbones, settings.flow, settings.windows, batch or preferred, settings.backbone)
 
 
-def _channels(settings: ExtractionSettings) -> dict[str, tuple[int, int]]:
-    """The channels of each stream; raises UsageError where the backbone declares none, or takes no such snippets."""
+def stream_channels(settings: ExtractionSettings) -> dict[str, tuple[int, int]]:
+    """The channels [first, last) of each stream; raises UsageError where the backbone declares none, or takes no such
+    snippets."""
     kind = settings.backbone_class()
     unprepared = [kind(settings.config, stream) for stream in settings.streams]
     return Encoder(unprepared, settings.flow, settings.windows, 1, settings.backbone).streams
@@ -200,30 +201,30 @@ def _is_done(source: VideoSource, earlier: object, partial_results: PartialResul
     return identity == earlier or identity == partial_results.identity(source.video_id)
 
 
-def _outcomes(
-    todo: Sequence[VideoSource], settings: ExtractionSettings, output: str, resources: Resources
+def outcomes(
+    sources: Sequence[VideoSource], settings: ExtractionSettings, resources: Resources, output: str | None = None
 ) -> Iterator[Outcome]:
-    """What becomes of each video; features are among the partial results then."""
+    """What becomes of each video, in the order in which they are done.
+
+    Features are in the outcome, or, with an `output`, among its partial results.
+    """
+    task = _ExtractionTask(settings, resources, Concurrency(patience=resources.patience), output)
     if resources.engine != "local":
-        return _on_cluster(todo, settings, output, resources)
-    processes = resources.processes(len(todo))
-    size = min(_MOST_TOGETHER, len(todo) // (processes * _CHUNKS_PER_PROCESS)) if resources.batches else 1
-    chunks = [todo[first : first + max(1, size)] for first in range(0, len(todo), max(1, size))]
-    task = _ExtractionTask(settings, resources, resources.concurrency(processes), output)
-    return imap_unordered(task, chunks, processes, _died)
+        yield from _on_cluster(sources, task)
+        return
+    processes = resources.processes(len(sources))
+    size = min(_MOST_TOGETHER, len(sources) // (processes * _CHUNKS_PER_PROCESS)) if resources.batches else 1
+    chunks = [sources[first : first + max(1, size)] for first in range(0, len(sources), max(1, size))]
+    yield from imap_unordered(replace(task, concurrency=resources.concurrency(processes)), chunks, processes, _died)
 
 
-def _on_cluster(
-    todo: Sequence[VideoSource], settings: ExtractionSettings, output: str, resources: Resources
-) -> Iterator[Outcome]:
+def _on_cluster(sources: Sequence[VideoSource], task: "_ExtractionTask") -> Iterator[Outcome]:
     from taltool.extraction.ray_cluster import RayCluster
 
-    partial_results = PartialResults(output, settings.record())
-    # A task is given one processor.
-    task = _ExtractionTask(settings, resources, Concurrency(patience=resources.patience))
+    resources = task.resources  # A task is given one processor.
     with RayCluster(resources.engine.partition(":")[2]) as cluster:
-        for source, outcome in cluster.imap_unordered(task.alone, todo, resources.batches):
-            yield _died(source) if outcome is None else _saved(outcome, partial_results)
+        for source, outcome in cluster.imap_unordered(replace(task, output=None).alone, sources, resources.batches):
+            yield _died(source) if outcome is None else task.kept(outcome)
 
 
 @dataclass(frozen=True)
@@ -233,12 +234,11 @@ class _ExtractionTask:
     settings: ExtractionSettings
     resources: Resources
     concurrency: Concurrency
-    output: str = ""
+    output: str | None = None
 
-    def __call__(self, sources: Sequence[VideoSource], number: int) -> list[Outcome]:
-        """Extract videos, in the process of this number (from 0), into the partial results."""
-        partial_results = PartialResults(self.output, self.settings.record())
-        return [_saved(outcome, partial_results) for outcome in self._extracted(sources, number)]
+    def __call__(self, sources: Sequence[VideoSource], number: int) -> Iterator[Outcome]:
+        """Extract videos, in the process of this number (from 0)."""
+        return map(self.kept, self._extracted(sources, number))
 
     def alone(self, source: VideoSource) -> Outcome:
         """What becomes of one video, on the first device."""
@@ -250,13 +250,12 @@ class _ExtractionTask:
         made = encoder(self.settings, computing, self.resources.batch)
         return extract_features(sources, self.settings, made, self.concurrency)
 
-
-def _saved(outcome: Outcome, partial_results: PartialResults) -> Outcome:
-    """The outcome without its features, which are among the partial results then."""
-    if outcome.features is None:
-        return outcome
-    partial_results.save(outcome.features)
-    return replace(outcome, features=None)
+    def kept(self, outcome: Outcome) -> Outcome:
+        """The outcome; where there is an output without its features, which are among the partial results then."""
+        if outcome.features is None or self.output is None:
+            return outcome
+        PartialResults(self.output, self.settings.record()).save(outcome.features)
+        return replace(outcome, features=None)
 
 
 def _died(source: VideoSource) -> Outcome:

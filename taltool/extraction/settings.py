@@ -2,7 +2,7 @@
 
 import pickle
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -16,7 +16,7 @@ from taltool.backbones.contract import Backbone, Stream, complete_backbone
 from taltool.data.downloads import digest
 from taltool.errors import UsageError
 from taltool.experiment.configuration import Layer, merged, override, read_config
-from taltool.extraction.weights import Weights, resolve_weights
+from taltool.extraction.weights import AUTO, RANDOM, Weights, resolve_weights
 from taltool.registry import did_you_mean
 from taltool.reporting import SILENT, Reporter
 from taltool.video.flow import FlowSettings
@@ -162,6 +162,65 @@ class ExtractionSettings:
             backbone_file=_checksum(asked_for),
         )
 
+    @classmethod
+    def from_record(
+        cls,
+        record: Mapping[str, Any],
+        where: str,
+        *,
+        backbone: str | None = None,
+        weights: Sequence[str] = (),
+        images_fps: float | None = None,
+        reporter: Reporter = SILENT,
+    ) -> "ExtractionSettings":
+        """The settings that `record` told of, to make further features alike.
+
+        record: what `record` gave, read from JSON; where: whose it is, for errors. backbone: the Python file that
+        registers it, where it is none that comes along. weights: as for `of`; none: what the record tells can be had
+        without a file. images_fps is not of the record's making where it is given.
+
+        Raises UsageError where the backbone is not known here, or is another than it was; where its weights are not
+        there, or others; and for what this version cannot do any more.
+        """
+        name = str(record["backbone"])
+        if backbone is not None and BACKBONES.canonical(backbone) != name:
+            raise UsageError(f"--backbone {backbone}: {where} has features of '{name}'")
+        try:
+            kind = complete_backbone(BACKBONES.load(name), name)
+        except UsageError as error:
+            raise UsageError(f"{where}: {error}; name the file that registers it: --backbone FILE.py") from error
+        made = merged({"backbone": kind.Config, "flow": FlowSettings}, [
+            Layer(where, {"backbone": record["config"], "flow": record.get("flow", {})})
+        ])  # fmt: skip
+        streams = tuple(record.get("streams", kind.inputs[:1]))
+        identities = dict(zip(streams, record.get("weights", ()), strict=False))
+        words = weights or _obtainable(kind, identities, where)
+        found = resolve_weights(kind, streams, words, reporter, made["backbone"])
+        for stream, each in found.items():
+            if each.identity != identities[stream]:
+                raise UsageError(
+                    f"{where}: its features were made with weights {identities[stream]} ({stream}), these are "
+                    f"{each.identity}; name the right file: --weights FILE"
+                )
+        settings = cls(
+            backbone=name,
+            config=made["backbone"],
+            windows=SnippetWindows(record["window"], record["stride"], record["offset"]),
+            fps=record["fps"],
+            frames=record.get("frames"),
+            dtype=record["dtype"],
+            streams=streams,
+            flow=made["flow"],
+            images_fps=images_fps or record.get("images_fps", record["fps"]),
+            precision=record.get("precision", "float32"),
+            weights=tuple(found.values()),
+            asked_for=backbone or name,
+            backbone_file=_checksum(backbone or name),
+        )
+        if settings.backbone_file != record.get(BACKBONE_FILE):
+            raise UsageError(f"{where}: the file of the backbone has changed since its features were made")
+        return settings
+
     def record(self) -> str:
         """All of it as JSON: written into the file, and compared when an extraction is continued."""
         facts = {"backbone": self.backbone, "config": asdict(self.config), **asdict(self.windows)}
@@ -172,6 +231,8 @@ class ExtractionSettings:
         if self.weights:
             identities = [each.identity for each in self.weights]
             facts |= {"streams": self.streams, "weights": identities, "precision": self.precision}
+        elif self.streams != ("rgb",):
+            facts["streams"] = self.streams
         if self.frames is not None:
             facts["frames"] = self.frames
         if "flow" in self.streams:
@@ -192,6 +253,24 @@ class ExtractionSettings:
     def __reduce__(self) -> tuple[Callable[..., "ExtractionSettings"], tuple[str, bytes]]:
         # In another process the file of a backbone is imported first: its config is of a class that stands there.
         return _unpickled, (self.asked_for or self.backbone, pickle.dumps(vars(self)))
+
+
+def _obtainable(kind: type[Backbone], identities: Mapping[Stream, str], where: str) -> list[str]:
+    """What `--weights` would say to get weights of these identities without a file of the user's.
+
+    Raises UsageError where there is none.
+    """
+    words = []
+    for stream, identity in identities.items():
+        if identity == RANDOM:
+            words.append(f"{stream}={RANDOM}")
+        elif stream in kind.published and identity.startswith(kind.published[stream].checksum):
+            words.append(f"{stream}={AUTO}")
+        else:
+            raise UsageError(
+                f"{where}: its features were made with weights {identity} ({stream}); name their file: --weights FILE"
+            )
+    return words
 
 
 def _checksum(asked_for: str) -> str | None:

@@ -1,18 +1,20 @@
 """Networks over whole videos: windows in, scored segments in seconds out, one video after the other.
 
-Batches run across videos, so small ones do not leave the processor idle; a video is done when its last window is. Which
-windows share a batch changes sums by rounding only: scores differ by float noise between batch sizes, never by more.
+Which windows share a batch changes sums by rounding: scores differ by float noise between batch sizes, never by more.
+On a processor a batch is of one video, so that what is found in a video depends on no other: the same digits for a
+file, a part of it, and the video alone. Elsewhere batches run across videos, or small ones would leave a GPU idle.
 """
 
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 import torch
 
 from taltool.data.hdf5_features import FeatureFile
+from taltool.data.memory_features import MemoryFeatures
 from taltool.data.records import Floats, Integers, LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
 from taltool.experiment.batches import NO_INSTANCES, Example, SegmentsAndLabels, collate, read_example
@@ -20,10 +22,6 @@ from taltool.experiment.checkpoint import Checkpoint
 from taltool.experiment.sampling import FeatureSource, Sample, cut_samples
 from taltool.experiment.settings import PredictionSettings
 from taltool.models.contract import Candidates, Model, Outputs
-from taltool.reporting import Reporter
-
-# The clock of the features may differ by this factor from the training's before it is worth a warning.
-_CLOCK_TOLERANCE = 1.25
 
 
 @dataclass(frozen=True)
@@ -87,8 +85,8 @@ class Detector:
 
         A failure where its features cannot be read, and where what the networks make of them is not finite.
         """
-        model, windows = self.first.model, self._windows(video_ids)
-        while chunk := list(islice(windows, batch_size)):
+        model = self.first.model
+        for chunk in self._batches(video_ids, batch_size):
             readable = self._read(chunk)
             if readable:
                 outputs: list[Outputs] = []
@@ -108,15 +106,20 @@ class Detector:
                 if sample is video.samples[-1]:
                     yield self._finished(video)
 
-    def _windows(self, video_ids: Iterable[str]) -> Iterator[tuple[_Video, Sample]]:
-        """Every sample of every video."""
+    def _batches(self, video_ids: Iterable[str], batch_size: int) -> Iterator[list[tuple[_Video, Sample]]]:
+        """Every sample of every video, so many at a time."""
+        videos = map(self._windows, video_ids)
+        for windows in videos if self.device.startswith("cpu") else [chain.from_iterable(videos)]:
+            while batch := list(islice(windows, batch_size)):
+                yield batch
+
+    def _windows(self, video_id: str) -> Iterator[tuple[_Video, Sample]]:
+        """Every sample of a video."""
         source = self.first.source
-        for video_id in video_ids:
-            length, clock = source.length(video_id), source.clock(video_id)
-            samples = cut_samples(video_id, length, clock, source.settings, source.settings.test_stride)
-            video = _Video(video_id, samples)
-            for sample in samples:
-                yield video, sample
+        length, clock = source.length(video_id), source.clock(video_id)
+        video = _Video(video_id, cut_samples(video_id, length, clock, source.settings, source.settings.test_stride))
+        for sample in video.samples:
+            yield video, sample
 
     def _read(self, chunk: Sequence[tuple[_Video, Sample]]) -> list[tuple[_Video, Sample, list[Example]]]:
         """The samples with what each member sees of them, those of broken videos left out."""
@@ -136,7 +139,7 @@ class Detector:
         return readable
 
     def _failure(self, video_id: str, reason: str, trace: str = "") -> VideoFailure:
-        return VideoFailure(video_id, f"{self.first.source.file.path}: video '{video_id}': {reason}", trace)
+        return VideoFailure(video_id, f"{self.first.source.file.where(video_id)}: {reason}", trace)
 
     def _keep(self, video: _Video, sample: Sample, found: Candidates, not_finite: list[str]) -> None:
         """Add the candidates of a window that pass the floor to those of its video."""
@@ -166,7 +169,7 @@ class Detector:
 
 def make_detector(
     checkpoints: Sequence[Checkpoint],
-    file: FeatureFile,
+    file: FeatureFile | MemoryFeatures,
     settings: PredictionSettings,
     device: str,
     cache_bytes: int,
@@ -195,33 +198,6 @@ def make_detector(
         for each in checkpoints
     ]
     return Detector(members, first.header.classes, settings, device, oracle)
-
-
-def check_features(
-    checkpoints: Sequence[Checkpoint], detector: Detector, video_ids: Sequence[str], reporter: Reporter
-) -> None:
-    """Compare the features with what the networks were trained on.
-
-    Raises DataError for another number of channels; warns where the snippets lie farther apart or closer together.
-    """
-    for checkpoint, member in zip(checkpoints, detector.members, strict=True):
-        for video_id in video_ids:
-            width, expected = member.source.width(video_id), checkpoint.header.channels
-            if width != expected:
-                raise DataError(
-                    f"{member.source.file.path}: video '{video_id}' has {width} channels, {checkpoint.path} was "
-                    f"trained on {expected}; extract with the same backbone and streams"
-                )
-    trained = checkpoints[0].header.clock.get("seconds_per_snippet")
-    source = detector.first.source
-    if trained is None or source.settings.is_resampled or not video_ids:
-        return
-    found = float(np.median([source.clock(video_id).seconds_per_snippet for video_id in video_ids]))
-    if not 1 / _CLOCK_TOLERANCE <= found / trained <= _CLOCK_TOLERANCE:
-        reporter.warn(
-            f"{source.file.path}: snippets are {found:.4g} s apart, {checkpoints[0].path} was trained on "
-            f"{trained:.4g} s; expect worse detections, or extract with the same --fps and --stride"
-        )
 
 
 def _not_finite(outputs: Outputs, row: int, rows: int, found: Candidates) -> list[str]:

@@ -1,24 +1,30 @@
-"""`predict`: trained networks over the videos of a feature file, proposals out."""
+"""`predict`: trained networks over the videos of a feature file, or over videos themselves, proposals out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from taltool.data.annotations import read_ground_truth
 from taltool.data.files import STANDARD
+from taltool.data.formats.contract import FormatOptions, Proposals
+from taltool.data.formats.output import write_proposals
 from taltool.data.hdf5_features import ClockOptions, FeatureFile
-from taltool.data.proposal_writer import Layout, ProposalWriter
-from taltool.data.provenance import InputFile, merge_chains, step
-from taltool.data.records import GroundTruth, LabelVocabulary
+from taltool.data.provenance import merge_chains
+from taltool.data.records import GroundTruth, LabelVocabulary, VideoProposals
 from taltool.errors import DataError, PartialFailure, UsageError
 from taltool.experiment.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from taltool.experiment.dataset import chosen_videos, label_videos, list_some, sharded, usable_instances
 from taltool.experiment.device import checked_device
 from taltool.experiment.sampling import GIBIBYTE
+from taltool.extraction.resources import Resources
 from taltool.models import MODELS
-from taltool.prediction.detector import Oracle, VideoFailure, check_features, make_detector
+from taltool.postprocessing.nms import Count, suppress_stream
+from taltool.prediction.detector import Oracle, VideoFailure, make_detector
+from taltool.prediction.inputs import FeatureInput, VideoInput, feature_file
 from taltool.registry import did_you_mean
 from taltool.reporting import SILENT, Reporter
+from taltool.video.sources import VideoSource
 
 # Ends the word of `--model` that is no checkpoint, but the file that registers a model.
 _PYTHON = ".py"
@@ -39,11 +45,12 @@ class Prediction:
 
 
 def predict(
-    features: str | Path,
-    *,
+    *inputs: str | Path | VideoSource,
     model: str | Path | Sequence[str | Path],
     output: str | Path = STANDARD,
-    to: Layout | None = None,
+    to: str | None = None,
+    nms: bool = False,
+    show_scores: bool = False,
     subset: str | Sequence[str] | None = None,
     split: str | None = None,
     ground_truth: str | Path | None = None,
@@ -52,9 +59,15 @@ def predict(
     min_score: float | None = None,
     top_k: int | None = None,
     oracle: str | Sequence[str] | None = None,
+    force: bool = False,
     batch_size: int = 8,
     cache: float = 0.25,
     device: str = "cpu",
+    jobs: int = 0,
+    patience: float = 300.0,
+    backbone: str | None = None,
+    weights: str | Sequence[str] = (),
+    images_fps: float | None = None,
     fps: float | None = None,
     stride: float | None = None,
     window: float | None = None,
@@ -62,63 +75,104 @@ def predict(
     provenance: bool = True,
     reporter: Reporter = SILENT,
 ) -> Prediction:
-    """Find actions in the videos of a feature file: all candidates of the model, with scores, unsuppressed.
+    """Find actions in videos: all candidates of the model, with scores; unsuppressed, unless `nms` is set.
 
-    model: checkpoints, by path or name, whose networks are averaged; a Python file among them registers their model.
-    to: None = as the name of the output says. subset and split choose videos, None = all; ground_truth says what is in
-    a subset, and the durations (seconds) of foreign features, whose clock fps, stride, window and offset (frames)
-    complete. shard: "I/N", every N-th video from the I-th on. min_score, top_k (proposals of a video, 0 = all): None =
-    as the first model was trained. oracle: answers of the model to take from the ground truth. cache: GiB of features
-    that stay in memory. Names are a list, or a text with commas.
+    inputs: a feature file; or videos, as `extract` takes them, whose features are made in memory as those were that the
+    model learnt from, and forgotten. model: checkpoints, by path or name, whose networks are averaged; a Python file
+    among them registers their model. to: the format of the output, None = as its name says; show_scores: formats for
+    people tell the scores too. nms: suppress as the model's settings say; top_k and min_score are of what is left then.
+
+    subset and split choose videos, None = all; ground_truth says what is in a subset, and the durations (seconds) of
+    foreign features, whose clock fps, stride, window and offset (frames) complete. shard: "I/N", every N-th video from
+    the I-th on. min_score, top_k (proposals of a video, 0 = all): None = as the first model was trained. oracle:
+    answers of the model to take from the ground truth. force: go on with features that were made otherwise than those
+    of the training. cache: GiB of features that stay in memory. Names are a list, or a text with commas.
+
+    Of videos: jobs are the cores to use, 0 = all; patience (seconds), weights and images_fps as for `extract`; backbone
+    is the Python file that registers it. Processes are started anew: a script calls this under
+    `if __name__ == "__main__":`, unless jobs is 1.
 
     Raises PartialFailure, whose `result` is the Prediction, when all else is written, where some videos failed;
     DataError where all did, and for files that are broken or do not fit each other; UsageError for what makes no sense.
     """
     truth = read_ground_truth(str(ground_truth)) if ground_truth else None
     answers = [name.strip() for name in oracle.split(",")] if isinstance(oracle, str) else oracle
+    names = subset if subset is None or isinstance(subset, str) else ",".join(subset)
+    device = checked_device(device)
+    checkpoints = _load([model] if isinstance(model, str | Path) else model, device, reporter)
+    first = checkpoints[0]
+    words = [each if isinstance(each, VideoSource) else str(each) for each in inputs]
     clock = ClockOptions(fps, stride, window, offset)
-    with FeatureFile(str(features), clock, truth.durations if truth else None) as file:
-        names = subset if subset is None or isinstance(subset, str) else ",".join(subset)
+    given: FeatureInput | VideoInput
+    if (path := feature_file(words)) is not None:
+        if backbone is not None or weights or images_fps is not None:
+            raise UsageError(f"{path} holds features: --backbone, --weights and --images-fps are about videos")
+        given = FeatureInput(path, clock, truth, int(cache * GIBIBYTE))
+    else:
+        if clock.given() or answers:
+            raise UsageError("--fps, --stride, --window, --offset and --oracle are about features, these are videos")
+        given = VideoInput(
+            words,
+            first,
+            Resources.on(device, "local", jobs=jobs, patience=patience),
+            backbone=backbone,
+            weights=[weights] if isinstance(weights, str) else weights,
+            images_fps=images_fps,
+            reporter=reporter,
+        )
+    limits: dict[str, Any] = {
+        name: each for name, each in (("min_score", min_score), ("top_k", top_k)) if each is not None
+    }
+    settings, suppression = first.experiment.prediction, None
+    if nms:  # The limits are of what it leaves.
+        suppression = replace(first.experiment.nms, **limits | ({"top_k": None} if top_k == 0 else {}))
+    else:
+        settings = replace(settings, **limits)
+    counted, failed = Count(), list[VideoFailure]()
+    with given.features as file:
         video_ids = sharded(chosen_videos(file, names, split, truth, skip_missing, reporter), shard)
-        device = checked_device(device)
-        checkpoints = _load([model] if isinstance(model, str | Path) else model, device, reporter)
-        first = checkpoints[0]
-        settings = first.experiment.prediction
-        if min_score is not None:
-            settings = replace(settings, min_score=min_score)
-        if top_k is not None:
-            settings = replace(settings, top_k=top_k)
-        known = _oracle(answers, first, file, video_ids, truth, reporter) if answers else None
-        detector = make_detector(checkpoints, file, settings, device, int(cache * GIBIBYTE), known)
-        check_features(checkpoints, detector, video_ids, reporter)
+        known = None
+        if answers and isinstance(file, FeatureFile):
+            known = _oracle(answers, first, file, video_ids, truth, reporter)
+        detector = make_detector(checkpoints, file, settings, device, given.cache_bytes, known)
+        given.check(checkpoints, detector, video_ids, force, reporter)
+
+        def proposals() -> Iterator[VideoProposals]:
+            with reporter.track("predict", len(video_ids)) as task:
+                for found in given.predictions(detector, video_ids, batch_size, reporter):
+                    if isinstance(found, VideoFailure):
+                        failed.append(found)
+                        reporter.warn(found.reason)
+                        if found.traceback:
+                            reporter.detail(found.traceback)
+                    else:
+                        yield from map(counted, suppress_stream([found], suppression) if suppression else [found])
+                    task.advance()
+
         chain = None
         if provenance:
-            chain = merge_chains([file.provenance, *(checkpoint.header.provenance for checkpoint in checkpoints)])
-            chain.append(step([InputFile.stat(path) for path in (file.path, *(each.path for each in checkpoints))]))
+            chain = merge_chains([given.chain, *(checkpoint.header.provenance for checkpoint in checkpoints)])
+            chain.append(given.step(checkpoints, len(video_ids)) | _seen(checkpoints))
         labels = LabelVocabulary(() if first.model.is_class_agnostic else first.header.classes, complete=True)
-        proposals, failed = 0, []
-        with (
-            ProposalWriter(str(output), labels, chain, layout=to) as writer,
-            reporter.track("predict", len(video_ids)) as task,
-        ):
-            for found in detector.predict(video_ids, batch_size):
-                if isinstance(found, VideoFailure):
-                    failed.append(found)
-                    reporter.warn(found.reason)
-                    if found.traceback:
-                        reporter.detail(found.traceback)
-                else:
-                    writer.write(found)
-                    proposals += len(found)
-                task.advance()
+        content = Proposals(proposals(), labels, provenance=chain)
+        write_proposals(content, str(output), to, FormatOptions(show_scores=show_scores), reporter=reporter)
     if failed and len(failed) == len(video_ids):
         raise DataError(f"no video could be predicted; the first: {failed[0].reason}")
-    prediction = Prediction(str(output), len(video_ids) - len(failed), proposals, tuple(failed))
+    prediction = Prediction(str(output), counted.videos, counted.proposals, tuple(failed))
     if failed:
         some = list_some([failure.video_id for failure in failed])
         message = f"{len(failed)} of {len(video_ids)} videos failed: {some}; the others are written"
         raise PartialFailure(message, prediction)
     return prediction
+
+
+def _seen(checkpoints: Sequence[Checkpoint]) -> dict[str, list[str]]:
+    """The ids of the videos that have a part in the weights of any of them; see `CheckpointHeader.seen`."""
+    seen: dict[str, set[str]] = {}
+    for checkpoint in checkpoints:
+        for how, video_ids in checkpoint.header.seen.items():
+            seen.setdefault(how, set()).update(video_ids)
+    return {how: sorted(video_ids) for how, video_ids in seen.items()}
 
 
 def _load(models: Sequence[str | Path], device: str, reporter: Reporter) -> list[Checkpoint]:

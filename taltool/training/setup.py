@@ -1,5 +1,6 @@
 """From a recipe and data to a run that is ready: settings fitted to the data, videos split, network built."""
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 import orjson
 import torch
 
-from taltool.data.checkpoint_header import CheckpointHeader
+from taltool.data.checkpoint_header import SELECTED_ON, TRAINED_ON, CheckpointHeader, read_checkpoint_header
 from taltool.data.downloads import digest
 from taltool.data.hdf5_features import FeatureFile
 from taltool.data.provenance import InputFile, step
@@ -18,7 +19,7 @@ from taltool.data.records import GroundTruth
 from taltool.data.statistics import DatasetStatistics
 from taltool.errors import DataError, UsageError
 from taltool.experiment import dataset
-from taltool.experiment.checkpoint import load_pretrained
+from taltool.experiment.checkpoint import SAFETENSORS, load_pretrained
 from taltool.experiment.configuration import Layer, build, override_layer, preset_layer, read_config, to_plain
 from taltool.experiment.dataset import LabelledVideo
 from taltool.experiment.sampling import ChannelStatistics, FeatureSource
@@ -177,7 +178,7 @@ def make_trainer(recipe: Recipe, data: TrainingData, output: str, options: RunOp
         f"{recipe.name}: {sum(p.numel() for p in model.parameters()):,} parameters, {len(data.classes)} classes, "
         f"{len(set(shown))} videos to train on ({len(loader.samples)} samples), {len(held_out)} to choose the epoch by"
     )
-    header = _header(data, experiment, channels, options)
+    header = _header(data, experiment, channels, options, seen=(train, held_out))
     if not Path(output).parent.is_dir():
         raise DataError(f"{output}: the folder {Path(output).parent} does not exist")
     plan = Plan(
@@ -238,7 +239,14 @@ def _check_samples(
         reporter.warn(f"no training sample shows {dataset.list_some(untaught)}")
 
 
-def _header(data: TrainingData, experiment: Experiment, channels: int, options: RunOptions) -> CheckpointHeader:
+def _header(
+    data: TrainingData,
+    experiment: Experiment,
+    channels: int,
+    options: RunOptions,
+    seen: tuple[Sequence[LabelledVideo], Sequence[LabelledVideo]],
+) -> CheckpointHeader:
+    """What the checkpoint says about itself; seen are the videos to learn from, and those to choose the epoch by."""
     clocks = [data.file.clock(video.video_id) for video in data.videos]
     provenance = None
     if options.with_provenance:
@@ -259,7 +267,19 @@ def _header(data: TrainingData, experiment: Experiment, channels: int, options: 
         },
         training={},
         provenance=provenance,
+        extraction=data.file.extraction,
+        seen=_seen(*seen, options.init),
     )
+
+
+def _seen(train: Sequence[LabelledVideo], held_out: Sequence[LabelledVideo], init: str | None) -> dict[str, list[str]]:
+    """The ids that have a part in the weights, and those that had one in the first weights, where these tell."""
+    before: dict[str, list[str]] = {}
+    if init is not None and Path(init).suffix == SAFETENSORS:
+        with contextlib.suppress(DataError):  # Tensors alone, of another program.
+            before = read_checkpoint_header(init).seen
+    now = {TRAINED_ON: train, SELECTED_ON: held_out}
+    return {how: sorted({*before.get(how, ()), *(video.video_id for video in videos)}) for how, videos in now.items()}
 
 
 def _fingerprint(

@@ -20,8 +20,8 @@ SUFFIXES = frozenset({
 })  # fmt: skip
 # What is a frame inside a folder of frames, one image each.
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-_WILD = frozenset("*?[")
-_LIST_SUFFIXES = frozenset({".txt", ".list", ".lst"})
+WILD = frozenset("*?[")
+LIST_SUFFIXES = frozenset({".txt", ".list", ".lst"})
 
 
 @dataclass(frozen=True)
@@ -110,14 +110,14 @@ def _expanded(operand: str | VideoSource, ignored: list[str]) -> Iterator[VideoS
         yield operand
         return
     path = Path(operand)
-    if operand == STANDARD or (path.suffix.lower() in _LIST_SUFFIXES and not path.is_dir()):
+    if operand == STANDARD or (path.suffix.lower() in LIST_SUFFIXES and not path.is_dir()):
         for line in _lines(operand):
             yield from _listed(Path(line), ignored)
     elif path.is_dir():
         yield from _inside(path, path, ignored)
     elif path.exists():
         yield VideoSource(path.stem, operand)
-    elif _WILD & set(operand):
+    elif WILD & set(operand):
         yield from _matching(operand, ignored)
     else:
         raise UsageError(f"{operand}: no such file or folder")
@@ -151,7 +151,7 @@ def _inside(folder: Path, base: Path, ignored: list[str]) -> Iterator[VideoSourc
 
 def _matching(pattern: str, ignored: list[str]) -> Iterator[VideoSource]:
     parts = Path(pattern).parts
-    first = next(n for n, part in enumerate(parts) if _WILD & set(part))
+    first = next(n for n, part in enumerate(parts) if WILD & set(part))
     base = Path(*parts[:first])
     found = sorted(base.glob(str(Path(*parts[first:]))))
     if not found:

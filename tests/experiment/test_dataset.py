@@ -65,7 +65,7 @@ def test_videos_without_features_are_an_error_with_counts_unless_skipped(tmp_pat
     truth = truth_of(tmp_path, {"t1": [], "t2": [], "t3": []})
     listener = Listener()
     with FeatureFile(features_of(tmp_path, {"t1": 3})) as file:
-        with pytest.raises(DataError, match=r"features of 1 of the 3 videos.*missing: t2, t3; use --skip-missing"):
+        with pytest.raises(DataError, match=r"has 1 of the 3 videos.*missing: t2, t3; use --skip-missing"):
             dataset.videos_with_features(truth, file, False, SILENT)
         assert list(dataset.videos_with_features(truth, file, True, listener).videos) == ["t1"]
     assert listener.heard == ["2 of 3 videos have no features, skipped: t2, t3"]
@@ -249,7 +249,7 @@ def test_a_split_names_its_videos(file: FeatureFile, split: str) -> None:
 
 
 def test_videos_of_a_split_without_features_are_an_error_unless_skipped(file: FeatureFile, split: str) -> None:
-    with pytest.raises(DataError, match=r"features of 1 of the 2 videos wanted from .*; missing: gone"):
+    with pytest.raises(DataError, match=r"has 1 of the 2 videos wanted from .*; missing: gone"):
         chosen_videos(file, "validation", split, None, False, SILENT)
     listener = Listener()
     assert chosen_videos(file, "validation", split, None, True, listener) == ["v05"]

@@ -61,4 +61,4 @@ def use(monkeypatch: pytest.MonkeyPatch, *backbones: Backbone, batch: int = 1) -
     """Extract with these backbones, one per stream, whatever the settings say."""
     made = Encoder(backbones, FlowSettings("dis"), SETTINGS.windows, batch)
     monkeypatch.setattr("taltool.extraction.extract.encoder", lambda *_: made)
-    monkeypatch.setattr("taltool.extraction.extract._channels", lambda settings: made.streams)
+    monkeypatch.setattr("taltool.extraction.extract.stream_channels", lambda settings: made.streams)

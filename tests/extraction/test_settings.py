@@ -1,5 +1,6 @@
 """What is said of an extraction, in layers, becomes settings; presets cut snippets as the papers do."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -178,3 +179,38 @@ def test_a_process_that_finds_another_file_of_the_backbone_says_so() -> None:
 @pytest.mark.parametrize("before", ["by hand", "[]", "{}"])
 def test_what_changed_is_said_of_any_record(before: str) -> None:
     assert what_changed(ExtractionSettings.of().record(), before).startswith("now ")
+
+
+@pytest.mark.parametrize("name", [None, *preset_names()])
+def test_settings_are_made_again_from_their_record(name: str | None) -> None:
+    settings = ExtractionSettings.of(preset=name, weights=RANDOM if name else (), dtype="float16", offset=3)
+    record = json.loads(settings.record())
+    again = ExtractionSettings.from_record(record, "m.safetensors")
+    assert again.record() == settings.record()
+    assert again == replace(settings, images_fps=again.images_fps)
+
+
+def test_a_backbone_of_ones_own_is_named_again_and_must_be_the_same(tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from taltool.backbones import BACKBONES\nfrom taltool.backbones.hog3d import HOG3D\n"
+        "@BACKBONES.register('named_again')\nclass Again(HOG3D):\n    pass\n"
+    )
+    settings = ExtractionSettings.of(str(own))
+    record = json.loads(settings.record())
+    assert ExtractionSettings.from_record(record, "m", backbone=str(own)).record() == settings.record()
+    with pytest.raises(UsageError, match=r"m: no backbone is named 'gone'.*--backbone FILE\.py"):
+        ExtractionSettings.from_record(record | {"backbone": "gone"}, "m")
+    with pytest.raises(UsageError, match="m: the file of the backbone has changed since its features were made"):
+        ExtractionSettings.from_record(record | {"backbone_file": "sha256:0"}, "m", backbone=str(own))
+    with pytest.raises(UsageError, match=r"--backbone .*own\.py: m has features of 'hog3d'"):
+        ExtractionSettings.from_record(json.loads(ExtractionSettings.of().record()), "m", backbone=str(own))
+
+
+def test_weights_are_those_that_were_recorded_or_refused(tmp_path: Path) -> None:
+    record = json.loads(ExtractionSettings.of("tsn", weights=RANDOM).record())
+    other = record | {"weights": ["sha256:" + "0" * 64]}
+    with pytest.raises(UsageError, match=r"m: its features were made with weights sha256:0+ \(rgb\); name their file"):
+        ExtractionSettings.from_record(other, "m")
+    with pytest.raises(UsageError, match=r"made with weights sha256:0+ \(rgb\), these are random; name the right file"):
+        ExtractionSettings.from_record(other, "m", weights=["random"])

@@ -20,7 +20,8 @@ from taltool.experiment.checkpoint import load_checkpoint
 from taltool.experiment.sampling import FeatureSource
 from taltool.experiment.settings import PredictionSettings, SamplingSettings
 from taltool.models.contract import Candidates, Model, Outputs, Targets
-from taltool.prediction.detector import Detector, Member, VideoFailure, check_features, make_detector
+from taltool.prediction.compatibility import check_features
+from taltool.prediction.detector import Detector, Member, VideoFailure, make_detector
 
 
 class Marker(Model):

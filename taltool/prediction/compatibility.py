@@ -1,0 +1,103 @@
+"""Whether features are what networks learnt from: made in the same way, of the same width, at the same pace."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from taltool.errors import DataError
+from taltool.experiment.checkpoint import Checkpoint
+from taltool.prediction.detector import Detector
+from taltool.reporting import Reporter
+
+# The clock of the features may differ by this factor from the training's before it is worth a warning.
+_CLOCK_TOLERANCE = 1.25
+# What of an extraction changes numbers by rounding at most, or is told by the clock of each video.
+_MEANINGLESS = ("dtype", "precision", "offset", "images_fps")
+
+
+def check_extraction(
+    checkpoints: Sequence[Checkpoint], extraction: Mapping[str, Any], source: str, force: bool, reporter: Reporter
+) -> None:
+    """Compare how the features of `source` were made with how those were that the networks learnt from.
+
+    extraction is what `FeatureFile.extraction` says; where it, or a checkpoint, says nothing, that is told. Raises
+    DataError, naming both sides, for a difference that changes what the numbers mean; with `force` it is told instead.
+    """
+    for checkpoint in checkpoints:
+        if not (extraction and checkpoint.header.extraction):
+            silent = checkpoint.path if extraction else source
+            reporter.warn(f"{silent} does not say how its features were made; whether they fit cannot be checked")
+            return
+        streams = checkpoint.experiment.sampling.streams
+        trained, found = (_meaning(each, streams) for each in (checkpoint.header.extraction, extraction))
+        differing = [
+            f"{name} {_text(found.get(name))} instead of {_text(trained.get(name))}"
+            for name in sorted({*trained, *found})
+            if found.get(name) != trained.get(name)
+        ]
+        if not differing:
+            continue
+        message = f"{source} has other features than {checkpoint.path} was trained on: {', '.join(differing)}"
+        if not force:
+            raise DataError(
+                f"{message}; extract the videos as those were (taltool info {checkpoint.path} tells how), give the "
+                "videos themselves, or use --force"
+            )
+        reporter.warn(message)
+
+
+def _meaning(extraction: Mapping[str, Any], streams: Sequence[str]) -> dict[str, Any]:
+    """What of a record decides what the numbers mean, each by a name of its own.
+
+    streams are those that are used, none for all: how others were made does not matter.
+    """
+    record = {name: value for name, value in extraction.items() if name not in _MEANINGLESS}
+    weights = dict(zip(record.pop("streams", ()), record.pop("weights", ()), strict=False))
+    used = {name: each for name, each in weights.items() if name in streams} or weights
+    if used and "flow" not in used:
+        record.pop("flow", None)
+        record.pop("flow_fps", None)
+    if used:
+        record["weights"] = used
+    return dict(_leaves(record))
+
+
+def _leaves(value: Any, name: str = "") -> list[tuple[str, Any]]:
+    """The values in nested dicts, with the keys that lead to them."""
+    if not isinstance(value, dict):
+        return [(name, value)]
+    return [leaf for key, inside in value.items() for leaf in _leaves(inside, f"{name}.{key}" if name else key)]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value if len(value) <= 40 else f"{value[:23]}..."  # A checksum.
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def check_features(
+    checkpoints: Sequence[Checkpoint], detector: Detector, video_ids: Sequence[str], reporter: Reporter
+) -> None:
+    """Compare the features with what the networks were trained on.
+
+    Raises DataError for another number of channels; warns where the snippets lie farther apart or closer together.
+    """
+    for checkpoint, member in zip(checkpoints, detector.members, strict=True):
+        for video_id in video_ids:
+            width, expected = member.source.width(video_id), checkpoint.header.channels
+            if width != expected:
+                raise DataError(
+                    f"{member.source.file.path}: video '{video_id}' has {width} channels, {checkpoint.path} was "
+                    f"trained on {expected}; extract with the same backbone and streams"
+                )
+    trained = checkpoints[0].header.clock.get("seconds_per_snippet")
+    source = detector.first.source
+    if trained is None or source.settings.is_resampled or not video_ids:
+        return
+    found = float(np.median([source.clock(video_id).seconds_per_snippet for video_id in video_ids]))
+    if not 1 / _CLOCK_TOLERANCE <= found / trained <= _CLOCK_TOLERANCE:
+        reporter.warn(
+            f"{source.file.path}: snippets are {found:.4g} s apart, {checkpoints[0].path} was trained on "
+            f"{trained:.4g} s; expect worse detections, or extract with the same --fps and --stride"
+        )
