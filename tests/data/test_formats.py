@@ -73,6 +73,35 @@ def sample(kind: str) -> Content:
     return {"proposals": some_proposals, "annotations": some_annotations, "features": some_features}[kind]()  # type: ignore[operator]
 
 
+def samples(name: str, kind: str) -> list[Content]:
+    """The sample, or where a file of the format holds one video, each of its videos."""
+    content = sample(kind)
+    if not FORMATS.load(name).one_video:
+        return [content]
+    if isinstance(content, Proposals):
+        return [replace(content, videos=[video], num_videos=1) for video in content.videos]
+    assert isinstance(content, Annotations)
+    return [replace(content, entries=[entry]) for entry in content.entries]
+
+
+def file_of(content: Content, folder: Path) -> Path:
+    """Where it is written: what holds one video is named after it."""
+    names = [video.video_id for video in content.videos] if isinstance(content, Proposals) else []
+    names = [video_id for video_id, _ in content.entries] if isinstance(content, Annotations) else names
+    return folder / (names[0] if len(names) == 1 else "written")
+
+
+def close(found: Any, expected: Any, resolution: float) -> bool:
+    """Whether numbers differ by the resolution at most, and all else is equal."""
+    if isinstance(found, float) and isinstance(expected, float) and resolution:
+        return abs(found - expected) <= resolution + 1e-9
+    if isinstance(found, dict) and isinstance(expected, dict):
+        return list(found) == list(expected) and close([*found.values()], [*expected.values()], resolution)
+    if isinstance(found, list | tuple) and isinstance(expected, list | tuple):
+        return len(found) == len(expected) and all(map(close, found, expected, [resolution] * len(found)))
+    return bool(found == expected)
+
+
 def essence(content: Content, lost: Sequence[str] = ()) -> Any:
     """What every layout of a kind must keep; of proposals all but the scores or labels that it says it lost."""
     if isinstance(content, Proposals):
@@ -102,25 +131,34 @@ def own_format_is_for_these_tests_only() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("name", "kind"), PAIRS)
-def test_what_a_format_writes_it_recognises_and_reads(name: str, kind: str, place: Path) -> None:
-    lost = format_named(name).write(sample(kind), str(place), FACTS)
-    # A ground truth with numbers beside the names is an ordinary one, and so is a stream of the first version.
-    told = {("actionformer", "annotations"): "activitynet", ("jsonl1", "proposals"): "jsonl"}.get((name, kind), name)
-    assert sniff(str(place)) == FORMATS.canonical(told)
-    facts = FormatOptions(durations=FACTS.durations | {"v_2": 4.0}, clock=FACTS.clock, classes=FACTS.classes)
-    facts = replace(facts, score=1.0 if "the scores" in lost else None)
-    with open_content(str(place), name, facts) as content:
-        assert content.kind == kind
-        assert essence(content, lost) == essence(sample(kind), lost)
+def test_what_a_format_writes_it_recognises_and_reads(name: str, kind: str, tmp_path: Path) -> None:
+    for number, content in enumerate(samples(name, kind)):
+        place = file_of(content, tmp_path)
+        lost = format_named(name).write(content, str(place), FACTS)
+        # A ground truth with numbers beside the names is an ordinary one, and so is a stream of the first version.
+        told = {("actionformer", "annotations"): "activitynet", ("jsonl1", "proposals"): "jsonl"}.get(
+            (name, kind), name
+        )
+        assert sniff(str(place)) == FORMATS.canonical(told)
+        facts = FormatOptions(durations=FACTS.durations | {"v_2": 4.0}, clock=FACTS.clock, classes=FACTS.classes)
+        facts = replace(facts, score=1.0 if "the scores" in lost else None)
+        expected = essence(samples(name, kind)[number], lost)
+        with open_content(str(place), name, facts) as read:
+            assert read.kind == kind
+            assert close(essence(read, lost), expected, FORMATS.load(name).resolution)
 
 
 @pytest.mark.parametrize(("name", "kind"), PAIRS)
 def test_second_writing_is_equal_byte_for_byte(name: str, kind: str, tmp_path: Path) -> None:
     facts = FormatOptions(durations=FACTS.durations | {"v_2": 4.0}, clock=FACTS.clock, classes=FACTS.classes)
-    format_named(name).write(sample(kind), str(tmp_path / "a"), facts)
-    with open_content(str(tmp_path / "a"), name, facts) as content:
-        format_named(name).write(content, str(tmp_path / "b"), facts)
-    assert list(contents(tmp_path / "a")) == list(contents(tmp_path / "b"))
+    for content in samples(name, kind):
+        first = file_of(content, tmp_path)
+        format_named(name).write(content, str(first), facts)
+        with open_content(str(first), name, facts) as read:
+            format_named(name).write(read, str(tmp_path / "b"), facts)
+        assert list(contents(first)) == list(contents(tmp_path / "b"))
+        if (tmp_path / "b").is_file():
+            (tmp_path / "b").unlink()
 
 
 def cut_short(videos: Iterable[VideoProposals]) -> Iterator[VideoProposals]:
@@ -135,11 +173,12 @@ def contents(path: Path) -> Iterator[tuple[str, bytes]]:
 
 @pytest.mark.parametrize(("name", "kind"), PAIRS)
 def test_failed_writing_leaves_nothing(name: str, kind: str, tmp_path: Path) -> None:
-    content = sample(kind)
+    content = samples(name, kind)[0]
     if isinstance(content, Proposals):
         content.videos = cut_short(content.videos)
     elif isinstance(content, Annotations):
-        content.entries = [*content.entries, ("broken", {"annotations": [{}]})]
+        broken = ("broken", {"annotations": [{}]})
+        content.entries = [broken] if FORMATS.load(name).one_video else [*content.entries, broken]
     else:
         content.ids = [*content.ids, "not there"]
     with pytest.raises((KeyError, DataError)):
@@ -169,6 +208,9 @@ LOST = [
         "features",
         ["the clocks (fps 30, stride 4, window 16, offset 2) and durations", "the attributes", "the provenance"],
     ),
+    ("vtt", "proposals", ["the scores", "the durations", "the provenance"]),
+    ("srt", "annotations", ["1 durations", "the subsets (validation)"]),
+    ("audacity", "proposals", ["the scores", "the durations", "the provenance"]),
     ("jsonl", "proposals", []),
     ("activitynet", "proposals", []),
     ("activitynet", "annotations", []),
@@ -179,7 +221,7 @@ LOST = [
 
 @pytest.mark.parametrize(("name", "kind", "lost"), LOST)
 def test_what_is_lost_is_said(name: str, kind: str, lost: list[str], place: Path) -> None:
-    assert format_named(name).write(sample(kind), str(place), FACTS) == lost
+    assert format_named(name).write(samples(name, kind)[0], str(place), FACTS) == lost
 
 
 def test_ground_truth_keeps_keys_that_nobody_here_knows(tmp_path: Path) -> None:
@@ -360,8 +402,11 @@ def test_a_broken_format_of_a_package_matters_only_where_no_other_knows_the_file
 
 
 def test_output_name_that_says_nothing_asks_for_a_format() -> None:
-    with pytest.raises(UsageError, match=r"-o x\.txt: .* give --to actionformer\|activitynet\|csv\|jsonl\|jsonl1"):
-        for_output("x.txt", "proposals")
+    known = r"\.csv, \.json, \.jsonl, \.ndjson, .*\.srt, \.txt, \.vtt"
+    with pytest.raises(UsageError, match=rf"-o x\.tsv: \.tsv is none of {known}: .* give --to actionformer\|.*\|csv"):
+        for_output("x.tsv", "proposals")
+    with pytest.raises(UsageError, match=r"-o x\.vtt: \.vtt is none of \.h5, \.hdf, \.hdf5: .* give --to hdf5\|npy"):
+        for_output("x.vtt", "features")
 
 
 def test_target_that_cannot_hold_the_kind_is_refused(tmp_path: Path) -> None:

@@ -55,7 +55,9 @@ class ActionFormer(Format):
                 write_annotations(numbered, path)
             return []
         if options.classes is None:
-            raise DataError(f"{path}: the numbers of the classes are not known; give them with --classes FILE")
+            raise DataError(
+                f"{path}: the numbers of the classes are not known; give them to taltool convert with --classes FILE"
+            )
         timed, between = 0, b""
         with open_output(path) as stream:
             stream.write(b'{"version":"from taltool","database":{')

@@ -11,7 +11,7 @@ from taltool.data.annotations import annotation_batches, checked_videos
 from taltool.data.files import open_input, open_output
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
-from taltool.data.formats.jsonl import read_proposals, write_proposals
+from taltool.data.formats.jsonl import read_proposals, write_layout
 from taltool.data.formats.sniffing import beginning
 from taltool.data.json_documents import JsonDocument, telling_key
 from taltool.data.records import LabelVocabulary
@@ -47,7 +47,7 @@ class ActivityNet(Format):
     def write(self, content: Proposals | Annotations, path: str, options: FormatOptions) -> list[str]:
         """Nothing is lost."""
         if isinstance(content, Proposals):
-            write_proposals(content, path, "activitynet")
+            write_layout(content, path, "activitynet")
         else:
             write_annotations(content, path)
         return []

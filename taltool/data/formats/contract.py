@@ -23,17 +23,21 @@ in which label is the text, or None (for all proposals of a video or for none), 
 Reading refuses what is broken with a DataError. All it may leave out, each with a line in `notes`: segments that end
 before they start, where the user says `--drop-invalid`, and what taltool has no place for (the other columns of a CSV).
 
-Only `convert`, `info` and `check` know formats, the last two those that are found by name. The others (`nms`, `label`,
-`fuse`, `evaluate`, ...) read proposals in JSON Lines and ActivityNet JSON only: convert first.
+`convert` reads and writes every format, `info` and `check` read those that are found by name. Whoever writes proposals
+(`nms`, `label`, `fuse`, ...) writes any format of them, by `output.write_proposals`, which makes a file for each video
+where a folder is asked for; but proposals are read in JSON Lines and ActivityNet JSON only: convert first.
 
 The tests ask of every format (tests/data/test_formats.py) that
 
 - it recognises what it wrote, but nothing that another format or none wrote;
-- it reads what it wrote: segments to the last bit, labels of ground truth, scores and labels of proposals unless
+- it reads what it wrote: segments to the last bit, or within the `resolution` that it declares, labels of ground truth, scores and labels of proposals unless
   `write` returned "the scores" or "the labels", values of features in their number type and, with the user's help
   (`FormatOptions`), their clock;
 - what it read it writes as it was, byte for byte;
 - where writing fails nothing is left behind.
+
+Where a file holds one video (`one_video`) its name without suffix is the id, which the tests ask of each video alone;
+`write` refuses several with a UsageError.
 
 A video id or a label may be any text, the empty one too: what the layout cannot tell apart from something else (a label
 that is its separator, or empty where empty means none) is refused with a DataError when it is written.

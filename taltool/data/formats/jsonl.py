@@ -33,7 +33,7 @@ class JsonLines(Format):
 
     def write(self, content: Proposals, path: str, options: FormatOptions) -> list[str]:
         """Nothing is lost."""
-        write_proposals(content, path, "jsonl")
+        write_layout(content, path, "jsonl")
         return []
 
 
@@ -59,7 +59,7 @@ def read_proposals(path: str, options: FormatOptions) -> Iterator[Proposals]:
         yield content
 
 
-def write_proposals(content: Proposals, path: str, layout: Layout) -> None:
+def write_layout(content: Proposals, path: str, layout: Layout) -> None:
     """Write `content` in one of taltool's layouts, a video at a time."""
     with ProposalWriter(
         path, content.names, content.provenance, content.num_videos, layout, open_ended=content.open_ended

@@ -4,7 +4,7 @@ import contextlib
 
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Format, FormatOptions, Opening, Proposals
-from taltool.data.formats.jsonl import read_proposals, write_proposals
+from taltool.data.formats.jsonl import read_proposals, write_layout
 
 
 @FORMATS.register("jsonl1")
@@ -27,5 +27,5 @@ class JsonLinesOfObjects(Format):
 
     def write(self, content: Proposals, path: str, options: FormatOptions) -> list[str]:
         """Nothing is lost."""
-        write_proposals(content, path, "jsonl1")
+        write_layout(content, path, "jsonl1")
         return []

@@ -142,21 +142,24 @@ class RowShelf:
         return list(self._places)
 
     def of(self, video_id: str) -> list[Row]:
-        """The rows of a video, in order."""
+        """The rows of a video, in order; none of one that is not there."""
         rows = []
-        for place in self._places[video_id]:
+        for place in self._places.get(video_id, ()):
             self._file.seek(place)
             rows += [Row(**fields) for fields in orjson.loads(self._file.readline())]
         return rows
 
 
-def to_proposals(shelf: RowShelf, options: FormatOptions, notes: list[str]) -> Proposals:
-    """The proposals of each video on a shelf.
+def to_proposals(
+    shelf: RowShelf, options: FormatOptions, notes: list[str], video_ids: Collection[str] | None = None
+) -> Proposals:
+    """The proposals of each video on a shelf, in the order of `video_ids`, or of first appearance.
 
     Raises DataError where some rows of a video carry a label and some none, or where `options.score` is needed.
     """
-    videos = (_proposals(video_id, shelf.of(video_id), shelf.labels, options) for video_id in shelf.video_ids)
-    return Proposals(videos, shelf.labels, len(shelf.video_ids), [], notes)
+    wanted = shelf.video_ids if video_ids is None else video_ids
+    videos = (_proposals(video_id, shelf.of(video_id), shelf.labels, options) for video_id in wanted)
+    return Proposals(videos, shelf.labels, len(wanted), [], notes)
 
 
 def _proposals(video_id: str, rows: list[Row], names: LabelVocabulary, options: FormatOptions) -> VideoProposals:
@@ -191,7 +194,7 @@ def _entry(video_id: str, rows: list[Row], options: FormatOptions) -> dict[str, 
     if len(subsets) > 1:
         shown = sorted(map(str, subsets))
         raise DataError(f"{rows[0].where}: video '{video_id}' is in {len(subsets)} subsets: {shown}")
-    entry: dict[str, Any] = {"subset": options.subset or rows[0].subset}
+    entry: dict[str, Any] = {"subset": options.subset or next(iter(subsets), None)}
     if video_id in options.durations:
         entry["duration"] = options.durations[video_id]
     entry["annotations"] = [{"segment": [row.start, row.end], "label": row.label} for row in rows]
@@ -219,12 +222,12 @@ class AnnotationRows:
                 start, end = each["segment"]
                 yield Row(video_id, float(start), float(end), each["label"], subset=subset)
 
-    def lost(self, kept_subsets: Collection[str] = ()) -> list[str]:
+    def lost(self, kept_subsets: Collection[str] = (), *, keeps_empty: bool = False) -> list[str]:
         """What rows of (video, segment, label) do not hold of the ground truth, one phrase each."""
         lost = [f"{self._timed} durations"] if self._timed else []
         if self.subsets.keys() - kept_subsets:
             lost.append(f"the subsets ({', '.join(sorted(self.subsets))})")
-        if self._empty:
+        if self._empty and not keeps_empty:
             lost.append(f"{self._empty} videos without annotations")
         if self._extra:
             lost.append(f"the keys {', '.join(sorted(self._extra))} of the videos")

@@ -1,0 +1,111 @@
+"""SubRip (.srt), the subtitles that every player and editor takes.
+
+No standard says what happens to cues that overlap: of such files some players show one cue only, some print one over
+the other. So time is cut wherever an event starts or ends, and a cue has the lines of all events that run then, one
+under the other in order of start. A line that goes on in the next cue, without a gap, is one event when it is read
+again; hence events of one text that touch or overlap are one event here, and players show their line once.
+
+Nothing can be escaped here: what looks like markup (<i>) is written as it is, and players may take it for such.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+from taltool.data.files import open_output
+from taltool.data.formats import FORMATS
+from taltool.data.formats.captions import TIMES, Cue, Event, clock, events_of, read_cues, read_events, rounded
+from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
+from taltool.errors import DataError
+
+
+@FORMATS.register("srt")
+class SubRip(Format):
+    """Numbered cues that do not overlap."""
+
+    summary = (
+        "SubRip subtitles of one video, cues with the labels of all segments that run then, cut where one starts or "
+        "ends; times are milliseconds"
+    )
+    kinds = ("proposals", "annotations")
+    suffixes = (".srt",)
+    one_video = True
+    resolution = 0.001
+
+    def recognises(self, opening: Opening) -> bool:
+        """A line of times, perhaps below a number."""
+        text = opening.head[:1000].decode("utf-8", "replace").lstrip()
+        first, *others = text.splitlines() or [""]
+        timed = others[0] if others and first.strip().isdecimal() else first
+        return TIMES.fullmatch(timed) is not None
+
+    def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Proposals | Annotations]:
+        """Read all cues; each line of one is an event, or goes on with that of the cue before."""
+        return read_events(joined(read_cues(path)), path, self.suffixes, options, [])
+
+    def write(self, content: Proposals | Annotations, path: str, options: FormatOptions) -> list[str]:
+        """Lost: scores, unless they are shown, durations, subsets, provenance, times before 0, and where events of one
+        text touch or overlap."""
+        events, lost = events_of(content, path, options)
+        for event in events:
+            if "-->" in event.text:
+                raise DataError(f"{path}: label '{event.text}' does not fit into this format: no --> in it; rename it")
+        every, early = rounded(events, path)
+        cues = united(every)
+        with open_output(path) as stream:
+            for number, cue in enumerate(stacked(cues), start=1):
+                times = f"{clock(cue.start, ',')} --> {clock(cue.end, ',')}"
+                stream.write("\n".join([str(number), times, *cue.lines, "\n"]).encode())
+        if len(cues) < len(every):
+            lost.append(f"{len(every) - len(cues)} boundaries of segments that touch or overlap others of their label")
+        return lost + early
+
+
+def united(cues: Iterable[Cue]) -> list[Cue]:
+    """Cues of one line, in order of time; those of one text that touch or overlap are one."""
+    last: dict[str, Cue] = {}
+    found: list[Cue] = []
+    for cue in sorted(cues):
+        (text,) = cue.lines
+        before = last.get(text)
+        if before is not None and cue.start <= before.end:
+            last[text] = before._replace(end=max(before.end, cue.end))
+            continue
+        if before is not None:
+            found.append(before)
+        last[text] = cue
+    return sorted([*found, *last.values()])
+
+
+def stacked(cues: list[Cue]) -> Iterator[Cue]:
+    """The sorted cues, cut wherever one starts or ends: none overlaps another, and each has the lines of all."""
+    boundaries = sorted({boundary for cue in cues for boundary in (cue.start, cue.end)})
+    running: list[Cue] = []
+    begun = 0
+    for start, end in pairwise(boundaries):
+        while begun < len(cues) and cues[begun].start <= start:
+            running.append(cues[begun])
+            begun += 1
+        running = [cue for cue in running if cue.end > start]
+        if running:
+            yield Cue(start, end, [line for cue in running for line in cue.lines])
+
+
+def joined(cues: Iterable[Cue]) -> Iterator[tuple[Event, str]]:
+    """The events of cues, each with its place: a line that stands in the cue that begins where it ended goes on."""
+    running: dict[str, Cue] = {}
+    for cue in cues:
+        for line in dict.fromkeys(cue.lines or [""]):
+            before = running.get(line)
+            if before is not None and before.end == cue.start:
+                running[line] = before._replace(end=cue.end)
+                continue
+            if before is not None:
+                yield _event(before, line)
+            running[line] = cue
+    for line, cue in running.items():
+        yield _event(cue, line)
+
+
+def _event(cue: Cue, text: str) -> tuple[Event, str]:
+    return Event(cue.start / 1000, cue.end / 1000, text), cue.where
