@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import groupby, islice
+from math import floor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -144,11 +145,12 @@ def rounded(events: Iterable[Event], path: str) -> tuple[list[Cue], list[str]]:
     """
     cues, early = [], 0
     for event in events:
-        start, end = (round(Fraction(seconds) * 1000) for seconds in (event.start, event.end))
+        exact = Fraction(event.start) * 1000
+        start, end = round(exact), round(Fraction(event.end) * 1000)
         if end > _LATEST:
             raise DataError(f"{path}: a segment ends at {event.end} seconds, too late for this format")
         early += start < 0
-        start = max(start, 0)
+        start = max(start if start < end else floor(exact), 0)
         cues.append(Cue(start, max(end, start + 1), [event.text]))
     return sorted(cues), [f"{early} times before 0"] if early else []
 
