@@ -31,6 +31,10 @@ and
 .B \-\-to
 take the path of a Python file (it ends in .py) that registers one.
 What the target cannot hold (durations in a CSV, say) is named in a warning.
+.PP
+Where the output is a folder, or its name ends with /, each video gets a file of its own there, ID.SUFFIX, which takes
+the place of one that is there already; formats that hold one video a file (vtt, srt, audacity) need that for several.
+Every file appears only when it is whole.
 .SH CLASSES
 .B \-\-relabel
 makes two data sets speak of the same classes: what FILE does not list is left out, and several labels may become one.
@@ -57,6 +61,9 @@ taltool convert i3d/ --fps 30 --stride 4 --window 16 --durations gt.json -o feat
 taltool convert annotations/ --from thumos14 --durations lengths.csv -o gt.json
 taltool convert proposals-without-scores.json --score 1.0 | taltool nms --agnostic | taltool evaluate gt.json
 taltool convert detections.jsonl --to csv | head
+# subtitles of each video, to watch, and annotations made with an editor of subtitles
+taltool convert detections.jsonl --show-scores --to vtt -o subtitles/
+taltool convert subtitles/*.srt --durations lengths.csv -o gt.json
 taltool convert thumos14.json --relabel shared-classes.csv -o shared.json
 """
 

@@ -143,6 +143,8 @@ prints every row with its values and its source.
 EXAMPLES = """
 taltool predict --model afsd feats.h5 | taltool nms --preset afsd-thumos14 | taltool evaluate gt.json
 taltool nms --method hard --tiou 0.6 --top-k 100 proposals.json -o kept.json
+# what a player shows beside movie.mp4
+taltool nms --method hard --min-score 0.3 movie.jsonl --show-scores -o movie.vtt
 # every setting is an option: the best threshold is found without a GPU
 for s in 0.3 0.5 0.7; do taltool nms --sigma $s p.jsonl | taltool evaluate gt.json --format csv; done
 """
