@@ -86,7 +86,7 @@ def predict(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="FEATURES|VIDEOS...",
+            metavar="FEATURES|VIDEOS",
             help="A feature file (HDF5); or videos: files, folders, patterns, lists (.txt), - for a list on stdin.",
         ),
     ],
