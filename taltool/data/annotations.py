@@ -10,7 +10,7 @@ from typing import Any, TypeGuard, TypeVar
 import numpy as np
 import orjson
 
-from taltool.data.files import decode_text, open_input, read_bytes
+from taltool.data.files import decode_text, open_input, read_bytes, refuse_live_input
 from taltool.data.json_documents import JsonDocument, parsed_document
 from taltool.data.records import Floats, GroundTruth, LabelVocabulary, VideoAnnotations
 from taltool.errors import DataError, UsageError
@@ -150,6 +150,7 @@ def read_split(split: str, truth: GroundTruth | None = None) -> dict[str, str]:
     file, colon, name = split.rpartition(":")
     if not colon or not file or not name:
         raise UsageError(f"--split {split}: expected FILE:NAME")
+    refuse_live_input(file)
     if not Path(file).exists():
         raise DataError(f"{file}: no such file (from --split {split})")
     try:

@@ -5,11 +5,11 @@ A checkpoint is a safetensors file whose metadata holds one key, `taltool`, with
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import orjson
 
+from taltool.data.files import open_file, refuse_foreign
 from taltool.data.provenance import Chain
 from taltool.errors import DataError
 
@@ -63,15 +63,13 @@ class CheckpointHeader:
 
 def read_tensor_table(path: str) -> dict[str, Any]:
     """The JSON header of a safetensors file: {tensor name: {dtype, shape, ...}, "__metadata__": {...}}."""
-    try:
-        with Path(path).open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            text = stream.read(length) if length <= _LONGEST_HEADER else b""
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from error
+    with open_file(path) as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        text = stream.read(length) if length <= _LONGEST_HEADER else b""
     try:
         table = orjson.loads(text)
     except orjson.JSONDecodeError:
+        refuse_foreign(path)
         raise DataError(f"{path}: not a safetensors file") from None
     if not isinstance(table, dict):
         raise DataError(f"{path}: not a safetensors file")

@@ -153,7 +153,8 @@ def refuse_pictures(path: str, head: bytes) -> None:
         raise DataError(f"{path}: a video ({container}); {_readers_of(path)}")
     if image is not None:
         raise DataError(
-            f"{path}: an image ({image}); a folder of images, one a frame, is a video: {_readers_of('FOLDER --fps N')}"
+            f"{path}: an image ({image}); a folder of images, one a frame, is a video: `taltool extract FOLDER --fps N "
+            "-o FEATURES.h5` makes features of it"
         )
 
 
@@ -167,8 +168,9 @@ def refuse_folder(path: str) -> None:
     raise DataError(f"{path}: a folder, where a file is expected")
 
 
-def _readers_of(video: str) -> str:
+def _readers_of(path: str) -> str:
     """What commands do with a video, in words."""
+    video = Path(path).name
     return (
         f"`taltool predict --model MODEL {video}` finds actions in it, `taltool extract {video} -o FEATURES.h5` makes "
         f"features of it, `taltool info {video}` shows its facts"

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import BinaryIO, cast
 
+from taltool.data.containers import refuse_folder, refuse_pictures
 from taltool.errors import DataError, UsageError
 
 STANDARD = "-"
@@ -27,6 +28,12 @@ UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _DESCRIPTOR = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/(\d+)")
 # Bytes that are read at once: a line of a video is far longer than the usual buffer.
 _BUFFER = 1 << 20
+# Bytes of a beginning that tell a video from a text.
+_TELLING = 1 << 12
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+# Devices from which text may well come: nothing at all, and what a caller has open.
+_READABLE_DEVICE = re.compile(r"/dev/(null|tty.*|pts/.*|std(in|out|err)|fd/.*)|/proc/.*")
+_CAMERA = re.compile(r"/dev/(video|v4l|media|dri|dv).*")
 # What file systems answer that know no locks.
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP)
 
@@ -35,15 +42,16 @@ class HashingReader:
     """A binary stream that is hashed as it passes; `hexdigest` is that of everything read so far.
 
     position counts the bytes so far. A byte order mark at the beginning is hashed and passed over. Raises DataError,
-    naming `path`, where the stream is a broken gzip file.
+    naming `path`, where the stream is a broken gzip file, a video or an image.
     """
 
     def __init__(self, stream: io.BufferedReader | gzip.GzipFile, path: str, hashed: bool = True) -> None:
         self._stream, self._path, self._hash = stream, path, hashlib.sha256() if hashed else None
         self.position = 0
         with _explaining_gzip(path):
-            marked = stream.peek(3)[:3] == codecs.BOM_UTF8
-        if marked:
+            head = stream.peek(_TELLING)[:_TELLING]
+        refuse_pictures(path, head)
+        if head.startswith(codecs.BOM_UTF8):
             self.read(3)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -96,14 +104,15 @@ def _explaining_gzip(path: str) -> Iterator[None]:
 def open_input(path: str, hashed: bool = True) -> Iterator[HashingReader]:
     """Open `path` for reading, `-` being standard input; gzip is undone. Without `hashed` there is no hash to ask for.
 
-    Raises UsageError where standard input is a terminal, DataError where the file cannot be opened.
+    Raises UsageError where standard input is a terminal and for addresses and devices, DataError where the file cannot
+    be opened, or is a folder, a video or an image.
     """
     if path == STANDARD:
         if sys.stdin.isatty():
             raise UsageError("no input: name a file, or pipe one in")
         yield HashingReader(_unzipped(sys.stdin.buffer), path, hashed)
         return
-    with _opened(path) as stream:
+    with open_file(path) as stream:
         yield HashingReader(_unzipped(stream), path, hashed)
 
 
@@ -116,18 +125,43 @@ def peek(path: str, size: int = 1 << 20) -> bytes:
             raise UsageError("no input: name a file, or pipe one in")
         head = cast(io.BufferedReader, sys.stdin.buffer).peek()
     else:
-        with _opened(path) as stream:
+        with open_file(path) as stream:
             head = stream.read(size)
     with _explaining_gzip(path):
         head = zlib.decompressobj(wbits=31).decompress(head, size) if head[:2] == _GZIP_MAGIC else head
     return head.removeprefix(codecs.BOM_UTF8)
 
 
-def _opened(path: str) -> BinaryIO:
+def open_file(path: str) -> BinaryIO:
+    """The file `path`, open for reading as it is.
+
+    Raises UsageError for addresses and devices, DataError for a folder and where it cannot be opened.
+    """
+    refuse_live_input(path)
+    refuse_folder(path)
     try:
         return Path(path).open("rb", _BUFFER)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
+
+
+def refuse_live_input(path: str) -> None:
+    """Raise UsageError where `path` is an address (http://, rtsp://, ...) or a device, such as a camera."""
+    if _ADDRESS.match(path) and not Path(path).exists():
+        raise UsageError(
+            f"{path}: live input and addresses are not read yet: download it, or record it, and name the file"
+        )
+    is_device = Path(path).is_char_device() and not _READABLE_DEVICE.fullmatch(path)
+    if is_device or (_CAMERA.fullmatch(path) and not Path(path).exists()):
+        raise UsageError(f"{path}: a device; live input is not read yet: record it, and name the file")
+
+
+def refuse_foreign(path: str) -> None:
+    """Raise the error that `open_input` would, where `path` is no file that a library could have read."""
+    if Path(path).is_file():
+        refuse_pictures(path, peek(path, _TELLING))
+    refuse_live_input(path)
+    refuse_folder(path)
 
 
 def read_bytes(path: str) -> tuple[bytes, str]:

@@ -15,7 +15,7 @@ import orjson
 from numpy.typing import NDArray
 
 from taltool.data.clock import FeatureClock, clock_from
-from taltool.data.files import NO_LOCKS, STANDARD, replacing
+from taltool.data.files import NO_LOCKS, STANDARD, refuse_foreign, replacing
 from taltool.data.provenance import Chain
 from taltool.errors import DataError, UsageError
 
@@ -49,7 +49,7 @@ class FeatureFile:
 
     clock_options complete or replace the clock attributes of a foreign file, durations (video id -> seconds, from a
     ground truth) stand in for a missing duration; with durations alone features are taken to divide each video evenly.
-    Raises DataError for what is not such a file, and for datasets that are not whole.
+    Raises DataError for what is not such a file (a video says what reads it), and for datasets that are not whole.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class FeatureFile:
         try:
             self._file = _opened(self.path)
         except OSError as error:
+            refuse_foreign(self.path)
             reason = "no such file" if not Path(self.path).exists() else f"not a readable HDF5 file ({error})"
             raise DataError(f"{self.path}: {reason}") from error
         with contextlib.ExitStack() as opened:

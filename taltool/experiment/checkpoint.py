@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from taltool.data.checkpoint_header import CheckpointHeader, read_checkpoint_header
-from taltool.data.files import replacing
+from taltool.data.files import refuse_foreign, replacing
 from taltool.errors import DataError, UsageError
 from taltool.experiment.configuration import from_plain
 from taltool.experiment.sampling import ChannelStatistics
@@ -102,6 +102,7 @@ def find_checkpoint(name: str) -> str:
     for place in places:
         if place.is_file():
             return str(place)
+    refuse_foreign(name)
     looked = ", ".join(str(place) for place in places)
     raise UsageError(f"--model {name}: no such checkpoint (looked for {looked}; ${FOLDERS_VARIABLE} adds folders)")
 
@@ -165,6 +166,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError) as error:
+        refuse_foreign(str(path))
         raise DataError(f"{path}: not a readable safetensors file ({error})") from error
     check_finite(tensors, path)
     return tensors
@@ -199,6 +201,7 @@ def _loaded(path: str) -> Any:
         # torch names what is neither a tensor nor a plain value, in the midst of its advice.
         foreign = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
         if foreign is None:
+            refuse_foreign(path)
             raise DataError(f"{path}: not a checkpoint that torch can read") from error
         raise DataError(
             f"{path}: holds {foreign[1]} beside tensors, which could run code and is not read; where you trust the "

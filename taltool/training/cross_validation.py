@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 
 from taltool.data.annotations import read_ground_truth
-from taltool.data.files import file_name, read_bytes, replacing
+from taltool.data.files import file_name, read_bytes, refuse_foreign, replacing
 from taltool.data.hdf5_features import FeatureFile
 from taltool.data.json_documents import parsed_document
 from taltool.data.records import GroundTruth
@@ -73,6 +73,7 @@ class CrossValidation:
 
 def read_folds(path: str, ground_truth: str) -> dict[str | None, GroundTruth]:
     """The ground truth with the subsets of each split in the file `path`, {NAME: {subset: [ids]}}, by name."""
+    refuse_foreign(path)
     if not Path(path).is_file():
         raise DataError(f"{path}: no such file (from --folds {path})")
     try:

@@ -1,27 +1,26 @@
 """From what the user names (files, folders, lists) to videos with ids."""
 
-import codecs
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from taltool.data.files import STANDARD, open_input
+from taltool.data.containers import VIDEO_SUFFIXES
+from taltool.data.files import STANDARD, open_input, refuse_live_input
 from taltool.errors import DataError, UsageError
 
-# What counts as a video inside a folder; a file that is named itself is always tried.
-SUFFIXES = frozenset({
-    ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".gif", ".h264", ".hevc", ".m1v", ".m2ts", ".m2v", ".m4v",
-    ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogm", ".ogv", ".rm", ".rmvb", ".ts", ".vob",
-    ".webm", ".wmv", ".y4m",
-})  # fmt: skip
 # What is a frame inside a folder of frames, one image each.
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 WILD = frozenset("*?[")
 LIST_SUFFIXES = frozenset({".txt", ".list", ".lst"})
+# Bytes of a line of a list, longer than any path, and those that no path in a list has.
+_LONGEST_PATH = 1 << 16
+_NOT_IN_PATHS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,8 @@ def find(operands: Iterable[str | VideoSource]) -> tuple[list[VideoSource], list
     of a video (id = path inside the folder without suffix, with `/`), a pattern (`v/**/*.mp4`; id = path inside the
     folder before the first wild card), a list (.txt, .list, .lst: one path a line), or `-`, a list on standard input. A
     folder that holds images and no videos is a video itself (id = its name, or its path inside the folder that was
-    searched). A VideoSource stands for itself. Raises UsageError where two videos would have one id, or none is found.
+    searched). A VideoSource stands for itself. Raises UsageError where two videos would have one id, or none is found,
+    and for addresses and devices; DataError for a list that is no text, or itself a video.
     """
     ignored: list[str] = []
     operands = list(operands)
@@ -100,7 +100,7 @@ def find(operands: Iterable[str | VideoSource]) -> tuple[list[VideoSource], list
     found = sorted(unique.values(), key=lambda source: source.video_id)
     _refuse_clashes(found)
     if not found:
-        known = f": {len(ignored)} files, none with the suffix of a video ({', '.join(sorted(SUFFIXES))})"
+        known = f": {len(ignored)} files, none with the suffix of a video ({', '.join(sorted(VIDEO_SUFFIXES))})"
         raise UsageError(f"no videos found in {', '.join(map(str, operands))}{known if ignored else ''}")
     return found, ignored
 
@@ -109,6 +109,7 @@ def _expanded(operand: str | VideoSource, ignored: list[str]) -> Iterator[VideoS
     if isinstance(operand, VideoSource):
         yield operand
         return
+    refuse_live_input(operand)
     path = Path(operand)
     if operand == STANDARD or (path.suffix.lower() in LIST_SUFFIXES and not path.is_dir()):
         for line in _lines(operand):
@@ -138,12 +139,12 @@ def _inside(folder: Path, base: Path, ignored: list[str]) -> Iterator[VideoSourc
     for parent, deeper, names in os.walk(folder):
         deeper.sort()
         files = [Path(parent) / name for name in sorted(names) if not name.startswith(".")]
-        videos = [file for file in files if file.suffix.lower() in SUFFIXES]
+        videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
         frames = not videos and any(file.suffix.lower() in IMAGE_SUFFIXES for file in files)
         if frames:
             yield VideoSource(_id_inside(base, Path(parent)), parent)
         for file in files:
-            if file.suffix.lower() in SUFFIXES:
+            if file.suffix.lower() in VIDEO_SUFFIXES:
                 yield VideoSource(_id_inside(base, file.with_suffix("")), str(file))
             elif not (frames and file.suffix.lower() in IMAGE_SUFFIXES):
                 ignored.append(str(file))
@@ -159,7 +160,7 @@ def _matching(pattern: str, ignored: list[str]) -> Iterator[VideoSource]:
     for path in found:
         if path.is_dir():
             yield from _inside(path, base, ignored)
-        elif path.suffix.lower() in SUFFIXES:
+        elif path.suffix.lower() in VIDEO_SUFFIXES:
             yield VideoSource(_id_inside(base, path.with_suffix("")), str(path))
         else:
             ignored.append(str(path))
@@ -172,12 +173,14 @@ def _id_inside(base: Path, path: Path) -> str:
 
 def _lines(operand: str) -> Iterator[str]:
     with open_input(operand) as stream:
-        for number, line in enumerate(stream, start=1):
-            if b"\0" in line:
-                raise DataError(f"{operand}:{number}: a NUL byte; expected a list of videos, one path per line")
-            path = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+        for number, line in enumerate(iter(partial(stream.readline, _LONGEST_PATH), b""), start=1):
+            strange = _NOT_IN_PATHS.search(line)
+            if strange is not None or len(line) == _LONGEST_PATH:
+                what = f"a byte 0x{strange[0][0]:02x}" if strange else "a line that is longer than any path"
+                raise DataError(f"{operand}:{number}: {what}; expected a list of videos, one path per line")
             # Not `read_text`: the names of files may be any bytes.
-            if name := os.fsdecode(path).rstrip("\r\n"):
+            if name := os.fsdecode(line).rstrip("\r\n"):
+                refuse_live_input(name)
                 yield name
 
 

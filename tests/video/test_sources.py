@@ -1,6 +1,7 @@
 """What the user names becomes videos with ids."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,37 @@ def test_a_list_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
 
 def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_bytes(b"a.mp4\n\0\0\0\x18ftypmp42")
-    with pytest.raises(DataError, match=r"list\.txt:2: a NUL byte; expected a list of videos, one path per line"):
+    with pytest.raises(DataError, match=r"list\.txt:2: a byte 0x00; expected a list of videos, one path per line"):
         ids(tmp_path / "list.txt")
+
+
+def test_a_list_that_never_ends_its_line_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes(b"a.mp4\n" + b"x" * 100_000)
+    with pytest.raises(DataError, match=r"list\.txt:2: a line that is longer than any path; expected a list"):
+        ids(tmp_path / "list.txt")
+
+
+def test_a_list_that_is_a_video_says_so(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes(b"GIF89a" + bytes(100))
+    with pytest.raises(DataError, match=r"list\.txt: a video \(GIF\); `taltool predict"):
+        ids(tmp_path / "list.txt")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://a.org/m.mp4", "https://a.org", "rtsp://cam:554/1", "RTMP://a/b", "srt://a:9", "udp://@:1", "s3://b/m.mp4"],
+)
+def test_an_address_is_refused_by_name(tmp_path: Path, address: str) -> None:
+    (tmp_path / "list.txt").write_text(f"{address}\n")
+    for operand in (address, tmp_path / "list.txt"):
+        with pytest.raises(UsageError, match=re.escape(f"{address}: live input and addresses are not read yet: ")):
+            ids(operand)
+
+
+@pytest.mark.parametrize("device", ["/dev/video0", "/dev/zero"])
+def test_a_device_is_refused_by_name(device: str) -> None:
+    with pytest.raises(UsageError, match=rf"{device}: a device; live input is not read yet: record it"):
+        ids(device)
 
 
 def test_the_same_file_twice_is_one_video(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from taltool.data.files import STANDARD, UTF_16_MARKS, peek
+from taltool.data.containers import refuse_folder, refuse_pictures
+from taltool.data.files import STANDARD, UTF_16_MARKS, peek, refuse_live_input
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Content, Format, FormatOptions, Opening
 from taltool.errors import DataError, UsageError
@@ -18,12 +19,18 @@ def beginning(path: str) -> Opening:
 
 
 def sniff(path: str) -> str:
-    """The name of the format of `path`, told by content. Raises DataError where none, or more than one, fits."""
+    """The name of the format of `path`, told by content.
+
+    Raises DataError where none, or more than one, fits; it says what a video or an image is.
+    """
     start = beginning(path)
+    refuse_pictures(path, start.head)
     formats, broken = usable_formats()
     found = [name for name, layout in formats.items() if layout.recognises(start)]
     if len(found) == 1:
         return found[0]
+    if start.suffixes and not found:
+        refuse_folder(path)
     if start.head.startswith(UTF_16_MARKS):
         raise DataError(f"{path}: UTF-16, which no format is; convert it: iconv -f utf-16 -t utf-8")
     if not start.head and not start.suffixes:
@@ -63,6 +70,7 @@ def format_named(name: str) -> Format:
 @contextlib.contextmanager
 def open_content(path: str, format_name: str | None = None, options: FormatOptions | None = None) -> Iterator[Content]:
     """Open the content of `path`, in the named format or the one that its content tells."""
+    refuse_live_input(path)
     if path != STANDARD and not Path(path).exists():
         raise DataError(f"{path}: no such file")
     with format_named(format_name or sniff(path)).read(path, options or FormatOptions()) as content:
