@@ -26,6 +26,7 @@ HEIGHTS = {
     "nn": 5,
     "postprocessing": 5,
     "evaluation": 5,
+    "inspection": 6,
     "models": 6,
     "backbones": 6,
     "experiment": 7,

@@ -28,8 +28,8 @@ STAGES = {
     "diagnose": "taltool.evaluation.diagnose",
     "plot": "taltool.evaluation.plot",
     "convert": "taltool.data.convert",
-    "check": "taltool.data.check",
-    "info": "taltool.data.info",
+    "check": "taltool.inspection.check",
+    "info": "taltool.inspection.info",
 }
 # Options that the stage's function does not have, for they only concern what is printed, or print instead of working.
 ONLY_PRINTED = {

@@ -10,10 +10,10 @@ import pytest
 from project import Run
 from safetensors.numpy import save_file
 
-from taltool.data.check import check
 from taltool.data.checkpoint_header import CheckpointHeader
 from taltool.data.clock import FeatureClock
 from taltool.data.hdf5_features import FeatureWriter, VideoFeatures
+from taltool.inspection.check import check
 from taltool.reporting import Reporter
 
 HEADER = '{"taltool":{"kind":"proposals","version":1}}\n'

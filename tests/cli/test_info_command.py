@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from taltool.cli.commands.info import table
 from taltool.data.checkpoint_header import CheckpointHeader
-from taltool.data.info import info
+from taltool.inspection.info import info
 
 
 def test_ground_truth(shared: Path) -> None:

@@ -8,10 +8,10 @@ import orjson
 import pytest
 from project import Run
 
-from taltool.data.check import check
 from taltool.data.convert import convert
 from taltool.data.proposals import ProposalReader
 from taltool.errors import DataError
+from taltool.inspection.check import check
 
 ROW = '{"video_id": "v", "segments": [[1, 2]], "scores": [1], "labels": ["%s"]}\n'
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from taltool.data.check import check
 from taltool.data.formats.contract import Annotations, FormatOptions, Proposals
 from taltool.data.formats.sniffing import open_content
-from taltool.data.info import info
 from taltool.data.video_json import to_objects
 from taltool.errors import DataError
+from taltool.inspection.check import check
+from taltool.inspection.info import info
 
 ODD = [None, True, -1.5, "12", [], {}, [1, "x"], {"x": None}]
 PROPOSAL = {"segment": [1.0, 2.0], "score": 0.5, "label": "a"}

@@ -12,9 +12,9 @@ import pytest
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, FormatOptions, Opening
 from taltool.data.formats.sniffing import format_named, open_content, sniff
-from taltool.data.info import kind_of
 from taltool.data.sidecars import read_classes, read_durations, read_relabelling
 from taltool.errors import DataError
+from taltool.inspection.info import kind_of
 
 
 def odd_beginnings() -> Iterator[bytes]:

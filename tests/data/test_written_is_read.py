@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from project import PROJECT
 from strange_contents import KINDS, all_facts, facts_of, proposals, segments_only, videos
 
-from taltool.data.check import check
 from taltool.data.convert import convert
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Content, FormatOptions
 from taltool.data.formats.sniffing import format_named, open_content
-from taltool.data.info import info
 from taltool.data.proposals import ProposalReader
 from taltool.errors import DataError
+from taltool.inspection.check import check
+from taltool.inspection.info import info
 from taltool.postprocessing.fuse import fuse
 from taltool.postprocessing.label import label
 from taltool.postprocessing.nms import nms

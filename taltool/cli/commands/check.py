@@ -24,6 +24,10 @@ The length of the file, and that every weight is finite; an unfinished training 
 .TP
 .B metrics
 That every line is whole.
+.TP
+.B videos
+That every packet is there and whole in itself, and that the first frame can be decoded; the others are not decoded.
+A variable rate, missing frames and the like are warnings.
 """
 
 EXAMPLES = """
@@ -44,7 +48,7 @@ def check(
 
     Odd but usable contents, such as segments past the end of a video, are warnings.
     """
-    from taltool.data.check import check as run
+    from taltool.inspection.check import check as run
 
     paths = files or ["-"]
     broken = []

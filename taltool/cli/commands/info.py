@@ -1,20 +1,52 @@
 """`taltool info`: what is in a file."""
 
 from enum import StrEnum
+from itertools import zip_longest
 from typing import Annotated, Any
 
 import typer
 
+from taltool.errors import DataError
 from taltool.reporting import Reporter
+
+MAN = r"""
+.SH VIDEOS
+A video is told by its first bytes, whatever its name is.
+Every packet of it is looked at, but only its first frame is decoded.
+.TP
+.B seconds, fps, frames
+Those that snippets are cut by.
+.B seconds
+is what the file says, or the end of its last frame where that is later;
+.B header seconds
+what the header alone says.
+.B fps
+is the rate on which its frames lie;
+.B fps average
+is told where it is another one, as where frames are missing.
+.TP
+.B damage
+What is not whole: an end that is missing, broken packets, a beginning that cannot be decoded.
+.B "taltool check"
+fails where there is any.
+.TP
+.B oddities
+What is whole but unusual: a variable rate, a turned picture, frames that are missing, several video streams,
+interlaced or transparent pictures, pixels that are not square, a high dynamic range, a clock that does not start at 0.
+"""
 
 EXAMPLES = """
 taltool info feats.h5
 taltool info feats.h5 gt.json detections.jsonl model.safetensors model.metrics.jsonl
+taltool info movie.mp4
+taltool info videos/
 taltool info --format json gt.json | jq .subsets
 taltool predict --model afsd feats.h5 | taltool info
 """
 
 _MOST_ROWS = 30
+# Facts that are lists of phrases, which have a line each.
+_PHRASES = ("audio", "subtitles", "damage", "oddities", "not_read")
 
 
 class Layout(StrEnum):
@@ -35,18 +67,31 @@ def info(
     *,
     reporter: Reporter,
 ) -> None:
-    """Show what is in features, proposals, ground truth, checkpoints and metrics.
+    """Show what is in features, proposals, ground truth, checkpoints, metrics and videos.
 
-    Counts, classes, durations, clocks, quantiles of scores, and the chain of steps that made the file.
+    Counts, classes, durations, clocks, quantiles of scores, and the chain of steps that made the file. Of a video:
+    length, rate, size, streams, what is damaged and what is odd. A folder of videos is summed up; a folder of images is
+    a video.
     """
     import orjson
 
-    from taltool.data.info import info as run
+    from taltool.inspection.info import info as run
 
-    for file in files or ["-"]:
-        found = run(file, score=score)
+    paths = files or ["-"]
+    broken = []
+    for path in paths:
+        try:
+            found = run(path, score=score)
+        except DataError as error:
+            if len(paths) == 1:
+                raise
+            reporter.warn(str(error))
+            broken.append(path)
+            continue
         record = {"file": found.file, "kind": found.kind, **found.facts}
-        print(orjson.dumps(record).decode() if layout is Layout.json else "\n".join(table(record)))
+        print(orjson.dumps(record).decode() if layout is Layout.json else "\n".join(table(record)), flush=True)
+    if broken:
+        raise DataError(f"{len(broken)} of {len(paths)} cannot be read: {', '.join(broken)}")
 
 
 def table(record: dict[str, Any]) -> list[str]:
@@ -71,6 +116,10 @@ def _rows(facts: dict[str, Any], indent: str) -> list[str]:
         title = f"{indent}{str(name).replace('_', ' ') if indent == '  ' else name}"
         if isinstance(value, dict) and not _is_short(value):
             lines += [title, *_rows(value, indent + "  ")]
+        elif name in _PHRASES:
+            lines += [
+                f"{head:<{width + len(indent)}}  {each}" for head, each in zip_longest([title], value, fillvalue="")
+            ]
         else:
             lines.append(f"{title:<{width + len(indent)}}  {_text(value)}")
     if len(shown) > _MOST_ROWS:

@@ -12,11 +12,11 @@ from taltool.data.clock import UnknownClockError
 from taltool.data.files import STANDARD
 from taltool.data.formats.contract import Annotations, Features, FormatOptions, Proposals
 from taltool.data.formats.sniffing import beginning, open_content
-from taltool.data.info import kind_of
 from taltool.data.json_documents import telling_key
 from taltool.data.records import Floats, Integers, LabelVocabulary
 from taltool.data.training_log import read_epochs
 from taltool.errors import DataError
+from taltool.inspection.info import info, kind_of
 from taltool.reporting import SILENT, Reporter
 
 # Unsigned views of the number types of safetensors, and the bits of the exponent: all set = infinite or NaN.
@@ -60,12 +60,29 @@ def _summary(path: str, odd: "_Oddities", score: float | None) -> str:
     kind = kind_of(path)
     if kind == "checkpoint":
         return _checkpoint(path, odd)
+    if kind in ("video", "videos", "frames"):
+        return _video(path, kind, odd)
     if kind == "metrics":
         return f"metrics, {len(read_epochs(path))} epochs"
     with open_content(path, options=FormatOptions(score=score)) as content:
         if isinstance(content, Proposals):
             return _proposals(path, content, odd)
         return _annotations(path, content, odd) if isinstance(content, Annotations) else _features(path, content, odd)
+
+
+def _video(path: str, kind: str, odd: "_Oddities") -> str:
+    facts = info(path).facts
+    if kind == "videos":
+        wrong = [*facts["not_read"], *facts["damage"]]
+        odd.notes += [f"{count} of {facts['videos']} videos: {what}" for what, count in facts["videos_with"].items()]
+        held = f"{facts['videos']} videos, {facts['hours']:.3g} hours"
+    else:
+        wrong, odd.notes = facts["damage"], facts["oddities"]
+        length = f"{facts['seconds']:.6g} s, " if "seconds" in facts else ""
+        held = f"a video, {length}{facts['frames']} frames of {facts['size']}, by its packets"
+    if wrong:
+        raise DataError(f"{path}: {'; '.join(wrong)}")
+    return held
 
 
 class _Oddities:

@@ -1,4 +1,5 @@
-"""`info`: what is in a file, whatever its kind: counts, classes, durations, clocks, quantiles of scores, provenance."""
+"""`info`: what is in a file, whatever its kind: counts, classes, durations, clocks, quantiles of scores, provenance; of
+a video its length, rate, size and streams."""
 
 from array import array
 from collections import Counter, defaultdict
@@ -12,12 +13,14 @@ import orjson
 
 from taltool.data.checkpoint_header import KEY, CheckpointHeader, read_tensor_table
 from taltool.data.clock import UnknownClockError
+from taltool.data.containers import VIDEO_SUFFIXES, container_name
 from taltool.data.files import STANDARD
 from taltool.data.formats.contract import Annotations, Features, FormatOptions, Proposals
 from taltool.data.formats.sniffing import beginning, open_content
 from taltool.data.quantiles import Quantiles
 from taltool.data.records import Floats, Integers, LabelVocabulary
 from taltool.data.training_log import read_epochs
+from taltool.video.sources import IMAGE_SUFFIXES, image_files
 
 Facts = dict[str, Any]
 _MOST_CLOCKS = 5
@@ -26,7 +29,8 @@ _QUANTILES = {"min": 0.0, "25%": 0.25, "median": 0.5, "75%": 0.75, "max": 1.0}
 
 @dataclass(frozen=True)
 class FileInfo:
-    """Named facts on a file, ready for JSON; kind is proposals, annotations, features, checkpoint or metrics."""
+    """Named facts on a file, ready for JSON; kind is proposals, annotations, features, checkpoint, metrics,
+    video, frames (a folder of images) or videos (a folder of videos)."""
 
     file: str
     kind: str
@@ -45,6 +49,11 @@ def info(file: str | Path = STANDARD, *, score: float | None = None) -> FileInfo
     """
     file = str(file)
     kind = kind_of(file)
+    if kind in ("video", "videos", "frames"):
+        from taltool.video.facts import folder_facts, frames_facts, video_facts
+
+        read = {"video": video_facts, "videos": folder_facts, "frames": frames_facts}[kind]
+        return FileInfo(file, kind, read(file))
     if kind == "checkpoint":
         return FileInfo(file, kind, _checkpoint(file))
     if kind == "metrics":
@@ -58,11 +67,20 @@ def info(file: str | Path = STANDARD, *, score: float | None = None) -> FileInfo
 
 
 def kind_of(path: str) -> str:
-    """`checkpoint`, `metrics`, or `content` for whatever the formats know; told by content."""
+    """What `path` is, told by content: `checkpoint`, `metrics`, `video`, a folder of `videos` or of `frames`, or
+    `content` for whatever the formats know."""
     start = beginning(path)
+    if path != STANDARD and container_name(start.head) is not None:
+        return "video"
+    if start.suffixes & VIDEO_SUFFIXES:
+        return "videos"
+    if start.suffixes & IMAGE_SUFFIXES and image_files(Path(path)):
+        return "frames"
     # Safetensors are eight bytes of length, then JSON.
     if start.head[8:9] == b"{" and 2 <= int.from_bytes(start.head[:8], "little") < 1 << 32:
         return "checkpoint"
+    if b"\0" in start.head[:4096] and Path(path).suffix.lower() in VIDEO_SUFFIXES:
+        return "video"
     try:
         first = orjson.loads(start.first_line())
     except orjson.JSONDecodeError:
@@ -160,12 +178,14 @@ def _features(content: Features) -> Facts:
             continue
         clocks[str(clock)] += 1
         durations.append(clock.duration)
+    hidden = sum(count for _, count in clocks.most_common()[_MOST_CLOCKS:])
     return {
         "videos": len(shapes),
         "channels": sorted({channels for _, channels in shapes}),
         "snippets": sum(lengths),
         "snippets_per_video": _quantiles(lengths),
-        "clock": {text: f"{count} videos" for text, count in clocks.most_common(_MOST_CLOCKS)},
+        "clock": {text: f"{count} videos" for text, count in clocks.most_common(_MOST_CLOCKS)}
+        | ({f"{len(clocks) - _MOST_CLOCKS} others": f"{hidden} videos"} if hidden else {}),
         "hours": sum(durations) / 3600 if durations else None,
         "seconds_per_video": _quantiles(durations),
         "streams": content.streams,
