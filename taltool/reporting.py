@@ -7,6 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+# Characters that would move the cursor or colour a terminal: in the names of files they may well stand.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+def printable(message: str) -> str:
+    """The message with control characters written out: a file's name or content must not act on a terminal."""
+    return message.translate(_CONTROLS)
+
 
 class Task(Protocol):
     """One running piece of work whose progress can be told."""

@@ -23,6 +23,7 @@ import typer
 from taltool.cli.arguments import ProgressOption, QuietOption, VerboseOption
 from taltool.errors import DataError, TaltoolError, UsageError
 from taltool.registry import source_of
+from taltool.reporting import printable
 
 _COMMANDS = "taltool.cli.commands"
 # The order of the pipeline; a command that is not listed comes after these, by name.
@@ -156,7 +157,7 @@ def print_usage(context: typer.Context | None) -> None:
 
 def say(name: str, message: str) -> None:
     """One line about an error on standard error."""
-    print(f"{name}: error: {message}", file=sys.stderr)
+    print(f"{name}: error: {printable(message)}", file=sys.stderr)
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from taltool.reporting import Reporter, Task
+from taltool.reporting import Reporter, Task, printable
 
 _SECONDS_BETWEEN_LINES = {"json": 1.0, "plain": 10.0}
 
@@ -36,7 +36,7 @@ class TerminalReporter(Reporter):
             self._say(message)
 
     def _say(self, message: str) -> None:
-        print(f"{self.name}: {message}", file=sys.stderr, flush=True)
+        print(f"{self.name}: {printable(message)}", file=sys.stderr, flush=True)
 
     @contextmanager
     def track(self, what: str, total: float | None = None, unit: str = "videos") -> Iterator[Task]:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import numpy as np
 
 from taltool.data.annotations import read_ground_truth
+from taltool.data.containers import refuse_folder, refuse_pictures
 from taltool.data.files import STANDARD, open_output
 from taltool.data.formats.sniffing import beginning
 from taltool.data.json_documents import telling_key
@@ -157,6 +158,8 @@ def _content(path: str) -> str:
     if path == STANDARD:
         return "predictions"
     start = beginning(path)
+    refuse_pictures(path, start.head)
+    refuse_folder(path)
     key, _ = telling_key(start.head)
     if key == "database":
         return "truth"

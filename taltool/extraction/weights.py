@@ -10,6 +10,7 @@ from typing import Any
 
 from taltool.backbones.contract import Backbone, Computing, Stream
 from taltool.data.downloads import digest, fetched
+from taltool.data.files import refuse_foreign
 from taltool.errors import DataError, UsageError
 from taltool.reporting import SILENT, Reporter
 
@@ -86,6 +87,7 @@ def _weights(kind: type[Backbone], stream: Stream, word: str, reporter: Reporter
     try:
         return Weights(str(path), digest(path))
     except OSError as error:
+        refuse_foreign(word)
         raise DataError(f"--weights {word}: {error.strerror or error}") from error
 
 

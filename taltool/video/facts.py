@@ -14,12 +14,11 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from taltool.data.containers import container_name
+from taltool.data.containers import VIDEO_SUFFIXES, container_name
 from taltool.data.files import peek
 from taltool.errors import DataError
 from taltool.video.decode import Losses, PacketScan, decode_frames, scan, video_stream
 from taltool.video.images import series
-from taltool.video.sources import find
 from taltool.video.timing import Timeline, timeline
 
 Facts = dict[str, Any]
@@ -131,22 +130,22 @@ def folder_facts(path: str) -> Facts:
     """The facts of all videos below a folder, counted; `not_read` are those that cannot be, with the reasons."""
     counted: dict[str, Counter[str]] = {name: Counter() for name in ("container", "codec", "size", "fps")}
     seconds, frames, size, not_read, damaged, odd = [], 0, 0, [], [], Counter[str]()
-    sources, _ = find([path])
-    for source in sources:
+    videos = sorted(each for each in Path(path).rglob("[!.]*") if each.suffix.lower() in VIDEO_SUFFIXES)
+    for video in map(str, videos):
         try:
-            facts = frames_facts(source.path) if source.is_frame_folder else video_facts(source.path)
+            facts = video_facts(video)
         except DataError as error:
             not_read.append(str(error))
             continue
-        seconds.append(facts.get("seconds", 0.0))
+        seconds.append(facts["seconds"])
         frames, size = frames + facts["frames"], size + facts["bytes"]
-        damaged += [f"{source.path}: {each}" for each in facts["damage"]]
+        damaged += [f"{video}: {each}" for each in facts["damage"]]
         odd.update(each.partition(":")[0] for each in facts["oddities"])
         for name in ("container", "codec", "size"):
-            counted[name][str(facts.get(name, "images"))] += 1
-        counted["fps"][f"{facts['fps']:.6g}" if "fps" in facts else "unknown"] += 1
+            counted[name][str(facts[name])] += 1
+        counted["fps"][f"{facts['fps']:.6g}"] += 1
     return {
-        "videos": len(sources),
+        "videos": len(videos),
         "hours": sum(seconds) / 3600,
         "seconds_per_video": {"min": min(seconds), "max": max(seconds)} if seconds else {},
         "frames": frames,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from taltool.data.containers import refuse_folder, refuse_pictures
-from taltool.data.files import STANDARD, UTF_16_MARKS, peek, refuse_live_input
+from taltool.data.files import STANDARD, UTF_16_MARKS, peek, refuse_foreign, refuse_live_input
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Content, Format, FormatOptions, Opening
 from taltool.errors import DataError, UsageError
@@ -69,9 +69,14 @@ def format_named(name: str) -> Format:
 
 @contextlib.contextmanager
 def open_content(path: str, format_name: str | None = None, options: FormatOptions | None = None) -> Iterator[Content]:
-    """Open the content of `path`, in the named format or the one that its content tells."""
+    """Open the content of `path`, in the named format or the one that its content tells.
+
+    Raises DataError for a file that is not there, and for a video or an image, which says what reads it.
+    """
     refuse_live_input(path)
     if path != STANDARD and not Path(path).exists():
         raise DataError(f"{path}: no such file")
+    if Path(path).is_file():
+        refuse_foreign(path)
     with format_named(format_name or sniff(path)).read(path, options or FormatOptions()) as content:
         yield content
