@@ -84,7 +84,8 @@ class Scope:
 
     video_ids are sorted, position = number; class_names in order of first appearance in the ground truth; excused
     holds the segments in whose reach false positives are forgiven (label `excused` of the protocol), labels 0.
-    left_out says for each video id of the same ground truth that does not count, why.
+    left_out says for each video id of the same ground truth that does not count, why. only_known: other videos do not
+    count either, instead of holding false positives alone.
     """
 
     video_ids: list[str]
@@ -94,6 +95,7 @@ class Scope:
     left_out: dict[str, str]
     agnostic: bool = False
     other_classes: frozenset[str] = frozenset()
+    only_known: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ class DetectionColumns:
     """
 
     def __init__(self, within: Scope) -> None:
-        self._within = within
+        self._within, self._known = within, frozenset(within.video_ids)
         self._segments, self._scores, self._labels = _Column(np.float64), _Column(np.float64), _Column(np.int32)
         self._video_ids: list[str] = []
         self._counts: list[int] = []
@@ -223,6 +225,8 @@ class DetectionColumns:
             return
         self._labelled = self._labelled or video.labels is not None
         reason = self._within.left_out.get(video.video_id)
+        if reason is None and self._within.only_known and video.video_id not in self._known:
+            reason = "unknown videos"
         if reason is not None:
             before = self._left_out.get(reason, Amount(0, 0))
             self._left_out[reason] = Amount(before.videos + 1, before.detections + len(video))

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,10 @@ from typing import Any
 
 from taltool import __version__
 from taltool.data.files import STANDARD, shown
+from taltool.errors import DataError
 
+# What a step of `predict` says of the videos that its models have seen: lists of video ids.
+TRAINED_ON, SELECTED_ON = "trained_on", "selected_on"
 Step = dict[str, Any]
 Chain = list[Step]
 
@@ -54,6 +57,51 @@ def merge_chains(chains: Iterable[Chain | None]) -> Chain:
             if each not in steps:
                 steps.append(each)
     return steps
+
+
+@dataclass(frozen=True)
+class SeenVideos:
+    """How many of so many videos the models behind a file were trained on, and how many their epochs were chosen by;
+    None where its provenance does not say. models: the names of the checkpoints that have seen any."""
+
+    videos: int
+    trained_on: int | None
+    selected_on: int | None
+    models: tuple[str, ...]
+
+    def warnings(self, use: str, harm: str) -> list[str]:
+        """What to know before what was made of these videos is believed, one phrase each: `use` says what they are used
+        for, `harm` what comes of it."""
+        names = f" ({', '.join(self.models)})" if self.models else ""
+        told = []
+        if self.trained_on:
+            told.append(f"{self.trained_on} of {self.videos} {use} videos were trained on{names}: {harm}")
+        if self.selected_on:
+            told.append(f"{self.selected_on} of {self.videos} {use} videos chose the epoch{names}: {harm}")
+        return told
+
+
+def seen_videos(chain: Chain, video_ids: Collection[str], where: str) -> SeenVideos:
+    """What the models of all steps of a chain, together, have seen of some videos.
+
+    Raises DataError, naming `where`, for a step whose list of videos is none.
+    """
+    wanted = set(video_ids)
+    seen: dict[str, set[str] | None] = {TRAINED_ON: None, SELECTED_ON: None}
+    models: dict[str, None] = {}
+    for each in chain:
+        for key in seen:
+            if key not in each:
+                continue
+            ids = each[key]
+            if not isinstance(ids, list) or not all(isinstance(video_id, str) for video_id in ids):
+                raise DataError(f"{where}: provenance: {key} must be a list of video ids")
+            seen[key] = (seen[key] or set()) | wanted.intersection(ids)
+            if wanted.intersection(ids):
+                names = [str(file.get("name")) for file in each.get("inputs", ()) if isinstance(file, dict)]
+                models |= dict.fromkeys(name for name in names if name.endswith(".safetensors"))
+    trained, selected = (None if ids is None else len(ids) for ids in seen.values())
+    return SeenVideos(len(wanted), trained, selected, tuple(models))
 
 
 def step(inputs: Iterable[InputFile] = (), seed: int | None = None, **extra: Any) -> Step:

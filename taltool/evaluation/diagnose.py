@@ -80,6 +80,7 @@ def diagnose(
     groups: Mapping[str, Sequence[float]] | None = None,
     classes: str | Sequence[str] | None = None,
     exclude: str | Path | None = None,
+    only_annotated: bool = False,
     ties: Ties = "own-class",
     reporter: Reporter = SILENT,
 ) -> Diagnosis:
@@ -93,7 +94,7 @@ def diagnose(
 
     output: a figure to draw of it, x.png, x.svg or x.pdf.
     preset: a data set, for its subset, thresholds and groups.
-    subset, split, classes, exclude: what counts, as for `evaluate`.
+    subset, split, classes, exclude, only_annotated: what counts, as for `evaluate`.
     tiou: thresholds, as a text or as numbers. None: as the preset says, or 0.5.
     groups: for a characteristic of instances (coverage, length in seconds, num-instances) the ascending values that
         part its groups. None: as the preset says, or fifths of the instances.
@@ -117,6 +118,7 @@ def diagnose(
         split=split,
         classes=names_in(classes),
         exclude=None if exclude is None else str(exclude),
+        only_annotated=only_annotated,
         reporter=reporter,
     )
     read = [read_detections(path, truth.scope, reporter) for path in paths]
@@ -141,6 +143,7 @@ def diagnose(
                 file=file.file,
                 sha256=file.sha256,
                 contents=file.contents,
+                seen=file.seen,
                 average_map=result.average,
                 average_map_n=overall_map_n(matches),
                 missed=float(missed_instances(matches).mean()),

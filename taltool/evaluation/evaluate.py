@@ -120,6 +120,7 @@ def evaluate(
     classes: str | Sequence[str] | None = None,
     agnostic: bool = False,
     exclude: str | Path | None = None,
+    only_annotated: bool = False,
     bootstrap: int = 0,
     seed: int = 0,
     reporter: Reporter = SILENT,
@@ -144,6 +145,7 @@ def evaluate(
     classes: only these. None: all that the subset has.
     agnostic: make one class of all labels.
     exclude: a file of ids of videos that do not count.
+    only_annotated: leave out detections in videos that the ground truth does not have, which else are false positives.
     bootstrap, seed: intervals from so many resamples of the videos, which are the same for all files.
 
     What was left out or looks wrong is told to `reporter` as a warning. Raises UsageError for what cannot be done as
@@ -166,6 +168,7 @@ def evaluate(
         classes=names_in(classes),
         agnostic=agnostic,
         exclude=None if exclude is None else str(exclude),
+        only_annotated=only_annotated,
         reporter=reporter,
     )
     files = list(map(partial(read_detections, within=truth.scope, reporter=reporter), paths))
@@ -202,6 +205,7 @@ def evaluate(
                 file=file.file,
                 sha256=file.sha256,
                 contents=file.contents,
+                seen=file.seen,
                 metrics=numbers,
                 class_values=of_classes,
                 intervals={name: interval(values) for name, values in resamples[-1].items()},

@@ -6,13 +6,14 @@ all stay, as false positives. So every report can say what it is about.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from taltool.data.annotations import read_id_list
 from taltool.data.arrays import Contents, DetectionColumns, Detections, Scope, scope
 from taltool.data.files import STANDARD
 from taltool.data.proposals import ProposalReader
+from taltool.data.provenance import SeenVideos, seen_videos
 from taltool.data.records import GroundTruth
 from taltool.errors import DataError, UsageError
 from taltool.ops.protocols import ACTIVITYNET, PROTOCOLS, Protocol
@@ -52,11 +53,16 @@ class Truth:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class EvaluatedFile:
-    """Which file of detections, its hash, and what of it counted."""
+    """Which file of detections, its hash, what of it counted, and what its models have seen of the videos."""
 
     file: str
     sha256: str
     contents: Contents
+    seen: SeenVideos
+
+    def remarks(self) -> list[str]:
+        """What a reader must know before the numbers are believed, one line each."""
+        return [*self.seen.warnings("evaluated", "their number is no test"), *remarks(self.contents)]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -98,6 +104,7 @@ def chosen_part(
     classes: tuple[str, ...] | None = None,
     agnostic: bool = False,
     exclude: str | None = None,
+    only_annotated: bool = False,
     reporter: Reporter,
 ) -> Truth:
     """The part of a ground truth that counts; the options are those of `taltool evaluate`.
@@ -114,6 +121,7 @@ def chosen_part(
         if absent:
             reporter.warn(f"{exclude}: {absent} of {exclusion.listed} listed videos are not among those evaluated")
     within = scope(whole, subset, excluded=excluded, classes=classes, excused=protocol.excused, agnostic=agnostic)
+    within = replace(within, only_known=only_annotated)
     if not len(within.truth):
         where = f"subset '{subset}'" if whole.subsets else "it"
         raise DataError(f"{whole.file}: no instance in {where} (are its labels withheld, or all videos excluded?)")
@@ -144,9 +152,11 @@ def read_detections(path: str, within: Scope, reporter: Reporter) -> DetectionFi
         for video in reader:
             columns.add(video)
     detections, contents = columns.finish()
-    for line in remarks(contents):
+    seen = seen_videos(reader.provenance, within.video_ids, path)
+    found = DetectionFile(file=path, sha256=reader.sha256, contents=contents, seen=seen, detections=detections)
+    for line in found.remarks():
         reporter.warn(f"{path}: {line}")
-    return DetectionFile(file=path, sha256=reader.sha256, contents=contents, detections=detections)
+    return found
 
 
 def remarks(contents: Contents) -> Iterator[str]:
@@ -159,7 +169,7 @@ def remarks(contents: Contents) -> Iterator[str]:
     if strange.detections:
         yield (
             f"counted as false positives: {strange.detections} detections in {strange.videos} videos that the ground "
-            f"truth does not have"
+            "truth does not have (--only-annotated leaves them out)"
         )
     if contents.unknown_labels:
         total, names = sum(contents.unknown_labels.values()), list(contents.unknown_labels)

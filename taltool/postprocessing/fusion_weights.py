@@ -18,6 +18,7 @@ from taltool.data.arrays import Detections, flatten, scope
 from taltool.data.files import STANDARD, read_bytes
 from taltool.data.json_documents import parsed_document
 from taltool.data.proposals import ProposalReader
+from taltool.data.provenance import seen_videos
 from taltool.errors import DataError, UsageError
 from taltool.ops.fusion import Calibration, Fusion, Source, by_rank
 from taltool.ops.fusion_fit import FitData, fit
@@ -109,6 +110,10 @@ def fitted(
     for path in paths:
         with _reopened(path) as reader:
             detections, contents = flatten(reader, within)
+        for line in seen_videos(reader.provenance, within.video_ids, path).warnings(
+            "fitted", "the weights favour what was learnt"
+        ):
+            reporter.warn(f"{path}: {line}")
         if not contents.labelled:
             raise DataError(f"{path}: --fit measures mAP, and these proposals have no labels; use taltool label first")
         found.append(detections)

@@ -99,7 +99,8 @@ def test_warnings_go_to_who_listens(truth: str, write: Write) -> None:
     strange = write("strange.json", GOOD | {"z": [("run", 0, 1, 0.5)]})
     evaluate(truth, strange, reporter=listener)
     assert [line.partition(": ")[2] for line in listener.warnings] == [
-        "counted as false positives: 1 detections in 1 videos that the ground truth does not have"
+        "counted as false positives: 1 detections in 1 videos that the ground truth does not have "
+        "(--only-annotated leaves them out)"
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from taltool.cli.arguments import GroundTruthArgument, SplitOption, SubsetOption
-from taltool.cli.commands.evaluate import ReportFormat
+from taltool.cli.commands.evaluate import OnlyAnnotatedOption, ReportFormat
 from taltool.errors import UsageError
 from taltool.reporting import Reporter
 
@@ -97,6 +97,7 @@ def diagnose(
     exclude: Annotated[
         str | None, typer.Option(metavar="FILE", help="Leave out the videos listed there, one id per line.")
     ] = None,
+    only_annotated: OnlyAnnotatedOption = False,
     ties: Annotated[
         TieRule,
         typer.Option(
@@ -132,6 +133,7 @@ def diagnose(
         groups=dict(map(_cuts, groups or ())),
         classes=",".join(classes) if classes else None,
         exclude=exclude,
+        only_annotated=only_annotated,
         ties=ties.value,
         reporter=reporter,
     )

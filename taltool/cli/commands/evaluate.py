@@ -44,7 +44,13 @@ Instances of videos without detections count: what was not found is missed.
 .IP \(bu 2
 Detections in videos of other subsets of the same ground truth, in excluded videos, and of classes that
 .B \-\-classes
-does not choose are left out. Detections in videos that the ground truth does not have are false positives.
+does not choose are left out. Detections in videos that the ground truth does not have are false positives, or with
+.B \-\-only\-annotated
+left out, as where a few of many videos were annotated.
+.IP \(bu 2
+Videos that the models were trained on, or by which their epochs were chosen, count as they stand, but each report says
+how many they are: a number from them is no test. Checkpoints know what they have seen, and proposals carry it in their
+provenance through every command.
 .IP \(bu 2
 Detections whose label no instance has cannot change any AP; they are proposals like the others in AR.
 .IP \(bu 2
@@ -144,7 +150,10 @@ and
 .I detections
 are those that counted;
 .I left_out
-says what did not. CSV has a row per file, and with
+says what did not.
+.I seen
+says how many of the videos the models were trained on, and how many chose the epoch; null, and in CSV nothing, where
+the provenance of the file does not say. CSV has a row per file, and with
 .B \-\-per\-class
 a row per class whose
 .I class
@@ -158,6 +167,8 @@ taltool evaluate --protocol thumos14 --subset testing --tiou 0.1:0.5:0.1 gt.json
 # Is B better than A?
 taltool evaluate --bootstrap 1000 gt.json a.json b.json
 taltool evaluate --metric ar --an 100 gt.json proposals.jsonl
+# Of many videos only some are annotated.
+taltool evaluate --only-annotated gt.json detections.jsonl
 taltool evaluate --fail-under average_mAP=0.5 --format json gt.json detections.jsonl
 # A metric of your own beside mAP
 taltool evaluate --metric map,./f1.py gt.json detections.json
@@ -241,6 +252,12 @@ AgnosticOption = Annotated[bool, typer.Option("--agnostic", help="Make one class
 ExcludeOption = Annotated[
     str | None, typer.Option(metavar="FILE", help="Leave out the videos listed there, one id per line.")
 ]
+OnlyAnnotatedOption = Annotated[
+    bool,
+    typer.Option(
+        "--only-annotated", help="Leave out detections in videos that the ground truth does not have, and count them."
+    ),
+]
 BootstrapOption = Annotated[
     int, typer.Option(metavar="N", min=0, help="95 % intervals from N resamples of the videos, paired over files.")
 ]
@@ -270,6 +287,7 @@ def evaluate(
     classes: ClassesOption = None,
     agnostic: AgnosticOption = False,
     exclude: ExcludeOption = None,
+    only_annotated: OnlyAnnotatedOption = False,
     bootstrap: BootstrapOption = 0,
     seed: SeedOption = 0,
     layout: FormatOption = ReportFormat.table,
@@ -306,6 +324,7 @@ def evaluate(
         classes=",".join(classes) if classes else None,
         agnostic=agnostic,
         exclude=exclude,
+        only_annotated=only_annotated,
         bootstrap=bootstrap,
         seed=seed,
         reporter=reporter,

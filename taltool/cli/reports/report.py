@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from taltool.evaluation.inputs import EvaluatedFile, Truth, remarks
+from taltool.evaluation.inputs import EvaluatedFile, Truth
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,8 @@ def choices_record(truth: Truth) -> dict[str, Any]:
         made["split"] = truth.split
     if truth.classes is not None:
         made["classes"] = list(truth.scope.class_names)
+    if truth.scope.only_known:
+        made["only_annotated"] = True
     return made
 
 
@@ -125,6 +127,7 @@ def file_record(file: EvaluatedFile) -> dict[str, Any]:
         "unknown_labels": contents.unknown_labels,
         "unlabelled": contents.unlabelled,
         "zero_length": contents.zero_length,
+        "seen": {"trained_on": file.seen.trained_on, "selected_on": file.seen.selected_on},
     }
 
 
@@ -141,6 +144,8 @@ def csv_facts(truth: Truth, file: EvaluatedFile, protocol: str) -> dict[str, obj
         "detections": file.contents.counted.detections,
         "left_out": sum(amount.detections for amount in file.contents.left_out.values()),
         "in_unknown_videos": file.contents.unknown_videos.detections,
+        "trained_on": "" if file.seen.trained_on is None else file.seen.trained_on,
+        "selected_on": "" if file.seen.selected_on is None else file.seen.selected_on,
     }
 
 
@@ -167,5 +172,5 @@ def file_facts(file: EvaluatedFile) -> list[tuple[str, str]]:
     return [
         ("predictions", f"{file.file} sha256 {file.sha256}"),
         ("", f"{counted.detections} detections in {counted.videos} videos"),
-        *(("", line) for line in remarks(file.contents)),
+        *(("", line) for line in file.remarks()),
     ]
