@@ -23,7 +23,7 @@ from taltool.data.files import STANDARD
 from taltool.data.formats.contract import FormatOptions, Proposals
 from taltool.data.formats.output import write_proposals
 from taltool.data.proposals import ProposalReader
-from taltool.data.provenance import InputFile, step
+from taltool.data.provenance import InputFile, merge_chains, step
 from taltool.data.records import Floats, Integers, LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
 from taltool.ops.labelling import best_classes, best_votes, combined, distinct, of_own_class, voted_shares
@@ -99,6 +99,7 @@ def label(
     read, written, missing, unlabelled = Count(), Count(), 0, 0
     with ExitStack() as opened:
         source: _VideoScores | _Voters
+        voters = None
         if classifier is not None:
             source = _VideoScores(str(classifier), softmax, reporter)
         elif detections is not None:
@@ -107,7 +108,9 @@ def label(
         reader = opened.enter_context(ProposalReader(str(proposals)))
         chain = None
         if provenance:
-            chain = [*reader.provenance, step(map(InputFile.named, (str(proposals), source.file)))]
+            # Labels of another detector carry what it has seen.
+            before = [reader.provenance, voters.provenance if voters else None]
+            chain = [*merge_chains(before), step(map(InputFile.named, (str(proposals), source.file)))]
         task = opened.enter_context(reporter.track("label", reader.num_videos))
 
         def detected() -> Iterator[VideoProposals]:
