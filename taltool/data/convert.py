@@ -17,6 +17,8 @@ from taltool.data.formats.output import for_output, write_proposals
 from taltool.data.formats.sniffing import format_named, open_content
 from taltool.data.hdf5_features import FeatureFile, FeatureWriter
 from taltool.data.provenance import InputFile, step
+from taltool.data.random_split import RandomSplit
+from taltool.data.random_split import random_split as draw_split
 from taltool.data.sidecars import read_classes, read_durations, read_relabelling
 from taltool.errors import UsageError
 from taltool.reporting import SILENT, Reporter, Task
@@ -27,19 +29,21 @@ Value = TypeVar("Value")
 @dataclass(frozen=True)
 class Conversion:
     """What was written. left_out: what reading left out; lost: what the format of the output does not hold; in words,
-    one phrase each."""
+    one phrase each; split: what --random-split drew, where it was asked for."""
 
     output: str
     kind: Kind
     format: str
     left_out: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+    split: RandomSplit | None = None
 
     def __repr__(self) -> str:
         """`Conversion(gt.csv: annotations as csv; lost: 413 durations)`."""
         told = [f"{self.output}: {self.kind} as {self.format}"]
         told += [f"left out: {', '.join(self.left_out)}"] if self.left_out else []
         told += [f"lost: {', '.join(self.lost)}"] if self.lost else []
+        told += [repr(self.split)] if self.split else []
         return f"Conversion({'; '.join(told)})"
 
 
@@ -59,6 +63,10 @@ def convert(
     relabel: str | Path | Mapping[str, str] | None = None,
     drop_invalid: bool = False,
     show_scores: bool = False,
+    random_split: float | None = None,
+    by: str | None = None,
+    resplit: bool = False,
+    seed: int = 0,
     link: bool = False,
     provenance: bool = True,
     reporter: Reporter = SILENT,
@@ -69,8 +77,9 @@ def convert(
     content of the inputs and the name of the output tell. score is that of proposals that have none; fps, stride,
     window and offset (frames) are the clock of features; durations (seconds by video id), classes (number by label) and
     relabel (the labels that stay, and their new names) are mappings or the files to read them from. show_scores: write
-    the scores of proposals beside the labels in subtitles. link: features stay where they are, and the output refers to
-    them.
+    the scores of proposals beside the labels in subtitles. random_split: put this share of the videos of a ground truth
+    into the subset training and the others into validation, drawn by seed, videos of one group `by` together; resplit:
+    even where they are in subsets already. link: features stay where they are, and the output refers to them.
 
     Where the output is a folder, or its name ends with "/", each video gets a file of its own, see `write_proposals`.
 
@@ -88,6 +97,10 @@ def convert(
         drop_invalid=drop_invalid,
         show_scores=show_scores,
     )
+    if random_split is None and (by is not None or resplit):
+        raise UsageError("--by and --resplit belong to --random-split")
+    if random_split is not None and subset is not None:
+        raise UsageError("--subset puts all videos into one subset, --random-split into two; leave one of them out")
     this_step = step(map(InputFile.named, paths)) if provenance else None
     names = _mapping(relabel, read_relabelling)
     with contextlib.ExitStack() as files:
@@ -95,6 +108,9 @@ def convert(
         content = concatenate(contents, paths)
         if names:
             content = relabelled(content, names)
+        split = None
+        if random_split is not None:
+            content, split = _split(content, random_split, by, resplit, seed)
         name = FORMATS.canonical(target) if target else for_output(output, content.kind)
         layout = format_named(name)
         if content.kind not in layout.kinds:
@@ -114,7 +130,37 @@ def convert(
             lost = write_proposals(content, output, name, options, reporter=reporter)
     for note in content.notes:
         reporter.warn(f"{', '.join(paths)}: left out {note}")
-    return Conversion(output, content.kind, name, tuple(content.notes), tuple(lost))
+    if split is not None:
+        _tell(split, seed, reporter)
+    return Conversion(output, content.kind, name, tuple(content.notes), tuple(lost), split)
+
+
+def _split(content: Content, share: float, by: str | None, resplit: bool, seed: int) -> tuple[Annotations, RandomSplit]:
+    """A ground truth with subsets that are drawn, as its member `random_split` says, and what was drawn."""
+    if not isinstance(content, Annotations):
+        raise UsageError(f"--random-split: {content.kind} have no subsets; split the ground truth")
+    entries = dict(content.entries)
+    there = list(dict.fromkeys(entry["subset"] for entry in entries.values() if entry.get("subset") is not None))
+    if there and not resplit:
+        raise UsageError(
+            f"--random-split: the videos are in subsets already ({', '.join(there[:5])}); --resplit puts new ones in "
+            "their place"
+        )
+    labels_of = {key: [each["label"] for each in entry.get("annotations") or []] for key, entry in entries.items()}
+    drawn = draw_split(labels_of, share, seed, by)
+    drawn_entries = ((key, entry | {"subset": drawn.subset_of[key]}) for key, entry in entries.items())
+    record = {"training": share, "seed": seed} | ({} if by is None else {"by": by})
+    return Annotations(drawn_entries, content.head | {"random_split": record}, content.notes), drawn
+
+
+def _tell(split: RandomSplit, seed: int, reporter: Reporter) -> None:
+    """Say what was drawn, and which classes a side lacks."""
+    counts = "; ".join(f"{name} {side.videos} videos, {side.instances} instances" for name, side in split.sides.items())
+    reporter.note(f"drawn with seed {seed}: {counts}")
+    for name, side in split.sides.items():
+        if side.lacking:
+            some = ", ".join(f"'{label}'" for label in side.lacking[:5]) + (", ..." if len(side.lacking) > 5 else "")
+            reporter.warn(f"{name} has no instance of {len(side.lacking)} classes: {some}; try another --seed")
 
 
 def _mapping(

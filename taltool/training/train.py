@@ -120,6 +120,11 @@ def train(
         if folds is not None:
             splits = read_folds(str(folds), str(ground_truth))
         training, test = _usual_subsets(preset, list(splits.values()), folds or split, subset, reporter)
+        if not any(each.subsets for each in splits.values()):
+            reporter.warn(
+                f"{ground_truth} has no subsets: all of its {len(truth.videos)} videos are trained on, and none is "
+                f"left to test on; part them first: taltool convert {ground_truth} --random-split 0.8 -o split.json"
+            )
         subsets = Subsets(
             training=training, validation=validation_subset, test=test_subset or test, skip_missing=skip_missing
         )

@@ -8,6 +8,7 @@ from taltool.cli.arguments import (
     FpsOption,
     OffsetOption,
     ProvenanceOption,
+    SeedOption,
     ShowScoresOption,
     StrideOption,
     WindowOption,
@@ -40,6 +41,28 @@ Every file appears only when it is whole.
 makes two data sets speak of the same classes: what FILE does not list is left out, and several labels may become one.
 A video of which no annotation stays is left out too, one that had none before stays.
 What went is counted in a warning.
+.SH SPLITTING
+.B \-\-random\-split 0.8
+puts about 80 % of the videos of a ground truth into the subset
+.I training
+and the others into
+.IR validation ,
+which
+.BR taltool\-train (1)
+and
+.BR taltool\-evaluate (1)
+use by default.
+Whole videos are drawn, by
+.BR \-\-seed ,
+whatever order they stand in. No class loses its last training instance where that can be avoided, and validation gets
+an instance of every class where it can. The counts of both sides are told, and the classes that one of them lacks.
+The member
+.I random_split
+of the output says how it was drawn.
+.PP
+Videos that show the same place, person or recording belong on one side, or the number on the others is too good:
+.B \-\-by
+says by a regular expression which part of a video's id names its group.
 .SH JOINING
 Several inputs of one kind become one file: shards of one extraction, or of one prediction (which
 .BR cat (1)
@@ -64,6 +87,9 @@ taltool convert detections.jsonl --to csv | head
 # subtitles of each video, to watch, and annotations made with an editor of subtitles
 taltool convert detections.jsonl --show-scores --to vtt -o subtitles/
 taltool convert subtitles/*.srt --durations lengths.csv -o gt.json
+taltool convert gt.json --random-split 0.8 -o split.json
+# cooking_03_clip7 and cooking_03_clip8 stay together
+taltool convert gt.json --random-split 0.8 --by '(.*)_clip' --seed 1 -o split.json
 taltool convert thumos14.json --relabel shared-classes.csv -o shared.json
 """
 
@@ -151,6 +177,28 @@ def convert(
         bool, typer.Option("--drop-invalid", help="Leave out segments that end before they start, and count them.")
     ] = False,
     show_scores: ShowScoresOption = False,
+    random_split: Annotated[
+        float | None,
+        typer.Option(
+            "--random-split",
+            metavar="SHARE",
+            help="Annotations: draw the subsets training (this share of the videos) and validation (the others).",
+            show_default=False,
+        ),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by",
+            metavar="PATTERN",
+            help="--random-split: keep videos together in whose ids the first group of this regular expression is the "
+            "same: '(.*)_clip'.",
+        ),
+    ] = None,
+    resplit: Annotated[
+        bool, typer.Option("--resplit", help="--random-split: even where the videos are in subsets already.")
+    ] = False,
+    seed: SeedOption = 0,
     link: Annotated[
         bool, typer.Option("--link", help="Features: refer to the videos of the inputs instead of copying them.")
     ] = False,
@@ -181,6 +229,10 @@ def convert(
         relabel=relabel,
         drop_invalid=drop_invalid,
         show_scores=show_scores,
+        random_split=random_split,
+        by=by,
+        resplit=resplit,
+        seed=seed,
         link=link,
         provenance=provenance,
         reporter=reporter,
