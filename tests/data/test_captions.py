@@ -115,7 +115,11 @@ def test_events_are_read_as_they_were_written_or_refused(suffix: str, tmp_path_f
         assert Counter(label for *_, label in found) == Counter(label for *_, label in rows)
         for label in {label for *_, label in rows}:
             mine, theirs = (sorted(row[:2] for row in every if row[2] == label) for every in (found, rows))
-            assert np.abs(np.array(mine) - np.array(theirs)).max() <= resolution * 1.001
+            if not resolution:
+                assert mine == theirs
+            # Segments that differ by less may change places: starts and ends are compared each for themselves.
+            differences = np.sort(np.array(mine), axis=0) - np.sort(np.array(theirs), axis=0)
+            assert np.abs(differences).max() <= resolution * 1.001
 
     run()
 
