@@ -10,8 +10,8 @@ from typing import Any, TypeGuard, TypeVar
 import numpy as np
 import orjson
 
-from taltool.data.files import decode_text, open_input, read_bytes, refuse_live_input
-from taltool.data.json_documents import JsonDocument, parsed_document
+from taltool.data.files import decode_text, open_input, peek, read_bytes, refuse_live_input
+from taltool.data.json_documents import JsonDocument, parsed_document, telling_key
 from taltool.data.records import Floats, GroundTruth, LabelVocabulary, VideoAnnotations
 from taltool.errors import DataError, UsageError
 
@@ -27,6 +27,8 @@ def read_ground_truth(path: str, split: str | None = None) -> GroundTruth:
     them); a segment that ends before it starts is an error. Raises DataError naming file, video and annotation.
     """
     names, videos = LabelVocabulary(), {}
+    if Path(path).is_file() and telling_key(peek(path))[0] in ("taltool", "video_id"):
+        raise DataError(f"{path}: expected a ground truth, found a stream of proposals; are two files exchanged?")
     with open_input(path) as reader, JsonDocument(reader, path) as document:
         for batch in annotation_batches(document, partial(checked_videos, names=names, path=path)):
             videos.update(batch)

@@ -14,8 +14,6 @@ from taltool.data.provenance import Chain
 from taltool.errors import DataError
 
 KEY = "taltool"
-# The keys of `CheckpointHeader.seen`, and of the step that `predict` adds to the chain of proposals.
-TRAINED_ON, SELECTED_ON = "trained_on", "selected_on"
 VERSION = 1
 _LONGEST_HEADER = 100_000_000
 

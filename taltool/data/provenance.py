@@ -12,7 +12,7 @@ from taltool import __version__
 from taltool.data.files import STANDARD, shown
 from taltool.errors import DataError
 
-# What a step of `predict` says of the videos that its models have seen: lists of video ids.
+# The keys of `CheckpointHeader.seen`, and of the step that `predict` adds to the chain of proposals: lists of ids.
 TRAINED_ON, SELECTED_ON = "trained_on", "selected_on"
 Step = dict[str, Any]
 Chain = list[Step]

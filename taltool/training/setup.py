@@ -11,10 +11,10 @@ import numpy as np
 import orjson
 import torch
 
-from taltool.data.checkpoint_header import SELECTED_ON, TRAINED_ON, CheckpointHeader, read_checkpoint_header
+from taltool.data.checkpoint_header import CheckpointHeader, read_checkpoint_header
 from taltool.data.downloads import digest
 from taltool.data.hdf5_features import FeatureFile
-from taltool.data.provenance import InputFile, step
+from taltool.data.provenance import SELECTED_ON, TRAINED_ON, InputFile, step
 from taltool.data.records import GroundTruth
 from taltool.data.statistics import DatasetStatistics
 from taltool.errors import DataError, UsageError

@@ -160,3 +160,11 @@ def test_the_counts_of_the_public_ground_truths(shared: Path) -> None:
     counts = {name: (len(part.videos), part.num_instances) for name in thumos.subsets for part in [thumos.subset(name)]}
     assert counts == {"testing": (213, 3358), "validation": (200, 3007)}
     assert len(thumos.names) == 20
+
+
+def test_proposals_in_its_place_are_called_so(tmp_path: Path) -> None:
+    (tmp_path / "d.jsonl").write_text('{"taltool": {"kind": "proposals", "version": 1}}\n{"end": {"videos": 0}}\n')
+    with pytest.raises(
+        DataError, match=r"d\.jsonl: expected a ground truth, found a stream of proposals; are two files"
+    ):
+        read_ground_truth(str(tmp_path / "d.jsonl"))
