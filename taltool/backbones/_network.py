@@ -93,7 +93,9 @@ class NetworkBackbone(Backbone):
             torch.manual_seed(0)
             network = self.build()
             for module in network.modules():
-                if isinstance(module, nn.Conv3d):  # He's, or else what deep networks give is too small for float16.
+                if isinstance(
+                    module, nn.Conv2d | nn.Conv3d
+                ):  # He's, or else what deep networks give is too small for float16.
                     nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         return network.eval().requires_grad_(False)
 
@@ -158,6 +160,8 @@ class NetworkBackbone(Backbone):
         for module in network.modules():
             if isinstance(module, nn.Conv3d):
                 module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+            elif isinstance(module, nn.Conv2d):
+                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._scale, self._shift = self._scale.to(computing.device), self._shift.to(computing.device)
         if computing.compile:
             network.compile()

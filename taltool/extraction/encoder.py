@@ -11,19 +11,22 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import tee
+from itertools import islice, tee, zip_longest
 from operator import index
 from typing import Any
 
 import numpy as np
 
 from taltool.backbones.contract import Backbone
+from taltool.data.concurrency import parallel_map
 from taltool.data.records import FeatureArray
 from taltool.errors import UsageError
 from taltool.video.flow import Flow, FlowSettings, fields
 from taltool.video.frames import FrameFormat, Picture
 from taltool.video.snippet_windows import SnippetWindows
 
+# Batches or runs of a video that may wait for a thread, where backbones are computed video by video.
+_PIECES_AHEAD = 4
 # What a snippet sees of one moment: a picture per stream.
 Row = tuple[Picture, ...]
 # What is decoded for that: the same, but a pair of neighbouring pictures for a stream of flow.
@@ -35,9 +38,9 @@ class Encoder:
     """Encodes with one backbone per stream, whose features stand side by side in this order.
 
     batch is the number of snippets, of any videos, that are encoded at once; 0 = runs of consecutive snippets of one
-    video, as long as the backbones share work between them. name is what they are registered under, for errors. Raises
-    UsageError where the backbones cannot be joined, or take no such snippets; and later where the features that one
-    gives are not what its `streams` say.
+    video, as long as the backbone wants that shares most work between them. names are what each is registered under.
+    Raises UsageError where a backbone takes no such snippets; and later where the features that one gives are not what
+    its `streams` say.
     """
 
     def __init__(
@@ -46,17 +49,15 @@ class Encoder:
         flow: FlowSettings,
         windows: SnippetWindows,
         batch: int,
-        name: str | None = None,
+        names: Sequence[str] = (),
     ) -> None:
-        self.backbones, self._windows, self._name = list(backbones), windows, name
+        self.backbones, self._windows = list(backbones), windows
+        self._names = list(names) or [type(each).__name__ for each in backbones]
         for backbone in backbones:
             backbone.check(windows)
         self.in_runs = batch == 0
-        self.batch = batch or min(backbone.run_length(windows) for backbone in backbones)
-        flows = [each for each in self.backbones if each.stream == "flow"]
-        self._flow = Flow(flow, flows[0].flow_bound) if flows else None
-        if len(self.backbones) > 1 and not self.takes_snippets:
-            raise UsageError("--stream both: this backbone sees whole videos; extract one stream after the other")
+        self.batch = batch or max(backbone.run_length(windows) for backbone in backbones)
+        self._flows = [Flow(flow, each.flow_bound) if each.stream == "flow" else None for each in backbones]
 
     @property
     def formats(self) -> tuple[FrameFormat, ...]:
@@ -68,20 +69,27 @@ class Encoder:
 
     @property
     def streams(self) -> dict[str, tuple[int, int]]:
-        """The channels [first, last) of each stream; raises UsageError where backbones declare none that can be."""
+        """The channels [first, last) of each stream; raises UsageError where backbones declare none that can be.
+
+        Beside other backbones the one stream of a backbone is called what that is registered under, as `hog3d`, and
+        each of several has that before its name, as `i3d-rgb` and `i3d-flow`.
+        """
+        every = [self._declared(number) for number in range(len(self.backbones))]
         ranges: dict[str, tuple[int, int]] = {}
         offset = 0
-        for backbone in self.backbones:
-            declared = self._declared(backbone)
+        for number, (backbone, declared) in enumerate(zip(self._names, every, strict=True)):
+            if len(set(self._names)) > 1:
+                of_backbone = sum(len(each) for each, name in zip(every, self._names, strict=True) if name == backbone)
+                declared = {backbone if of_backbone == 1 else f"{backbone}-{name}": declared[name] for name in declared}
             if taken := ranges.keys() & declared.keys():
-                raise self._fault(backbone, f"the stream before it has features named '{min(taken)}' too")
+                raise self._fault(number, f"the stream before it has features named '{min(taken)}' too")
             ranges |= {name: (first + offset, last + offset) for name, (first, last) in declared.items()}
             offset = max(last for _, last in ranges.values())
         return ranges
 
-    def _declared(self, backbone: Backbone) -> dict[str, tuple[int, int]]:
-        """Its `streams`, which stand one after the other; raises UsageError where they do not."""
-        said = backbone.streams
+    def _declared(self, number: int) -> dict[str, tuple[int, int]]:
+        """The `streams` of a backbone, which stand one after the other; raises UsageError where they do not."""
+        said = self.backbones[number].streams
         try:
             streams = {str(name): (index(first), index(last)) for name, (first, last) in said.items()}
         except (AttributeError, TypeError, ValueError):
@@ -90,34 +98,38 @@ class Encoder:
         is_whole = [first for first, _ in ranges] == [0, *(last for _, last in ranges)][:-1]
         if not (streams and is_whole and all(first < last for first, last in ranges)):
             expected = "expected {NAME: (first, last)}, the first from 0 on, each other from the last of the one before"
-            raise self._fault(backbone, f"its `streams` are {said!r}, {expected}")
+            raise self._fault(number, f"its `streams` are {said!r}, {expected}")
         return streams
 
-    def _checked(self, backbone: Backbone, features: FeatureArray, snippets: int | None = None) -> FeatureArray:
+    def _checked(self, number: int, features: FeatureArray, snippets: int | None = None) -> FeatureArray:
         """The features (snippets, C), or (any number, C), as they are; raises UsageError where they are not that."""
-        channels = max(last for _, last in self._declared(backbone).values())
+        channels = max(last for _, last in self._declared(number).values())
         shape = getattr(features, "shape", None)
         if shape is None or len(shape) != 2 or shape[1] != channels or snippets not in (None, shape[0]):
             found = f"a {type(features).__name__}" if shape is None else f"features of shape {tuple(shape)}"
             expected = f"({'any number' if snippets is None else snippets}, {channels})"
-            raise self._fault(
-                backbone, f"gave {found}, expected {expected}: snippets, channels of its `streams` {backbone.streams}"
-            )
+            declared = f"snippets, channels of its `streams` {self.backbones[number].streams}"
+            raise self._fault(number, f"gave {found}, expected {expected}: {declared}")
         if features.dtype != np.float32:
-            raise self._fault(backbone, f"gave features of type {features.dtype}, expected float32")
+            raise self._fault(number, f"gave features of type {features.dtype}, expected float32")
         return features
 
-    def _fault(self, backbone: Backbone, what: str) -> UsageError:
-        return UsageError(f"backbone '{self._name or type(backbone).__name__}', stream {backbone.stream}: {what}")
+    def _fault(self, number: int, what: str) -> UsageError:
+        return UsageError(f"backbone '{self._names[number]}', stream {self.backbones[number].stream}: {what}")
 
     @property
     def takes_snippets(self) -> bool:
-        """Whether snippets are encoded each for itself; otherwise `encode_video` shares work between those of one."""
-        return all(type(each).encode_snippets is not Backbone.encode_snippets for each in self.backbones)
+        """Whether all encode each snippet for itself; otherwise `encode_video` encodes one video after the other."""
+        return all(map(_takes_snippets, self.backbones))
 
-    def is_seen(self, frame: int) -> bool:
-        """Whether features depend on what is seen at this frame (from 0)."""
-        return not self.takes_snippets or self._windows.holds(frame)
+    def is_seen(self, frame: int, wanted: FrameFormat) -> bool:
+        """Whether features depend on what is seen at this frame (from 0) in this one of the `formats`."""
+        formats = zip(self.formats, range(len(self.backbones)), strict=True)
+        return any(self._looks_at(frame, number) for each, number in formats if each == wanted)
+
+    def _looks_at(self, frame: int, number: int) -> bool:
+        backbone = self.backbones[number]
+        return not _takes_snippets(backbone) or self._windows.holds(frame, backbone.positions(self._windows))
 
     def rows(self, moments: Iterable[Moment], threads: Executor) -> Iterator[Row]:
         """Yield what each backbone sees of every moment that a snippet holds; flow is computed in `threads`.
@@ -134,18 +146,21 @@ class Encoder:
 
     def _stream(self, number: int, moments: Iterable[Moment], threads: Executor) -> Iterator[Picture]:
         chosen = (moment[number] for moment in moments)
-        if self._flow is None or self.backbones[number].stream != "flow":
-            return chosen
-        return fields(chosen, self._flow, threads, self.is_seen)
+        flow = self._flows[number]
+        return chosen if flow is None else fields(chosen, flow, threads, partial(self._looks_at, number=number))
 
     def encode(self, spans: Sequence[Span]) -> FeatureArray:
         """Features (len(spans), C) of at most `batch` snippets, whose pictures are of one size; in runs, of neighbours.
 
         Raises UsageError where the device has too little memory for them.
         """
-        encode = self._encode_run if self.in_runs else self._encode_batch
+        numbers = range(len(self.backbones))
+        return np.concatenate([self._encode(n, [[row[n] for row in span] for span in spans]) for n in numbers], axis=1)
+
+    def _encode(self, number: int, spans: Sequence[list[Picture]]) -> FeatureArray:
+        """The same of what one of the backbones sees of the snippets."""
         try:
-            return np.concatenate(encode(spans), axis=1)
+            return self._encode_run(number, spans) if self.in_runs else self._encode_batch(number, spans)
         except RuntimeError as error:
             if type(error).__name__ != "OutOfMemoryError":  # torch's, which need not be imported here.
                 raise
@@ -153,43 +168,60 @@ class Encoder:
                 f"the device has too little memory for {self.batch} snippets at once: use a smaller --batch"
             ) from error
 
-    def _encode_run(self, spans: Sequence[Span]) -> list[FeatureArray]:
-        pictures = zip(*self._windows.merge_overlaps(spans), strict=True)
-        return [
-            self._checked(backbone, backbone.encode_run(np.stack(of_stream), self._windows), len(spans))
-            for backbone, of_stream in zip(self.backbones, pictures, strict=True)
-        ]
+    def _encode_run(self, number: int, spans: Sequence[list[Picture]]) -> FeatureArray:
+        pictures: list[Picture] = self._windows.merge_overlaps(spans)
+        return self._checked(number, self.backbones[number].encode_run(np.stack(pictures), self._windows), len(spans))
 
-    def _encode_batch(self, spans: Sequence[Span]) -> list[FeatureArray]:
+    def _encode_batch(self, number: int, spans: Sequence[list[Picture]]) -> FeatureArray:
         filled = [*spans, *[spans[-1]] * (self.batch - len(spans))]
-        features = []
-        for number, backbone in enumerate(self.backbones):
-            pictures = np.stack([row[number] for span in filled for row in span])
-            snippets = pictures.reshape(len(filled), -1, *pictures.shape[1:])  # (B, window, H, W[, 3 or 2])
-            features.append(self._checked(backbone, backbone.encode_snippets(snippets), len(filled))[: len(spans)])
-        return features
+        snippets = np.stack([np.stack(span) for span in filled])  # (B, window, H, W[, 3 or 2])
+        return self._checked(number, self.backbones[number].encode_snippets(snippets), len(filled))[: len(spans)]
 
     def encode_video(self, moments: Iterable[Moment], threads: Executor) -> Iterator[FeatureArray]:
-        """Yield features (n, C) of each next n snippets of a video, by a backbone that shares work between them."""
-        [backbone] = self.backbones
-        number, given = 0, 0
+        """Yield features (C,) of each snippet of a video; each backbone gets it as if it were alone."""
+        columns = [self._rows(number, copy, threads) for number, copy in enumerate(tee(moments, len(self.backbones)))]
+        # A column of another length raises its fault at its end, so that what stands in for its rows is never used.
+        for row in zip_longest(*columns, fillvalue=np.empty(0, np.float32)):
+            yield np.concatenate(row)
+
+    def _rows(self, number: int, moments: Iterable[Moment], threads: Executor) -> Iterator[FeatureArray]:
+        """Yield features (C,) of each snippet by one of the backbones."""
+        backbone = self.backbones[number]
+        pictures, given = 0, 0
 
         def counted() -> Iterator[Picture]:
-            nonlocal number
-            for picture in self._stream(0, moments, threads):
-                number += 1
+            nonlocal pictures
+            for picture in self._stream(number, moments, threads):
+                pictures += 1
                 yield picture
 
         remaining = counted()
-        for features in backbone.encode(remaining, self._windows, threads):
-            given += len(self._checked(backbone, features))
-            yield features
+        if _takes_snippets(backbone):
+            encoded = self._in_pieces(number, remaining, threads)
+        else:
+            encoded = backbone.encode(remaining, self._windows, threads)
+        for features in encoded:
+            given += len(self._checked(number, features))
+            yield from features
         for _ in remaining:  # It need not look at what comes after the last snippet.
             pass
-        if number > self._windows.offset and given != (expected := self._windows.count(number)):
+        if pictures > self._windows.offset and given != (expected := self._windows.count(pictures)):
             raise self._fault(
-                backbone, f"gave features of {given} snippets of a video of {number} pictures, expected {expected}"
+                number, f"gave features of {given} snippets of a video of {pictures} pictures, expected {expected}"
             )
+
+    def _in_pieces(self, number: int, pictures: Iterable[Picture], threads: Executor) -> Iterator[FeatureArray]:
+        """Features (n, C) of each next n snippets, by a backbone that encodes each for itself."""
+        backbone = self.backbones[number]
+        size = backbone.run_length(self._windows) if self.in_runs else self.batch
+        spans = self._windows.spans(map(backbone.seen, pictures))
+        pieces = iter(lambda: list(islice(spans, size)), [])
+        return parallel_map(threads, partial(self._encode, number), pieces, _PIECES_AHEAD)
+
+
+def _takes_snippets(backbone: Backbone) -> bool:
+    """Whether it encodes each snippet for itself, and not whole videos."""
+    return type(backbone).encode_snippets is not Backbone.encode_snippets
 
 
 @contextmanager

@@ -174,22 +174,20 @@ def chosen_sources(
 @lru_cache(maxsize=1)
 def encoder(settings: ExtractionSettings, computing: Computing, batch: int = 0) -> Encoder:
     """The encoder of `settings`; a process that works on many videos makes it once."""
-    kind = settings.backbone_class()
-    weights = settings.weights or (None,) * len(settings.streams)
     backbones = [
-        make_backbone(kind, settings.config, stream, chosen, computing)
-        for stream, chosen in zip(settings.streams, weights, strict=True)
+        make_backbone(each.load(), each.config, stream, weights, computing)
+        for each in settings.backbones
+        for stream, weights in each.networks()
     ]
     preferred = 0 if computing.device.startswith("cpu") else max(backbone.batch for backbone in backbones)
-    return Encoder(backbones, settings.flow, settings.windows, batch or preferred, settings.backbone)
+    return Encoder(backbones, settings.flow, settings.windows, batch or preferred, settings.names)
 
 
 def stream_channels(settings: ExtractionSettings) -> dict[str, tuple[int, int]]:
-    """The channels [first, last) of each stream; raises UsageError where the backbone declares none, or takes no such
+    """The channels [first, last) of each stream; raises UsageError where a backbone declares none, or takes no such
     snippets."""
-    kind = settings.backbone_class()
-    unprepared = [kind(settings.config, stream) for stream in settings.streams]
-    return Encoder(unprepared, settings.flow, settings.windows, 1, settings.backbone).streams
+    unprepared = [each.load()(each.config, stream) for each in settings.backbones for stream in each.streams]
+    return Encoder(unprepared, settings.flow, settings.windows, 1, settings.names).streams
 
 
 def _is_done(source: VideoSource, earlier: object, partial_results: PartialResults) -> bool:

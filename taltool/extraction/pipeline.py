@@ -209,7 +209,7 @@ def _by_video(
         for source in sources:
             try:
                 reading = Reading(source, settings, encoder, concurrency.patience)
-                outcome = reading.outcome(np.concatenate(list(encoder.encode_video(reading.moments(), threads))))
+                outcome = reading.outcome(np.stack(list(encoder.encode_video(reading.moments(), threads))))
             except Exception as error:
                 outcome = Outcome.failed(source, error)
             yield outcome

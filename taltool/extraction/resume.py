@@ -19,8 +19,8 @@ from taltool.data.clock import FeatureClock
 from taltool.data.files import replacing
 from taltool.data.hdf5_features import VideoFeatures, unlike
 from taltool.errors import DataError
+from taltool.extraction.backbone_settings import BACKBONE_FILE
 from taltool.extraction.pipeline import SOURCE
-from taltool.extraction.settings import BACKBONE_FILE
 
 _SUFFIX = ".video"
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
@@ -36,14 +36,17 @@ def what_changed(settings: str, before: str) -> str:
     """In words, in what the settings of an extraction (`ExtractionSettings.record`) are others than before."""
     try:
         now, then = orjson.loads(settings), orjson.loads(before)
-        is_edited = now[BACKBONE_FILE] != then[BACKBONE_FILE]
-    except (orjson.JSONDecodeError, KeyError, TypeError):  # Another program's, or of a backbone without a file.
-        is_edited = False
-    if not is_edited:
+        files = {key for key in now.keys() & then.keys() if key.rpartition(".")[2] == BACKBONE_FILE}
+        edited = sorted(key for key in files if now[key] != then[key])
+    except (orjson.JSONDecodeError, AttributeError):  # Another program's.
+        edited = []
+    if not edited:
         return f"now {unlike(settings, before)}"
-    now[BACKBONE_FILE] = then[BACKBONE_FILE]
+    names = [key.rpartition(".")[0] for key in edited]
+    now |= {key: then[key] for key in edited}
     rest = unlike(orjson.dumps(now).decode(), before)
-    return "the file of the backbone has changed" + (f"; now {rest}" if rest else "")
+    of = f"backbone {' and '.join(names)}" if any(names) else "the backbone"
+    return f"the file of {of} has changed" + (f"; now {rest}" if rest else "")
 
 
 class PartialResults:

@@ -4,7 +4,6 @@ import pickle
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -13,17 +12,15 @@ import orjson
 
 from taltool.backbones import BACKBONES
 from taltool.backbones.contract import Backbone, Stream, complete_backbone
-from taltool.data.downloads import digest
 from taltool.errors import UsageError
 from taltool.experiment.configuration import Layer, merged, override, read_config
-from taltool.extraction.weights import AUTO, RANDOM, Weights, resolve_weights
+from taltool.extraction.backbone_settings import FACTS, SECTION, BackboneSettings, asked_by_name, checksum
+from taltool.extraction.weights import resolve_weights, words_by_backbone
 from taltool.registry import did_you_mean
 from taltool.reporting import SILENT, Reporter
 from taltool.video.flow import FlowSettings
 from taltool.video.snippet_windows import SnippetWindows
 
-# The key of the record under which the checksum of a backbone's file is.
-BACKBONE_FILE = "backbone_file"
 OWN_RATE = "own"
 _FASTEST = 1000
 _PER_VIDEO = re.compile(r"([1-9][0-9]{0,8})/video")
@@ -68,24 +65,18 @@ def _refuse_rate(option: str, fps: float) -> None:
 class ExtractionSettings:
     """How features are made; two videos belong into one file only if all of this is equal.
 
-    fps is the rate that videos are resampled to, None = their own; frames, where it is given, the number of frames that
-    each becomes instead, at most those that it has; images_fps the rate of folders of images. weights are those of each
-    stream's network; empty for a backbone without. backbone is the registered name, asked_for the
-    word that it was asked for by, which may be the file that registers it; backbone_file is the checksum of that.
+    The features of several backbones stand side by side. fps is the rate that videos are resampled to, None = their
+    own; frames, where it is given, the number of frames that each becomes instead, at most those that it has;
+    images_fps the rate of folders of images.
     """
 
-    backbone: str
-    config: Any
+    backbones: tuple[BackboneSettings, ...]
     windows: SnippetWindows
     fps: float | None = None
     dtype: Literal["float32", "float16"] = "float32"
-    streams: tuple[Stream, ...] = ("rgb",)
     flow: FlowSettings = field(default_factory=FlowSettings)
     images_fps: float | None = None
     precision: Literal["float32", "bf16", "fp16"] = "float32"
-    weights: tuple[Weights, ...] = ()
-    asked_for: str = field(default="", compare=False)
-    backbone_file: str | None = None
     frames: int | None = None
 
     def __post_init__(self) -> None:
@@ -113,21 +104,17 @@ class ExtractionSettings:
     ) -> "ExtractionSettings":
         """The settings: the backbone's own, the preset over them, then these options, then `set_`.
 
-        None is left to the preset, and then to the backbone. Weights may be fetched now. Raises UsageError, naming the
-        layer, for what is unknown or of the wrong type, and for what makes no sense; both it and DataError as
-        `weights.resolve_weights` does.
+        None is left to the preset, and then to the backbone, which may be several names with commas between them.
+        Weights may be fetched now. Raises UsageError, naming the layer, for what is unknown or of the wrong type, and
+        for what makes no sense; both it and DataError as `weights.resolve_weights` does.
         """
         options = SnippetSettings(stream, window, stride, offset, fps)
         named, from_preset = (None, None) if preset is None else read_preset(preset)
-        asked_for = backbone or named or "hog3d"
-        name = BACKBONES.canonical(asked_for)
-        kind = complete_backbone(BACKBONES.load(name), name)
+        asked_for = asked_by_name(backbone or named or "hog3d")
+        kinds = {name: complete_backbone(BACKBONES.load(name), name) for name in asked_for}
         layers = []
         if from_preset is not None:
-            values = from_preset.values
-            if named and BACKBONES.canonical(named) != name:  # Its sizes are those of another network.
-                values = {key: each for key, each in values.items() if key != "backbone"}
-            layers.append(Layer(from_preset.source, values))
+            layers.append(_of_preset(from_preset, list(asked_by_name(named) if named else kinds), list(kinds)))
         plain = asdict(SnippetSettings())
         said = {key: value for key, value in asdict(options).items() if value != plain[key]}
         layers.append(Layer("options", {"snippets": said}))
@@ -135,31 +122,37 @@ class ExtractionSettings:
             method, _, dis_preset = flow.partition("-")
             of_method = {"dis_preset": dis_preset} if dis_preset else {}
             layers.append(Layer("--flow", {"flow": {"method": method} | of_method}))
-        kinds = {"snippets": SnippetSettings, "backbone": kind.Config, "flow": FlowSettings}
-        parts = merged(kinds, [*layers, *(override(each, kinds) for each in set_)])
-        snippets, config = parts["snippets"], parts["backbone"]
-        rate = kind.fps if snippets.fps is None else snippets.fps
+        parts = _settings(kinds, layers, set_)
+        snippets = parts["snippets"]
+        rate = _preferred("fps", snippets.fps, kinds)
         if images_fps is None and isinstance(options.fps, int | float):
             images_fps = float(options.fps)
-        streams = _streams(name, kind, snippets.stream)
+        streams, words = _streams(kinds, snippets.stream), words_by_backbone(kinds, weights)
         return cls(
-            backbone=name,
-            config=config,
+            backbones=tuple(
+                BackboneSettings(
+                    name=name,
+                    config=parts[name],
+                    streams=streams[name],
+                    weights=tuple(
+                        resolve_weights(kind, streams[name], words[name], reporter, parts[name], name).values()
+                    ),
+                    asked_for=asked_for[name],
+                    file=checksum(asked_for[name]),
+                )
+                for name, kind in kinds.items()
+            ),
             windows=SnippetWindows(
-                window=kind.window if snippets.window is None else snippets.window,
-                stride=kind.stride if snippets.stride is None else snippets.stride,
+                window=_preferred("window", snippets.window, kinds),
+                stride=_preferred("stride", snippets.stride, kinds),
                 offset=snippets.offset,
             ),
             fps=float(rate) if isinstance(rate, int | float) else None,
             frames=frames_per_video(rate) if isinstance(rate, str) else None,
             dtype=dtype,
-            streams=streams,
             flow=parts["flow"],
             images_fps=images_fps,
             precision=precision,
-            weights=tuple(resolve_weights(kind, streams, weights, reporter, config).values()),
-            asked_for=asked_for,
-            backbone_file=_checksum(asked_for),
         )
 
     @classmethod
@@ -176,119 +169,111 @@ class ExtractionSettings:
         """The settings that `record` told of, to make further features alike.
 
         record: what `record` gave, read from JSON; where: whose it is, for errors. backbone: the Python file that
-        registers it, where it is none that comes along. weights: as for `of`; none: what the record tells can be had
-        without a file. images_fps is not of the record's making where it is given.
+        registers it, where it is none that comes along; of several backbones, with commas between them, the files of
+        those. weights: as for `of`; none: what the record tells can be had without a file. images_fps is not of the
+        record's making where it is given.
 
-        Raises UsageError where the backbone is not known here, or is another than it was; where its weights are not
+        Raises UsageError where a backbone is not known here, or is another than it was; where its weights are not
         there, or others; and for what this version cannot do any more.
         """
-        name = str(record["backbone"])
-        if backbone is not None and BACKBONES.canonical(backbone) != name:
-            raise UsageError(f"--backbone {backbone}: {where} has features of '{name}'")
+        names = str(record["backbone"]).split(",")
+        own = asked_by_name(backbone) if backbone else {}
+        if others := own.keys() - {*names}:
+            raise UsageError(f"--backbone {own[min(others)]}: {where} has features of '{record['backbone']}'")
+        asked_for = {name: own.get(name, name) for name in names}
         try:
-            kind = complete_backbone(BACKBONES.load(name), name)
+            kinds = {name: complete_backbone(BACKBONES.load(word), name) for name, word in asked_for.items()}
         except UsageError as error:
             raise UsageError(f"{where}: {error}; name the file that registers it: --backbone FILE.py") from error
-        made = merged({"backbone": kind.Config, "flow": FlowSettings}, [
-            Layer(where, {"backbone": record["config"], "flow": record.get("flow", {})})
-        ])  # fmt: skip
-        streams = tuple(record.get("streams", kind.inputs[:1]))
-        identities = dict(zip(streams, record.get("weights", ()), strict=False))
-        words = weights or _obtainable(kind, identities, where)
-        found = resolve_weights(kind, streams, words, reporter, made["backbone"])
-        for stream, each in found.items():
-            if each.identity != identities[stream]:
-                raise UsageError(
-                    f"{where}: its features were made with weights {identities[stream]} ({stream}), these are "
-                    f"{each.identity}; name the right file: --weights FILE"
-                )
-        settings = cls(
-            backbone=name,
-            config=made["backbone"],
+        words = words_by_backbone(kinds, weights)
+        backbones = []
+        for name, word in asked_for.items():
+            of = f"{name}." if len(names) > 1 else ""
+            facts = {key: record[f"{of}{key}"] for key in FACTS if f"{of}{key}" in record}
+            backbones.append(BackboneSettings.from_facts(facts, word, where, words[name], reporter))
+        return cls(
+            backbones=tuple(backbones),
             windows=SnippetWindows(record["window"], record["stride"], record["offset"]),
             fps=record["fps"],
             frames=record.get("frames"),
             dtype=record["dtype"],
-            streams=streams,
-            flow=made["flow"],
+            flow=merged({"flow": FlowSettings}, [Layer(where, {"flow": record.get("flow", {})})])["flow"],
             images_fps=images_fps or record.get("images_fps", record["fps"]),
             precision=record.get("precision", "float32"),
-            weights=tuple(found.values()),
-            asked_for=backbone or name,
-            backbone_file=_checksum(backbone or name),
         )
-        if settings.backbone_file != record.get(BACKBONE_FILE):
-            raise UsageError(f"{where}: the file of the backbone has changed since its features were made")
-        return settings
+
+    @property
+    def backbone(self) -> str:
+        """The registered names, with commas between them."""
+        return ",".join(each.name for each in self.backbones)
+
+    @property
+    def names(self) -> list[str]:
+        """The registered name for each stream of each backbone."""
+        return [each.name for each in self.backbones for _ in each.streams]
 
     def record(self) -> str:
         """All of it as JSON: written into the file, and compared when an extraction is continued."""
-        facts = {"backbone": self.backbone, "config": asdict(self.config), **asdict(self.windows)}
-        facts |= {"fps": self.fps, "dtype": self.dtype}
+        facts: dict[str, Any] = {"backbone": self.backbone, **asdict(self.windows), "fps": self.fps}
+        facts["dtype"] = self.dtype
         # What is as it always was is not said, so that files of earlier versions can be extended.
         if self.images_fps not in (None, self.fps):
             facts["images_fps"] = self.images_fps
-        if self.weights:
-            identities = [each.identity for each in self.weights]
-            facts |= {"streams": self.streams, "weights": identities, "precision": self.precision}
-        elif self.streams != ("rgb",):
-            facts["streams"] = self.streams
+        for each in self.backbones:
+            # What holds for one of several has its name before it.
+            of = f"{each.name}." if len(self.backbones) > 1 else ""
+            facts |= {f"{of}{key}": value for key, value in each.facts().items()}
+            if each.weights:
+                facts["precision"] = self.precision
         if self.frames is not None:
             facts["frames"] = self.frames
-        if "flow" in self.streams:
+        if any("flow" in each.streams for each in self.backbones):
             facts["flow"] = asdict(self.flow)
             if self.fps is not None:  # Earlier versions measured it between the pictures that they had resampled.
                 facts["flow_fps"] = OWN_RATE
-        if self.backbone_file:
-            facts[BACKBONE_FILE] = self.backbone_file
         return orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode()
 
-    def backbone_class(self) -> type[Backbone]:
-        """The class of the backbone; raises UsageError where its file is another one than when these were made."""
-        kind: type[Backbone] = BACKBONES.load(self.backbone)
-        if self.backbone_file != _checksum(self.asked_for):
-            raise UsageError(f"{self.asked_for} was changed while features were extracted with it")
-        return kind
-
-    def __reduce__(self) -> tuple[Callable[..., "ExtractionSettings"], tuple[str, bytes]]:
+    def __reduce__(self) -> tuple[Callable[..., "ExtractionSettings"], tuple[list[str], bytes]]:
         # In another process the file of a backbone is imported first: its config is of a class that stands there.
-        return _unpickled, (self.asked_for or self.backbone, pickle.dumps(vars(self)))
+        return _unpickled, ([each.asked_for or each.name for each in self.backbones], pickle.dumps(vars(self)))
 
 
-def _obtainable(kind: type[Backbone], identities: Mapping[Stream, str], where: str) -> list[str]:
-    """What `--weights` would say to get weights of these identities without a file of the user's.
+def _of_preset(layer: Layer, named: list[str], names: list[str]) -> Layer:
+    """What a preset of the backbones `named` says to those of these names: to others how snippets are cut only."""
+    if named == names:
+        return layer
+    values = {key: each for key, each in layer.values.items() if key not in (SECTION, *named)}
+    return Layer(layer.source, values)
 
-    Raises UsageError where there is none.
+
+def _settings(kinds: Mapping[str, type[Backbone]], layers: Sequence[Layer], set_: Sequence[str]) -> dict[str, Any]:
+    """The settings of snippets and flow, and of each backbone under its name, as the layers and then `set_` make them.
+
+    Raises UsageError, too, where one means one of several backbones and does not say which.
     """
-    words = []
-    for stream, identity in identities.items():
-        if identity == RANDOM:
-            words.append(f"{stream}={RANDOM}")
-        elif stream in kind.published and identity.startswith(kind.published[stream].checksum):
-            words.append(f"{stream}={AUTO}")
-        else:
-            raise UsageError(
-                f"{where}: its features were made with weights {identity} ({stream}); name their file: --weights FILE"
-            )
-    return words
+    section = {name: name if len(kinds) > 1 else SECTION for name in kinds}
+    unnamed = [layer.source for layer in layers if SECTION in layer.values]
+    unnamed += [f"--set {each}" for each in set_ if each.strip().startswith(f"{SECTION}.")]
+    if unnamed and len(kinds) > 1:
+        raise UsageError(f"{unnamed[0]}: say of which backbone: {' or '.join(f'{name}.NAME' for name in kinds)}")
+    of_kind: dict[str, type] = {"snippets": SnippetSettings, "flow": FlowSettings}
+    of_kind |= {section[name]: kind.Config for name, kind in kinds.items()}
+    parts = merged(of_kind, [*layers, *(override(each, of_kind) for each in set_)])
+    return parts | {name: parts[own] for name, own in section.items()}
 
 
-def _checksum(asked_for: str) -> str | None:
-    """The checksum of a backbone that was asked for by its file; None for others."""
-    return _checksum_once(Path(asked_for).resolve()) if asked_for.endswith(".py") else None
+def _preferred(option: str, given: Any, kinds: Mapping[str, type[Backbone]]) -> Any:
+    """What was given, or else what the backbones prefer; raises UsageError where they do not agree."""
+    preferred = {name: getattr(kind, option) for name, kind in kinds.items()}
+    if given is None and len(set(preferred.values())) > 1:
+        each = ", ".join(f"{name} {OWN_RATE if value is None else value}" for name, value in preferred.items())
+        raise UsageError(f"the backbones do not agree on --{option} ({each}): give one for all of them")
+    return next(iter(preferred.values())) if given is None else given
 
 
-@cache
-def _checksum_once(path: Path) -> str:
-    """As a process imports a file once, it is what was in it then that counts."""
-    try:
-        return digest(path)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-
-
-def _unpickled(backbone: str, content: bytes) -> ExtractionSettings:
-    BACKBONES.load(backbone)
+def _unpickled(backbones: list[str], content: bytes) -> ExtractionSettings:
+    for each in backbones:
+        BACKBONES.load(each)
     return ExtractionSettings(**pickle.loads(content))
 
 
@@ -303,15 +288,18 @@ def read_rate(text: str | None) -> float | str | None:
         return text
 
 
-def _streams(name: str, kind: type[Backbone], wanted: str | None) -> tuple[Stream, ...]:
+def _streams(kinds: Mapping[str, type[Backbone]], wanted: str | None) -> dict[str, tuple[Stream, ...]]:
+    """The streams of each backbone; of several, those that do not see both join in with the one that they see."""
     if wanted is None:
-        return kind.inputs[:1]
+        return {name: kind.inputs[:1] for name, kind in kinds.items()}
     chosen: tuple[Stream, ...] = ("rgb", "flow") if wanted == "both" else ("flow",) if wanted == "flow" else ("rgb",)
-    missing = [stream for stream in chosen if stream not in kind.inputs]
-    if missing:
-        known = " or ".join(kind.inputs)
+    seen = {name: tuple(stream for stream in chosen if stream in kind.inputs) for name, kind in kinds.items()}
+    lacking = [name for name in kinds if seen[name] != chosen]
+    if lacking and (wanted != "both" or len(lacking) == len(kinds)):
+        name = lacking[0]
+        known = " or ".join(kinds[name].inputs)
         raise UsageError(f"--stream {wanted}: {name} sees {known} only; i3d, i3d-r50 and tsn see both (--backbone)")
-    return chosen
+    return seen
 
 
 def preset_names() -> list[str]:

@@ -109,11 +109,13 @@ class FrameSequence:
         return (picture for (picture,) in self.together((self.wanted,)))
 
     def together(
-        self, formats: Sequence[FrameFormat], is_wanted: Callable[[int], bool] = lambda number: True
+        self,
+        formats: Sequence[FrameFormat],
+        is_wanted: Callable[[int, FrameFormat], bool] = lambda number, wanted: True,
     ) -> Iterator[tuple[Any, ...]]:
         """Yield every moment in each of the formats, as a Picture or a Pair; the file is decoded once.
 
-        Moments whose number (from 0) is not wanted are not converted: an earlier one stands in for them.
+        Moments whose number (from 0) is not wanted in a format are not converted: an earlier one stands in for them.
         """
         self.losses.reasons.clear()
         self.count = 0
@@ -129,27 +131,27 @@ class FrameSequence:
             yield tuple(row[place] for place in places)
 
     def _pictures(
-        self, wanted: FrameFormat, shown: Iterator[tuple[Any, float]], is_wanted: Callable[[int], bool]
+        self, wanted: FrameFormat, shown: Iterator[tuple[Any, float]], is_wanted: Callable[[int, FrameFormat], bool]
     ) -> Iterator[Picture]:
         """Yield the picture of every slot of the timeline."""
         convert, slot, picture = _Converter(wanted, self._scan.pixel_aspect), 0, None
         for frame, end in shown:
             slots = range(slot, self.timeline.slots_before(end))
-            if slots and (picture is None or any(map(is_wanted, slots))):
+            if slots and (picture is None or any(is_wanted(each, wanted) for each in slots)):
                 picture = convert(frame)
             if picture is not None:
                 yield from repeat(picture, len(slots))
             slot += len(slots)
 
     def _pairs(
-        self, wanted: FrameFormat, shown: Iterator[tuple[Any, float]], is_wanted: Callable[[int], bool]
+        self, wanted: FrameFormat, shown: Iterator[tuple[Any, float]], is_wanted: Callable[[int, FrameFormat], bool]
     ) -> Iterator[Pair]:
         """Yield the pair of every slot of the timeline; slots of one pair get the same object."""
         convert, slot = _Converter(wanted, self._scan.pixel_aspect), 0
         pair, converted = None, None
         for neighbours, end in self._neighbours(_Frame(frame, convert, end) for frame, end in shown):
             slots = range(slot, self.timeline.slots_before(end))
-            if slots and neighbours != converted and (pair is None or any(map(is_wanted, slots))):
+            if slots and neighbours != converted and (pair is None or any(is_wanted(each, wanted) for each in slots)):
                 before, after = neighbours
                 pair, converted = (before.picture, after and after.picture), neighbours
             if pair is not None:

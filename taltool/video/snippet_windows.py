@@ -35,9 +35,16 @@ class SnippetWindows:
         """How many snippets a video of so many frames gives."""
         return max(1, (frames - self.offset - self.window) // self.stride + 1)
 
-    def holds(self, frame: int) -> bool:
-        """Whether a snippet holds this frame (from 0), if the video is long enough for the snippet."""
-        return frame >= self.offset and (frame - self.offset) % self.stride < self.window
+    def holds(self, frame: int, positions: Sequence[int] | None = None) -> bool:
+        """Whether a snippet holds this frame (from 0), if the video is long enough for the snippet.
+
+        positions: those in a snippet (from 0) that count, all by default. Up to the last of them every frame of the
+        first snippet counts: a video may end there, and its last frame is repeated.
+        """
+        since = frame - self.offset
+        if positions is None or since < 0:
+            return since >= 0 and since % self.stride < self.window
+        return since <= positions[-1] or any((since - position) % self.stride == 0 for position in positions)
 
     def spans(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
         """Yield the `window` rows of every snippet; rows that snippets share are the same objects.

@@ -13,6 +13,8 @@ from taltool.backbones.contract import Backbone, Stream, is_quick_on_cpu
 SIDE = 64
 # Networks whose layers have a fixed size.
 _WHOLE = ("c3d",)
+# Networks that come in packages.
+_PACKAGES = {"efficientnet-lite0": "efficientnet_lite_pytorch"}
 
 
 needs_bf16 = pytest.mark.skipif(not is_quick_on_cpu("bf16"), reason="this processor has no bfloat16 instructions")
@@ -20,6 +22,8 @@ needs_bf16 = pytest.mark.skipif(not is_quick_on_cpu("bf16"), reason="this proces
 
 def made(name: str, stream: Stream = "rgb", **settings: object) -> Backbone:
     """The backbone with its defaults but for the size of pictures and these settings; random weights."""
+    if name in _PACKAGES:
+        pytest.importorskip(_PACKAGES[name])
     kind: type[Backbone] = BACKBONES.load(name)
     names = {field.name for field in dataclasses.fields(kind.Config)}
     small = {} if name in _WHOLE or "crop" not in names else dict.fromkeys(names & {"crop", "short_side"}, SIDE)

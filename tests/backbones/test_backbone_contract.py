@@ -2,21 +2,26 @@
 
 import dataclasses
 import inspect
+import tomllib
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from project import PROJECT
 from small_backbones import made, pictures
 
 from taltool.backbones import BACKBONES
 from taltool.backbones.contract import Backbone, Stream
+from taltool.data.packaged import Packaged
 from taltool.errors import UsageError
 from taltool.extraction.settings import ExtractionSettings
 from taltool.video.frames import FrameFormat
 from taltool.video.snippet_windows import SnippetWindows
 
 NAMES = BACKBONES.names()
+# The extras that may be asked for: pip install 'taltool[pretrained]'.
+PROVIDED = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 STREAMS = [(name, stream) for name in NAMES for stream in BACKBONES.load(name).inputs]
 
 
@@ -70,6 +75,18 @@ def test_what_is_seen_of_a_picture_is_all_that_counts(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_pictures_that_are_not_looked_at_change_nothing(name: str) -> None:
+    backbone = made(name)
+    windows = SnippetWindows(backbone.window, backbone.stride)
+    frames = pictures(backbone, backbone.window)
+    others = pictures(backbone, backbone.window, seed=1)
+    looked_at = list(backbone.positions(windows))
+    assert looked_at == sorted({*looked_at} & {*range(windows.window)}) != []
+    others[looked_at] = frames[looked_at]
+    np.testing.assert_array_equal(encoded(backbone, others), encoded(backbone, frames))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_settings_are_frozen_and_have_defaults(name: str) -> None:
     config = BACKBONES.load(name).Config()
     for field in dataclasses.fields(config):
@@ -99,7 +116,10 @@ def test_published_weights_are_for_streams_that_it_has_and_can_be_verified(name:
     assert kind.needs_weights or not kind.published
     for published in kind.published.values():
         algorithm, _, checksum = published.checksum.partition(":")
-        assert published.url.startswith("https://")
+        if isinstance(published, Packaged):
+            assert published.extra in PROVIDED
+        else:
+            assert published.url.startswith("https://")
         assert algorithm in ("git", "sha256")
         assert len(bytes.fromhex(checksum)) >= 4
 
@@ -153,7 +173,7 @@ def test_a_backbone_that_is_not_complete_is_refused(
         ExtractionSettings.of("mine")
     of_its_own = {"__annotations__": {"unset": ClassVar[int]}}
     monkeypatch.setitem(BACKBONES._entries, "mine", type("Mine", (Backbone,), WHOLE | of_its_own))
-    assert ExtractionSettings.of("mine").config == Config()
+    assert [each.config for each in ExtractionSettings.of("mine").backbones] == [Config()]
 
 
 def test_what_is_no_backbone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,9 @@ from taltool.video.snippet_windows import SnippetWindows
 NAMES = [name for name in BACKBONES.names() if issubclass(BACKBONES.load(name), NetworkBackbone)]
 
 # Some tensors of each public checkpoint, with their shapes, and the number of parameters with the classifier: I3D's by
-# its listing, I3D-R50's and R(2+1)D's as MMAction2 and torchvision publish them, that of TSN as torchvision's ResNet-50
-# (25,557,032) with 400 for its 1,000 classes, C3D's by hand from the paper's figure 3 with 487 classes.
+# its listing, I3D-R50's and R(2+1)D's as MMAction2 and torchvision publish them, EfficientNet-Lite0's as in its file,
+# that of TSN as torchvision's ResNet-50 (25,557,032) with 400 for its 1,000 classes, C3D's by hand from the paper's
+# figure 3 with 487 classes.
 CHECKPOINTS: dict[str, tuple[int, dict[str, tuple[int, ...]]]] = {
     "i3d": (12_697_264, {"Conv3d_1a_7x7.conv3d.weight": (64, 3, 7, 7, 7), "Mixed_5c.b3b.bn.running_var": (128,)}),
     "i3d-r50": (
@@ -55,6 +56,16 @@ CHECKPOINTS: dict[str, tuple[int, dict[str, tuple[int, ...]]]] = {
             "layer4.0.conv2.0.3.weight": (512, 921, 3, 1, 1),
             "layer3.0.downsample.1.running_mean": (256,),
             "fc.weight": (400, 512),
+        },
+    ),
+    "efficientnet-lite0": (
+        4_652_008,
+        {
+            "_conv_stem.weight": (32, 3, 3, 3),
+            "_blocks.0._depthwise_conv.weight": (32, 1, 3, 3),
+            "_blocks.15._project_conv.weight": (320, 1152, 1, 1),
+            "_bn1.running_var": (1280,),
+            "_fc.weight": (1000, 1280),
         },
     ),
 }
@@ -218,6 +229,7 @@ PIXELS = {
         (150 / 255 - 0.394666) / 0.22145,
         (50 / 255 - 0.37645) / 0.216989,
     ),
+    "efficientnet-lite0": (73 / 128, 23 / 128, -77 / 128),
 }
 
 
@@ -260,7 +272,7 @@ def test_logits_are_as_many_as_there_are_classes() -> None:
     assert backbone.encode_snippets(np.zeros((1, 16, SIDE, SIDE, 3), np.uint8)).shape == (1, 7)
 
 
-@pytest.mark.parametrize("name", ["i3d", "i3d-r50", "c3d", "r2plus1d", "tsn"])
+@pytest.mark.parametrize("name", ["i3d", "i3d-r50", "c3d", "r2plus1d", "tsn", "efficientnet-lite0"])
 @pytest.mark.parametrize("stride", [1, 2, 4, 8])
 def test_neighbours_encoded_together_get_the_features_that_each_gets_alone(name: str, stride: int) -> None:
     backbone = made(name)

@@ -58,7 +58,7 @@ class Mean(Backbone):
 
 
 def use(monkeypatch: pytest.MonkeyPatch, *backbones: Backbone, batch: int = 1) -> None:
-    """Extract with these backbones, one per stream, whatever the settings say."""
-    made = Encoder(backbones, FlowSettings("dis"), SETTINGS.windows, batch)
+    """Extract with these, the streams of one backbone, whatever the settings say."""
+    made = Encoder(backbones, FlowSettings("dis"), SETTINGS.windows, batch, ["mine"] * len(backbones))
     monkeypatch.setattr("taltool.extraction.extract.encoder", lambda *_: made)
     monkeypatch.setattr("taltool.extraction.extract.stream_channels", lambda settings: made.streams)

@@ -354,7 +354,7 @@ class Sideways(Backbone):
 
 def test_streams_stand_side_by_side_in_the_order_of_their_backbones(videos: list[VideoSource]) -> None:
     backbones = [Mean(None), Sideways(None, "flow")]
-    encoder = Encoder(backbones, FlowSettings("dis", "ultrafast"), SETTINGS.windows, batch=2)
+    encoder = Encoder(backbones, FlowSettings("dis", "ultrafast"), SETTINGS.windows, 2, ["mine", "mine"])
     assert encoder.streams == {"mean": (0, 1), "flow": (1, 3)}
     both = list(extract_features(videos, SETTINGS, encoder, Concurrency(readers=2)))
     alone = run(videos, Mean(None))
@@ -380,16 +380,6 @@ def test_what_lies_between_snippets_is_not_computed_and_changes_nothing(
     assert len(apart) == len(videos)
     for name, rows in apart.items():
         np.testing.assert_array_equal(rows, dense[name][offset::stride])
-
-
-def test_backbones_that_see_whole_videos_cannot_stand_side_by_side() -> None:
-    class Whole(Backbone):
-        def encode(self, pictures: Any, windows: Any) -> Any:
-            return iter(())
-
-    Whole.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]
-    with pytest.raises(UsageError, match="one stream after the other"):
-        Encoder([Whole(None), Whole(None)], FlowSettings("dis"), SETTINGS.windows, 1)
 
 
 class Lying(Mean):
@@ -485,7 +475,7 @@ def test_a_backbone_that_sees_whole_videos_gives_a_row_a_snippet(videos: list[Vi
     ],
 )
 def test_streams_that_cannot_be_are_refused_before_anything_is_read(streams: Any) -> None:
-    encoder = Encoder([Lying(streams)], FlowSettings("dis"), SETTINGS.windows, 1, "mine")
+    encoder = Encoder([Lying(streams)], FlowSettings("dis"), SETTINGS.windows, 1, ["mine"])
     with pytest.raises(
         UsageError, match=r"backbone 'mine', stream rgb: its `streams` are .*, expected \{NAME: \(first"
     ):
@@ -498,10 +488,9 @@ def test_streams_may_be_any_whole_numbers() -> None:
 
 
 def test_streams_of_two_backbones_have_names_of_their_own() -> None:
-    encoder = Encoder(
-        [Lying({"flow": (0, 1)}), Sideways(None, "flow")], FlowSettings("dis", "ultrafast"), SETTINGS.windows, 1
-    )
-    with pytest.raises(UsageError, match="'Sideways', stream flow: the stream before it has features named 'flow' too"):
+    backbones = [Lying({"flow": (0, 1)}), Sideways(None, "flow")]
+    encoder = Encoder(backbones, FlowSettings("dis", "ultrafast"), SETTINGS.windows, 1, ["mine", "mine"])
+    with pytest.raises(UsageError, match="'mine', stream flow: the stream before it has features named 'flow' too"):
         encoder.streams  # noqa: B018 (asking is the test)
 
 

