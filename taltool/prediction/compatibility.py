@@ -7,6 +7,7 @@ import numpy as np
 
 from taltool.errors import DataError
 from taltool.experiment.checkpoint import Checkpoint
+from taltool.extraction.settings import record_of_streams
 from taltool.prediction.detector import Detector
 from taltool.reporting import Reporter
 
@@ -48,19 +49,12 @@ def check_extraction(
 
 
 def _meaning(extraction: Mapping[str, Any], streams: Sequence[str]) -> dict[str, Any]:
-    """What of a record decides what the numbers mean, each by a name of its own.
-
-    streams are those that are used, none for all: how others were made does not matter.
-    """
-    record = {name: value for name, value in extraction.items() if name not in _MEANINGLESS}
-    weights = dict(zip(record.pop("streams", ()), record.pop("weights", ()), strict=False))
-    used = {name: each for name, each in weights.items() if name in streams} or weights
-    if used and "flow" not in used:
-        record.pop("flow", None)
-        record.pop("flow_fps", None)
-    if used:
-        record["weights"] = used
-    return dict(_leaves(record))
+    """What of a record decides what the numbers of some streams (none: of all) mean, each by a name of its own."""
+    record = record_of_streams(extraction, streams)
+    for name in [name for name in record if name.endswith("weights")]:  # Of one backbone, or with its name before it.
+        named = name.removesuffix("weights") + "streams"
+        record[name] = dict(zip(record.pop(named), record[name], strict=False))
+    return dict(_leaves({name: value for name, value in record.items() if name not in _MEANINGLESS}))
 
 
 def _leaves(value: Any, name: str = "") -> list[tuple[str, Any]]:

@@ -18,7 +18,7 @@ from taltool.errors import UsageError
 from taltool.experiment.checkpoint import Checkpoint
 from taltool.extraction.extract import chosen_sources, outcomes, stream_channels
 from taltool.extraction.resources import Resources
-from taltool.extraction.settings import ExtractionSettings
+from taltool.extraction.settings import ExtractionSettings, record_of_streams
 from taltool.prediction.compatibility import check_extraction, check_features
 from taltool.prediction.detector import Detector, VideoFailure
 from taltool.reporting import Reporter
@@ -93,8 +93,9 @@ class FeatureInput:
 class VideoInput:
     """Videos, extracted with the settings that made the features which the first of the checkpoints learnt from.
 
-    backbone, weights and images_fps are as for `ExtractionSettings.from_record`. Raises UsageError where those settings
-    are not known, or cannot be had here, and where there are no videos.
+    Streams that none of the checkpoints uses are not computed. backbone, weights and images_fps are as for
+    `ExtractionSettings.from_record`. Raises UsageError where those settings are not known, or cannot be had here, and
+    where there are no videos.
     """
 
     cache_bytes = 0
@@ -102,7 +103,7 @@ class VideoInput:
     def __init__(
         self,
         words: Words,
-        checkpoint: Checkpoint,
+        checkpoints: Sequence[Checkpoint],
         resources: Resources,
         *,
         backbone: str | None,
@@ -110,14 +111,17 @@ class VideoInput:
         images_fps: float | None,
         reporter: Reporter,
     ) -> None:
-        if not checkpoint.header.extraction:
+        first = checkpoints[0]
+        if not first.header.extraction:
             raise UsageError(
-                f"{checkpoint.path} does not say how the features that it learnt from were made, so none can be made "
+                f"{first.path} does not say how the features that it learnt from were made, so none can be made "
                 "of videos: extract them in the same way, and predict on the feature file"
             )
+        used = [each.experiment.sampling.streams for each in checkpoints]
+        streams = set().union(*used) if all(used) else ()
         self.settings = ExtractionSettings.from_record(
-            checkpoint.header.extraction,
-            checkpoint.path,
+            record_of_streams(first.header.extraction, streams),
+            first.path,
             backbone=backbone,
             weights=weights,
             images_fps=images_fps,

@@ -113,7 +113,7 @@ def predict(
             raise UsageError("--fps, --stride, --window, --offset and --oracle are about features, these are videos")
         given = VideoInput(
             words,
-            first,
+            checkpoints,
             Resources.on(device, "local", jobs=jobs, patience=patience),
             backbone=backbone,
             weights=[weights] if isinstance(weights, str) else weights,

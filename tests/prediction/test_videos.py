@@ -265,3 +265,20 @@ def same_network(folder: Path) -> list[str]:
     header = read_checkpoint_header(str(folder / "tsa-tal.safetensors"))
     model = header.configuration["model"]
     return [f"model.{name}={json.dumps(value)}" for name, value in model.items()]
+
+
+def test_streams_that_a_network_does_not_use_are_not_computed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {"set_": ["backbone.short_side=32", "backbone.crop=32"], "stride": 16, "window": 8}
+    both, video = tmp_path / "both.h5", folder / "videos" / "a.mp4"
+    extract(video, output=both, backbone="tsn", stream="both", weights="random", flow="dis", jobs=1, **small)
+    model = tmp_path / "rgb.safetensors"
+    truth = {"database": {"a": {"duration": 4.8, "annotations": [{"segment": [1, 2], "label": "x"}]}}}
+    (tmp_path / "gt.json").write_text(json.dumps(truth))
+    train(both, tmp_path / "gt.json", model="tsa-tal", output=model, streams="rgb", set_=["training.epochs=1"])
+    outputs = [tmp_path / "h5.jsonl", tmp_path / "video.jsonl"]
+    predict(both, model=model, output=outputs[0], provenance=False)
+    monkeypatch.setattr("taltool.extraction.encoder.Flow", None)
+    predict(video, model=model, output=outputs[1], provenance=False, jobs=1)
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()

@@ -44,7 +44,8 @@ taltool info --format json gt.json | jq .subsets
 taltool predict --model afsd feats.h5 | taltool info
 """
 
-_MOST_ROWS = 30
+# The rows of facts of one kind, and the values in a line, that a table shows; --format json shows all.
+_MOST_ROWS, _MOST_IN_LINE = 30, 20
 # Facts that are lists of phrases, which have a line each.
 _PHRASES = ("audio", "subtitles", "damage", "oddities", "not_read")
 
@@ -128,12 +129,14 @@ def _rows(facts: dict[str, Any], indent: str) -> list[str]:
 
 
 def _is_short(value: dict[str, Any]) -> bool:
-    return len(value) <= 5 and not any(isinstance(each, dict | str) for each in value.values())
+    lists_names = any(isinstance(each, list) and each and isinstance(each[0], str) for each in value.values())
+    return len(value) <= 5 and not lists_names and not any(isinstance(each, dict | str) for each in value.values())
 
 
 def _text(value: Any) -> str:
     if isinstance(value, dict):
         return "  ".join(f"{name} {_text(each)}" for name, each in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(_text, value))
+        shown = ", ".join(map(_text, value[:_MOST_IN_LINE]))
+        return shown + (f", ... {len(value) - _MOST_IN_LINE} more" if len(value) > _MOST_IN_LINE else "")
     return f"{value:.6g}" if isinstance(value, float) else str(value)
