@@ -2,7 +2,7 @@
 
 import pickle
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -275,22 +275,6 @@ def _unpickled(backbones: list[str], content: bytes) -> ExtractionSettings:
     for each in backbones:
         BACKBONES.load(each)
     return ExtractionSettings(**pickle.loads(content))
-
-
-def record_of_streams(record: Mapping[str, Any], streams: Collection[str]) -> dict[str, Any]:
-    """A record without what the other streams of its network are made by; the whole of it where these are not told.
-
-    record: what `ExtractionSettings.record` gave, read from JSON; streams: those that are wanted, by the names of a
-    feature file. Of several backbones nothing is left out.
-    """
-    networks = list(zip(record.get("streams", ()), record.get("weights", ()), strict=False))
-    wanted = [(stream, identity) for stream, identity in networks if stream in streams]
-    if not wanted:
-        return dict(record)
-    part = dict(record) | {"streams": [stream for stream, _ in wanted], "weights": [each for _, each in wanted]}
-    if "flow" not in part["streams"]:
-        part = {name: value for name, value in part.items() if name not in ("flow", "flow_fps")}
-    return part
 
 
 def read_rate(text: str | None) -> float | str | None:

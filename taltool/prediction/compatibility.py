@@ -1,13 +1,12 @@
 """Whether features are what networks learnt from: made in the same way, of the same width, at the same pace."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from taltool.errors import DataError
 from taltool.experiment.checkpoint import Checkpoint
-from taltool.extraction.settings import record_of_streams
 from taltool.prediction.detector import Detector
 from taltool.reporting import Reporter
 
@@ -55,6 +54,22 @@ def _meaning(extraction: Mapping[str, Any], streams: Sequence[str]) -> dict[str,
         named = name.removesuffix("weights") + "streams"
         record[name] = dict(zip(record.pop(named), record[name], strict=False))
     return dict(_leaves({name: value for name, value in record.items() if name not in _MEANINGLESS}))
+
+
+def record_of_streams(record: Mapping[str, Any], streams: Collection[str]) -> dict[str, Any]:
+    """A record without what the other streams of its network are made by; the whole of it where these are not told.
+
+    record: what `ExtractionSettings.record` gave, read from JSON; streams: those that are wanted, by the names of a
+    feature file. Of several backbones nothing is left out.
+    """
+    networks = list(zip(record.get("streams", ()), record.get("weights", ()), strict=False))
+    wanted = [(stream, identity) for stream, identity in networks if stream in streams]
+    if not wanted:
+        return dict(record)
+    part = dict(record) | {"streams": [stream for stream, _ in wanted], "weights": [each for _, each in wanted]}
+    if "flow" not in part["streams"]:
+        part = {name: value for name, value in part.items() if name not in ("flow", "flow_fps")}
+    return part
 
 
 def _leaves(value: Any, name: str = "") -> list[tuple[str, Any]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taltool.data.annotations import read_ground_truth
 from taltool.data.files import STANDARD
@@ -17,14 +17,16 @@ from taltool.experiment.checkpoint import Checkpoint, find_checkpoint, load_chec
 from taltool.experiment.dataset import chosen_videos, label_videos, list_some, sharded, usable_instances
 from taltool.experiment.device import checked_device
 from taltool.experiment.sampling import GIBIBYTE
-from taltool.extraction.resources import Resources
 from taltool.models import MODELS
 from taltool.postprocessing.nms import Count, suppress_stream
 from taltool.prediction.detector import Oracle, VideoFailure, make_detector
-from taltool.prediction.inputs import FeatureInput, VideoInput, feature_file
+from taltool.prediction.feature_input import FeatureInput, feature_file
 from taltool.registry import did_you_mean
 from taltool.reporting import SILENT, Reporter
 from taltool.video.sources import VideoSource
+
+if TYPE_CHECKING:
+    from taltool.prediction.video_input import VideoInput
 
 # Ends the word of `--model` that is no checkpoint, but the file that registers a model.
 _PYTHON = ".py"
@@ -111,10 +113,15 @@ def predict(
     else:
         if clock.given() or answers:
             raise UsageError("--fps, --stride, --window, --offset and --oracle are about features, these are videos")
-        given = VideoInput(
+        # With it come the decoders and all that extraction has.
+        from taltool.prediction import video_input
+
+        given = video_input.VideoInput(
             words,
             checkpoints,
-            Resources.on(device, "local", jobs=jobs, patience=patience),
+            device,
+            jobs=jobs,
+            patience=patience,
             backbone=backbone,
             weights=[weights] if isinstance(weights, str) else weights,
             images_fps=images_fps,

@@ -12,7 +12,7 @@ from taltool.backbones import BACKBONES
 from taltool.errors import DataError, UsageError
 from taltool.extraction.backbone_settings import BackboneSettings
 from taltool.extraction.resume import what_changed
-from taltool.extraction.settings import ExtractionSettings, preset_names, read_preset, read_rate, record_of_streams
+from taltool.extraction.settings import ExtractionSettings, preset_names, read_preset, read_rate
 
 RANDOM = ("random",)
 # From the papers: frame rate (None = the video's own), window (None = any), stride; papers' names of the networks.
@@ -224,14 +224,3 @@ def test_weights_are_those_that_were_recorded_or_refused(tmp_path: Path) -> None
         ExtractionSettings.from_record(other, "m")
     with pytest.raises(UsageError, match=r"made with weights sha256:0+ \(rgb\), these are random; name the right file"):
         ExtractionSettings.from_record(other, "m", weights=["random"])
-
-
-def test_streams_that_are_not_wanted_are_left_out_of_a_record() -> None:
-    both = ExtractionSettings.of("i3d", stream="both", weights=RANDOM)
-    for stream in ("rgb", "flow"):
-        alone = ExtractionSettings.of("i3d", stream=stream, weights=RANDOM)  # type: ignore[arg-type]
-        assert record_of_streams(json.loads(both.record()), [stream]) == json.loads(alone.record())
-    for every in ([], ["rgb", "flow"], ["audio"]):
-        assert record_of_streams(json.loads(both.record()), every) == json.loads(both.record())
-    several = json.loads(ExtractionSettings.of("i3d,hog3d", weights=RANDOM, fps="own").record())
-    assert record_of_streams(several, ["hog3d"]) == several

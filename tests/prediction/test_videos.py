@@ -18,7 +18,9 @@ from taltool.data.memory_features import MemoryFeatures
 from taltool.errors import DataError, PartialFailure, UsageError
 from taltool.experiment.checkpoint import load_checkpoint, save_checkpoint
 from taltool.extraction.extract import extract
+from taltool.extraction.settings import ExtractionSettings
 from taltool.postprocessing.nms import nms
+from taltool.prediction.compatibility import record_of_streams
 from taltool.prediction.predict import predict
 from taltool.training.train import train
 
@@ -282,3 +284,14 @@ def test_streams_that_a_network_does_not_use_are_not_computed(
     monkeypatch.setattr("taltool.extraction.encoder.Flow", None)
     predict(video, model=model, output=outputs[1], provenance=False, jobs=1)
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
+
+
+def test_streams_that_are_not_wanted_are_left_out_of_a_record() -> None:
+    both = ExtractionSettings.of("i3d", stream="both", weights=["random"])
+    for stream in ("rgb", "flow"):
+        alone = ExtractionSettings.of("i3d", stream=stream, weights=["random"])  # type: ignore[arg-type]
+        assert record_of_streams(json.loads(both.record()), [stream]) == json.loads(alone.record())
+    for every in ([], ["rgb", "flow"], ["audio"]):
+        assert record_of_streams(json.loads(both.record()), every) == json.loads(both.record())
+    several = json.loads(ExtractionSettings.of("i3d,hog3d", weights=["random"], fps="own").record())
+    assert record_of_streams(several, ["hog3d"]) == several

@@ -23,8 +23,8 @@ from taltool.reporting import Reporter
 MAN = r"""
 .SH VIDEOS
 Videos are named as for
-.BR taltool\-extract (1):
-files, folders, folders of frames, patterns, lists, and
+.BR taltool\-extract (1),
+by files, folders, folders of frames, patterns, lists, and
 .B \-
 for a list on standard input.
 Their features are made in memory as those were that the model learnt from, which its checkpoint tells
