@@ -23,9 +23,9 @@ from taltool.video.sources import VideoSource
 class VideoInput:
     """Videos, extracted with the settings that made the features which the first of the checkpoints learnt from.
 
-    Streams that none of the checkpoints uses are not computed. device, jobs and patience are as for `extract`;
-    backbone, weights and images_fps as for `ExtractionSettings.from_record`. Raises UsageError where those settings are not
-    known, or cannot be had here, and where there are no videos.
+    Streams that none of the checkpoints uses are not computed. device, jobs and patience are as for `extract`, and
+    backbone, weights and images_fps as for `ExtractionSettings.from_record`. Raises UsageError where those settings are
+    not known, or cannot be had here, and where there are no videos.
     """
 
     cache_bytes = 0
