@@ -25,7 +25,7 @@ HEIGHTS = {
     "video": 5,
     "nn": 5,
     "postprocessing": 5,
-    "evaluation": 5,
+    "evaluation": 6,
     "inspection": 6,
     "models": 6,
     "backbones": 6,

@@ -4,12 +4,10 @@ What a figure shows is computed here from files; what it looks like is said in o
 `timeline`), which matplotlib draws at the very end.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
-from urllib.parse import quote
 
 import numpy as np
 
@@ -18,11 +16,11 @@ from taltool.data.containers import refuse_folder, refuse_pictures
 from taltool.data.files import STANDARD, open_output
 from taltool.data.formats.sniffing import beginning
 from taltool.data.json_documents import telling_key
-from taltool.data.proposals import ProposalReader
-from taltool.data.records import GroundTruth, VideoProposals
+from taltool.data.records import Floats
 from taltool.data.training_log import read_training_log
 from taltool.errors import DataError, UsageError
 from taltool.evaluation.inputs import DetectionFile, Truth, chosen_part, files_to_read, read_detections
+from taltool.evaluation.timelines import chosen_videos, read_best, timelines, usual_count, video_addresses
 from taltool.ops import plots_curves, plots_errors
 from taltool.ops.diagnosis import RECALLS, false_positives, mean_precision_curve
 from taltool.ops.matching import first_hits, match
@@ -31,8 +29,8 @@ from taltool.ops.metrics.map import mean_average_precision
 from taltool.ops.plots import Figure, format_of, render
 from taltool.ops.plots_curves import Line
 from taltool.ops.protocols import Thresholds, dataset_spec, parse_thresholds
-from taltool.ops.timeline import Timeline, prediction_row, timeline_figure, timeline_page, truth_row
-from taltool.registry import did_you_mean
+from taltool.ops.timeline import timeline_figure
+from taltool.ops.timeline_page import timeline_page
 from taltool.reporting import SILENT, Reporter
 
 Kind = Literal["timeline", "ar-an", "pr", "per-class", "errors", "loss"]
@@ -75,11 +73,12 @@ def plot(
     files are a ground truth and predictions, or the logs of training runs. The options are those of `taltool plot`:
 
     output: where the figure goes: x.png, x.svg, x.pdf, or - for a PNG on standard output.
-    kind: what is drawn. None: a timeline where there is a ground truth, else the loss of training.
+    kind: what is drawn. None: the loss of training where there are logs and no ground truth, else timelines.
     html: write timelines as a page; with it nothing goes to standard output.
-    video: ids of the videos of timelines. None given: the first ones with instances and predictions.
-    video_file: PATH or ID=PATH of videos that the page plays.
-    top: so many predictions of each video and file in timelines. None: as many as it has instances; in a page, 200.
+    video: ids of the videos of timelines. None given: those with predictions, in a figure the first four.
+    video_file: videos that the page plays: files, folders, patterns, or ID=PATH.
+    top: so many predictions of each video and file in timelines. None: as many as it has instances, or 20 where there
+        is no ground truth; in a page, 200.
     name: what the files are called in the figure, in their order.
     preset, subset, split, tiou: as for `evaluate`; tiou serves recall for ar-an, and is 0.5 by default for errors.
     an: the largest average number of proposals per video, for ar-an.
@@ -102,6 +101,8 @@ def plot(
         raise UsageError(f"--html draws timelines, not --kind {drawn}")
     if video_file and html is None:
         raise UsageError("--video-file belongs to the page of --html")
+    if (subset or split) and not truths and drawn == "timeline":
+        raise UsageError(f"--{'split' if split else 'subset'} chooses from a ground truth; none was named")
     shown = logs if drawn == "loss" else predictions
     names = tuple(name) or tuple(short_names(shown))
     if len(names) != len(shown):
@@ -111,31 +112,39 @@ def plot(
         return Plot(kind=drawn, names=names, output=output, html=None)
 
     spec = dataset_spec(preset)
+    wanted = subset or spec.evaluation
+    if drawn == "timeline":
+        truth = read_ground_truth(truths[0], split) if truths else None
+
+        def drawn_of(video_id: str) -> int:
+            return usual_count(truth, video_id) if top is None else top
+
+        def kept_of(video_id: str) -> int:
+            # A page holds more than it shows at first.
+            return max(_PAGE_PREDICTIONS, drawn_of(video_id)) if html and top is None else drawn_of(video_id)
+
+        rows = {row: read_best(path, video, kept_of) for row, path in zip(names, predictions, strict=True)}
+        ids = chosen_videos(truth, rows, wanted, video, ", ".join(paths))
+        if html is not None:
+            addresses = video_addresses(html, video_file, ids, reporter)
+            page = timeline_page(timelines(truth, rows, ids, kept_of), addresses, top)
+            with open_output(html) as stream:
+                stream.write(page.encode())
+            if output == STANDARD:
+                return Plot(kind=drawn, names=names, output=None, html=html)
+        if not video and len(ids) > _FIGURE_VIDEOS:
+            reporter.note(f"{_FIGURE_VIDEOS} of {len(ids)} videos drawn; --video ID chooses, --html has all")
+            ids = ids[:_FIGURE_VIDEOS]
+        panels = timelines(truth, rows, ids, drawn_of)
+        write_figure(output, lambda: timeline_figure(panels), dpi)
+        return Plot(kind=drawn, names=names, output=output, html=html)
+
     usual = {"errors": spec.diagnosis_tious, "ar-an": spec.recall_tious}
     tious = parse_thresholds(tiou or usual.get(drawn, spec.tious))
-    wanted = subset or spec.evaluation
-    truth = read_ground_truth(truths[0], split)
-    if drawn != "timeline":
-        part = chosen_part(truth, subset=wanted, split=split, reporter=reporter)
-        found = [read_detections(path, part.scope, reporter) for path in files_to_read(truths[0], predictions)]
-        write_figure(output, _chart(drawn, part, dict(zip(names, found, strict=True)), tious, an), dpi)
-        return Plot(kind=drawn, names=names, output=output, html=None)
-
-    rows: dict[str, dict[str, VideoProposals]] = {}
-    for row, path in zip(names, predictions, strict=True):
-        with ProposalReader(path, default_score=1.0) as reader:
-            rows[row] = {each.video_id: each for each in reader}
-    if html is not None:
-        addresses = video_addresses(html, video_file, video)
-        best = _PAGE_PREDICTIONS if top is None else top
-        page = timeline_page(timelines(truth, rows, wanted, video or list(addresses), None, best), addresses)
-        with open_output(html) as stream:
-            stream.write(page.encode())
-        if output == STANDARD:
-            return Plot(kind=drawn, names=names, output=None, html=html)
-    panels = timelines(truth, rows, wanted, video, _FIGURE_VIDEOS, top)
-    write_figure(output, lambda: timeline_figure(panels), dpi)
-    return Plot(kind=drawn, names=names, output=output, html=html)
+    part = chosen_part(read_ground_truth(truths[0], split), subset=wanted, split=split, reporter=reporter)
+    found = [read_detections(path, part.scope, reporter) for path in files_to_read(truths[0], predictions)]
+    write_figure(output, _chart(drawn, part, dict(zip(names, found, strict=True)), tious, an), dpi)
+    return Plot(kind=drawn, names=names, output=output, html=None)
 
 
 def _refuse_what_cannot_be_drawn(kind: Kind, truths: list[str], predictions: list[str], logs: list[str]) -> None:
@@ -144,9 +153,12 @@ def _refuse_what_cannot_be_drawn(kind: Kind, truths: list[str], predictions: lis
     if kind == "loss":
         if not logs:
             raise UsageError("--kind loss draws the metrics.jsonl of training runs; none was named")
+    elif kind == "timeline":
+        if not truths and not predictions:
+            raise UsageError("--kind timeline draws predictions, a ground truth, or both; none was named")
     elif not truths:
         raise UsageError(f"--kind {kind} needs a ground truth among the files")
-    elif kind != "timeline" and not predictions:
+    elif not predictions:
         raise UsageError(f"--kind {kind} needs predictions among the files")
 
 
@@ -174,10 +186,23 @@ def _losses(logs: dict[str, str]) -> Callable[[], Figure]:
     """What draws the measurements of training runs, from the paths of their logs by the names of the runs."""
     read = {name: read_training_log(path) for name, path in logs.items()}
     runs = {
-        name: {quantity: Line(log.counter, *points) for quantity, points in log.quantities.items()}
+        name: {quantity: Line(log.counter, *points) for quantity, points in _with_total(log.quantities).items()}
         for name, log in read.items()
     }
     return lambda: plots_curves.training_figure(runs)
+
+
+def _with_total(quantities: dict[str, tuple[Floats, Floats]]) -> dict[str, tuple[Floats, Floats]]:
+    """Quantities, led by the sum of the terms of the training loss, unless the log has a "loss", and validation's."""
+    terms = [points for name, points in quantities.items() if name.startswith("losses.")]
+    if not terms or "loss" in quantities:
+        return quantities
+    total: dict[float, float] = {}
+    for x, y in terms:
+        for position, value in zip(x.tolist(), y.tolist(), strict=True):
+            total[position] = total.get(position, 0.0) + value
+    sums = {"loss": (np.array(list(total)), np.array(list(total.values())))}
+    return sums | {name: quantities[name] for name in ("validation.loss",) if name in quantities} | quantities
 
 
 def _chart(
@@ -214,39 +239,6 @@ def _chart(
     return lambda: plots_errors.error_figure(errors, tious.text)
 
 
-def timelines(
-    truth: GroundTruth,
-    files: dict[str, dict[str, VideoProposals]],
-    subset: str | None,
-    video_ids: Sequence[str],
-    most_videos: int | None,
-    best: int | None,
-) -> list[Timeline]:
-    """The timelines of the chosen videos, or of the first `most_videos` that have instances and predictions.
-
-    files holds the predictions by the name of their row, then by video id; best is how many of a file and video are
-    shown, None = the number of instances. Raises DataError for a video that the ground truth does not have.
-    """
-    for video_id in video_ids:
-        if video_id not in truth.videos:
-            raise DataError(f"{truth.file}: no video '{video_id}'{did_you_mean(video_id, list(truth.videos))}")
-    chosen = [truth.videos[video_id] for video_id in video_ids]
-    if not video_ids:
-        videos = truth.subset(subset).videos.values()
-        anywhere = set[str]().union(*files.values()) if files else {video.video_id for video in videos}
-        chosen = [video for video in videos if len(video) and video.video_id in anywhere][:most_videos]
-    if not chosen:
-        raise DataError(f"{truth.file}: no video with both instances and predictions; is the subset right?")
-    found = []
-    for video in chosen:
-        annotated = truth_row(video, truth.names.names)
-        nothing = VideoProposals(video.video_id, np.empty((0, 2)), np.empty(0))
-        rows = [prediction_row(name, each.get(video.video_id, nothing), annotated) for name, each in files.items()]
-        count = len(video) if best is None else best
-        found.append(Timeline(video.video_id, video.duration, [annotated, *(row.top(count) for row in rows)]))
-    return found
-
-
 def write_figure(path: str, draw: Callable[[], Figure], dpi: int = 150) -> None:
     """Draw and write a figure in the format of `path`'s suffix; `-` is standard output (PNG)."""
     content = render(draw, format_of(path), dpi)
@@ -265,22 +257,3 @@ def short_names(paths: Sequence[str]) -> list[str]:
     while depth < max(map(len, parts), default=0) and len({each[-depth:] for each in parts}) < len(set(paths)):
         depth += 1
     return ["/".join(each[-depth:]) for each in parts]
-
-
-def video_addresses(page: str, video_files: Sequence[str], video_ids: Sequence[str]) -> dict[str, str]:
-    """Where the page finds the video of each id, relative to its own folder.
-
-    A video file is given as ID=PATH, or as PATH where only one video is shown or where the file is named after the
-    id. Raises DataError where it does not exist.
-    """
-    addresses = {}
-    for text in video_files:
-        video_id, equals, path = text.partition("=")
-        if not equals or Path(text).exists():
-            path = text
-            video_id = video_ids[0] if len(video_ids) == 1 else Path(text).stem
-        if not Path(path).exists():
-            raise DataError(f"{path}: no such file (from --video-file)")
-        folder = Path.cwd() if page == STANDARD else Path(page).resolve().parent
-        addresses[video_id] = quote(os.path.relpath(Path(path).resolve(), folder))
-    return addresses

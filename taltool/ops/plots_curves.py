@@ -121,6 +121,7 @@ def training_figure(runs: Mapping[str, Mapping[str, Line]]) -> Figure:
         axes.set_title(quantity)
         axes.grid(True)
         axes.margins(x=0.02)
+        axes.xaxis.get_major_locator().set_params(integer=True)  # Half an epoch is none.
         if position >= len(quantities) - columns:
             axes.set_xlabel(next(line.name for run in runs.values() for line in run.values()))
         _scale([lines[quantity].y for lines in runs.values() if quantity in lines], quantity, axes)

@@ -1,28 +1,24 @@
-"""What a timeline shows of one video: rows of segments, first the ground truth, then each file of predictions.
+"""What a timeline shows of one video: rows of segments, the ground truth if there is one, then files of predictions.
 
-`timeline_figure` draws many as a figure, a panel per video. `timeline_page` draws them as one HTML page that needs
-nothing else: no network, no library, works from a file: address.
+`timeline_figure` draws many as a figure, a panel per video; `timeline_page.timeline_page` as a page for browsers.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.resources import files
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-import orjson
 
 from taltool.data.records import Floats, Integers, VideoAnnotations, VideoProposals
 from taltool.ops.plots import FAINT, INK, PALETTE, Axes, Figure, new_figure, shortened
 from taltool.ops.segments import tiou
 
 OTHER_COLOUR = "#999999"
-# Where the data stand in the template of the page.
-_PLACE = "/*DATA*/"
+# Predictions of a file that are shown at first of a video without instances.
+FIRST_SHOWN = 20
 # The figure, in inches; rows are stacked so many deep at most.
 _WIDTH = 10.0
 _ROW_HEIGHT = 0.36
-_LANES = 4
+_LANES = 8
 # A character of the small print is about this wide (inches).
 _CHARACTER = 0.062
 
@@ -31,8 +27,9 @@ _CHARACTER = 0.062
 class Row:
     """Segments (N, 2) in seconds, best first in a row of predictions; labels (N,) names, "" for none.
 
-    scores (N,) and tious (N,), the highest tIoU with an instance of the same label (any, where there is no label),
-    are None in the row of the ground truth.
+    scores (N,) is None in the row of the ground truth. tious (N,), the highest tIoU with an instance of the same label
+    (any, where there is no label), is None there and where there is no ground truth. total: how many predictions the
+    file has of the video, None = N.
     """
 
     name: str
@@ -40,33 +37,30 @@ class Row:
     labels: list[str]
     scores: Floats | None = None
     tious: Floats | None = None
+    total: int | None = None
 
     def top(self, count: int) -> "Row":
         """The best `count` of a row of predictions; the ground truth stays whole."""
         if self.scores is None:
             return self
         tious = None if self.tious is None else self.tious[:count]
-        return Row(
-            name=self.name,
-            segments=self.segments[:count],
-            labels=self.labels[:count],
-            scores=self.scores[:count],
-            tious=tious,
+        return replace(
+            self, segments=self.segments[:count], labels=self.labels[:count], scores=self.scores[:count], tious=tious
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """The rows of one video; duration in seconds."""
+    """The rows of one video, that of the ground truth first; duration in seconds, None where nobody said."""
 
     video_id: str
-    duration: float
+    duration: float | None
     rows: list[Row]
 
     @property
     def num_instances(self) -> int:
         """Annotated instances: how many predictions the top-n view of the papers shows."""
-        return len(self.rows[0].segments)
+        return sum(len(row.segments) for row in self.rows if row.scores is None)
 
     @property
     def extent(self) -> float:
@@ -74,9 +68,12 @@ class Timeline:
 
         Predictions are followed beyond the end for a fifth of the video at most.
         """
-        annotated = max([self.duration, *self.rows[0].segments[:, 1].tolist()])
-        predicted = max((float(row.segments[:, 1].max(initial=0.0)) for row in self.rows), default=0.0)
-        return max(annotated, min(predicted, 1.2 * self.duration))
+        ends = [(row, float(row.segments[:, 1].max(initial=0.0))) for row in self.rows]
+        last = max((end for _, end in ends), default=0.0)
+        if self.duration is None:
+            return last or 1.0
+        annotated = max([self.duration, *(end for row, end in ends if row.scores is None)])
+        return max(annotated, min(last, 1.2 * self.duration))
 
 
 def truth_row(video: VideoAnnotations, names: Sequence[str]) -> Row:
@@ -85,32 +82,36 @@ def truth_row(video: VideoAnnotations, names: Sequence[str]) -> Row:
     return Row("ground truth", video.segments[order], [names[n] for n in video.labels[order].tolist()])
 
 
-def prediction_row(name: str, video: VideoProposals, truth: Row) -> Row:
-    """The predictions of one file in the total order, with their overlap with the ground truth."""
+def prediction_row(name: str, video: VideoProposals, truth: Row | None, total: int | None = None) -> Row:
+    """The predictions of one file in the total order, with their overlap with the ground truth if there is one."""
     video = video.ranked()
     labels = [""] * len(video)
-    same = np.ones((len(video), len(truth.labels)), bool)
     if video.labels is not None:
         known = video.names.names
         labels = [known[number] for number in video.labels.tolist()]
-        same = np.array(labels, object)[:, None] == np.array(truth.labels, object)[None]
-    tious = np.where(same, tiou(video.segments, truth.segments), 0.0).max(axis=1, initial=0.0)
-    return Row(name, video.segments, labels, video.scores, tious)
+    tious = None
+    if truth is not None:
+        overlaps = tiou(video.segments, truth.segments)
+        if video.labels is not None:
+            overlaps[np.array(labels, object)[:, None] != np.array(truth.labels, object)[None]] = 0.0
+        tious = overlaps.max(axis=1, initial=0.0)
+    return Row(name=name, segments=video.segments, labels=labels, scores=video.scores, tious=tious, total=total)
 
 
 def colours(timeline: Timeline) -> dict[str, str]:
     """The colour of each label in one video: those of the ground truth first, then by best rank; the rest is grey."""
+    annotated = [label for row in timeline.rows if row.scores is None for label in row.labels]
     first: dict[str, int] = {}
-    for row in timeline.rows[1:]:
-        for rank, label in enumerate(row.labels):
+    for row in timeline.rows:
+        for rank, label in enumerate(row.labels if row.scores is not None else ()):
             first[label] = min(rank, first.get(label, rank))
-    names = [*timeline.rows[0].labels, *sorted(first, key=lambda label: first[label])]
+    names = [*annotated, *sorted(first, key=lambda label: first[label])]
     named = enumerate(name for name in dict.fromkeys(names) if name)
     return {"": PALETTE[0]} | {name: PALETTE[n] if n < len(PALETTE) else OTHER_COLOUR for n, name in named}
 
 
 def palettes(timelines: Sequence[Timeline]) -> list[dict[str, str]]:
-    """The colours of each video of a figure: the same for all of them where there are colours for all their labels."""
+    """The colours of each video: the same for all of them where there are colours for all their labels."""
     own = [colours(timeline) for timeline in timelines]
     names = dict.fromkeys(name for palette in own for name in palette if name)
     if len(names) > len(PALETTE):
@@ -132,9 +133,9 @@ def lanes(segments: Floats, most: int) -> Integers:
 
 
 def timeline_figure(timelines: Sequence[Timeline]) -> Figure:
-    """One panel per video. Each box is a segment in its label's colour, with the score inside where it fits.
+    """One panel per video. Each box is a segment in its label's colour, with label and score inside where they fit.
 
-    Boxes that overlap within a row are stacked, four deep at most.
+    Boxes that overlap within a row are stacked, eight deep at most.
     """
     heights = [0.75 + _ROW_HEIGHT * sum(_depth(row) for row in each.rows) for each in timelines]
     figure = new_figure(_WIDTH, max(1.6, sum(heights)))
@@ -165,7 +166,7 @@ def _draw(axes: Axes, timeline: Timeline, palette: dict[str, str]) -> None:
     axes.spines["left"].set_visible(False)
     axes.set_title(timeline.video_id)
     axes.set_xlabel("seconds", loc="right", fontsize=8)
-    if timeline.extent > timeline.duration:
+    if timeline.duration is not None and timeline.extent > timeline.duration:
         axes.axvline(timeline.duration, color=FAINT, linestyle=":", linewidth=1)
     _legend(axes, palette, timeline)
 
@@ -176,16 +177,28 @@ def _boxes(axes: Axes, row: Row, base: float, depth: float, palette: dict[str, s
     axes.barh([base + depth / 2], [extent], height=depth, color="#F4F4F4", zorder=0)
     spans = row.segments[:, 1] - row.segments[:, 0]
     centres = base + (lane + 0.5) * step
-    fills = [palette[label] for label in row.labels]
     # The best on top: drawn last.
     for n in reversed(range(len(spans))):
-        axes.barh(centres[n], spans[n], left=row.segments[n, 0], height=0.86 * step, color=fills[n], edgecolor="white",
-                  linewidth=0.5, alpha=1.0 if row.scores is None else 0.85)  # fmt: skip
-        text = row.labels[n] if row.scores is None else f"{row.scores[n]:.2f}"
-        if len(text) * _CHARACTER < spans[n] / extent * (_WIDTH - 2):
-            ink = "white" if _is_dark(fills[n]) else INK
-            axes.text(row.segments[n].mean(), centres[n], text, ha="center", va="center", fontsize=6.5, color=ink,
+        axes.barh(centres[n], spans[n], left=row.segments[n, 0], height=0.86 * step, color=palette[row.labels[n]],
+                  edgecolor="white", linewidth=0.5, alpha=1.0 if row.scores is None else 0.85)  # fmt: skip
+    written: list[int] = []
+    for n, (start, end) in enumerate(row.segments.tolist()):
+        score = None if row.scores is None else float(row.scores[n])
+        text = _fitting(row.labels[n], score, spans[n] / extent * (_WIDTH - 2))
+        # In the last lane a better one may lie above.
+        under = any(lane[m] == lane[n] and row.segments[m, 0] < end and start < row.segments[m, 1] for m in written)
+        if text and not under:
+            written.append(n)
+            ink = "white" if _is_dark(palette[row.labels[n]]) else INK
+            axes.text((start + end) / 2, centres[n], text, ha="center", va="center", fontsize=6.5, color=ink,
                       clip_on=True)  # fmt: skip
+
+
+def _fitting(label: str, score: float | None, width: float) -> str:
+    """Label and score, or the label alone, or the score, whichever fits into `width` inches first; else nothing."""
+    number = "" if score is None else f"{score:.2f}"
+    texts = (f"{label} {number}".strip(), label or number, number)
+    return next((text for text in texts if len(text) * _CHARACTER < width), "")
 
 
 def _is_dark(colour: str) -> bool:
@@ -205,41 +218,3 @@ def _legend(axes: Axes, palette: dict[str, str], timeline: Timeline) -> None:
     if patches:
         axes.legend(handles=patches, loc="lower right", bbox_to_anchor=(1, 1), ncols=5, borderaxespad=0.2,
                     handlelength=1, columnspacing=1.2, fontsize=8)  # fmt: skip
-
-
-def timeline_page(timelines: Sequence[Timeline], sources: Mapping[str, str]) -> str:
-    """The page; sources says for a video id at which address its video plays beside the timeline.
-
-    All predictions of `timelines` are in the page; it shows the best n of each file, n being the number of instances,
-    until the reader asks for more.
-    """
-    data = {"other": OTHER_COLOUR, "videos": [_video(each, sources.get(each.video_id)) for each in timelines]}
-    # Inside a script element only "<" could end it or open a comment.
-    text = orjson.dumps(data).decode().replace("<", "\\u003c")
-    template = files("taltool.ops").joinpath("timeline.html").read_text(encoding="utf-8")
-    before, after = template.split(_PLACE)
-    return before + text + after
-
-
-def _video(timeline: Timeline, source: str | None) -> dict[str, Any]:
-    return {
-        "id": timeline.video_id,
-        "duration": timeline.duration,
-        "extent": timeline.extent,
-        "instances": timeline.num_instances,
-        "source": source,
-        "colours": colours(timeline),
-        "rows": [{"name": row.name, "segments": _segments(row)} for row in timeline.rows],
-    }
-
-
-def _segments(row: Row) -> list[dict[str, Any]]:
-    count = len(row.labels)
-    scores = [None] * count if row.scores is None else row.scores.tolist()
-    tious = [None] * count if row.tious is None else row.tious.tolist()
-    return [
-        {"start": start, "end": end, "label": label, "score": score, "tiou": tiou, "rank": rank}
-        for rank, ((start, end), label, score, tiou) in enumerate(
-            zip(row.segments.tolist(), row.labels, scores, tious, strict=True), start=1
-        )
-    ]

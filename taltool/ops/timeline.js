@@ -1,0 +1,451 @@
+const at = id => document.getElementById(id);
+
+function make(tag, parent, properties = {}) {
+  const element = Object.assign(document.createElement(tag), properties);
+  parent.append(element);
+  return element;
+}
+
+/* Seconds as m:ss.s, or h:mm:ss.s, with so many digits behind the point. */
+function clock(seconds, digits = 1) {
+  const unit = 10 ** digits, parts = Math.round(Math.max(0, seconds) * unit), whole = Math.floor(parts / unit);
+  const pad = value => String(value).padStart(2, "0"), hours = Math.floor(whole / 3600), minutes = Math.floor(whole / 60) % 60;
+  return (hours ? `${hours}:${pad(minutes)}` : minutes) + ":" + pad(whole % 60) + (digits ? "." + String(parts % unit).padStart(digits, "0") : "");
+}
+
+const brief = score => Math.abs(score) >= 0.01 || !score ? score.toFixed(2) : score.toPrecision(1);
+
+function rgb(colour) { return [1, 3, 5].map(i => parseInt(colour.slice(i, i + 2), 16)); }
+const light = colour => { const [r, g, b] = rgb(colour); return 0.299 * r + 0.587 * g + 0.114 * b; };
+const ink = colour => light(colour) < 140 ? "#ffffff" : "#1c1e21";
+/* On dark paper, dark colours are mixed with white. */
+const brighter = colour => "#" + rgb(colour).map(value => Math.round(value + (255 - value) * 0.4).toString(16).padStart(2, "0")).join("");
+
+/* A list of any length: only the rows in view are elements. */
+class List {
+  constructor(box, height, fill, pick) {
+    Object.assign(this, { box, height, fill, items: [], chosen: null });
+    this.inner = make("div", box, { className: "inner" });
+    box.addEventListener("scroll", () => this.draw());
+    new ResizeObserver(() => this.draw()).observe(box);
+    box.addEventListener("click", event => {
+      const row = event.target.closest("[role=option]");
+      if (row) pick(this.items[row.dataset.number]);
+    });
+  }
+
+  set(items, chosen, empty) {
+    this.items = items;
+    this.empty = empty;
+    this.box.scrollTop = Math.min(this.box.scrollTop, items.length * this.height);
+    this.choose(chosen, false);
+  }
+
+  choose(item, reveal = true) {
+    this.chosen = item;
+    const top = this.items.indexOf(item) * this.height;
+    if (reveal && top >= 0 && (top < this.box.scrollTop || top + this.height > this.box.scrollTop + this.box.clientHeight))
+      this.box.scrollTop = top - (this.box.clientHeight - this.height) / 2;
+    this.draw();
+  }
+
+  draw() {
+    const first = Math.max(0, Math.floor(this.box.scrollTop / this.height) - 3);
+    const last = Math.min(this.items.length, first + Math.ceil(this.box.clientHeight / this.height) + 7);
+    this.inner.replaceChildren();
+    this.inner.style.height = this.items.length * this.height + "px";
+    this.box.removeAttribute("aria-activedescendant");
+    if (!this.items.length) make("div", this.inner, { className: "empty", textContent: this.empty });
+    for (let number = first; number < last; number++) {
+      const item = this.items[number], row = make("div", this.inner, { id: `${this.box.id}-${number}` });
+      row.setAttribute("role", "option");
+      row.setAttribute("aria-setsize", this.items.length);
+      row.setAttribute("aria-posinset", number + 1);
+      row.setAttribute("aria-selected", item === this.chosen);
+      row.dataset.number = number;
+      row.style.cssText = `top: ${number * this.height}px; height: ${this.height}px`;
+      if (item === this.chosen) this.box.setAttribute("aria-activedescendant", row.id);
+      this.fill(row, item);
+    }
+  }
+}
+
+const data = JSON.parse(at("data").textContent), player = at("player");
+const HEADS = [["start", "start"], ["end", "end"], ["label", "label"], ["score", "score"], ["tiou", "tIoU"], ["file", "file"]];
+const state = { video: null, chosen: null, labels: new Set(), sort: "start", broken: new Map(), asked: null };
+const labelName = label => data.labels[label] || "proposal";
+
+for (const video of data.videos) {
+  video.words = [video.id, ...new Set(video.rows.flatMap(row => row.labels).map(label => data.labels[label]))].join("\n").toLowerCase();
+}
+
+const videos = new List(at("video-list"), 48, (row, video) => {
+  const count = rows => rows.reduce((sum, each) => sum + each.total, 0), [truth, found] = [false, true].map(is => count(video.rows.filter(each => Boolean(each.scores) === is)));
+  const seen = new Map();
+  for (const label of video.rows.flatMap(each => each.labels.slice(0, each.scores ? video.shown : undefined))) seen.set(label, (seen.get(label) || 0) + 1);
+  const names = [...seen].sort((a, b) => b[1] - a[1]).map(([label]) => data.labels[label]).filter(name => name);
+  row.title = video.id;
+  make("b", row, { textContent: (video.source ? "\u25b6 " : "") + video.id });
+  make("small", row, { textContent: [truth ? `${truth} annotated` : "", found ? `${found} found` : "", names.slice(0, 4).join(", ")].filter(text => text).join(" \u00b7 ") });
+}, video => show(video));
+
+const segments = new List(at("segment-list"), 28, (row, item) => {
+  const cell = text => make("span", row, { textContent: text });
+  cell(clock(item.start));
+  cell(clock(item.end));
+  const label = cell("");
+  make("i", label, { style: `background: ${colourOf(item.label, chart.dark)}` });
+  label.append(labelName(item.label));
+  label.title = labelName(item.label);
+  if (columns().includes("score")) cell(item.score === null ? "" : brief(item.score));
+  if (columns().includes("tiou")) cell(item.tiou === null ? "" : item.tiou.toFixed(2));
+  if (columns().includes("file")) cell(item.row.name).title = item.row.name;
+  row.classList.toggle("now", item.start <= chart.now && chart.now < item.end);
+}, item => pick(item));
+
+const chart = new Chart({ colour: colourOf, name: labelName, seek, pick, tip });
+
+function colourOf(label, dark) {
+  const colour = state.video.colours[label];
+  return dark && light(colour) < 60 ? brighter(colour) : colour;
+}
+
+function columns() {
+  const { rows } = state.video;
+  return HEADS.map(head => head[0]).filter(name =>
+    name === "score" ? rows.some(row => row.scores) : name === "tiou" ? rows.some(row => row.tious) : name !== "file" || rows.length > 1);
+}
+
+function show(video) {
+  if (!video || video === state.video) return;
+  player.pause();
+  Object.assign(state, { video, chosen: null, asked: null });
+  state.labels.clear();
+  video.rows.forEach(row => {
+    row.items ||= row.labels.map((label, n) => ({
+      row, label, rank: n + 1, start: row.segments[2 * n], end: row.segments[2 * n + 1],
+      score: row.scores ? row.scores[n] : null, tiou: row.tious ? row.tious[n] : null,
+    }));
+    const scores = row.scores || [];
+    row.lowest = Math.min(0, scores.length ? scores[scores.length - 1] : 0);
+    row.highest = Math.max(row.lowest, scores.length ? scores[0] : 0);
+    Object.assign(row, { hidden: false, least: -Infinity });
+  });
+  at("title").textContent = document.title = video.id;
+  at("count").value = video.shown;
+  at("count").max = Math.max(0, ...video.rows.map(row => row.labels.length));
+  at("count").parentElement.hidden = !video.rows.some(row => row.scores);
+  location.replace("#" + encodeURIComponent(video.id));
+  chart.open(video);
+  rowNames();
+  heads();
+  legend();
+  load();
+  filter();
+  videos.choose(video);
+}
+
+/* The column beside the chart: a row's name, how much of it shows, and the least score. */
+function rowNames() {
+  at("names").replaceChildren();
+  make("div", at("names"), { style: `height: ${RULER + GAP}px` });
+  for (const row of state.video.rows) {
+    const cell = make("div", at("names"));
+    const box = make("input", cell, { type: "checkbox", checked: true, title: "show this row" });
+    box.setAttribute("aria-label", `show ${row.name}`);
+    box.addEventListener("change", () => { row.hidden = !box.checked; filter(); });
+    make("b", cell, { textContent: row.name, title: row.name });
+    row.counter = make("span", cell);
+    if (!row.scores) continue;
+    const slider = make("input", cell, { type: "range", min: 0, max: 1000, value: 0, title: "the least score" });
+    slider.setAttribute("aria-label", `least score of ${row.name}`);
+    const text = make("output", cell, { textContent: "\u2265 " + brief(row.lowest) });
+    slider.addEventListener("input", () => {
+      const value = row.lowest + (row.highest - row.lowest) * slider.value / 1000;
+      row.least = +slider.value ? value : -Infinity;
+      text.textContent = "\u2265 " + brief(value);
+      slider.setAttribute("aria-valuetext", brief(value));
+      requestFilter();
+    });
+  }
+}
+
+function heads() {
+  const time = state.video.extent < 3600 ? "52px" : "76px";
+  const widths = { start: time, end: time, label: "minmax(0, 1fr)", score: "38px", tiou: "38px", file: "minmax(52px, .5fr)" };
+  at("main").style.setProperty("--table", columns().length > 4 ? "400px" : "340px");
+  at("segment-list").parentElement.style.setProperty("--columns", columns().map(name => widths[name]).join(" "));
+  at("heads").replaceChildren();
+  for (const [key, title] of HEADS.filter(head => columns().includes(head[0]))) {
+    const button = make("button", at("heads"), { textContent: title, title: `sort by ${title}` });
+    button.setAttribute("aria-pressed", state.sort === key);
+    button.addEventListener("click", () => { state.sort = key; heads(); filter(); });
+  }
+}
+
+/* A button for each label; those pressed are shown alone. */
+function legend() {
+  const counts = new Map();
+  for (const item of state.video.rows.flatMap(row => row.items)) counts.set(item.label, (counts.get(item.label) || 0) + 1);
+  const numbers = [...counts.keys()].filter(label => data.labels[label]);
+  numbers.sort((a, b) => (state.video.colours[a] === data.other) - (state.video.colours[b] === data.other));
+  at("legend").replaceChildren();
+  for (const label of numbers) {
+    const button = make("button", at("legend"), { title: "show only this label; press others too" });
+    make("i", button, { style: `background: ${colourOf(label, chart.dark)}` });
+    button.append(data.labels[label]);
+    button.setAttribute("aria-pressed", "false");
+    button.addEventListener("click", () => {
+      if (!state.labels.delete(label)) state.labels.add(label);
+      button.setAttribute("aria-pressed", state.labels.has(label));
+      filter();
+    });
+  }
+}
+
+let filtering = false;
+function requestFilter() {
+  if (filtering) return;
+  filtering = true;
+  requestAnimationFrame(() => { filtering = false; filter(); });
+}
+
+/* What shows of each row, in the chart and in the list. */
+function filter() {
+  const { video, labels, sort } = state, count = Math.max(0, Math.floor(+at("count").value || 0));
+  for (const row of video.rows) {
+    const best = row.scores ? row.items.slice(0, count).filter(item => item.score >= row.least) : row.items;
+    row.shown = labels.size ? best.filter(item => labels.has(item.label)) : best;
+    row.counter.textContent = row.scores || row.shown.length < row.total ? `${row.shown.length} of ${row.total}` : row.total;
+    row.counter.title = row.items.length < row.total ? `the page has the best ${row.items.length}; plot --top N has more` : "";
+  }
+  const listed = video.rows.flatMap(row => row.hidden ? [] : row.shown);
+  const key = { label: item => labelName(item.label), score: item => -item.score, tiou: item => -item.tiou, file: item => item.row.name }[sort];
+  const compare = (a, b) => a < b ? -1 : a > b ? 1 : 0;
+  listed.sort((a, b) => key ? compare(key(a), key(b)) || a.start - b.start : sort === "end" ? a.end - b.end : a.start - b.start);
+  if (!listed.includes(state.chosen)) state.chosen = chart.chosen = null;
+  segments.set(listed, state.chosen, "No segment: lower the score, or show more.");
+  at("shown").textContent = `${listed.length} segment${listed.length === 1 ? "" : "s"} shown`;
+  at("canvas").setAttribute("aria-label", `timeline of ${video.id}: ${video.rows.map(row => `${row.name} ${row.shown.length} segments`).join(", ")}; the list of segments says the same in words`);
+  chart.arrange();
+}
+
+/* Playing. */
+const source = () => state.broken.has(state.video.id) ? null : state.video.source;
+
+function note(text) {
+  at("note").textContent = text;
+  at("note").hidden = !text;
+}
+
+function load() {
+  const { video } = state, address = source(), none = data.videos.some(each => each.source) ? "No video file was named for this id" : "";
+  note(state.broken.get(video.id) || (address ? "" : none && none + ": \u201copen video\u2026\u201d plays one from this computer."));
+  at("screen").hidden = !address;
+  at("main").classList.toggle("blind", !address);
+  for (const id of ["play", "clock"]) at(id).hidden = !address;
+  at("loop").parentElement.hidden = !address;
+  if (address) player.src = address; else { player.removeAttribute("src"); player.load(); }
+  chart.now = address ? 0 : null;
+  facts();
+  tick();
+}
+
+function facts() {
+  const { video } = state;
+  at("facts").textContent = video.duration === null ? "length unknown" : clock(video.duration);
+}
+
+player.addEventListener("error", () => {
+  const address = player.getAttribute("src");
+  if (!address || !state.video) return;
+  state.broken.set(state.video.id, `This browser cannot play ${address.startsWith("blob:") ? "this file" : decodeURIComponent(address)}: `
+    + (player.error?.code === MediaError.MEDIA_ERR_DECODE ? "its data are broken or in a format that it does not know." : "the file is not there, or in a format that it does not know."));
+  load();
+});
+
+player.addEventListener("loadedmetadata", () => {
+  const { video } = state, { duration } = player;
+  if (!player.videoWidth) note("This browser plays only the sound of this file; it does not know the format of its pictures.");
+  if (!Number.isFinite(duration)) return;
+  if (video.duration === null) {
+    video.duration = duration;
+    video.extent = Math.max(video.extent, duration);
+    chart.open(video);
+    facts();
+    filter();
+    tick();
+  } else if (Math.abs(duration - video.duration) > Math.max(1, 0.1 * video.duration))
+    note(`This file lasts ${clock(duration)}, the video of these segments ${clock(video.duration)}: is it the same one?`);
+});
+
+function tick() {
+  const running = !player.paused && !player.ended, has = Boolean(source());
+  if (has && running && at("loop").checked && state.chosen && player.currentTime >= state.chosen.end) player.currentTime = state.chosen.start;
+  chart.follow(has ? state.asked ?? player.currentTime : null, running);
+  at("clock").textContent = has ? `${clock(chart.now)} / ${clock(player.duration || state.video.duration || state.video.extent)}` : "";
+  at("play").textContent = running ? "\u23f8" : "\u25b6";
+  at("play").setAttribute("aria-label", running ? "pause" : "play");
+  for (const row of segments.inner.children) {
+    const item = segments.items[row.dataset.number];
+    row.classList.toggle("now", Boolean(item) && item.start <= chart.now && chart.now < item.end);
+  }
+  if (running) requestAnimationFrame(tick);
+}
+for (const name of ["play", "pause", "ended", "timeupdate", "seeking"]) player.addEventListener(name, () => { if (name !== "timeupdate" || player.paused) tick(); });
+player.addEventListener("seeked", () => { state.asked = null; tick(); });
+
+function seek(seconds) {
+  if (!source()) return;
+  state.asked = Math.max(0, Math.min(seconds, player.duration || Infinity));
+  player.currentTime = state.asked;
+  tick();
+}
+
+function play() {
+  // A new source, or a pause, ends the promise of the one before; that is no fault.
+  player.play().catch(error => { if (error.name !== "AbortError" && !player.error) note(`The browser does not play: ${error.message}`); });
+}
+
+function toggle() {
+  if (!source()) return;
+  if (player.paused) play(); else player.pause();
+}
+
+/* Choose a segment, and go there. */
+function choose(item) {
+  state.chosen = chart.chosen = item;
+  chart.reveal(item);
+  chart.outline();
+  segments.choose(item);
+  seek(item.start);
+  at("said").textContent = [labelName(item.label), `${clock(item.start)} to ${clock(item.end)}`, item.score === null ? "" : `score ${brief(item.score)}`].join(", ");
+}
+
+/* A click plays a segment from its start; another one pauses. */
+function pick(item) {
+  if (item === state.chosen && !player.paused) { player.pause(); return; }
+  choose(item);
+  if (source()) play();
+}
+
+function step(direction) {
+  const { items } = segments, here = items.indexOf(state.chosen);
+  let next = here + direction;
+  if (here < 0) {
+    const now = chart.now ?? chart.from, later = items.findIndex(item => item.start > now);
+    next = state.sort !== "start" ? 0 : direction > 0 ? later : (later < 0 ? items.length : later) - 1;
+  }
+  if (items[next]) choose(items[next]);
+}
+
+/* Videos. */
+function search() {
+  const words = at("search").value.toLowerCase().split(/\s+/).filter(word => word);
+  const found = data.videos.filter(video => words.every(word => video.words.includes(word)));
+  at("found").textContent = words.length ? `${found.length} of ${data.videos.length} videos` : `${data.videos.length} videos`;
+  videos.set(found, state.video, "No video has these words in its id or labels.");
+}
+
+function turn(direction) {
+  const { items } = videos, here = items.indexOf(state.video);
+  show(items[here < 0 ? 0 : (here + direction + items.length) % items.length]);
+}
+
+/* Files of the reader's own: by their names, or one for the video that is open. */
+function openFiles(files) {
+  let matched = 0;
+  for (const file of files) {
+    const stem = file.name.replace(/\.[^.]*$/, "");
+    const video = data.videos.find(each => each.id === stem || each.id.endsWith("/" + stem)) || (files.length === 1 ? state.video : null);
+    if (!video) continue;
+    matched++;
+    video.source = URL.createObjectURL(file);
+    state.broken.delete(video.id);
+  }
+  videos.draw();
+  if (!matched) note("None of these files is named after a video of this page.");
+  else if (source()) load();
+}
+
+function tip(item, x, y) {
+  const tip = at("tip");
+  tip.hidden = !item;
+  if (!item) return;
+  tip.replaceChildren();
+  make("b", tip, { textContent: labelName(item.label) });
+  const lines = [["file", item.row.name], ["segment", `${clock(item.start, 2)} \u2013 ${clock(item.end, 2)}`], ["length", (item.end - item.start).toFixed(2) + " s"]];
+  if (item.score !== null) lines.push(["score", String(item.score)], ["rank", `${item.rank} of ${item.row.total}`]);
+  if (item.tiou !== null) lines.push(["best tIoU", item.tiou.toFixed(3)]);
+  const table = make("table", tip);
+  for (const [name, value] of lines) {
+    const line = make("tr", table);
+    make("td", line, { textContent: name });
+    make("td", line, { textContent: value });
+  }
+  const box = tip.getBoundingClientRect();
+  tip.style.left = Math.max(4, Math.min(x + 14, innerWidth - box.width - 8)) + "px";
+  tip.style.top = (y + 16 + box.height > innerHeight ? Math.max(4, y - box.height - 12) : y + 16) + "px";
+}
+
+const inSegments = () => document.activeElement === at("segment-list");
+const KEYS = {
+  " ": toggle,
+  Enter: () => { if (state.chosen) pick(state.chosen); },
+  ArrowLeft: event => seek(chart.now - (event.shiftKey ? 5 : 1)),
+  ArrowRight: event => seek(chart.now + (event.shiftKey ? 5 : 1)),
+  ",": () => { player.pause(); seek(chart.now - 0.04); },
+  ".": () => { player.pause(); seek(chart.now + 0.04); },
+  n: () => step(1),
+  p: () => step(-1),
+  l: () => { at("loop").checked = !at("loop").checked; },
+  ArrowDown: () => inSegments() ? step(1) : turn(1),
+  ArrowUp: () => inSegments() ? step(-1) : turn(-1),
+  j: () => turn(1),
+  k: () => turn(-1),
+  "/": () => at("search").focus(),
+  "+": () => chart.zoom(1.6),
+  "=": () => chart.zoom(1.6),
+  "-": () => chart.zoom(1 / 1.6),
+  0: () => chart.show(0, Infinity),
+  "?": () => at("keys").showModal(),
+};
+
+addEventListener("keydown", event => {
+  const { target, key } = event, kind = target.matches("input") ? target.type : "";
+  if (event.ctrlKey || event.metaKey || event.altKey || at("keys").open) return;
+  if (kind === "search" || kind === "number") {
+    if (key === "Escape" || (key === "Enter" && kind === "search")) target.blur();
+    if (key === "Enter" && kind === "search" && !videos.items.includes(state.video)) turn(1);
+    return;
+  }
+  // What the element in focus does itself.
+  if (kind === "range" && /^(Arrow|Home|End|Page)/.test(key)) return;
+  if ((kind === "checkbox" || target.matches("button")) && (key === " " || key === "Enter")) return;
+  if (!Object.hasOwn(KEYS, key)) return;
+  event.preventDefault();
+  KEYS[key](event);
+}, true);
+// After a click the keys are the page's again, and space plays.
+addEventListener("click", event => { if (event.detail) event.target.closest?.("button, input[type=checkbox], input[type=range]")?.blur(); });
+
+at("previous").addEventListener("click", () => turn(-1));
+at("next").addEventListener("click", () => turn(1));
+at("help").addEventListener("click", () => at("keys").showModal());
+at("play").addEventListener("click", toggle);
+at("in").addEventListener("click", () => chart.zoom(1.6));
+at("out").addEventListener("click", () => chart.zoom(1 / 1.6));
+at("whole").addEventListener("click", () => chart.show(0, Infinity));
+at("count").addEventListener("input", requestFilter);
+at("search").addEventListener("input", search);
+at("open").addEventListener("click", () => at("files").click());
+at("files").addEventListener("change", event => openFiles(event.target.files));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { legend(); filter(); });
+addEventListener("dragover", event => { event.preventDefault(); document.body.classList.add("dropping"); });
+addEventListener("dragleave", () => document.body.classList.remove("dropping"));
+addEventListener("drop", event => { event.preventDefault(); document.body.classList.remove("dropping"); openFiles(event.dataTransfer.files); });
+addEventListener("hashchange", () => show(data.videos.find(video => "#" + encodeURIComponent(video.id) === location.hash)));
+
+document.body.classList.toggle("lone", data.videos.length < 2);
+search();
+show(data.videos.find(video => "#" + encodeURIComponent(video.id) === location.hash) || data.videos[0]);
