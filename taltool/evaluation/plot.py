@@ -107,6 +107,8 @@ def plot(
     names = tuple(name) or tuple(short_names(shown))
     if len(names) != len(shown):
         raise UsageError(f"--name was given {len(names)} times for {len(shown)} files")
+    if len(set(names)) < len(names):
+        raise UsageError(f"two files are called '{max(names, key=names.count)}'; --name tells them apart")
     if drawn == "loss":
         write_figure(output, _losses(dict(zip(names, logs, strict=True))), dpi)
         return Plot(kind=drawn, names=names, output=output, html=None)

@@ -1,4 +1,4 @@
-"""Which videos timelines show, the predictions that are kept of each, and where the page finds the videos themselves."""
+"""Which videos timelines show, the predictions that are kept of each, and where the page finds the video files."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -123,11 +123,9 @@ def video_addresses(
                 f"--video-file {operand}: of no video in the page; it is of {theirs}, the page has "
                 f"{_listed(video_ids)} (ID=PATH says which)"
             )
-    # As the browser will, `..` is taken by the letter, whatever symbolic links say.
-    folder = Path.cwd() if page == STANDARD else Path(os.path.abspath(page)).parent
-    return {
-        video_id: quote(os.fsencode(os.path.relpath(os.path.abspath(path), folder))) for video_id, path in paths.items()
-    }
+    # Like a browser, relpath takes `..` by the letter, whatever symbolic links say.
+    folder = "." if page == STANDARD else Path(page).parent
+    return {video_id: quote(os.fsencode(os.path.relpath(path, folder))) for video_id, path in paths.items()}
 
 
 def _files(operand: str) -> Iterator[tuple[str, str]]:

@@ -1,78 +1,7 @@
-const at = id => document.getElementById(id);
-
-function make(tag, parent, properties = {}) {
-  const element = Object.assign(document.createElement(tag), properties);
-  parent.append(element);
-  return element;
-}
-
-/* Seconds as m:ss.s, or h:mm:ss.s, with so many digits behind the point. */
-function clock(seconds, digits = 1) {
-  const unit = 10 ** digits, parts = Math.round(Math.max(0, seconds) * unit), whole = Math.floor(parts / unit);
-  const pad = value => String(value).padStart(2, "0"), hours = Math.floor(whole / 3600), minutes = Math.floor(whole / 60) % 60;
-  return (hours ? `${hours}:${pad(minutes)}` : minutes) + ":" + pad(whole % 60) + (digits ? "." + String(parts % unit).padStart(digits, "0") : "");
-}
-
-const brief = score => Math.abs(score) >= 0.01 || !score ? score.toFixed(2) : score.toPrecision(1);
-
-function rgb(colour) { return [1, 3, 5].map(i => parseInt(colour.slice(i, i + 2), 16)); }
-const light = colour => { const [r, g, b] = rgb(colour); return 0.299 * r + 0.587 * g + 0.114 * b; };
-const ink = colour => light(colour) < 140 ? "#ffffff" : "#1c1e21";
-/* On dark paper, dark colours are mixed with white. */
-const brighter = colour => "#" + rgb(colour).map(value => Math.round(value + (255 - value) * 0.4).toString(16).padStart(2, "0")).join("");
-
-/* A list of any length: only the rows in view are elements. */
-class List {
-  constructor(box, height, fill, pick) {
-    Object.assign(this, { box, height, fill, items: [], chosen: null });
-    this.inner = make("div", box, { className: "inner" });
-    box.addEventListener("scroll", () => this.draw());
-    new ResizeObserver(() => this.draw()).observe(box);
-    box.addEventListener("click", event => {
-      const row = event.target.closest("[role=option]");
-      if (row) pick(this.items[row.dataset.number]);
-    });
-  }
-
-  set(items, chosen, empty) {
-    this.items = items;
-    this.empty = empty;
-    this.box.scrollTop = Math.min(this.box.scrollTop, items.length * this.height);
-    this.choose(chosen, false);
-  }
-
-  choose(item, reveal = true) {
-    this.chosen = item;
-    const top = this.items.indexOf(item) * this.height;
-    if (reveal && top >= 0 && (top < this.box.scrollTop || top + this.height > this.box.scrollTop + this.box.clientHeight))
-      this.box.scrollTop = top - (this.box.clientHeight - this.height) / 2;
-    this.draw();
-  }
-
-  draw() {
-    const first = Math.max(0, Math.floor(this.box.scrollTop / this.height) - 3);
-    const last = Math.min(this.items.length, first + Math.ceil(this.box.clientHeight / this.height) + 7);
-    this.inner.replaceChildren();
-    this.inner.style.height = this.items.length * this.height + "px";
-    this.box.removeAttribute("aria-activedescendant");
-    if (!this.items.length) make("div", this.inner, { className: "empty", textContent: this.empty });
-    for (let number = first; number < last; number++) {
-      const item = this.items[number], row = make("div", this.inner, { id: `${this.box.id}-${number}` });
-      row.setAttribute("role", "option");
-      row.setAttribute("aria-setsize", this.items.length);
-      row.setAttribute("aria-posinset", number + 1);
-      row.setAttribute("aria-selected", item === this.chosen);
-      row.dataset.number = number;
-      row.style.cssText = `top: ${number * this.height}px; height: ${this.height}px`;
-      if (item === this.chosen) this.box.setAttribute("aria-activedescendant", row.id);
-      this.fill(row, item);
-    }
-  }
-}
-
+/* The page: what it knows, its lists and filters, the player, and the keys. */
 const data = JSON.parse(at("data").textContent), player = at("player");
 const HEADS = [["start", "start"], ["end", "end"], ["label", "label"], ["score", "score"], ["tiou", "tIoU"], ["file", "file"]];
-const state = { video: null, chosen: null, labels: new Set(), sort: "start", broken: new Map(), asked: null };
+const state = { video: null, chosen: null, colours: new Map(), labels: new Set(), ordered: [], sort: "start", broken: new Map(), asked: null };
 const labelName = label => data.labels[label] || "proposal";
 
 for (const video of data.videos) {
@@ -94,7 +23,7 @@ const segments = new List(at("segment-list"), 28, (row, item) => {
   cell(clock(item.start));
   cell(clock(item.end));
   const label = cell("");
-  make("i", label, { style: `background: ${colourOf(item.label, chart.dark)}` });
+  make("i", label, { style: `background: ${colourOf(item.label).fill}` });
   label.append(labelName(item.label));
   label.title = labelName(item.label);
   if (columns().includes("score")) cell(item.score === null ? "" : brief(item.score));
@@ -105,9 +34,14 @@ const segments = new List(at("segment-list"), 28, (row, item) => {
 
 const chart = new Chart({ colour: colourOf, name: labelName, seek, pick, tip });
 
-function colourOf(label, dark) {
-  const colour = state.video.colours[label];
-  return dark && light(colour) < 60 ? brighter(colour) : colour;
+/* The colour of a label in this video on this paper, and that of text upon it. */
+function colourOf(label) {
+  const { colours } = state;
+  if (!colours.has(label)) {
+    const own = state.video.colours[label], fill = chart.dark && light(own) < 60 ? brighter(own) : own;
+    colours.set(label, { fill, ink: ink(fill) });
+  }
+  return colours.get(label);
 }
 
 function columns() {
@@ -121,11 +55,13 @@ function show(video) {
   player.pause();
   Object.assign(state, { video, chosen: null, asked: null });
   state.labels.clear();
+  state.colours.clear();
   video.rows.forEach(row => {
     row.items ||= row.labels.map((label, n) => ({
       row, label, rank: n + 1, start: row.segments[2 * n], end: row.segments[2 * n + 1],
       score: row.scores ? row.scores[n] : null, tiou: row.tious ? row.tious[n] : null,
     }));
+    row.byStart ||= [...row.items].sort((a, b) => a.start - b.start);
     const scores = row.scores || [];
     row.lowest = Math.min(0, scores.length ? scores[scores.length - 1] : 0);
     row.highest = Math.max(row.lowest, scores.length ? scores[0] : 0);
@@ -138,7 +74,7 @@ function show(video) {
   location.replace("#" + encodeURIComponent(video.id));
   chart.open(video);
   rowNames();
-  heads();
+  sort(state.sort);
   legend();
   load();
   filter();
@@ -179,8 +115,20 @@ function heads() {
   for (const [key, title] of HEADS.filter(head => columns().includes(head[0]))) {
     const button = make("button", at("heads"), { textContent: title, title: `sort by ${title}` });
     button.setAttribute("aria-pressed", state.sort === key);
-    button.addEventListener("click", () => { state.sort = key; heads(); filter(); });
+    button.addEventListener("click", () => { sort(key); filter(); });
   }
+}
+
+/* Put the segments of the list in order; further down the list keeps it, whatever is left out. */
+function sort(name) {
+  const key = {
+    start: item => item.start, end: item => item.end, label: item => labelName(item.label), score: item => -item.score,
+    tiou: item => -item.tiou, file: item => item.row.name,
+  }[name];
+  const compare = (a, b) => a < b ? -1 : a > b ? 1 : 0;
+  state.sort = name;
+  state.ordered = state.video.rows.flatMap(row => row.byStart).sort((a, b) => compare(key(a), key(b)) || a.start - b.start);
+  heads();
 }
 
 /* A button for each label; those pressed are shown alone. */
@@ -192,7 +140,7 @@ function legend() {
   at("legend").replaceChildren();
   for (const label of numbers) {
     const button = make("button", at("legend"), { title: "show only this label; press others too" });
-    make("i", button, { style: `background: ${colourOf(label, chart.dark)}` });
+    make("i", button, { style: `background: ${colourOf(label).fill}` });
     button.append(data.labels[label]);
     button.setAttribute("aria-pressed", "false");
     button.addEventListener("click", () => {
@@ -212,17 +160,14 @@ function requestFilter() {
 
 /* What shows of each row, in the chart and in the list. */
 function filter() {
-  const { video, labels, sort } = state, count = Math.max(0, Math.floor(+at("count").value || 0));
+  const { video, labels } = state, count = Math.max(0, Math.floor(+at("count").value || 0));
   for (const row of video.rows) {
-    const best = row.scores ? row.items.slice(0, count).filter(item => item.score >= row.least) : row.items;
-    row.shown = labels.size ? best.filter(item => labels.has(item.label)) : best;
+    for (const item of row.items) item.shown = (!row.scores || (item.rank <= count && item.score >= row.least)) && (!labels.size || labels.has(item.label));
+    row.shown = row.items.filter(item => item.shown);
     row.counter.textContent = row.scores || row.shown.length < row.total ? `${row.shown.length} of ${row.total}` : row.total;
     row.counter.title = row.items.length < row.total ? `the page has the best ${row.items.length}; plot --top N has more` : "";
   }
-  const listed = video.rows.flatMap(row => row.hidden ? [] : row.shown);
-  const key = { label: item => labelName(item.label), score: item => -item.score, tiou: item => -item.tiou, file: item => item.row.name }[sort];
-  const compare = (a, b) => a < b ? -1 : a > b ? 1 : 0;
-  listed.sort((a, b) => key ? compare(key(a), key(b)) || a.start - b.start : sort === "end" ? a.end - b.end : a.start - b.start);
+  const listed = state.ordered.filter(item => item.shown && !item.row.hidden);
   if (!listed.includes(state.chosen)) state.chosen = chart.chosen = null;
   segments.set(listed, state.chosen, "No segment: lower the score, or show more.");
   at("shown").textContent = `${listed.length} segment${listed.length === 1 ? "" : "s"} shown`;
@@ -440,7 +385,7 @@ at("count").addEventListener("input", requestFilter);
 at("search").addEventListener("input", search);
 at("open").addEventListener("click", () => at("files").click());
 at("files").addEventListener("change", event => openFiles(event.target.files));
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { legend(); filter(); });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { state.colours.clear(); legend(); filter(); });
 addEventListener("dragover", event => { event.preventDefault(); document.body.classList.add("dropping"); });
 addEventListener("dragleave", () => document.body.classList.remove("dropping"));
 addEventListener("drop", event => { event.preventDefault(); document.body.classList.remove("dropping"); openFiles(event.dataTransfer.files); });

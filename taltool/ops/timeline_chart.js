@@ -1,16 +1,15 @@
-"use strict";
 /* The chart: what part of the video it shows, its drawing, and what the pointer does on it. */
 const RULER = 24, GAP = 5, LANE = 22, LEAST_LANE = 3, MOST_LANES = 60, ROWS_HEIGHT = 250;
 const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600];
 
 class Chart {
-  /* told: what the page answers: colour(label, dark), name(label), seek(seconds), pick(item), tip(item, x, y). */
+  /* told: what the page answers: colour(label) with fill and ink, name(label), seek(seconds), pick(item), tip(item, x, y). */
   constructor(told) {
-    Object.assign(this, { told, from: 0, to: 1, rows: [], video: null, chosen: null, now: null, widths: new Map() });
+    Object.assign(this, { told, from: 0, to: 1, width: 0, rows: [], video: null, chosen: null, now: null, widths: new Map() });
     this.waiting = false;
     this.theme();
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { this.theme(); this.draw(); });
-    new ResizeObserver(() => this.arrange()).observe(at("plot"));
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.theme());
+    new ResizeObserver(() => { if (at("plot").clientWidth !== this.width) this.arrange(); }).observe(at("plot"));
     this.listen();
   }
 
@@ -29,11 +28,14 @@ class Chart {
   /* Overlapping segments of a row go to further lanes; a row of many lanes has flat ones. */
   arrange() {
     if (!this.video) return;
+    this.width = at("plot").clientWidth;
     const rows = this.video.rows.map(row => {
       const shown = row.hidden ? [] : row.shown, ends = [];
-      for (const item of [...shown].sort((a, b) => a.start - b.start)) {
-        let lane = ends.findIndex(end => end <= item.start);
-        if (lane < 0) lane = Math.min(ends.length, MOST_LANES - 1);
+      for (const item of row.byStart) {
+        if (row.hidden || !item.shown) continue;
+        let lane = 0;
+        while (lane < ends.length && ends[lane] > item.start) lane++;
+        lane = Math.min(lane, MOST_LANES - 1);
         ends[lane] = Math.max(ends[lane] || 0, item.end);
         item.lane = lane;
       }
@@ -68,7 +70,6 @@ class Chart {
     return context;
   }
 
-  get width() { return at("plot").clientWidth; }
   get span() { return this.to - this.from; }
   x(seconds) { return (seconds - this.from) / this.span * this.width; }
   seconds(x) { return this.from + x / this.width * this.span; }
@@ -112,14 +113,14 @@ class Chart {
   }
 
   segment(context, each, item, width) {
-    const { left, top, width: wide, height } = this.box(each, item), colour = this.told.colour(item.label, this.dark);
-    context.fillStyle = colour;
+    const { left, top, width: wide, height } = this.box(each, item), colour = this.told.colour(item.label);
+    context.fillStyle = colour.fill;
     context.fillRect(left, top, wide > 4 ? wide - 1 : wide, height);
     if (height < 13 || wide < 26) return;
     const from = Math.max(left, 0) + 5, room = Math.min(left + wide, width) - from - 4, name = this.told.name(item.label);
     const texts = item.score === null ? [name] : [`${name} ${brief(item.score)}`, name];
     const text = texts.find(each => this.measure(context, each) <= room) ?? this.cut(context, name, room);
-    context.fillStyle = ink(colour);
+    context.fillStyle = colour.ink;
     if (text) context.fillText(text, from, top + height / 2 + 0.5);
   }
 
@@ -149,13 +150,22 @@ class Chart {
     }
   }
 
+  /* All rows flat; of the segments in one column of pixels the best shows. */
   drawOverview() {
     const context = this.context(at("small"), 22), { width } = this, share = 18 / Math.max(1, this.rows.length);
     this.rows.forEach((each, n) => {
+      const columns = new Array(width + 1).fill(null);
       for (let k = each.shown.length - 1; k >= 0; k--) {
-        const item = each.shown[k];
-        context.fillStyle = this.told.colour(item.label, this.dark);
-        context.fillRect(item.start / this.video.extent * width, 2 + n * share, Math.max(1, (item.end - item.start) / this.video.extent * width), Math.max(1, share - 1));
+        const item = each.shown[k], first = Math.floor(item.start / this.video.extent * width);
+        columns.fill(item.label, first, Math.max(first + 1, Math.round(item.end / this.video.extent * width)));
+      }
+      for (let first = 0, x = 1; x <= width; x++) {
+        if (columns[x] === columns[first] && x < width) continue;
+        if (columns[first] !== null) {
+          context.fillStyle = this.told.colour(columns[first]).fill;
+          context.fillRect(first, 2 + n * share, x - first, Math.max(1, share - 1));
+        }
+        first = x;
       }
     });
   }

@@ -37,11 +37,11 @@ def timeline_page(timelines: Sequence[Timeline], sources: Mapping[str, str], sho
     # Inside a script element only "<" could end it or open a comment.
     text = data.decode().replace("<", "\\u003c")
     folder = files("taltool.ops")
-    page, style, chart, script = (
+    page, style, *scripts = (
         folder.joinpath(name).read_text(encoding="utf-8")
-        for name in ("timeline.html", "timeline.css", "timeline_chart.js", "timeline.js")
+        for name in ("timeline.html", "timeline.css", "timeline_list.js", "timeline_chart.js", "timeline.js")
     )
-    for place, part in {"STYLE": style, "SCRIPT": chart + script, "DATA": text}.items():
+    for place, part in {"STYLE": style, "SCRIPT": "".join(scripts), "DATA": text}.items():
         before, after = page.split(f"/*{place}*/")
         page = before + part + after
     return page

@@ -96,8 +96,70 @@ def test_the_page_is_one_file_that_needs_no_network(taltool: Run, files: tuple[P
     assert '"run"' in text
 
 
+def test_predictions_alone_make_a_timeline_from_a_file_or_a_pipe(
+    taltool: Run, files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    figure = tmp_path / "x.svg"
+    assert taltool("plot", files[1], "-o", figure).returncode == 0
+    assert "run 0.90" in figure.read_text()
+    assert "ground truth" not in figure.read_text()
+    piped = taltool("plot", "-o", tmp_path / "y.svg", stdin=files[1].read_bytes())
+    assert piped.returncode == 0, piped.stderr
+    assert "stdin" in (tmp_path / "y.svg").read_text()
+    assert taltool("plot", "--html", tmp_path / "x.html", stdin=files[1].read_bytes()).returncode == 0
+    assert '"id":"w"' in (tmp_path / "x.html").read_text()
+
+
+def test_a_figure_says_how_many_videos_it_leaves_out(taltool: Run, tmp_path: Path) -> None:
+    lines = [{"video_id": f"v{n}", "proposals": [{"segment": [0, 1], "score": 0.5}]} for n in range(6)]
+    text = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    done = taltool("plot", "-o", tmp_path / "x.svg", stdin=text)
+    assert b"4 of 6 videos drawn; --video ID chooses, --html has all" in done.stderr
+    assert [n for n in range(6) if f">v{n}<" in (tmp_path / "x.svg").read_text()] == [0, 1, 2, 3]
+    asked = taltool("plot", "-o", tmp_path / "x.svg", "--video", "v5", stdin=text)
+    assert (asked.returncode, asked.stderr) == (0, b"")
+    assert ">v5<" in (tmp_path / "x.svg").read_text()
+    taltool("plot", "--html", tmp_path / "x.html", stdin=text)
+    assert all(f'"id":"v{n}"' in (tmp_path / "x.html").read_text() for n in range(6))
+
+
+def test_the_page_keeps_all_videos_and_plays_those_of_a_folder(
+    taltool: Run, files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "w.mp4").write_bytes(b"")
+    page = tmp_path / "x.html"
+    for operand in (tmp_path / "films", tmp_path / "films" / "w.mp4"):
+        done = taltool("plot", *files, "--html", page, "--video-file", operand)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert '"id":"v"' in page.read_text()
+        assert '"source":"films/w.mp4"' in page.read_text()
+
+
+def test_the_loss_is_the_sum_of_its_terms(taltool: Run, tmp_path: Path) -> None:
+    journal = tmp_path / "m.metrics.jsonl"
+    lines = [{"epoch": n, "losses": {"class": 40.0 * n, "location": 400.0 * n}, "learning_rate": 0.1} for n in (1, 2)]
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert taltool("plot", journal, "-o", tmp_path / "loss.svg").returncode == 0
+    text = (tmp_path / "loss.svg").read_text()
+    assert ">loss<" in text
+    assert ">900<" in text  # From 440 to 880: a tick that the panels of the terms have no use for.
+
+
+def test_subsets_want_a_ground_truth(taltool: Run, files: tuple[Path, Path], tmp_path: Path) -> None:
+    done = taltool("plot", files[1], "--subset", "validation", "-o", tmp_path / "x.png")
+    assert done.returncode == 2
+    assert b"--subset chooses from a ground truth; none was named" in done.stderr
+
+
+def test_two_rows_have_two_names(taltool: Run, files: tuple[Path, Path], tmp_path: Path) -> None:
+    done = taltool("plot", files[1], files[1], "-o", tmp_path / "x.png")
+    assert done.returncode == 2
+    assert b"two files are called 'found'; --name tells them apart" in done.stderr
+
+
 def test_an_unknown_video_is_named(taltool: Run, files: tuple[Path, Path], tmp_path: Path) -> None:
     done = taltool("plot", *files, "--video", "zebra", "-o", tmp_path / "x.png")
     assert done.returncode == 3
-    assert f"error: {files[0]}: no video 'zebra'" in done.stderr.decode()
+    assert f"error: {files[0]}, {files[1]}: no video 'zebra'" in done.stderr.decode()
     assert not (tmp_path / "x.png").exists()

@@ -128,7 +128,27 @@ def test_a_timeline_names_video_rows_labels_and_scores() -> None:
     truth = Row("ground truth", np.array([[0.0, 40]]), ["run"])
     found = Row("a.json", np.array([[0.0, 30]]), ["jump"], np.array([0.875]), np.array([0.0]))
     texts = words(lambda: timeline_figure([Timeline("v_1", 50.0, [truth, found])]))
-    assert {"v_1", "ground truth", "a.json", "run", "jump", "0.88"} <= set(texts)
+    assert {"v_1", "ground truth", "a.json", "run", "jump 0.88"} <= set(texts)
+
+
+@pytest.mark.parametrize(("length", "text"), [(40.0, "jump 0.88"), (2.5, "jump"), (0.5, None)])
+def test_a_prediction_bears_its_label_and_its_score_where_both_fit(length: float, text: str | None) -> None:
+    found = Row("a.json", np.array([[5.0, 5 + length]]), ["jump"], np.array([0.875]))
+    texts = words(lambda: timeline_figure([Timeline("v_1", 50.0, [found])]))
+    assert {word for word in texts if word.startswith("jump") and word != "jump"} == {text} - {"jump", None}
+    assert texts.count("jump") == 1 + (text == "jump")  # one is the legend's
+
+
+def test_a_proposal_without_a_label_bears_its_score() -> None:
+    found = Row("a.json", np.array([[5.0, 45.0]]), [""], np.array([0.875]))
+    assert "0.88" in words(lambda: timeline_figure([Timeline("v_1", None, [found])]))
+
+
+def test_in_a_crowd_only_the_segment_above_is_written_on() -> None:
+    found = Row("a.json", np.tile([0.0, 30], (12, 1)), [f"r{n:02}" for n in range(12)], np.linspace(1, 0.9, 12))
+    texts = words(lambda: timeline_figure([Timeline("v_1", 50.0, [found])]))
+    # Eight lanes: the eighth holds r07 above four others.
+    assert [word[:3] for word in texts if re.match(r"r\d\d \d", word)] == [f"r{n:02}" for n in range(8)]
 
 
 def test_a_timeline_of_no_prediction_is_drawn() -> None:

@@ -99,3 +99,18 @@ def test_a_label_has_one_colour_in_all_panels_while_there_are_enough() -> None:
     assert len({first["run"], first["jump"], second["swim"]}) == 3
     many = [video(*(f"{n}-{k}" for k in range(len(PALETTE)))) for n in range(2)]
     assert palettes(many) == [colours(each) for each in many]
+
+
+def test_without_a_ground_truth_there_is_no_overlap_and_the_best_label_is_first() -> None:
+    row = prediction_row("a", proposals([(0, 10, 0.2, "jump"), (0, 5, 0.9, "run")]), None, total=9)
+    assert row.tious is None
+    assert (row.top(1).total, row.top(1).labels) == (9, ["run"])
+    found = colours(Timeline("v", 40.0, [row]))
+    assert [found[name] for name in ("run", "jump")] == list(PALETTE[:2])
+
+
+def test_a_video_whose_length_nobody_said_ends_with_its_last_segment() -> None:
+    row = prediction_row("a", proposals([(0, 1e4, 0.2, "jump")]), None)
+    assert Timeline("v", None, [row]).extent == 1e4
+    assert Timeline("v", None, [Row("a", np.empty((0, 2)), [], np.empty(0))]).extent > 0
+    assert Timeline("v", None, [row]).num_instances == 0

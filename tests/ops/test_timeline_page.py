@@ -106,7 +106,7 @@ class Page:
     def press(self, *keys: str) -> None:
         from selenium.webdriver.common.action_chains import ActionChains
 
-        ActionChains(self.browser).send_keys(*keys).perform()
+        ActionChains(self.browser, duration=0).send_keys(*keys).perform()
         self.settled()
 
     def at(self, row: int, share: float) -> Any:
@@ -116,7 +116,7 @@ class Page:
         plot = self.element("plot")
         box, cell = plot.rect, self.browser.find_elements("css selector", "#names > div")[row + 1].rect
         x, y = (share - 0.5) * box["width"], cell["y"] + 14 - box["y"] - box["height"] / 2
-        return ActionChains(self.browser).move_to_element_with_offset(plot, round(x), round(y))
+        return ActionChains(self.browser, duration=0).move_to_element_with_offset(plot, round(x), round(y))
 
     def listed(self) -> list[str]:
         """The rows of the list of segments that are in view."""
@@ -130,11 +130,8 @@ class Page:
         return [row.text for row in self.browser.find_elements("css selector", "#video-list b")]
 
     def set(self, selector: str, value: object) -> None:
-        self.run(
-            "const e = document.querySelector(arguments[0]); e.value = arguments[1]; e.dispatchEvent(new Event('input'))",
-            selector,
-            value,
-        )
+        script = "const e = document.querySelector(arguments[0]); e.value = arguments[1];"
+        self.run(f"{script} e.dispatchEvent(new Event('input'))", selector, value)
         self.settled()
 
     def now(self) -> float:
@@ -235,7 +232,9 @@ def test_labels_and_rows_can_be_shown_alone(opened: Page) -> None:
 
 def test_heads_of_the_list_sort_it(opened: Page) -> None:
     opened.set("#count", 10)
-    next(head for head in opened.element("heads").find_elements("css selector", "button") if head.text == "label").click()
+    heads = {head.text: head for head in opened.element("heads").find_elements("css selector", "button")}
+    assert list(heads) == ["start", "end", "label", "score", "tIoU", "file"]
+    heads["label"].click()
     assert [row.split()[2] for row in opened.listed()] == ["jump", "run", "run", "run"]
 
 
@@ -265,7 +264,7 @@ def test_zooming_keeps_what_is_under_the_pointer(opened: Page) -> None:
     origin = ScrollOrigin.from_element(plot, round(plot.rect["width"] / 6), 0)  # a sixth right of the middle: 12 s
     from selenium.webdriver.common.action_chains import ActionChains
 
-    ActionChains(opened.browser).scroll_from_origin(origin, 0, -300).perform()  # e times nearer: 6.62 s
+    ActionChains(opened.browser, duration=0).scroll_from_origin(origin, 0, -300).perform()  # e times nearer: 6.62 s
     opened.settled()
     start, end = (float(text[2:]) for text in opened.text("range").split(" – "))
     assert end - start == pytest.approx(18 / np.e, abs=0.15)
@@ -286,7 +285,8 @@ def test_a_prediction_that_is_chosen_comes_into_view(opened: Page) -> None:
     opened.press("n", "n", "n")
     assert opened.chosen().startswith("0:12.0")
     start, end = (float(text[2:]) for text in opened.text("range").split(" – "))
-    assert start <= 12 and end >= 14
+    assert start <= 12
+    assert end >= 14
 
 
 def test_a_click_on_a_segment_plays_it_and_another_pauses(playing: Page) -> None:

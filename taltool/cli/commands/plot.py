@@ -24,8 +24,11 @@ MAN = r"""
 .SH "WHAT IS DRAWN"
 .TP
 .B timeline
-A panel for each video: the ground truth, and a row for each file with its best predictions, coloured by label (those
-of the ground truth first, then the best ranked; the rest is grey) with the score inside where it fits.
+A panel for each video: the ground truth if there is one, and a row for each file with its best predictions, coloured by
+label (those of the ground truth first, then the best ranked; the rest is grey), with label and score inside where they
+fit. A figure has four videos, those with instances first, unless
+.B \-\-video
+names others; how many it leaves out is said. A video that the ground truth lacks is drawn without one.
 .TP
 .B ar-an
 Average recall against the average number of proposals a video.
@@ -44,15 +47,36 @@ whose
 draws missed instances and sensitivity too.
 .TP
 .B loss
-Every number in the metrics.jsonl of one or more training runs.
+Every number in the metrics.jsonl of one or more training runs, led by the sum of the terms of the loss.
+.SH "THE PAGE"
+The page of
+.B \-\-html
+is one file that needs no network. It has all videos with predictions, with a list to search by id and label; a list of
+segments, which its heads sort; and for each file a least score. A click on a segment, in the chart or in the list,
+plays the video from its start, another click pauses. The wheel zooms, dragging moves along. Keys: space plays and
+pauses; left and right seek by 1 second, with shift by 5, comma and full stop by 1/25; n and p go to the next and
+previous segment of the list; l repeats the chosen one; down and up, or j and k, change the video; plus, minus and 0
+zoom; / searches; ? shows all keys.
+.PP
+.B \-\-video-file
+is given the videos: a file, a folder, a pattern (as
+.BR taltool-extract (1)
+takes them), or ID=PATH. The id of a file in a folder is its path there without suffix, as
+.B extract
+made it, or the longest end of its path that is an id of the page; the only file goes with the only video. The page
+refers to the files where they are, relative to itself, so it has to move together with them; a file that is not found
+or that the browser does not play (browsers know MP4 with H.264, and WebM) is told in the page, and another one can be
+opened there by hand. Files of other videos are passed over.
 """
 EXAMPLES = """
+# Predictions alone, also those of a pipe; then as a page that plays the videos of a folder.
+taltool predict --model m features.h5 | taltool nms | taltool plot -o found.png
+taltool plot found.jsonl --html page.html --video-file videos/
 taltool plot gt.json a.json b.json --video v_1 -o v_1.png
+taltool plot gt.json a.json --html page.html --video-file v_1=videos/first.mp4
 taltool plot gt.json a.json b.json --kind per-class --tiou 0.5 -o classes.svg
-taltool plot afsd.metrics.jsonl -o training.pdf
-# A page to look through, with the video beside its timeline.
-taltool plot gt.json a.json --html page.html --video-file v_1=videos/v_1.mp4
 taltool nms p.jsonl | taltool plot gt.json - --kind pr -o pr.png
+taltool plot afsd.metrics.jsonl -o training.pdf
 """
 
 
@@ -72,7 +96,7 @@ def plot(
     kind: Annotated[
         PlotKind | None,
         typer.Option(
-            help="What to draw. Default: timeline where there is a ground truth, loss for metrics.jsonl.",
+            help="What to draw. Default: loss for metrics.jsonl alone, else timeline.",
             show_default=False,
         ),
     ] = None,
@@ -82,18 +106,24 @@ def plot(
     ] = None,
     video: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID", help="Timeline of this video; may be given again. Default: the first ones."),
+        typer.Option(
+            metavar="ID",
+            help="Timeline of this video; may be given again. Default: those with predictions, in a figure the first.",
+        ),
     ] = None,
     video_file: Annotated[
         list[str] | None,
-        typer.Option(metavar="[ID=]PATH", help="Play this video beside its timeline in the page; may be given again."),
+        typer.Option(
+            metavar="[ID=]PATH",
+            help="Videos that the page plays: a file, a folder or a pattern as for extract; may be given again.",
+        ),
     ] = None,
     top: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help="Timelines: so many predictions of each video and file. Default: as many as it has instances; in a "
-            "page, which can show any number, 200.",
+            help="Timelines: so many predictions of each video and file. Default: as many as it has instances, 20 "
+            "without ground truth; a page shows these at first, and has 200.",
             show_default=False,
         ),
     ] = None,
@@ -124,8 +154,8 @@ def plot(
 ) -> None:
     """Draw timelines, AR-AN and precision-recall curves, AP per class, error charts, and training curves.
 
-    Timelines set the ground truth of a video against the best n predictions of each file, n being its number of
-    instances. The page of --html shows score, segment and label under the pointer, zooms, and plays the video.
+    Timelines show the best predictions of each file, below the ground truth of the video if one is given. The page of
+    --html plays the videos, lists, searches and filters their segments, and works in any browser without a network.
     """
     from taltool.evaluation.plot import plot as plot_files
 
