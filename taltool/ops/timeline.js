@@ -108,7 +108,7 @@ function rowNames() {
 
 function heads() {
   const time = state.video.extent < 3600 ? "52px" : "76px";
-  const widths = { start: time, end: time, label: "minmax(0, 1fr)", score: "38px", tiou: "38px", file: "minmax(52px, .5fr)" };
+  const widths = { start: time, end: time, label: "minmax(0, 1fr)", score: "46px", tiou: "38px", file: "minmax(52px, .5fr)" };
   at("main").style.setProperty("--table", columns().length > 4 ? "400px" : "340px");
   at("segment-list").parentElement.style.setProperty("--columns", columns().map(name => widths[name]).join(" "));
   at("heads").replaceChildren();
@@ -183,6 +183,14 @@ function note(text) {
   at("note").hidden = !text;
 }
 
+function readable(address) {
+  try {
+    return decodeURIComponent(address);
+  } catch {  // A name of a file that is no text, in bytes.
+    return address;
+  }
+}
+
 function load() {
   const { video } = state, address = source(), none = data.videos.some(each => each.source) ? "No video file was named for this id" : "";
   note(state.broken.get(video.id) || (address ? "" : none && none + ": \u201copen video\u2026\u201d plays one from this computer."));
@@ -204,8 +212,8 @@ function facts() {
 player.addEventListener("error", () => {
   const address = player.getAttribute("src");
   if (!address || !state.video) return;
-  state.broken.set(state.video.id, `This browser cannot play ${address.startsWith("blob:") ? "this file" : decodeURIComponent(address)}: `
-    + (player.error?.code === MediaError.MEDIA_ERR_DECODE ? "its data are broken or in a format that it does not know." : "the file is not there, or in a format that it does not know."));
+  state.broken.set(state.video.id, `This browser cannot play ${address.startsWith("blob:") ? "this file" : readable(address)}: `
+    + (player.error?.code === MediaError.MEDIA_ERR_DECODE ? "its data are broken or in a format that it does not know." : "the file is not there, or in a format that it does not know (MP4 with H.264 and WebM play everywhere)."));
   load();
 });
 

@@ -1,5 +1,7 @@
 /* The chart: what part of the video it shows, its drawing, and what the pointer does on it. */
 const RULER = 24, GAP = 5, LANE = 22, LEAST_LANE = 3, MOST_LANES = 60, ROWS_HEIGHT = 250;
+// A row is divided for so many lanes: few steps, so that heights are calm while the view moves.
+const DIVISIONS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, MOST_LANES];
 const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600];
 
 class Chart {
@@ -41,12 +43,11 @@ class Chart {
       }
       return { row, shown, lanes: Math.max(1, ends.length) };
     });
-    // One height for all lanes where they fit; else the rows of many lanes are made flatter.
     const room = Math.max(ROWS_HEIGHT / rows.length, 46);
     let top = RULER + GAP;
     for (const each of rows) {
-      each.lane = Math.min(LANE, Math.max(LEAST_LANE, room / each.lanes));
-      each.height = Math.max(each.row.scores ? 46 : 28, each.lanes * each.lane + 6);
+      const lane = Math.min(LANE, Math.max(LEAST_LANE, room / each.lanes));
+      each.height = Math.max(each.row.scores ? 46 : 28, each.lanes * lane + 6);
       each.top = top;
       top += each.height + GAP;
     }
@@ -88,11 +89,11 @@ class Chart {
     context.font = "11.5px system-ui, sans-serif";
     context.textBaseline = "middle";
     for (const each of this.rows) {
-      for (let n = each.shown.length - 1; n >= 0; n--) {  // The best on top: drawn last.
-        const item = each.shown[n];
-        if (item.end < this.from || item.start > this.to) continue;
-        this.segment(context, each, item, width);
-      }
+      const inView = each.shown.filter(item => item.end >= this.from && item.start <= this.to);
+      const lanes = 1 + inView.reduce((most, item) => Math.max(most, item.lane), 0);
+      // Lanes that are in view share the row, as high as they may be.
+      each.lane = Math.min(LANE, (each.height - 6) / Math.min(each.lanes, DIVISIONS.find(count => count >= lanes)));
+      for (let n = inView.length - 1; n >= 0; n--) this.segment(context, each, inView[n], width);  // The best on top: drawn last.
     }
     const end = this.video.duration === null ? Infinity : this.x(this.video.duration);
     if (end < width) {
@@ -116,7 +117,7 @@ class Chart {
     const { left, top, width: wide, height } = this.box(each, item), colour = this.told.colour(item.label);
     context.fillStyle = colour.fill;
     context.fillRect(left, top, wide > 4 ? wide - 1 : wide, height);
-    if (height < 13 || wide < 26) return;
+    if (height < 11 || wide < 26) return;
     const from = Math.max(left, 0) + 5, room = Math.min(left + wide, width) - from - 4, name = this.told.name(item.label);
     const texts = item.score === null ? [name] : [`${name} ${brief(item.score)}`, name];
     const text = texts.find(each => this.measure(context, each) <= room) ?? this.cut(context, name, room);

@@ -28,8 +28,9 @@ class List {
   constructor(box, height, fill, pick) {
     Object.assign(this, { box, height, fill, items: [], chosen: null });
     this.inner = make("div", box, { className: "inner" });
-    box.addEventListener("scroll", () => this.draw());
-    new ResizeObserver(() => this.draw()).observe(box);
+    const drawIfMoved = () => { if (this.range().join() !== this.drawn) this.draw(); };
+    box.addEventListener("scroll", drawIfMoved);
+    new ResizeObserver(drawIfMoved).observe(box);
     box.addEventListener("click", event => {
       const row = event.target.closest("[role=option]");
       if (row) pick(this.items[row.dataset.number]);
@@ -51,9 +52,15 @@ class List {
     this.draw();
   }
 
+  /* The first row to make, and the one after the last: some more than are in view. */
+  range() {
+    const first = Math.max(0, Math.floor(this.box.scrollTop / this.height / 4) * 4 - 4);
+    return [first, Math.min(this.items.length, first + Math.ceil(this.box.clientHeight / this.height) + 12)];
+  }
+
   draw() {
-    const first = Math.max(0, Math.floor(this.box.scrollTop / this.height) - 3);
-    const last = Math.min(this.items.length, first + Math.ceil(this.box.clientHeight / this.height) + 7);
+    const [first, last] = this.range();
+    this.drawn = `${first},${last}`;
     this.inner.replaceChildren();
     this.inner.style.height = this.items.length * this.height + "px";
     this.box.removeAttribute("aria-activedescendant");
