@@ -1,7 +1,7 @@
 /* The page: what it knows, its lists and filters, the player, and the keys. */
 const data = JSON.parse(at("data").textContent), player = at("player");
 const HEADS = [["start", "start"], ["end", "end"], ["label", "label"], ["score", "score"], ["tiou", "tIoU"], ["file", "file"]];
-const state = { video: null, chosen: null, colours: new Map(), labels: new Set(), ordered: [], sort: "start", broken: new Map(), asked: null };
+const state = { video: null, chosen: null, colours: new Map(), labels: new Set(), ordered: [], sort: "start", broken: new Map(), ticking: 0 };
 const labelName = label => data.labels[label] || "proposal";
 
 for (const video of data.videos) {
@@ -53,7 +53,7 @@ function columns() {
 function show(video) {
   if (!video || video === state.video) return;
   player.pause();
-  Object.assign(state, { video, chosen: null, asked: null });
+  Object.assign(state, { video, chosen: null });
   state.labels.clear();
   state.colours.clear();
   video.rows.forEach(row => {
@@ -235,7 +235,7 @@ player.addEventListener("loadedmetadata", () => {
 function tick() {
   const running = !player.paused && !player.ended, has = Boolean(source());
   if (has && running && at("loop").checked && state.chosen && player.currentTime >= state.chosen.end) player.currentTime = state.chosen.start;
-  chart.follow(has ? state.asked ?? player.currentTime : null, running);
+  chart.follow(has ? player.currentTime : null, running);
   at("clock").textContent = has ? `${clock(chart.now)} / ${clock(player.duration || state.video.duration || state.video.extent)}` : "";
   at("play").textContent = running ? "\u23f8" : "\u25b6";
   at("play").setAttribute("aria-label", running ? "pause" : "play");
@@ -243,15 +243,15 @@ function tick() {
     const item = segments.items[row.dataset.number];
     row.classList.toggle("now", Boolean(item) && item.start <= chart.now && chart.now < item.end);
   }
-  if (running) requestAnimationFrame(tick);
+  cancelAnimationFrame(state.ticking);
+  if (running) state.ticking = requestAnimationFrame(tick);
 }
-for (const name of ["play", "pause", "ended", "timeupdate", "seeking"]) player.addEventListener(name, () => { if (name !== "timeupdate" || player.paused) tick(); });
-player.addEventListener("seeked", () => { state.asked = null; tick(); });
+// While it runs, each frame asks for the next.
+for (const name of ["play", "pause", "ended", "seeking", "seeked"]) player.addEventListener(name, tick);
 
 function seek(seconds) {
   if (!source()) return;
-  state.asked = Math.max(0, Math.min(seconds, player.duration || Infinity));
-  player.currentTime = state.asked;
+  player.currentTime = Math.max(0, Math.min(seconds, player.duration || Infinity));
   tick();
 }
 

@@ -379,7 +379,8 @@ def test_a_length_that_nobody_said_is_the_films(page: Page, film: Path, tmp_path
 
 
 def test_a_file_of_the_readers_own_plays(page: Page, film: Path, tmp_path: Path) -> None:
-    page.open(tmp_path, [timeline("some id")], {})
+    page.open(tmp_path, [timeline("some id")], {"some id": "not-there.mp4"})
+    page.until("the page says that it is not there", "!document.getElementById('note').hidden")
     page.element("files").send_keys(str(film))
     page.until("it can be played", "document.getElementById('player').readyState >= 2")
     page.press(" ")
