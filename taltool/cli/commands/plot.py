@@ -108,7 +108,7 @@ def plot(
         list[str] | None,
         typer.Option(
             metavar="ID",
-            help="Timeline of this video; may be given again. Default: those with predictions, in a figure the first.",
+            help="Timeline of this video; may be given again. Default: all with predictions, 4 in a figure.",
         ),
     ] = None,
     video_file: Annotated[
