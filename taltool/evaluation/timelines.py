@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
+
 from taltool.data.files import STANDARD
 from taltool.data.proposals import ProposalReader
 from taltool.data.records import GroundTruth, VideoProposals
@@ -87,15 +89,17 @@ def timelines(
     found = []
     for video_id in video_ids:
         annotated = truth.videos.get(video_id) if truth else None
-        instances = truth_row(annotated, truth.names.names) if truth and annotated else None
+        instances = None if truth is None or annotated is None else truth_row(annotated, truth.names.names)
+        # A file that lacks the video has an empty row: it found nothing there.
+        nothing = VideoProposals(video_id, np.empty((0, 2)), np.empty(0))
+        kept = {name: file.best.get(video_id, nothing) for name, file in files.items()}
         rows = [
-            prediction_row(name, file.best[video_id], instances, file.counts[video_id]).top(count(video_id))
-            for name, file in files.items()
-            if video_id in file.best
+            prediction_row(name, each, instances, files[name].counts.get(video_id, 0)).top(count(video_id))
+            for name, each in kept.items()
         ]
-        said = [file.best[video_id].duration for file in files.values() if video_id in file.best]
-        duration = annotated.duration if annotated else next((each for each in said if each is not None), None)
-        found.append(Timeline(video_id, duration, [instances, *rows] if instances else rows))
+        said = (each.duration for each in kept.values() if each.duration is not None)
+        duration = next(said, None) if annotated is None else annotated.duration
+        found.append(Timeline(video_id, duration, rows if instances is None else [instances, *rows]))
     return found
 
 

@@ -91,13 +91,15 @@ def test_nothing_to_draw_is_an_error(truth: GroundTruth, read: Read) -> None:
 
 
 def test_a_timeline_has_the_rows_that_there_are(truth: GroundTruth, read: Read) -> None:
-    found = timelines(truth, {"p": read("v", "new")}, ["v", "new", "x"], lambda each: usual_count(truth, each))
+    files = {"p": read("v", "new", "w")}
+    found = timelines(truth, files, ["v", "new", "x", "w"], lambda each: usual_count(truth, each))
     assert [[(row.name, len(row.labels)) for row in each.rows] for each in found] == [
         [("ground truth", 2), ("p", 2)],
         [("p", 20)],
-        [("ground truth", 1)],
+        [("ground truth", 1), ("p", 0)],
+        [("ground truth", 0), ("p", 20)],
     ]
-    assert [each.duration for each in found] == [50, 60, 50]
+    assert [each.duration for each in found] == [50, 60, 50, 50]
     assert [row.total for row in found[0].rows] == [None, 30]
     assert found[1].rows[0].tious is None
 
