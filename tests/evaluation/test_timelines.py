@@ -162,6 +162,14 @@ def test_files_that_are_of_no_video_are_told_with_both_sides(folder: Path) -> No
     ]
 
 
+def test_a_folder_of_frames_is_no_file_that_a_browser_plays(folder: Path) -> None:
+    (folder / "frames" / "v").mkdir(parents=True)
+    (folder / "frames" / "v" / "1.jpg").write_bytes(b"")
+    found, (warning,) = addresses(["frames"], ["v", "w"])
+    assert found == {}
+    assert "it is of no video file, the page has 'v', 'w'" in warning
+
+
 def test_two_files_of_one_video_are_an_error(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"two files of the video 'a', films/a\.mp4 and films/deep/b c\.webm"):
         addresses(["films/a.mp4", "a=films/deep/b c.webm"], ["a", "b"])
