@@ -42,10 +42,13 @@ class Heard(Reporter):
     """What was warned of."""
 
     def __init__(self) -> None:
-        self.warnings: list[str] = []
+        self.told: list[str] = []
 
     def warn(self, message: str) -> None:
-        self.warnings.append(message)
+        self.told.append(message)
+
+    def note(self, message: str) -> None:
+        self.told.append(message)
 
 
 @pytest.fixture
@@ -64,7 +67,7 @@ def test_the_suffix_says_the_format(name: str, folder: Path) -> None:
         target = {"target" if name == "convert" else "to": None}
         source = folder.parent / "p.jsonl"
         STAGES[name](source, output=str(folder / output), provenance=False, reporter=heard, **target, **words)
-        return heard.warnings
+        return heard.told
 
     assert run("v.vtt", show_scores=True) == [f"{folder}/v.vtt: the format vtt does not hold the durations"]
     assert (folder / "v.vtt").read_text() == VTT
@@ -85,7 +88,7 @@ def test_a_folder_gets_a_file_for_each_video(name: str, taltool: Run, folder: Pa
     words = [name, "../two.jsonl", "--no-provenance", "--show-scores", *(["--method", "hard"] if name == "nms" else [])]
     done = taltool(*words, "-q", "-o", "found/", "--to", "vtt", cwd=folder)
     assert done.returncode == 0
-    assert done.stderr.decode().count("does not hold the durations") == 1
+    assert done.stderr == b""
     files = {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
     w = "WEBVTT\n\n00:00:00.000 --> 00:00:01.000\nRun (0.25)\n"
     assert files == {"found/v.vtt": VTT, "found/deep/w.vtt": w}

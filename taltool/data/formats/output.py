@@ -27,7 +27,7 @@ def write_proposals(
     *,
     reporter: Reporter = SILENT,
 ) -> list[str]:
-    """Write proposals, or annotations, to `output` as they come; return, and warn of, what the format does not hold.
+    """Write proposals, or annotations, to `output` as they come; return, and tell, what the format does not hold.
 
     to: the name of a format (or a Python file that registers one); None: the suffix of `output` tells, see
     `for_output`. Where `output` ends with `/`, or is a folder, each video gets a file in it, ID.SUFFIX; a file that is
@@ -48,7 +48,9 @@ def write_proposals(
     else:
         lost = layout.write(content, output, options)
     if lost:
-        reporter.warn(f"{output}: the format {name} does not hold {'; '.join(lost)}")
+        # Who asks for subtitles knows that they are not for measuring.
+        tell = reporter.note if layout.one_video else reporter.warn
+        tell(f"{output}: the format {name} does not hold {'; '.join(lost)}")
     return lost
 
 
