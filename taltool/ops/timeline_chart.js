@@ -11,7 +11,14 @@ class Chart {
     this.waiting = false;
     this.theme();
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.theme());
-    new ResizeObserver(() => { if (at("plot").clientWidth !== this.width) this.arrange(); }).observe(at("plot"));
+    // Asking for sizes makes the browser lay the page out; they are kept.
+    this.width = at("plot").clientWidth;
+    new ResizeObserver(() => {
+      const width = at("plot").clientWidth;
+      if (width === this.width) return;
+      this.width = width;
+      this.arrange();
+    }).observe(at("plot"));
     this.listen();
   }
 
@@ -30,7 +37,6 @@ class Chart {
   /* Overlapping segments of a row go to further lanes; a row of many lanes has flat ones. */
   arrange() {
     if (!this.video) return;
-    this.width = at("plot").clientWidth;
     const rows = this.video.rows.map(row => {
       const shown = row.hidden ? [] : row.shown, ends = [];
       for (const item of row.byStart) {
@@ -53,13 +59,16 @@ class Chart {
     }
     this.rows = rows;
     this.height = top;
-    rows.forEach((each, n) => { at("names").children[n + 1].style.cssText = `height: ${each.height}px; margin-bottom: ${GAP}px`; });
+    rows.forEach((each, n) => {
+      const { style } = at("names").children[n + 1];
+      if (style.height !== `${each.height}px`) style.cssText = `height: ${each.height}px; margin-bottom: ${GAP}px`;
+    });
     this.draw();
     this.drawOverview();
   }
 
   context(canvas, height) {
-    const ratio = devicePixelRatio || 1, width = canvas.parentElement.clientWidth;
+    const ratio = devicePixelRatio || 1, { width } = this;
     const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (canvas.width !== w || canvas.height !== h) {
       [canvas.width, canvas.height] = [w, h];

@@ -26,11 +26,12 @@ const brighter = colour => "#" + rgb(colour).map(value => Math.round(value + (25
 /* A list of any length: only the rows in view are elements. */
 class List {
   constructor(box, height, fill, pick) {
-    Object.assign(this, { box, height, fill, items: [], chosen: null });
+    // Where the list is scrolled to, and how high it is: asking the browser costs a layout.
+    Object.assign(this, { box, height, fill, items: [], chosen: null, top: 0, room: box.clientHeight });
     this.inner = make("div", box, { className: "inner" });
     const drawIfMoved = () => { if (this.range().join() !== this.drawn) this.draw(); };
-    box.addEventListener("scroll", drawIfMoved);
-    new ResizeObserver(drawIfMoved).observe(box);
+    box.addEventListener("scroll", () => { this.top = box.scrollTop; drawIfMoved(); });
+    new ResizeObserver(() => { this.room = box.clientHeight; drawIfMoved(); }).observe(box);
     box.addEventListener("click", event => {
       const row = event.target.closest("[role=option]");
       if (row) pick(this.items[row.dataset.number]);
@@ -40,22 +41,25 @@ class List {
   set(items, chosen, empty) {
     this.items = items;
     this.empty = empty;
-    this.box.scrollTop = Math.min(this.box.scrollTop, items.length * this.height);
+    this.top = Math.max(0, Math.min(this.top, items.length * this.height - this.room));
     this.choose(chosen, false);
   }
 
   choose(item, reveal = true) {
     this.chosen = item;
     const top = this.items.indexOf(item) * this.height;
-    if (reveal && top >= 0 && (top < this.box.scrollTop || top + this.height > this.box.scrollTop + this.box.clientHeight))
-      this.box.scrollTop = top - (this.box.clientHeight - this.height) / 2;
+    if (reveal && top >= 0 && (top < this.top || top + this.height > this.top + this.room)) {
+      this.inner.style.height = this.items.length * this.height + "px";
+      this.box.scrollTop = top - (this.room - this.height) / 2;
+      this.top = this.box.scrollTop;
+    }
     this.draw();
   }
 
   /* The first row to make, and the one after the last: some more than are in view. */
   range() {
-    const first = Math.max(0, Math.floor(this.box.scrollTop / this.height / 4) * 4 - 4);
-    return [first, Math.min(this.items.length, first + Math.ceil(this.box.clientHeight / this.height) + 12)];
+    const first = Math.max(0, Math.floor(this.top / this.height / 4) * 4 - 4);
+    return [first, Math.min(this.items.length, first + Math.ceil(this.room / this.height) + 12)];
   }
 
   draw() {
