@@ -57,17 +57,22 @@ def _meaning(extraction: Mapping[str, Any], streams: Sequence[str]) -> dict[str,
 
 
 def record_of_streams(record: Mapping[str, Any], streams: Collection[str]) -> dict[str, Any]:
-    """A record without what the other streams of its network are made by; the whole of it where these are not told.
+    """A record without what makes other streams only; the whole of it where none of its streams is wanted.
 
     record: what `ExtractionSettings.record` gave, read from JSON; streams: those that are wanted, by the names of a
-    feature file. Of several backbones nothing is left out.
+    feature file, which are those of backbones where there are several.
     """
-    networks = list(zip(record.get("streams", ()), record.get("weights", ()), strict=False))
-    wanted = [(stream, identity) for stream, identity in networks if stream in streams]
-    if not wanted:
-        return dict(record)
-    part = dict(record) | {"streams": [stream for stream, _ in wanted], "weights": [each for _, each in wanted]}
-    if "flow" not in part["streams"]:
+    part, backbones = dict(record), str(record["backbone"]).split(",")
+    wanted = [name for name in backbones if {name, f"{name}-rgb", f"{name}-flow"} & set(streams)] or backbones
+    others = tuple(f"{name}." for name in backbones if name not in wanted)
+    part = {name: value for name, value in part.items() if not name.startswith(others)} | {"backbone": ",".join(wanted)}
+    if len(wanted) == 1:  # What is of one backbone alone does not have its name before it.
+        part = {name.removeprefix(f"{wanted[0]}."): value for name, value in part.items()}
+    networks = list(zip(part.get("streams", ()), part.get("weights", ()), strict=False))
+    if chosen := [(stream, identity) for stream, identity in networks if stream in streams]:
+        part |= {"streams": [stream for stream, _ in chosen], "weights": [identity for _, identity in chosen]}
+    seen = [stream for name, value in part.items() if name.endswith("streams") for stream in value]
+    if "flow" not in seen:
         part = {name: value for name, value in part.items() if name not in ("flow", "flow_fps")}
     return part
 

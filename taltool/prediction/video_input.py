@@ -51,14 +51,14 @@ class VideoInput:
             )
         used = [each.experiment.sampling.streams for each in checkpoints]
         streams = set().union(*used) if all(used) else ()
-        self.settings = ExtractionSettings.from_record(
-            record_of_streams(first.header.extraction, streams),
-            first.path,
-            backbone=backbone,
-            weights=weights,
-            images_fps=images_fps,
-            reporter=reporter,
-        )
+        record = record_of_streams(first.header.extraction, streams)
+        for wanted in (record, first.header.extraction):
+            self.settings = ExtractionSettings.from_record(
+                wanted, first.path, backbone=backbone, weights=weights, images_fps=images_fps, reporter=reporter
+            )
+            # A network that is alone calls its stream otherwise than beside others.
+            if set(streams) <= stream_channels(self.settings).keys():
+                break
         self._resources, self.chain = Resources.on(device, "local", jobs=jobs, patience=patience), Chain()
         self._sources = {each.video_id: each for each in chosen_sources(words, self.settings.images_fps, reporter)}
         named = ", ".join(word if isinstance(word, str) else word.path for word in words)

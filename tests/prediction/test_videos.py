@@ -287,11 +287,17 @@ def test_streams_that_a_network_does_not_use_are_not_computed(
 
 
 def test_streams_that_are_not_wanted_are_left_out_of_a_record() -> None:
+    snippets: dict[str, Any] = {"window": 16, "stride": 4, "fps": "own"}
     both = ExtractionSettings.of("i3d", stream="both", weights=["random"])
     for stream in ("rgb", "flow"):
         alone = ExtractionSettings.of("i3d", stream=stream, weights=["random"])  # type: ignore[arg-type]
         assert record_of_streams(json.loads(both.record()), [stream]) == json.loads(alone.record())
     for every in ([], ["rgb", "flow"], ["audio"]):
         assert record_of_streams(json.loads(both.record()), every) == json.loads(both.record())
-    several = json.loads(ExtractionSettings.of("i3d,hog3d", weights=["random"], fps="own").record())
-    assert record_of_streams(several, ["hog3d"]) == several
+    several = json.loads(ExtractionSettings.of("i3d,hog3d,tsn", stream="both", weights=["random"], **snippets).record())
+    alone = ExtractionSettings.of("hog3d", **snippets)
+    assert record_of_streams(several, ["hog3d"]) == json.loads(alone.record()) | {"precision": "float32"}
+    two = ExtractionSettings.of("i3d,hog3d", stream="both", weights=["random"], **snippets)
+    assert record_of_streams(several, ["hog3d", "i3d-flow"]) == json.loads(two.record())
+    for every in ([], ["hog3d", "i3d-rgb", "tsn-rgb"], ["audio"]):
+        assert record_of_streams(several, every) == several
