@@ -16,6 +16,7 @@ from taltool.data.checkpoint_header import read_checkpoint_header
 from taltool.data.hdf5_features import FeatureFile
 from taltool.data.memory_features import MemoryFeatures
 from taltool.errors import DataError, PartialFailure, UsageError
+from taltool.evaluation.evaluate import evaluate
 from taltool.experiment.checkpoint import load_checkpoint, save_checkpoint
 from taltool.extraction.extract import extract
 from taltool.extraction.settings import ExtractionSettings
@@ -241,6 +242,20 @@ def test_proposals_tell_what_their_models_have_seen(folder: Path, run: Callable[
     written = run(model=models, provenance=True)
     step = json.loads(written.splitlines()[0])["taltool"]["provenance"][-1]
     assert (step["trained_on"], step["selected_on"], step["videos"]) == (["a", "b/c", "b/d"], [], 5)
+
+
+def test_a_number_of_training_videos_is_told(folder: Path, run: Callable[..., bytes], tmp_path: Path) -> None:
+    listener = Listener()
+    run(model=folder / "afsd.safetensors", provenance=True)
+    counts = {}
+    for subset in (None, "validation"):
+        report = evaluate(
+            folder / "gt.json", tmp_path / "p.jsonl", subset=subset or "training,validation", reporter=listener
+        )
+        seen = report.results[0].seen
+        counts[subset] = (seen.trained_on, seen.selected_on)
+    assert counts == {None: (3, 2), "validation": (0, 2)}
+    assert "3 of 5 evaluated videos were trained on (afsd.safetensors)" in "".join(listener.heard)
 
 
 def test_a_training_goes_on_from_what_its_first_weights_had_seen(folder: Path, tmp_path: Path) -> None:
