@@ -1,6 +1,7 @@
 """What every test may use: the real data beside the checkout, and the command line as a user runs it.
 
-With --fail-on-skip, as in .ci/run, a run fails that left out a test for want of anything but a GPU or the real data.
+With --fail-on-skip, as in .ci/run, a run fails that left out a test for want of anything but a GPU, instructions of the
+processor or the real data.
 """
 
 import os
@@ -14,11 +15,13 @@ import pytest
 from project import PROJECT, Run
 
 # The reasons that excuse a skip: what no package can install.
-EXCUSED = re.compile(r"\bGPU\b|the folder of real data is not here")
+EXCUSED = re.compile(r"\bGPU\b|\bprocessor\b|the folder of real data is not here")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--fail-on-skip", action="store_true", help="fail when a skip is not for want of a GPU or of data")
+    parser.addoption(
+        "--fail-on-skip", action="store_true", help="fail when a skip is not for want of a GPU, a processor or of data"
+    )
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -10,11 +10,14 @@ from typing import Any
 import orjson
 
 from taltool.data.files import open_file, refuse_foreign
-from taltool.data.provenance import Chain
+from taltool.data.provenance import Chain, checked_extraction
 from taltool.errors import DataError
 
 KEY = "taltool"
 VERSION = 1
+# Fields that are tables, and those that earlier versions do not write.
+_TABLES, _LATER = ("configuration", "streams", "clock", "training", "extraction", "seen"), ("extraction", "seen")
+_IN_WORDS = {str: "a text", int: "a number", list: "a list", dict: "a table"}
 _LONGEST_HEADER = 100_000_000
 
 
@@ -56,7 +59,18 @@ class CheckpointHeader:
         kind, version = fields.pop("kind", None), fields.get("version")
         if kind != "checkpoint" or version != VERSION:
             raise DataError(f"{path}: expected a checkpoint version {VERSION}, found {kind} version {version}")
-        return cls(**fields)
+        if unknown := fields.keys() - cls.__dataclass_fields__.keys():
+            raise DataError(f"{path}: its header says '{min(unknown)}', which this version of taltool does not know")
+        kinds = {"model": str, "channels": int, "length": int, "classes": list} | dict.fromkeys(_TABLES, dict)
+        for name, expected in kinds.items():
+            if name not in fields and name not in _LATER:
+                raise DataError(f"{path}: its header does not say '{name}'; train it again")
+            if name in fields and not isinstance(fields[name], expected):
+                raise DataError(f"{path}: its header says {name} {fields[name]!r:.40}; expected {_IN_WORDS[expected]}")
+        for name, ids in fields.get("seen", {}).items():
+            if not (isinstance(ids, list) and all(isinstance(each, str) for each in ids)):
+                raise DataError(f"{path}: its header says {name} {ids!r:.40}; expected a list of video ids")
+        return cls(**fields | {"extraction": checked_extraction(fields.get("extraction", {}), path)})
 
 
 def read_tensor_table(path: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ So every reader that expects something else can say what it was given, and nothi
 """
 
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,7 +171,7 @@ def refuse_folder(path: str) -> None:
 
 def _readers_of(path: str) -> str:
     """What commands do with a video, in words."""
-    video = Path(path).name
+    video = shlex.quote(path)
     return (
         f"`taltool predict --model MODEL {video}` finds actions in it, `taltool extract {video} -o FEATURES.h5` makes "
         f"features of it, `taltool info {video}` shows its facts"

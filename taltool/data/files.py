@@ -237,12 +237,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     target = Path(path).resolve()
     if is_special(target):
         raise DataError(f"{path}: not a regular file; such a file cannot be written there")
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-    except OSError as error:
-        raise DataError(f"{path}: cannot write there: {error.strerror or error}") from error
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _temporary_beside(target, path)
     try:
         yield temporary
         mask = os.umask(0)
@@ -251,6 +246,23 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary_beside(target: Path, path: str | Path) -> Path:
+    """A new file beside `target`, which messages call `path`; raises DataError where there can be none."""
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    except OSError as error:
+        raise DataError(f"{path}: cannot write there: {error.strerror or error}") from error
+    os.close(handle)
+    return Path(name)
+
+
+def refuse_unwritable(path: str) -> None:
+    """Raise DataError where `open_output` could not write to `path`: asked before long work for it."""
+    target = Path(path).resolve()
+    if path != STANDARD and _DESCRIPTOR.fullmatch(path) is None and not (is_special(target) and not target.is_dir()):
+        _temporary_beside(target, path).unlink()
 
 
 @contextlib.contextmanager

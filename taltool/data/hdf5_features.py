@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from taltool.data.clock import FeatureClock, clock_from
 from taltool.data.files import NO_LOCKS, STANDARD, refuse_foreign, replacing
-from taltool.data.provenance import Chain
+from taltool.data.provenance import Chain, checked_extraction
 from taltool.errors import DataError, UsageError
 
 FORMAT = "taltool-features"
@@ -109,8 +109,12 @@ class FeatureFile:
     @property
     def extraction(self) -> dict[str, Any]:
         """How the features were made (`ExtractionSettings.record`); empty where nobody said, as in a foreign file."""
-        record: dict[str, Any] = orjson.loads(self.attributes.get("settings", "{}")) if self._is_own else {}
-        return record
+        text = self.attributes.get("settings") if self._is_own else None
+        try:
+            record = orjson.loads(text or "{}")
+        except orjson.JSONDecodeError as error:
+            raise DataError(f"{self.path}: its record of the extraction is not JSON ({error})") from error
+        return checked_extraction(record, self.path)
 
     @property
     def streams(self) -> dict[str, tuple[int, int]]:

@@ -116,3 +116,31 @@ def step(inputs: Iterable[InputFile] = (), seed: int | None = None, **extra: Any
     if seed is not None:
         made["seed"] = seed
     return made | extra
+
+
+# What every record of an extraction says, and of which kind what it may say is.
+_SAID = ("backbone", "dtype", "fps", "offset", "stride", "window")
+_KINDS = {"backbone": str, "dtype": str, "offset": int, "stride": int, "window": int}
+_KINDS |= {"config": dict, "streams": list, "weights": list, "flow": dict}
+
+
+def checked_extraction(record: Any, where: str) -> dict[str, Any]:
+    """A record of how features were made (`ExtractionSettings.record`, read from JSON), or an empty one, as it is.
+
+    Raises DataError, naming the member, where it cannot be such a record.
+    """
+    if not isinstance(record, dict):
+        raise DataError(f"{where}: its record of the extraction is {record!r:.40}; expected a table")
+    missing = [name for name in _SAID if name not in record] if record else []
+    if missing:
+        raise DataError(f"{where}: its record of the extraction does not say '{missing[0]}'")
+    for name, value in record.items():
+        kind = _KINDS.get(name.rpartition(".")[2])  # What is of one of several backbones has its name before it.
+        if kind is not None and not isinstance(value, kind):
+            raise DataError(f"{where}: its record of the extraction says {name} {value!r:.40}")
+    names = record.get("backbone", "").split(",") if record else []
+    for name in names:
+        config = f"{name}.config" if len(names) > 1 else "config"
+        if config not in record:
+            raise DataError(f"{where}: its record of the extraction does not say '{config}'")
+    return record

@@ -129,6 +129,8 @@ def plot(
         ids = chosen_videos(truth, rows, wanted, video, ", ".join(paths))
         if html is not None:
             addresses = video_addresses(html, video_file, ids, reporter)
+            if not addresses:
+                reporter.note(f"{html}: no video plays in it; --video-file names a video, or the folder of all")
             page = timeline_page(timelines(truth, rows, ids, kept_of), addresses, top)
             with open_output(html) as stream:
                 stream.write(page.encode())

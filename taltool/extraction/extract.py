@@ -257,4 +257,8 @@ class _ExtractionTask:
 
 
 def _died(source: VideoSource) -> Outcome:
-    return Outcome(source, reason="the process that read it died (out of memory, or a fault in a decoder)")
+    return Outcome(
+        source,
+        reason="the process that read it died (out of memory, a fault in a decoder, or a "
+        'script that calls this outside of `if __name__ == "__main__":`)',
+    )

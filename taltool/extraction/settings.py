@@ -198,7 +198,7 @@ class ExtractionSettings:
             frames=record.get("frames"),
             dtype=record["dtype"],
             flow=merged({"flow": FlowSettings}, [Layer(where, {"flow": record.get("flow", {})})])["flow"],
-            images_fps=images_fps or record.get("images_fps", record["fps"]),
+            images_fps=record.get("images_fps", record["fps"]) if images_fps is None else images_fps,
             precision=record.get("precision", "float32"),
         )
 

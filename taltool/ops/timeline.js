@@ -237,7 +237,7 @@ function tick() {
   if (has && running && at("loop").checked && state.chosen && player.currentTime >= state.chosen.end) player.currentTime = state.chosen.start;
   chart.follow(has ? player.currentTime : null, running);
   at("clock").textContent = has ? `${clock(chart.now)} / ${clock(player.duration || state.video.duration || state.video.extent)}` : "";
-  at("play").textContent = running ? "\u23f8" : "\u25b6";
+  at("play").textContent = running ? "\u275a\u275a" : "\u25b6";
   at("play").setAttribute("aria-label", running ? "pause" : "play");
   for (const row of segments.inner.children) {
     const item = segments.items[row.dataset.number];

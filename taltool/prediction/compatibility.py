@@ -3,10 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from taltool.errors import DataError
 from taltool.experiment.checkpoint import Checkpoint
+from taltool.experiment.dataset import list_some
 from taltool.prediction.detector import Detector
 from taltool.reporting import Reporter
 
@@ -31,13 +30,12 @@ def check_extraction(
             return
         streams = checkpoint.experiment.sampling.streams
         trained, found = (_meaning(each, streams) for each in (checkpoint.header.extraction, extraction))
-        differing = [
-            f"{name} {_text(found.get(name))} instead of {_text(trained.get(name))}"
-            for name in sorted({*trained, *found})
-            if found.get(name) != trained.get(name)
-        ]
-        if not differing:
+        names = [name for name in sorted({*trained, *found}) if found.get(name) != trained.get(name)]
+        if not names:
             continue
+        if "backbone" in names:  # The rest follows from it.
+            names = ["backbone"]
+        differing = [f"{name} {_text(found.get(name))} instead of {_text(trained.get(name))}" for name in names]
         message = f"{source} has other features than {checkpoint.path} was trained on: {', '.join(differing)}"
         if not force:
             raise DataError(
@@ -105,13 +103,23 @@ def check_features(
                     f"{member.source.file.path}: video '{video_id}' has {width} channels, {checkpoint.path} was "
                     f"trained on {expected}; extract with the same backbone and streams"
                 )
-    trained = checkpoints[0].header.clock.get("seconds_per_snippet")
     source = detector.first.source
-    if trained is None or source.settings.is_resampled or not video_ids:
+    paces = {video_id: source.clock(video_id).seconds_per_snippet for video_id in video_ids}
+    check_paces(checkpoints[0], paces, source.file.path, reporter)
+
+
+def check_paces(checkpoint: Checkpoint, paces: Mapping[str, float], source: str, reporter: Reporter) -> None:
+    """Warn where snippets lie farther apart than those of the training, or closer; paces: seconds by video id."""
+    trained = checkpoint.header.clock.get("seconds_per_snippet")
+    if trained is None or checkpoint.experiment.sampling.is_resampled:
         return
-    found = float(np.median([source.clock(video_id).seconds_per_snippet for video_id in video_ids]))
-    if not 1 / _CLOCK_TOLERANCE <= found / trained <= _CLOCK_TOLERANCE:
+    others = [
+        video_id for video_id, pace in paces.items() if not 1 / _CLOCK_TOLERANCE <= pace / trained <= _CLOCK_TOLERANCE
+    ]
+    if others:
+        found = sorted(paces[video_id] for video_id in others)
+        seconds = f"{found[0]:.4g} s" if found[0] == found[-1] else f"{found[0]:.4g} to {found[-1]:.4g} s"
         reporter.warn(
-            f"{source.file.path}: snippets are {found:.4g} s apart, {checkpoints[0].path} was trained on "
-            f"{trained:.4g} s; expect worse detections, or extract with the same --fps and --stride"
+            f"{source}: in {len(others)} of {len(paces)} videos snippets are {seconds} apart, {checkpoint.path} was "
+            f"trained on {trained:.4g} s; expect worse detections in {list_some(others)}"
         )

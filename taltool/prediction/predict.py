@@ -155,6 +155,8 @@ def predict(
                     else:
                         yield from map(counted, suppress_stream([found], suppression) if suppression else [found])
                     task.advance()
+            if failed and not counted.videos:  # Raised here, it leaves what the output was before.
+                raise DataError(f"no video could be predicted; the first: {failed[0].reason}")
 
         chain = None
         if provenance:
@@ -162,9 +164,8 @@ def predict(
             chain.append(given.step(checkpoints, len(video_ids)) | _seen(checkpoints))
         labels = LabelVocabulary(() if first.model.is_class_agnostic else first.header.classes, complete=True)
         content = Proposals(proposals(), labels, provenance=chain)
-        write_proposals(content, str(output), to, FormatOptions(show_scores=show_scores), reporter=reporter)
-    if failed and len(failed) == len(video_ids):
-        raise DataError(f"no video could be predicted; the first: {failed[0].reason}")
+        options = FormatOptions(show_scores=show_scores)
+        write_proposals(content, str(output), to, options, expected=len(video_ids), reporter=reporter)
     prediction = Prediction(str(output), counted.videos, counted.proposals, tuple(failed))
     if failed:
         some = list_some([failure.video_id for failure in failed])

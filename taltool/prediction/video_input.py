@@ -11,10 +11,11 @@ from taltool.data.provenance import Chain, InputFile, Step, step
 from taltool.data.records import VideoProposals
 from taltool.errors import UsageError
 from taltool.experiment.checkpoint import Checkpoint
+from taltool.experiment.dataset import list_some
 from taltool.extraction.extract import chosen_sources, outcomes, stream_channels
 from taltool.extraction.resources import Resources
 from taltool.extraction.settings import ExtractionSettings
-from taltool.prediction.compatibility import check_extraction, record_of_streams
+from taltool.prediction.compatibility import check_extraction, check_paces, record_of_streams
 from taltool.prediction.detector import Detector, VideoFailure
 from taltool.reporting import Reporter
 from taltool.video.sources import VideoSource
@@ -43,7 +44,7 @@ class VideoInput:
         images_fps: float | None,
         reporter: Reporter,
     ) -> None:
-        first = checkpoints[0]
+        self._first = first = checkpoints[0]
         if not first.header.extraction:
             raise UsageError(
                 f"{first.path} does not say how the features that it learnt from were made, so none can be made "
@@ -61,7 +62,7 @@ class VideoInput:
                 break
         self._resources, self.chain = Resources.on(device, "local", jobs=jobs, patience=patience), Chain()
         self._sources = {each.video_id: each for each in chosen_sources(words, self.settings.images_fps, reporter)}
-        named = ", ".join(word if isinstance(word, str) else word.path for word in words)
+        named = list_some([word if isinstance(word, str) else word.path for word in words])
         self.features = MemoryFeatures(list(self._sources), stream_channels(self.settings), named)
 
     def check(
@@ -74,7 +75,7 @@ class VideoInput:
     ) -> None:
         """Raise DataError where other checkpoints than the first learnt from other features."""
         first = checkpoints[0]
-        check_extraction(checkpoints[1:], first.header.extraction, f"what {first.path} wants", force, reporter)
+        check_extraction(checkpoints[1:], first.header.extraction, f"what {first.path} was trained on", force, reporter)
 
     def predictions(
         self, detector: Detector, video_ids: Sequence[str], batch_size: int, reporter: Reporter
@@ -84,6 +85,7 @@ class VideoInput:
         A failure also where a video cannot be read.
         """
         failed: list[VideoFailure] = []
+        paces: dict[str, float] = {}
 
         def extracted() -> Iterator[str]:
             for outcome in outcomes([self._sources[each] for each in video_ids], self.settings, self._resources):
@@ -93,6 +95,7 @@ class VideoInput:
                     continue
                 if outcome.problem:
                     reporter.warn(f"{where} {outcome.problem}")
+                paces[outcome.video_id] = outcome.features.clock.seconds_per_snippet
                 self.features.add(outcome.features)
                 yield outcome.video_id
 
@@ -109,6 +112,7 @@ class VideoInput:
             waiting[each.video_id] = each
             while order and order[0] in waiting:
                 yield waiting.pop(order.popleft())
+        check_paces(self._first, paces, self.features.path, reporter)
 
     def step(self, checkpoints: Sequence[Checkpoint], videos: int) -> Step:
         """The step of a prediction, with how the features were made."""

@@ -74,7 +74,7 @@ joins them into one stream, and features that were extracted in parts.
 """
 
 EXAMPLES = """
-taltool predict --model afsd movie.mp4 --nms --top-k 20 -o movie.vtt
+taltool predict --model afsd movie.mp4 --nms --min-score 0.3 -o movie.vtt
 taltool predict --model afsd videos/ --nms -o found/ --to srt
 find videos -name '*.mkv' | taltool predict --model afsd - | taltool nms -o found.jsonl
 taltool predict --model afsd feats.h5 --shard 2/8 -o part-2.jsonl
@@ -175,7 +175,7 @@ def predict(
 
     taltool predict --model afsd feats.h5 | taltool nms | taltool evaluate gt.json
 
-    taltool predict --model afsd movie.mp4 --nms -o movie.vtt
+    taltool predict --model afsd movie.mp4 --nms --min-score 0.3 -o movie.vtt
     """
     from taltool.prediction.predict import predict as run
 

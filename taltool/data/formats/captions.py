@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from taltool.data.files import STANDARD, read_lines, shown
-from taltool.data.formats.contract import Annotations, FormatOptions, Proposals
+from taltool.data.formats.contract import Annotations, FormatOptions, Proposals, several_videos
 from taltool.data.formats.tables import AnnotationRows, Row, RowShelf, to_annotations, to_proposals, valid
 from taltool.data.video_json import to_objects
-from taltool.errors import DataError, UsageError
+from taltool.errors import DataError
 
 Item = TypeVar("Item")
 # A label or nothing, and a score.
@@ -87,10 +87,7 @@ def _only(items: Iterable[Item], path: str) -> Item:
     if not found:
         raise DataError(f"{path}: no video; a file of this format is one")
     if len(found) > 1:
-        raise UsageError(
-            f"{path}: several videos, and a file of this format is one of them: give -o FOLDER/, which gets a file for "
-            "each, and --to FORMAT"
-        )
+        raise several_videos(path)
     return found[0]
 
 
@@ -150,6 +147,8 @@ def rounded(events: Iterable[Event], path: str) -> tuple[list[Cue], list[str]]:
         if end > _LATEST:
             raise DataError(f"{path}: a segment ends at {event.end} seconds, too late for this format")
         early += start < 0
+        if start < 0 and end <= 0:
+            continue
         start = max(start if start < end else floor(exact), 0)
         cues.append(Cue(start, max(end, start + 1), [event.text]))
     return sorted(cues), [f"{early} times before 0"] if early else []
@@ -165,7 +164,7 @@ def read_cues(path: str, without_time: tuple[str, ...] = ()) -> Iterator[Cue]:
     """The cues of a file of subtitles: blocks of lines with a blank line between them.
 
     The first or second line of a block has its times. Raises DataError, with the line, for one without, unless its
-    first word is one of `without_time`.
+    first word is one of `without_time`, and for times in the text of a cue.
     """
     for is_blank, block in groupby(read_lines(path), key=lambda numbered: not numbered[1].strip()):
         if is_blank:
@@ -176,6 +175,9 @@ def read_cues(path: str, without_time: tuple[str, ...] = ()) -> Iterator[Cue]:
                 where = f"{shown(path)}:{number}"
                 groups = times.groups()
                 texts = [text.strip() for _, text in lines[place + 1 :]]
+                for later, text in lines[place + 1 :]:
+                    if TIMES.fullmatch(text):
+                        raise DataError(f"{shown(path)}:{later}: a cue begins without a blank line before it; add one")
                 cue = Cue(_milliseconds(*groups[:4]), _milliseconds(*groups[4:]), texts, where)
                 if max(cue.start, cue.end) > _LATEST:
                     raise DataError(f"{where}: '{line[:80]}' is later than any video lasts")

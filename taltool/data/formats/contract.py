@@ -56,6 +56,7 @@ from numpy.typing import NDArray
 from taltool.data.clock import FeatureClock
 from taltool.data.provenance import Chain
 from taltool.data.records import LabelVocabulary, VideoProposals
+from taltool.errors import UsageError
 
 Kind = Literal["proposals", "annotations", "features"]
 
@@ -172,3 +173,11 @@ class Format(ABC):
     @abstractmethod
     def write(self, content: Any, path: str, options: FormatOptions) -> list[str]:
         """Write `content`, of one of `kinds`, to `path`; return what is lost, one phrase each."""
+
+
+def several_videos(path: str) -> UsageError:
+    """What to raise where several videos should go into one file."""
+    return UsageError(
+        f"{path}: several videos, and a file of this format is one of them: give -o FOLDER/, which gets a file for "
+        "each, and --to FORMAT"
+    )

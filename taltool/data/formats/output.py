@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from taltool.data.files import STANDARD, is_special, path_below
+from taltool.data.files import STANDARD, is_special, path_below, refuse_unwritable
 from taltool.data.formats import FORMATS
-from taltool.data.formats.contract import Annotations, Format, FormatOptions, Kind, Proposals
+from taltool.data.formats.contract import Annotations, Format, FormatOptions, Kind, Proposals, several_videos
 from taltool.data.formats.sniffing import format_named, usable_formats
 from taltool.data.records import VideoProposals
 from taltool.errors import DataError, UsageError
@@ -25,13 +25,15 @@ def write_proposals(
     to: str | None = None,
     options: FormatOptions = FormatOptions(),
     *,
+    expected: int = 1,
     reporter: Reporter = SILENT,
 ) -> list[str]:
     """Write proposals, or annotations, to `output` as they come; return, and tell, what the format does not hold.
 
     to: the name of a format (or a Python file that registers one); None: the suffix of `output` tells, see
     `for_output`. Where `output` ends with `/`, or is a folder, each video gets a file in it, ID.SUFFIX; a file that is
-    there already is replaced. Every file appears only when it is whole.
+    there already is replaced. Every file appears only when it is whole. expected: how many videos are to come, if that
+    is known, so that too many are refused before any work.
 
     Raises UsageError where no format is named, or one that does not hold this, and for several videos in one file of a
     format that holds one; DataError for what the format cannot hold (a name that it cannot tell from something else,
@@ -41,11 +43,15 @@ def write_proposals(
     layout = format_named(name)
     if content.kind not in layout.kinds:
         raise UsageError(f"--to {name}: it holds {' and '.join(layout.kinds)}, this is {content.kind}")
+    if layout.one_video and expected > 1 and not _asks_for_folder(output):
+        raise several_videos(output)
     if layout.one_video and isinstance(content, Proposals):
         content.videos = _warning_of_many(content.videos, name, reporter)
     if _asks_for_folder(output) and not layout.is_folder:
         lost = _write_folder(content, output, layout, options)
     else:
+        if not layout.is_folder:  # Some formats open their file when all is there.
+            refuse_unwritable(output)
         lost = layout.write(content, output, options)
     if lost:
         # Who asks for subtitles knows that they are not for measuring.

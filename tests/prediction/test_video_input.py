@@ -1,6 +1,7 @@
 """Videos straight to proposals: as extract and predict one after the other, and refused where features do not fit."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Any
 import h5py
 import pytest
 from extraction.short_videos import write_video
+from safetensors.torch import save_file
 from training_runs import Listener
 
 from taltool.data.checkpoint_header import read_checkpoint_header
@@ -173,8 +175,7 @@ def test_other_weights_and_another_backbone_are_refused(
     made = json.loads(h5py.File(other)["/"].attrs["settings"])
     networks = made | {"backbone": "tsn", "config": {}, "streams": ["rgb"], "weights": ["sha256:" + "0" * 64]}
     checkpoint = with_header(folder / "tsa-tal.safetensors", tmp_path / "tsn.safetensors", extraction=networks)
-    said = r"backbone hog3d instead of tsn, .*weights\.rgb none instead of sha256:0+\.\.\."
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match="trained on: backbone hog3d instead of tsn; extract"):
         run(other, model=checkpoint)
     with h5py.File(other, "r+") as file:
         file.attrs["settings"] = json.dumps(networks | {"weights": ["sha256:" + "1" * 64]})
@@ -214,6 +215,22 @@ def test_what_cannot_be_compared_is_told_once(folder: Path, run: Callable[..., b
         assert [f"{culprit} does not say how its features were made" in heard for heard in listener.heard] == [True]
     with pytest.raises(UsageError, match=r"silent\.safetensors does not say how the features .* were made"):
         run(model=silent)
+
+
+def test_videos_of_another_pace_are_told_at_the_end(folder: Path, run: Callable[..., bytes], tmp_path: Path) -> None:
+    slow = with_header(folder / "tsa-tal.safetensors", tmp_path / "m.safetensors", clock={"seconds_per_snippet": 2.0})
+    listener = Listener()
+    run(folder / "videos" / "a.mp4", folder / "videos" / "e.mp4", model=slow, reporter=listener)
+    said = "in 2 of 2 videos snippets are 0.4 s apart, .* trained on 2 s; expect worse detections in a, e"
+    assert re.search(said, listener.heard[-1])
+
+
+def test_several_videos_and_one_file_of_subtitles_are_refused_before_any_work(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taltool.prediction.video_input.outcomes", None)
+    with pytest.raises(UsageError, match=r"x\.vtt: several videos, .*: give -o FOLDER/"):
+        predict(folder / "videos", model=folder / "tsa-tal.safetensors", output=tmp_path / "x.vtt", jobs=1)
 
 
 def test_features_and_videos_are_not_mixed(folder: Path, run: Callable[..., bytes]) -> None:
@@ -316,3 +333,48 @@ def test_streams_that_are_not_wanted_are_left_out_of_a_record() -> None:
     assert record_of_streams(several, ["hog3d", "i3d-flow"]) == json.loads(two.record())
     for every in ([], ["hog3d", "i3d-rgb", "tsn-rgb"], ["audio"]):
         assert record_of_streams(several, every) == several
+
+
+@pytest.mark.parametrize("name", ["nodir/x.vtt", "nodir/x.csv", "nodir/x.jsonl"])
+def test_where_nothing_can_be_written_is_told_before_any_work(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("taltool.prediction.video_input.outcomes", None)
+    with pytest.raises(DataError, match="cannot write there: No such file or directory"):
+        predict(folder / "videos" / "a.mp4", model=folder / "tsa-tal.safetensors", output=tmp_path / name, jobs=1)
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.vtt", "x.json"])
+def test_what_was_there_stays_where_every_video_fails(folder: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / name).write_text("before")
+    with pytest.raises(DataError, match="no video could be predicted; the first: video 'empty'"):
+        predict(tmp_path / "empty.mp4", model=folder / "tsa-tal.safetensors", output=tmp_path / name, jobs=1)
+    assert (tmp_path / name).read_text() == "before"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"extraction": "garbage"}, "its header says extraction 'garbage'; expected a table"),
+        ({"extraction": {"backbone": "hog3d"}}, "its record of the extraction does not say 'dtype'"),
+        ({"stride": "x"}, "its record of the extraction says stride 'x'"),
+        ({"streams": 5}, "its record of the extraction says streams 5"),
+        ({"config": None}, "its record of the extraction says config None"),
+        ({"seen": ["a"]}, r"its header says seen \['a'\]; expected a table"),
+        ({"seen": {"trained_on": 5}}, "its header says trained_on 5; expected a list of video ids"),
+        ({"later": 1}, "its header says 'later', which this version of taltool does not know"),
+    ],
+)
+def test_a_header_that_says_nonsense_is_refused_by_name(
+    folder: Path, run: Callable[..., bytes], tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    own = load_checkpoint(str(folder / "tsa-tal.safetensors"))
+    text = json.loads(own.header.metadata()["taltool"])
+    inside = {name: value for name, value in changes.items() if name in ("stride", "streams", "config")}
+    text |= {"extraction": text["extraction"] | inside} if inside else changes
+    odd = tmp_path / "odd.safetensors"
+    save_file(own.model.state_dict(), odd, metadata={"taltool": json.dumps(text)})
+    for given in (folder / "feats.h5", folder / "videos"):
+        with pytest.raises(DataError, match=rf"odd\.safetensors: {said}"):
+            run(given, model=odd)
