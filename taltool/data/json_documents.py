@@ -195,7 +195,10 @@ class JsonDocument:
             place = self._place_of(error.pos, insides)
             shown = self._bytes(place, place + 20).decode("utf-8", "replace")
             near = f", near {shown!r}" if shown else ": it ends too early, was it cut short?"
-            raise DataError(f"{self.path}:{self._line(place)}: not JSON{near}") from error
+            # What does not begin like JSON is most likely whole, and something else.
+            is_other = not self._bytes(0, _BLOCK).lstrip().startswith((b"{", b"["))
+            mend = "; a file of another format is converted first: taltool convert FILE -o FILE.json"
+            raise DataError(f"{self.path}:{self._line(place)}: not JSON{near}{mend if is_other else ''}") from error
         if not isinstance(found, dict):
             raise DataError(f"{self.path}: expected a JSON object, found {type(found).__name__}")
         refuse_repeated_keys(text, count_members(found), self.path)

@@ -188,8 +188,17 @@ def test_complaint_names_the_line(file: Path) -> None:
     lines = ["{", '"a": [', "1, 2", "],", '"it": {', '"v": [', "], ", '"w": [3]', "},", '"b": 2', "}"]
     for number, broken in ((3, "1 2"), (8, '"w": [3 3]'), (10, '"b": 2 2')):
         file.write_text("\n".join([*lines[: number - 1], broken, *lines[number:]]))
-        with pytest.raises(DataError, match=rf"document\.json:{number}: not JSON"):
+        with pytest.raises(DataError, match=rf"document\.json:{number}: not JSON(?!.*converted first)"):
             pieces(str(file), 4)
+
+
+def test_what_is_of_another_format_is_told_how_it_becomes_json(file: Path) -> None:
+    file.write_text("video_id,start,end,label\nv,1,2,a\n")
+    said = (
+        r"document\.json:1: not JSON, near 'video_id,.*; a file of another format is converted first: taltool convert"
+    )
+    with pytest.raises(DataError, match=said):
+        pieces(str(file), 4)
 
 
 def drawn_document(seed: int) -> bytes:
