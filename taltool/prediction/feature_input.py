@@ -53,26 +53,26 @@ class FeatureInput:
     memory.
     """
 
-    def __init__(self, path: str, clock: ClockOptions, truth: GroundTruth | None, cache_bytes: int) -> None:
+    def __init__(
+        self,
+        path: str,
+        checkpoints: Sequence[Checkpoint],
+        clock: ClockOptions,
+        truth: GroundTruth | None,
+        cache_bytes: int,
+    ) -> None:
         self.features = FeatureFile(path, clock, truth.durations if truth else None)
-        self.cache_bytes = cache_bytes
+        self.cache_bytes, self._checkpoints = cache_bytes, checkpoints
 
     @property
     def chain(self) -> Chain:
         """The steps that made the file."""
         return self.features.provenance
 
-    def check(
-        self,
-        checkpoints: Sequence[Checkpoint],
-        detector: Detector,
-        video_ids: Sequence[str],
-        force: bool,
-        reporter: Reporter,
-    ) -> None:
+    def check(self, detector: Detector, video_ids: Sequence[str], force: bool, reporter: Reporter) -> None:
         """Raise DataError where the features are not what the networks learnt from; see `.compatibility`."""
-        check_extraction(checkpoints, self.features.extraction, self.features.path, force, reporter)
-        check_features(checkpoints, detector, video_ids, reporter)
+        check_extraction(self._checkpoints, self.features.extraction, self.features.path, force, reporter)
+        check_features(self._checkpoints, detector, video_ids, reporter)
 
     def predictions(
         self, detector: Detector, video_ids: Sequence[str], batch_size: int, reporter: Reporter
@@ -80,6 +80,6 @@ class FeatureInput:
         """The proposals of each video, in this order."""
         return detector.predict(video_ids, batch_size)
 
-    def step(self, checkpoints: Sequence[Checkpoint], videos: int) -> Step:
+    def step(self, videos: int) -> Step:
         """The step of a prediction."""
-        return step([InputFile.stat(path) for path in (self.features.path, *(each.path for each in checkpoints))])
+        return step([InputFile.stat(path) for path in (self.features.path, *(each.path for each in self._checkpoints))])

@@ -109,7 +109,7 @@ def predict(
     if (path := feature_file(words)) is not None:
         if backbone is not None or weights or images_fps is not None:
             raise UsageError(f"{path} holds features: --backbone, --weights and --images-fps are about videos")
-        given = FeatureInput(path, clock, truth, int(cache * GIBIBYTE))
+        given = FeatureInput(path, checkpoints, clock, truth, int(cache * GIBIBYTE))
     else:
         if clock.given() or answers:
             raise UsageError("--fps, --stride, --window, --offset and --oracle are about features, these are videos")
@@ -142,7 +142,7 @@ def predict(
         if answers and isinstance(file, FeatureFile):
             known = _oracle(answers, first, file, video_ids, truth, reporter)
         detector = make_detector(checkpoints, file, settings, device, given.cache_bytes, known)
-        given.check(checkpoints, detector, video_ids, force, reporter)
+        given.check(detector, video_ids, force, reporter)
 
         def proposals() -> Iterator[VideoProposals]:
             with reporter.track("predict", len(video_ids)) as task:
@@ -161,7 +161,7 @@ def predict(
         chain = None
         if provenance:
             chain = merge_chains([given.chain, *(checkpoint.header.provenance for checkpoint in checkpoints)])
-            chain.append(given.step(checkpoints, len(video_ids)) | _seen(checkpoints))
+            chain.append(given.step(len(video_ids)) | _seen(checkpoints))
         labels = LabelVocabulary(() if first.model.is_class_agnostic else first.header.classes, complete=True)
         content = Proposals(proposals(), labels, provenance=chain)
         options = FormatOptions(show_scores=show_scores)

@@ -44,7 +44,7 @@ class VideoInput:
         images_fps: float | None,
         reporter: Reporter,
     ) -> None:
-        self._first = first = checkpoints[0]
+        self._checkpoints, first = checkpoints, checkpoints[0]
         if not first.header.extraction:
             raise UsageError(
                 f"{first.path} does not say how the features that it learnt from were made, so none can be made "
@@ -65,17 +65,10 @@ class VideoInput:
         named = list_some([word if isinstance(word, str) else word.path for word in words])
         self.features = MemoryFeatures(list(self._sources), stream_channels(self.settings), named)
 
-    def check(
-        self,
-        checkpoints: Sequence[Checkpoint],
-        detector: Detector,
-        video_ids: Sequence[str],
-        force: bool,
-        reporter: Reporter,
-    ) -> None:
+    def check(self, detector: Detector, video_ids: Sequence[str], force: bool, reporter: Reporter) -> None:
         """Raise DataError where other checkpoints than the first learnt from other features."""
-        first = checkpoints[0]
-        check_extraction(checkpoints[1:], first.header.extraction, f"what {first.path} was trained on", force, reporter)
+        first, *others = self._checkpoints
+        check_extraction(others, first.header.extraction, f"what {first.path} was trained on", force, reporter)
 
     def predictions(
         self, detector: Detector, video_ids: Sequence[str], batch_size: int, reporter: Reporter
@@ -112,9 +105,9 @@ class VideoInput:
             waiting[each.video_id] = each
             while order and order[0] in waiting:
                 yield waiting.pop(order.popleft())
-        check_paces(self._first, paces, self.features.path, reporter)
+        check_paces(self._checkpoints[0], paces, self.features.path, reporter)
 
-    def step(self, checkpoints: Sequence[Checkpoint], videos: int) -> Step:
+    def step(self, videos: int) -> Step:
         """The step of a prediction, with how the features were made."""
-        files = [InputFile.stat(each.path) for each in checkpoints]
+        files = [InputFile.stat(each.path) for each in self._checkpoints]
         return step(files, videos=videos, settings=self.settings.record())
