@@ -52,8 +52,23 @@ class Targets:
 
 
 @dataclass(frozen=True)
+class FrameInput:
+    """What a model asks for that learns from pixels, see `Model.frames_wanted`.
+
+    crop: height and width of what it sees of each picture: the middle, or in training a square at random, the same for
+    all frames of a sample. flip: in training half of the samples are mirrored, left to right.
+    """
+
+    crop: int
+    flip: bool = True
+
+
+@dataclass(frozen=True)
 class Batch:
     """features (B, C, T) float, zero where mask (B, T) is False (padding); targets; the video id of each sample.
+
+    For a model that wants frames, features are these: uint8 (B, C, T, crop, crop), and a snippet of the grid is a
+    frame. C is 3 for colours (R, G, B), 2 for flow (x, y; 128 is no motion), 5 for both.
 
     For each sample, in snippets of its grid (inf where there is none; left out only for models that do not ask):
     shortest_instances: how long the shortest instance of its whole video is; shortest_shown: the least that a training
@@ -80,9 +95,9 @@ class Candidates(NamedTuple):
 class Model(nn.Module, ABC):
     """A temporal action localization network.
 
-    config is an instance of the class's Config; channels the width of a snippet, num_classes the number of actions
-    (background not counted), length the T of every sample where sampling fixes it (`window`, `rescale`) or else the
-    largest T in training (`pad`).
+    config is an instance of the class's Config; channels the width of a snippet (of frames, the C of `Batch`),
+    num_classes the number of actions (background not counted), length the T of every sample where sampling fixes it
+    (`window`, `rescale`) or else the largest T in training (`pad`).
     """
 
     Config: ClassVar[type]
@@ -104,6 +119,8 @@ class Model(nn.Module, ABC):
     def forward(self, features: Tensor, mask: Tensor) -> Outputs:
         """Map features (B, C, T), mask (B, T) bool to named tensors. Padding must not change valid outputs.
 
+        Of frames, features (B, C, T, H, W) uint8, clips are always of the same length, so what a network over pixels
+        sees in padding may tell valid outputs where a video ends; the model scales them itself, padding to 0.
         All outputs are finite, in padding too: prediction refuses a video for which one is not. A sample's outputs
         follow from its own features, and are not all finite where those are not.
         """
@@ -157,6 +174,10 @@ class Model(nn.Module, ABC):
         """
         return None
 
+    def rate_of(self, name: str) -> float:
+        """By what the learning rate of the parameter `name` is multiplied; 0 = it is not trained."""
+        return 1.0
+
     def average(self, outputs: Sequence[Outputs]) -> Outputs:
         """Average the outputs of several networks of this kind (streams, seeds) for the same sample, before decoding.
 
@@ -170,6 +191,14 @@ class Model(nn.Module, ABC):
     def with_truth(self, outputs: Outputs, targets: Targets, answers: Collection[str]) -> Outputs:
         """The outputs with ground truth in place of `answers`, some of `oracles`: what a perfect part would bring."""
         raise NotImplementedError(f"{type(self).__name__} names no oracles")
+
+    @classmethod
+    def frames_wanted(cls, config: Any) -> FrameInput | None:
+        """What the model with this configuration wants to see of a frame store (`extract --backbone frames`).
+
+        None: it learns from features.
+        """
+        return None
 
     @classmethod
     def convert_state_dict(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
