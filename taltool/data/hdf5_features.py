@@ -1,4 +1,7 @@
-"""Feature files: HDF5, one (T, C) dataset per video at the root, each with its own clock; see taltool-features(5)."""
+"""Feature files: HDF5, one (T, C) dataset per video at the root, each with its own clock; see taltool-features(5).
+
+In place of features a video may have its frames (T, H, W, C), uint8: then a snippet is a frame.
+"""
 
 import contextlib
 import os
@@ -26,6 +29,8 @@ ROOT_ATTRIBUTES = ("format", "version", "streams", "provenance")
 # Attributes of every video: its clock, and last, when the video is whole, that it is.
 CLOCK_ATTRIBUTES = ("fps", "stride", "window", "offset", "duration")
 COMPLETE = "complete"
+# Frames are of shape (T, H, W, C), features (T, C).
+FRAMES_NDIM = 4
 # What extraction adds to a video: the frames that it has, what it is made of, and what of that could not be decoded.
 EXTRACTION_ATTRIBUTES = ("num_frames", "source", "problem")
 
@@ -128,8 +133,13 @@ class FeatureFile:
 
     def shape(self, video_id: str) -> tuple[int, int]:
         """(T, C) of one video, without reading it."""
-        length, channels = self._dataset(video_id).shape
+        length, *_, channels = self._dataset(video_id).shape
         return length, channels
+
+    def frame_size(self, video_id: str) -> tuple[int, int] | None:
+        """Height and width of the frames of one video; None for features."""
+        _, *size, _ = self._dataset(video_id).shape
+        return (size[0], size[1]) if size else None
 
     def dtype(self, video_id: str) -> np.dtype[Any]:
         """The number type that one video is stored in."""
@@ -146,14 +156,16 @@ class FeatureFile:
 
     def read(
         self, video_id: str, first: int = 0, last: int | None = None, channels: NDArray[np.int64] | None = None
-    ) -> NDArray[np.float32]:
+    ) -> NDArray[Any]:
         """Snippets [first, last) of one video as float32 (T, C); `channels` picks columns.
 
-        Raises DataError, naming video and snippet, for values that are not finite.
+        Frames are uint8 (T, H, W, C). Raises DataError, naming video and snippet, for values that are not finite.
         """
         values = self._dataset(video_id)[first:last]
         if channels is not None:
-            values = values[:, channels]
+            values = values[..., channels]
+        if values.ndim == FRAMES_NDIM:
+            return np.asarray(values)
         values = np.asarray(values, np.float32)
         if not np.isfinite(values).all():
             row, column = np.argwhere(~np.isfinite(values))[0]
@@ -168,7 +180,7 @@ class FeatureFile:
         return f"{self.path}: video '{video_id}'"
 
     def check(self, video_id: str) -> None:
-        """Raise DataError unless the video's dataset is whole, two-dimensional, not empty, and of numbers."""
+        """Raise DataError unless the video's dataset is whole, not empty, and of features or frames."""
         self._dataset(video_id)
 
     def _dataset(self, video_id: str) -> h5py.Dataset:
@@ -176,8 +188,12 @@ class FeatureFile:
         where = self.where(video_id)
         if not isinstance(node, h5py.Dataset):
             raise DataError(f"{self.path} has no video '{video_id}' ({len(self.ids)} others)")
-        if node.ndim != 2 or node.dtype.kind not in "fiu":
-            raise DataError(f"{where}: expected numbers of shape (T, C), found {node.dtype} {node.shape}")
+        is_frames = node.ndim == FRAMES_NDIM and node.dtype == np.uint8
+        if not is_frames and (node.ndim != 2 or node.dtype.kind not in "fiu"):
+            raise DataError(
+                f"{where}: expected numbers of shape (T, C), or frames, uint8 (T, H, W, C), found {node.dtype} "
+                f"{node.shape}"
+            )
         if 0 in node.shape:
             raise DataError(f"{where} has no snippets: shape {node.shape}; extract it again")
         if self._is_own and not node.attrs.get(COMPLETE, False):
@@ -223,10 +239,11 @@ def unlike(settings: str, others: str) -> str:
 
 @dataclass(frozen=True)
 class VideoFeatures:
-    """The features (T, C) of one video, ready to be written, with its clock and further attributes."""
+    """The features (T, C) of one video, or its frames (T, H, W, C) uint8, ready to be written, with its clock and
+    further attributes."""
 
     video_id: str
-    values: NDArray[np.floating[Any]]
+    values: NDArray[Any]
     clock: FeatureClock
     attributes: Mapping[str, Any]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taltool.data.clock import FeatureClock
-from taltool.data.hdf5_features import VideoFeatures
+from taltool.data.hdf5_features import FRAMES_NDIM, VideoFeatures
 
 
 class MemoryFeatures:
@@ -40,8 +40,13 @@ class MemoryFeatures:
 
     def shape(self, video_id: str) -> tuple[int, int]:
         """(T, C) of one video."""
-        length, channels = self._videos[video_id].values.shape
+        length, *_, channels = self._videos[video_id].values.shape
         return length, channels
+
+    def frame_size(self, video_id: str) -> tuple[int, int] | None:
+        """Height and width of the frames of one video; None for features."""
+        _, *size, _ = self._videos[video_id].values.shape
+        return (size[0], size[1]) if size else None
 
     def clock(self, video_id: str) -> FeatureClock:
         """The clock of one video."""
@@ -49,10 +54,13 @@ class MemoryFeatures:
 
     def read(
         self, video_id: str, first: int = 0, last: int | None = None, channels: NDArray[np.int64] | None = None
-    ) -> NDArray[np.float32]:
-        """Snippets [first, last) of one video as float32 (T, C); `channels` picks columns."""
-        values: NDArray[Any] = self._videos[video_id].values[first:last]
-        return np.asarray(values if channels is None else values[:, channels], np.float32)
+    ) -> NDArray[Any]:
+        """Snippets [first, last) of one video as float32 (T, C), frames as uint8 (T, H, W, C); `channels` picks
+        columns."""
+        values = self._videos[video_id].values[first:last]
+        if channels is not None:
+            values = values[..., channels]
+        return np.asarray(values, np.uint8 if values.ndim == FRAMES_NDIM else np.float32)
 
     def where(self, video_id: str) -> str:
         """One video, for messages."""

@@ -10,6 +10,7 @@ import pytest
 from taltool.data.clock import FeatureClock
 from taltool.data.files import lock
 from taltool.data.hdf5_features import ClockOptions, FeatureFile, FeatureWriter, VideoFeatures
+from taltool.data.memory_features import MemoryFeatures
 from taltool.errors import DataError, UsageError
 
 CLOCK = FeatureClock(fps=25.0, stride=4.0, window=16.0, offset=2.0, duration=9.5)
@@ -37,6 +38,32 @@ def test_what_was_written_is_read(video_id: str, tmp_path: Path) -> None:
         assert (file.clock(video_id), file.streams, file.provenance) == (CLOCK, {"rgb": (0, 3)}, [{"tool": "t"}])
         assert file.read(video_id, 1, 3).tolist() == VALUES[1:3].tolist()
         assert file.read(video_id, channels=np.array([2])).tolist() == VALUES[:, [2]].tolist()
+
+
+def test_frames_are_read_as_they_are(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (7, 4, 6, 5), np.uint8)
+    with FeatureWriter(str(tmp_path / "frames.h5"), streams={"rgb": (0, 3), "flow": (3, 5)}) as writer:
+        writer.write(VideoFeatures("v", frames, CLOCK, {}))
+        writer.write(VideoFeatures("w", VALUES, CLOCK, {}))
+    memory = MemoryFeatures(["v", "w"], {}, "videos")
+    with FeatureFile(str(tmp_path / "frames.h5")) as file, memory:
+        memory.add(VideoFeatures("v", frames, CLOCK, {}))
+        memory.add(VideoFeatures("w", VALUES, CLOCK, {}))
+        for source in (file, memory):
+            assert source.shape("v") == (7, 5)
+            assert (source.frame_size("v"), source.frame_size("w")) == ((4, 6), None)
+            read = source.read("v", 2, 5, np.array([3, 4]))
+            assert read.dtype == np.uint8
+            assert read.tolist() == frames[2:5, :, :, 3:].tolist()
+
+
+@pytest.mark.parametrize("values", [np.zeros((2, 3, 4, 5), np.float32), np.zeros((2, 3, 4), np.uint8)])
+def test_what_is_neither_features_nor_frames_is_refused(tmp_path: Path, values: object) -> None:
+    with (
+        FeatureFile(foreign_file(tmp_path, values)) as file,
+        pytest.raises(DataError, match=r"or frames, uint8 \(T, H, W, C\), found"),
+    ):
+        file.shape("v")
 
 
 def test_foreign_file_without_clock_asks_for_it(tmp_path: Path) -> None:
