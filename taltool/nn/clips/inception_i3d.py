@@ -3,9 +3,12 @@
 Tensors have the names of the PyTorch port github.com/piergiaj/pytorch-i3d.
 """
 
+from collections.abc import Collection, Iterator
+
 import torch
 from torch import Tensor, nn
 
+from taltool.nn.clips.fine_tuning import recomputed
 from taltool.nn.clips.layers import Conv3d, SameConv3d, SameMaxPool3d, Triple
 from taltool.nn.clips.overlapping import OverlappingClips
 
@@ -35,27 +38,60 @@ class InceptionI3D(OverlappingClips):
     Pixels (B, in_channels, T, H, W) become volumes (B, 1024, T / 8, H / 32, W / 32), rounded up, which are averaged
     over all of space (in the paper over the 7 x 7 cells of 224 x 224 pixels) and over every two neighbouring steps in
     time. The classifier sees each of these T / 8 - 1 steps (at least one); a clip's features or logits are their mean.
+
+    All channels are divided by `divisor`. With `checkpointing`, a training of end points keeps only what lies between
+    the blocks.
     """
 
-    def __init__(self, in_channels: int, classes: int | None = None) -> None:
+    def __init__(
+        self, in_channels: int, classes: int | None = None, *, divisor: int = 1, checkpointing: bool = False
+    ) -> None:
         super().__init__()
-        self.Conv3d_1a_7x7 = _Unit3D(in_channels, 64, (7, 7, 7), (2, 2, 2))
+        self.checkpointing = checkpointing
+        stem, channels = (max(1, width // divisor) for width in (64, 192))
+        self.Conv3d_1a_7x7 = _Unit3D(in_channels, stem, (7, 7, 7), (2, 2, 2))
         self.pool_2a = SameMaxPool3d((1, 3, 3), (1, 2, 2))
-        self.Conv3d_2b_1x1 = _Unit3D(64, 64, (1, 1, 1))
-        self.Conv3d_2c_3x3 = _Unit3D(64, 192, (3, 3, 3))
-        channels = 192
+        self.Conv3d_2b_1x1 = _Unit3D(stem, stem, (1, 1, 1))
+        self.Conv3d_2c_3x3 = _Unit3D(stem, channels, (3, 3, 3))
+        self.channels: dict[str, int] = {}
         for name, branches in _BLOCKS.items():
             if name in _POOLS:
                 self.add_module(f"before_{name}", SameMaxPool3d(*_POOLS[name]))
-            block = _InceptionBlock(channels, branches)
+            block = _InceptionBlock(channels, tuple(max(1, width // divisor) for width in branches))
             self.add_module(name, block)
-            channels = block.out_channels
+            self.channels[name] = channels = block.out_channels
         self.logits = _Classifier(channels, classes) if classes else None
 
     @property
     def first(self) -> Conv3d:
         """The convolution of the stem."""
         return self.Conv3d_1a_7x7.conv3d
+
+    def end_points(self, volume: Tensor, names: Collection[str]) -> dict[str, Tensor]:
+        """What the blocks `names` give of pixels (B, in_channels, T, H, W), before any mean over space.
+
+        Mixed_4f gives (B, 832, T / 4, H / 16, W / 16), Mixed_5c (B, 1024, T / 8, H / 32, W / 32), all rounded up and
+        their channels divided by the divisor.
+        """
+        found = {}
+        for name, module in self._segments(names):
+            volume = recomputed(module, volume) if self.checkpointing else module(volume)
+            if name in names:
+                found[name] = volume
+        return found
+
+    def _segments(self, names: Collection[str]) -> Iterator[tuple[str, nn.Module]]:
+        """The modules in the order in which they run, a pooling together with the block before it unless that is named.
+
+        What is kept between them is then small.
+        """
+        segments: list[tuple[str, list[nn.Module]]] = []
+        for name, module in self.named_children():
+            if isinstance(module, SameMaxPool3d) and segments[-1][0] not in names:
+                segments[-1][1].append(module)
+            elif name != "logits":
+                segments.append((name, [module]))
+        return ((name, nn.Sequential(*modules)) for name, modules in segments)
 
     def rest(self, volume: Tensor) -> Tensor:
         """Features (B, 1024), or logits (B, classes), of what the first convolution gives, (B, 64, T', H', W')."""
