@@ -87,7 +87,8 @@ def load_checkpoint(path: str, device: str = "cpu") -> Checkpoint:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         raise DataError(f"{path}: the weights do not fit model '{header.model}' of this version: {error}") from error
-    return Checkpoint(header, experiment, model.to(device).eval(), statistics, path)
+    model.to(device).eval().prepare_inference()
+    return Checkpoint(header, experiment, model, statistics, path)
 
 
 def model_weights(path: str | Path) -> dict[str, Tensor]:

@@ -178,6 +178,12 @@ class Model(nn.Module, ABC):
         """By what the learning rate of the parameter `name` is multiplied; 0 = it is not trained."""
         return 1.0
 
+    def prepare_inference(self) -> None:
+        """Change the network in place into a faster one of the same outputs, which is only to predict from now on.
+
+        It is called once, in eval mode, on the device where the network stays; its weights are not saved afterwards.
+        """
+
     def average(self, outputs: Sequence[Outputs]) -> Outputs:
         """Average the outputs of several networks of this kind (streams, seeds) for the same sample, before decoding.
 

@@ -21,27 +21,38 @@ RefineKind = Literal["all", "naive", "self", "frame", "none"]
 PoolKind = Literal["max", "mean", "conv", "stack"]
 RegionKind = Literal["inside", "outside", "symmetric"]
 SpliceRule = Literal["code", "code-activitynet13", "paper"]
+# I3D halves its input five times.
+_LEAST_CROP = 32
 
 
 @dataclass(frozen=True)
 class AFSDConfig:
-    """The switches of AFSD, on features; defaults are those of the authors' code for THUMOS14, which made the numbers.
+    """The switches of AFSD; defaults are those of the authors' code for THUMOS14, which made the numbers, on features.
 
     The code is not the text in `bcl_update`, `trip`, the two `ssl_` divisors, `triplet_weight`, `splice` and
-    `quality_divisor`; the presets NAME-paper have all of these as printed. Neither has, but for features: the pyramid's
-    first level is a projection of the snippets instead of I3D's maps; splicing moves whole snippets; group norms and
-    locations leave padding out.
+    `quality_divisor`; the presets NAME-paper have all of these as printed. Both learn from frames, as the presets
+    NAME-frames do; on features the pyramid's first level is a projection of the snippets instead of I3D's maps, and
+    splicing moves whole snippets. Neither leaves padding out of group norms and locations, as is done here.
 
     The paper has a network for RGB and one for flow and averages them: `train --streams rgb`, `train --streams flow`,
     then `predict --model RGB --model FLOW` averages distances, logits and offsets before it decodes (so the code for
     THUMOS14; that for ActivityNet averages decoded boundaries geometrically).
     """
 
+    # What it learns from: features, or pixels by an Inception-I3D that is trained with the rest. A unit of the grid is
+    # then one frame, in targets, candidates and the settings of sampling.
+    input: Literal["features", "frames"] = "features"
+    crop: int = 96  # Frames: pixels along both sides of what is seen.
+    backbone_divisor: int = 1  # Frames: I3D with so many times fewer channels, to begin with weights of one's own.
+    backbone_rate: float = 1.0  # Frames: I3D's learning rate, in multiples of that of the rest; 0 = not trained.
+    checkpointing: bool = False  # Frames: compute I3D's activations twice rather than keep them; less memory.
     width: int = 512  # Channels of every layer.
     levels: int = 6  # Pyramid levels; level l has a location every 2^l snippets.
     norm: NormKind = "gn"
     groups: int = 32  # Of the group norm.
-    frames_per_snippet: int = 4  # Frames of the frame-level feature, and units of distance, per snippet.
+    # Frames of the frame-level feature, and units of distance, per snippet. Frames: per location of level 0, which is
+    # of I3D's Mixed_4f (4) or Mixed_5c (8).
+    frames_per_snippet: int = 4
     # exp(x) is a distance in frames, or in halves of the level's stride (the authors' ActivityNet code).
     distance_unit: Literal["frame", "level"] = "frame"
     refine: RefineKind = "all"  # Table 2d; naive and none have no boundary feature, hence no consistency loss.
@@ -92,6 +103,22 @@ class AFSDConfig:
             raise UsageError("afsd: ssl_inside_div and ssl_outside_div must not be negative")
         if self.levels < 1 or self.frames_per_snippet < 1:
             raise UsageError("afsd: levels and frames_per_snippet must be at least 1")
+        if self.backbone_divisor < 1 or self.backbone_rate < 0:
+            raise UsageError("afsd: backbone_divisor must be at least 1, backbone_rate not negative")
+        if self.input == "frames" and (self.frames_per_snippet not in (4, 8) or self.levels < 2):
+            raise UsageError("afsd: from frames frames_per_snippet must be 4 or 8 and levels at least 2")
+        if self.crop < _LEAST_CROP:
+            raise UsageError(f"afsd: crop={self.crop} must be at least {_LEAST_CROP} pixels")
+
+    @property
+    def frames_per_unit(self) -> int:
+        """Frames that a unit of the grid stands for."""
+        return self.frames_per_snippet if self.input == "features" else 1
+
+    @property
+    def unit_multiple(self) -> int:
+        """The units of the grid of which a clip has a multiple, so that every level halves."""
+        return 2 ** (self.levels - 1) * self.frames_per_snippet // self.frames_per_unit
 
 
 # Boundary consistency learning and Eq. 14 as printed, in place of the code's.

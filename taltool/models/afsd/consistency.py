@@ -221,6 +221,6 @@ def _splice_regions(plans: list[Splice], config: AFSDConfig) -> Tensor:
     """Boundary regions (B, 3, 4) in frames of A1, background (one frame narrower on both sides, as the code) and A2."""
     inside, outside = REGION_DIVISORS[config.region]
     inside, outside = config.ssl_inside_div or inside, config.ssl_outside_div or outside
-    spans = torch.tensor([[plan.before, plan.background, plan.after] for plan in plans]) * config.frames_per_snippet
+    spans = torch.tensor([[plan.before, plan.background, plan.after] for plan in plans]) * config.frames_per_unit
     starts, ends = (spans + torch.tensor([[0.0, 0.0], [1.0, -1.0], [0.0, 0.0]])).unbind(-1)
     return boundary_regions(starts, ends, ends - starts + 1, inside, outside)

@@ -1,10 +1,11 @@
-"""AFSD: anchor-free saliency-based detector on features (Lin, Xu et al., "Learning Salient Boundary Feature for
+"""AFSD: anchor-free saliency-based detector (Lin, Xu et al., "Learning Salient Boundary Feature for
 Anchor-free Temporal Action Localization", CVPR 2021).
 
 Each location predicts class scores and boundary distances; boundary pooling refines them and a quality score is
 predicted. Locations are those of a temporal pyramid, whose first (coarse) predictions are anchor-free; boundary pooling
-collects the most salient moment around each coarse boundary. Distances are in frames, `frames_per_snippet` to a snippet
-of the grid; the frame-level feature has one position per frame.
+collects the most salient moment around each coarse boundary. Distances are in frames, `frames_per_snippet` to a
+position of level 0, which is a snippet of features; the frame-level feature has one position per frame. From pixels
+(`input = "frames"`) the grid is one of frames, and the pyramid begins with an I3D.
 """
 
 from collections.abc import Mapping
@@ -12,16 +13,19 @@ from functools import partial
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from taltool.data.statistics import DatasetStatistics
+from taltool.errors import UsageError
 from taltool.models import MODELS
 from taltool.models.afsd.config import PRESETS, AFSDConfig, auto_settings
 from taltool.models.afsd.consistency import Splice, activation_terms, activations, plan_splice, triplet_term
+from taltool.models.afsd.frames import FramePyramid, scaled
 from taltool.models.afsd.loss import assign_locations, detection_terms, refined_distances
 from taltool.models.afsd.network import BoundaryFeatures, Refinement
-from taltool.models.afsd.pretrained import from_opentad
-from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
+from taltool.models.afsd.pretrained import BACKBONE, converted
+from taltool.models.contract import Batch, Candidates, FrameInput, Model, Outputs, SettingsBySection, Targets
 from taltool.models.decoding import flatten_levels, one_candidate_per_class
 from taltool.nn.conv import Axis, SameConv1d
 from taltool.nn.pyramid import AnchorFreeHeads, PyramidGrid, StridedPyramid, padded_to_multiple
@@ -47,8 +51,18 @@ class AFSD(Model):
         width, style = config.width, (config.norm, config.groups)
         outputs = (num_classes if config.classifier == "own" else 1) + 1
         self.is_class_agnostic = config.classifier == "external"
-        self.length_multiple = 2 ** (config.levels - 1)
-        self.pyramid = StridedPyramid(channels, width, config.levels, norm=config.norm, groups=config.groups)
+        self.length_multiple = config.unit_multiple
+        self.pyramid: StridedPyramid | FramePyramid
+        if config.input == "frames":
+            if length % self.length_multiple:
+                raise UsageError(
+                    f"afsd: sampling.length={length} must be a multiple of {self.length_multiple} frames, which are "
+                    f"model.frames_per_snippet={config.frames_per_snippet} for each position of the highest of "
+                    f"model.levels={config.levels}"
+                )
+            self.pyramid = FramePyramid(channels, config)
+        else:
+            self.pyramid = StridedPyramid(channels, width, config.levels, norm=config.norm, groups=config.groups)
         self.coarse = AnchorFreeHeads(width, outputs, config.levels, *style)
         self.refinement = None
         if config.refine != "none":
@@ -79,7 +93,7 @@ class AFSD(Model):
 
     def forward(self, features: Tensor, mask: Tensor) -> Outputs:
         """See the class and `Model.forward`."""
-        features, mask = padded_to_multiple(features, mask, self.length_multiple)
+        features, mask = self._seen(features, mask)
         grid = PyramidGrid.of(mask, self.config.levels)
         levels = self.pyramid(features, mask)
         packed = grid.layout.pack(levels)
@@ -97,6 +111,18 @@ class AFSD(Model):
         if self.quality_head is not None:
             outputs["quality"] = self.quality_head(location)
         return self._flatten_levels(outputs, grid) | described
+
+    def _seen(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """What the pyramid maps, and which positions (B, positions) of its level 0 are valid."""
+        if self.config.input == "features":
+            return padded_to_multiple(features, mask, self.length_multiple)
+        return scaled(features, mask), self._positions(mask)
+
+    def _positions(self, mask: Tensor) -> Tensor:
+        """The validity (B, positions) of level 0; a position of frames is valid if its first frame is."""
+        if self.config.input == "features":
+            return F.pad(mask, (0, -mask.shape[1] % self.length_multiple))
+        return mask[:, :: self.config.frames_per_snippet]
 
     def _flatten_levels(self, outputs: Outputs, grid: PyramidGrid) -> Outputs:
         """Packed outputs (B, K, P) as (B, N, K), quality as (B, N), with what describes the locations, in frames."""
@@ -135,8 +161,7 @@ class AFSD(Model):
         if phase != "consistency" and self.config.normaliser == "batch":
             if self.refinement is not None:
                 return None
-            _, mask = padded_to_multiple(batch.features, batch.mask, self.length_multiple)
-            locations = self._flatten_levels({}, PyramidGrid.of(mask, self.config.levels))
+            locations = self._flatten_levels({}, PyramidGrid.of(self._positions(batch.mask), self.config.levels))
             padded = self._in_frames(batch.targets, batch.features.device)
             counts["positives"] = assign_locations(locations, padded, self.config).positive.sum()
         if phase == "consistency" or (phase == "all" and "trip" in self.consistency):
@@ -180,8 +205,8 @@ class AFSD(Model):
             boundaries = self._boundary_features(features, mask)
             terms |= activation_terms(self._activations(boundaries), own, boundaries.mask, self.config)
         if "trip" in self.consistency:
-            order = torch.stack([plan.order for plan in plans]).to(features.device)
-            spliced = features.gather(2, order[:, None].expand(-1, features.shape[1], -1))
+            clips = zip(features, plans, strict=True)
+            spliced = torch.stack([own.index_select(1, plan.order.to(own.device)) for own, plan in clips])
             boundaries = self._boundary_features(spliced, mask)
             terms["triplet"] = triplet_term(boundaries, plans, self.refinement, self.config)
         return {name: term * share for name, term in terms.items()}
@@ -189,7 +214,7 @@ class AFSD(Model):
     def _boundary_features(self, features: Tensor, mask: Tensor) -> BoundaryFeatures:
         """The boundary features of level 0, without the rest of the network."""
         assert self.refinement is not None
-        features, mask = padded_to_multiple(features, mask, self.length_multiple)
+        features, mask = self._seen(features, mask)
         axis = Axis.single(mask)
         level0 = self.pyramid.project(features, mask)
         location, classes = self.coarse.location_tower(level0, axis), self.coarse.class_tower(level0, axis)
@@ -197,7 +222,7 @@ class AFSD(Model):
 
     def _in_frames(self, targets: Targets, device: torch.device) -> PaddedTargets:
         padded = padded_targets(targets.segments, targets.labels, device)
-        return padded._replace(segments=padded.segments * self.config.frames_per_snippet)
+        return padded._replace(segments=padded.segments * self.config.frames_per_unit)
 
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
         """Every location as one candidate per class, clipped to the valid part of its sample (section 3.4, Eq. 15).
@@ -208,7 +233,7 @@ class AFSD(Model):
         if "offsets" in outputs:
             distances = refined_distances(distances, outputs["offsets"])
         ends = torch.stack([outputs["centres"] - distances[..., 0], outputs["centres"] + distances[..., 1]], dim=-1)
-        segments = torch.cummax(ends, dim=-1).values / self.config.frames_per_snippet  # None ends before it starts.
+        segments = torch.cummax(ends, dim=-1).values / self.config.frames_per_unit  # None ends before it starts.
         scores = outputs["logits"].softmax(-1)
         if "refined_logits" in outputs:
             scores = (scores + outputs["refined_logits"].softmax(-1)) / 2
@@ -218,10 +243,24 @@ class AFSD(Model):
             segments, scores[..., 1:], outputs["valid"], mask, is_class_agnostic=self.is_class_agnostic
         )
 
+    def rate_of(self, name: str) -> float:
+        """See `Model.rate_of`: `backbone_rate` for I3D."""
+        return self.config.backbone_rate if name.startswith(BACKBONE) else 1.0
+
+    def prepare_inference(self) -> None:
+        """See `Model.prepare_inference`."""
+        if isinstance(self.pyramid, FramePyramid):
+            self.pyramid.prepare_inference()
+
+    @classmethod
+    def frames_wanted(cls, config: AFSDConfig) -> FrameInput | None:
+        """See `Model.frames_wanted`."""
+        return FrameInput(config.crop) if config.input == "frames" else None
+
     @classmethod
     def convert_state_dict(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """See `Model.convert_state_dict`; OpenTAD's AFSD on features is known."""
-        return from_opentad(state) if any("rpn_head." in name for name in state) else dict(state)
+        """See `Model.convert_state_dict` and `taltool.models.afsd.pretrained`."""
+        return converted(state)
 
     @classmethod
     def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
