@@ -39,6 +39,10 @@ which are. `encode` is given a whole video and shares what it likes between its 
 the order of the snippets, one row of C finite float32 for each: (B, C) from `encode_snippets`, (n, C) from the others.
 `streams` names the channels: stream -> (first channel, one past the last), as {"rgb": (0, C)}.
 
+A backbone that `gives_pictures` (frames.py) gives one picture a snippet instead, uint8: (B, H, W, C) and (n, H, W, C),
+H and W the same for all of a video and for all streams. Such features never lie in memory as a whole, and stand beside
+those of no other backbone.
+
 `extract` continues what is there: a video that the output (or the folder of an unfinished extraction) holds, made with
 the same settings, is not encoded again. A backbone that is named by its path counts as other settings once its file
 has changed; that of any other may change unseen.
@@ -57,12 +61,13 @@ from numpy.typing import NDArray
 
 from taltool.data.downloads import Published
 from taltool.data.packaged import Packaged
-from taltool.data.records import FeatureArray
 from taltool.errors import UsageError
 from taltool.video.frames import FrameFormat, Picture
 from taltool.video.snippet_windows import SnippetWindows
 
 Stream = Literal["rgb", "flow"]
+# Features of snippets: vectors (n, C) of float32, or pictures (n, H, W, C) of uint8.
+FeatureRows = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,8 @@ class Backbone(ABC):
     # Largest displacement (pixels of `frame_format`) that a flow picture holds; larger ones are clamped.
     flow_bound: ClassVar[float] = 20.0
     needs_weights: ClassVar[bool] = False
+    # Whether what it gives for a snippet is a picture, uint8 (H, W, C), and not a vector.
+    gives_pictures: ClassVar[bool] = False
     published: ClassVar[Mapping[Stream, Published | Packaged]] = {}
 
     def __init__(self, config: Any, stream: Stream = "rgb") -> None:
@@ -178,7 +185,7 @@ class Backbone(ABC):
 
     def encode(
         self, pictures: Iterable[Picture], windows: SnippetWindows, threads: Executor | None = None
-    ) -> Iterator[FeatureArray]:
+    ) -> Iterator[FeatureRows]:
         """Yield features (n, C) of the next n snippets of a video, until its end.
 
         threads: where parts of the work may be done side by side.
@@ -192,10 +199,10 @@ class Backbone(ABC):
         """How many consecutive snippets `encode_run` should get at once to share work; 1 where they share none."""
         return 1
 
-    def encode_run(self, pictures: NDArray[np.uint8], windows: SnippetWindows) -> FeatureArray:
+    def encode_run(self, pictures: NDArray[np.uint8], windows: SnippetWindows) -> FeatureRows:
         """Features (n, C) of n consecutive snippets of a video, whose pictures are (window + (n - 1) stride, ...)."""
         return np.concatenate([self.encode_snippets(snippet[None]) for snippet in windows.of_run(pictures)])
 
-    def encode_snippets(self, snippets: NDArray[np.uint8]) -> FeatureArray:
+    def encode_snippets(self, snippets: NDArray[np.uint8]) -> FeatureRows:
         """Features (B, C) of B snippets (B, window, H, W[, 3 or 2])."""
         raise NotImplementedError(f"{type(self).__name__} defines neither encode nor encode_snippets")

@@ -88,6 +88,7 @@ def _joined_features(contents: Sequence[Features], paths: Sequence[str]) -> Feat
         clock=lambda video_id: owner[video_id].clock(video_id),
         values=lambda video_id: owner[video_id].values(video_id),
         extras=lambda video_id: owner[video_id].extras(video_id),
+        frame_size=lambda video_id: owner[video_id].frame_size(video_id),
         provenance=merge_chains(content.provenance for content in contents),
     )
 
@@ -101,7 +102,8 @@ def _settings(content: Features) -> dict[str, str]:
         elif name != "shard":  # In which two parts of one extraction differ.
             kept[name] = str(value)
     channels = {str(content.shape(video_id)[1]) for video_id in content.ids[:1]}
-    return kept | {"streams": str(content.streams), "number of channels": ", ".join(channels)}
+    held = "frames" if content.of_frames else "features"
+    return {"content": held} | kept | {"streams": str(content.streams), "number of channels": ", ".join(channels)}
 
 
 def relabelled(content: Content, names: Mapping[str, str]) -> Content:

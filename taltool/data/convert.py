@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from taltool.data.contents import concatenate, relabelled
 from taltool.data.files import STANDARD
 from taltool.data.formats import FORMATS
@@ -115,6 +112,11 @@ def convert(
         layout = format_named(name)
         if content.kind not in layout.kinds:
             raise UsageError(f"--to {name}: it holds {' and '.join(layout.kinds)}, the input holds {content.kind}")
+        if isinstance(content, Features) and content.of_frames and not layout.holds_frames:
+            raise UsageError(
+                f"--to {name}: it holds features, the input holds frames, which stay HDF5: give -o FRAMES.h5, or make "
+                "features: taltool extract VIDEOS -o FEATURES.h5"
+            )
         if not isinstance(content, Annotations):
             content.provenance = None if this_step is None else [*(content.provenance or []), this_step]
         if link:
@@ -188,12 +190,10 @@ def _link(content: Content, target: str, paths: Sequence[str], output: str, opti
                 writer.link(video_id, path)
 
 
-def _advancing(
-    task: Task, values: Callable[[str], NDArray[np.floating[Any]]]
-) -> Callable[[str], NDArray[np.floating[Any]]]:
+def _advancing(task: Task, values: Callable[[str], Any]) -> Callable[[str], Any]:
     """The values of videos, each of which advances the task."""
 
-    def of(video_id: str) -> NDArray[np.floating[Any]]:
+    def of(video_id: str) -> Any:
         found = values(video_id)
         task.advance()
         return found

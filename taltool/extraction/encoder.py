@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from taltool.backbones.contract import Backbone
+from taltool.backbones.contract import Backbone, FeatureRows
 from taltool.data.concurrency import parallel_map
-from taltool.data.records import FeatureArray
 from taltool.errors import UsageError
 from taltool.video.flow import Flow, FlowSettings, fields
 from taltool.video.frames import FrameFormat, Picture
@@ -101,17 +100,21 @@ class Encoder:
             raise self._fault(number, f"its `streams` are {said!r}, {expected}")
         return streams
 
-    def _checked(self, number: int, features: FeatureArray, snippets: int | None = None) -> FeatureArray:
-        """The features (snippets, C), or (any number, C), as they are; raises UsageError where they are not that."""
+    def _checked(self, number: int, features: FeatureRows, snippets: int | None = None) -> FeatureRows:
+        """The features (snippets, C), or (any number, C), as they are; raises UsageError where they are not that.
+
+        Of pictures it is (snippets, H, W, C).
+        """
         channels = max(last for _, last in self._declared(number).values())
+        size, dtype = (("height", "width"), "uint8") if self.gives_pictures else ((), "float32")
         shape = getattr(features, "shape", None)
-        if shape is None or len(shape) != 2 or shape[1] != channels or snippets not in (None, shape[0]):
+        if not shape or len(shape) != 2 + len(size) or shape[-1] != channels or snippets not in (None, shape[0]):
             found = f"a {type(features).__name__}" if shape is None else f"features of shape {tuple(shape)}"
-            expected = f"({'any number' if snippets is None else snippets}, {channels})"
+            expected = ", ".join(map(str, ("any number" if snippets is None else snippets, *size, channels)))
             declared = f"snippets, channels of its `streams` {self.backbones[number].streams}"
-            raise self._fault(number, f"gave {found}, expected {expected}: {declared}")
-        if features.dtype != np.float32:
-            raise self._fault(number, f"gave features of type {features.dtype}, expected float32")
+            raise self._fault(number, f"gave {found}, expected ({expected}): {declared}")
+        if features.dtype != dtype:
+            raise self._fault(number, f"gave features of type {features.dtype}, expected {dtype}")
         return features
 
     def _fault(self, number: int, what: str) -> UsageError:
@@ -119,8 +122,16 @@ class Encoder:
 
     @property
     def takes_snippets(self) -> bool:
-        """Whether all encode each snippet for itself; otherwise `encode_video` encodes one video after the other."""
-        return all(map(_takes_snippets, self.backbones))
+        """Whether snippets of several videos may be encoded together, their features being gathered in memory.
+
+        Otherwise `encode_video` encodes one video after the other.
+        """
+        return not self.gives_pictures and all(map(_takes_snippets, self.backbones))
+
+    @property
+    def gives_pictures(self) -> bool:
+        """Whether features are pictures (H, W, C)."""
+        return self.backbones[0].gives_pictures
 
     def is_seen(self, frame: int, wanted: FrameFormat) -> bool:
         """Whether features depend on what is seen at this frame (from 0) in this one of the `formats`."""
@@ -149,15 +160,15 @@ class Encoder:
         flow = self._flows[number]
         return chosen if flow is None else fields(chosen, flow, threads, partial(self._looks_at, number=number))
 
-    def encode(self, spans: Sequence[Span]) -> FeatureArray:
+    def encode(self, spans: Sequence[Span]) -> FeatureRows:
         """Features (len(spans), C) of at most `batch` snippets, whose pictures are of one size; in runs, of neighbours.
 
         Raises UsageError where the device has too little memory for them.
         """
         numbers = range(len(self.backbones))
-        return np.concatenate([self._encode(n, [[row[n] for row in span] for span in spans]) for n in numbers], axis=1)
+        return np.concatenate([self._encode(n, [[row[n] for row in span] for span in spans]) for n in numbers], axis=-1)
 
-    def _encode(self, number: int, spans: Sequence[list[Picture]]) -> FeatureArray:
+    def _encode(self, number: int, spans: Sequence[list[Picture]]) -> FeatureRows:
         """The same of what one of the backbones sees of the snippets."""
         try:
             return self._encode_run(number, spans) if self.in_runs else self._encode_batch(number, spans)
@@ -168,24 +179,24 @@ class Encoder:
                 f"the device has too little memory for {self.batch} snippets at once: use a smaller --batch"
             ) from error
 
-    def _encode_run(self, number: int, spans: Sequence[list[Picture]]) -> FeatureArray:
+    def _encode_run(self, number: int, spans: Sequence[list[Picture]]) -> FeatureRows:
         pictures: list[Picture] = self._windows.merge_overlaps(spans)
         return self._checked(number, self.backbones[number].encode_run(np.stack(pictures), self._windows), len(spans))
 
-    def _encode_batch(self, number: int, spans: Sequence[list[Picture]]) -> FeatureArray:
+    def _encode_batch(self, number: int, spans: Sequence[list[Picture]]) -> FeatureRows:
         filled = [*spans, *[spans[-1]] * (self.batch - len(spans))]
         snippets = np.stack([np.stack(span) for span in filled])  # (B, window, H, W[, 3 or 2])
         return self._checked(number, self.backbones[number].encode_snippets(snippets), len(filled))[: len(spans)]
 
-    def encode_video(self, moments: Iterable[Moment], threads: Executor) -> Iterator[FeatureArray]:
-        """Yield features (C,) of each snippet of a video; each backbone gets it as if it were alone."""
+    def encode_video(self, moments: Iterable[Moment], threads: Executor) -> Iterator[FeatureRows]:
+        """Yield features (C,), or (H, W, C), of each snippet of a video; each backbone gets it as if it were alone."""
         columns = [self._rows(number, copy, threads) for number, copy in enumerate(tee(moments, len(self.backbones)))]
         # A column of another length raises its fault at its end, so that what stands in for its rows is never used.
         for row in zip_longest(*columns, fillvalue=np.empty(0, np.float32)):
-            yield np.concatenate(row)
+            yield np.concatenate(row, axis=-1)
 
-    def _rows(self, number: int, moments: Iterable[Moment], threads: Executor) -> Iterator[FeatureArray]:
-        """Yield features (C,) of each snippet by one of the backbones."""
+    def _rows(self, number: int, moments: Iterable[Moment], threads: Executor) -> Iterator[FeatureRows]:
+        """Yield features (C,), or (H, W, C), of each snippet by one of the backbones."""
         backbone = self.backbones[number]
         pictures, given = 0, 0
 
@@ -210,7 +221,7 @@ class Encoder:
                 number, f"gave features of {given} snippets of a video of {pictures} pictures, expected {expected}"
             )
 
-    def _in_pieces(self, number: int, pictures: Iterable[Picture], threads: Executor) -> Iterator[FeatureArray]:
+    def _in_pieces(self, number: int, pictures: Iterable[Picture], threads: Executor) -> Iterator[FeatureRows]:
         """Features (n, C) of each next n snippets, by a backbone that encodes each for itself."""
         backbone = self.backbones[number]
         size = backbone.run_length(self._windows) if self.in_runs else self.batch

@@ -103,6 +103,11 @@ def extract(
         dtype=dtype,
         reporter=reporter,
     )
+    if settings.of_frames and resources.engine != "local":
+        raise UsageError(
+            f"--engine {engine}: frames are too large to come back through a cluster; start the command on each "
+            "machine with its own --shard I/N"
+        )
     part = Shard.parse(shard)
     found = chosen_sources(videos, settings.images_fps, reporter)
     sources = part.part(found)
@@ -146,6 +151,8 @@ def extract_video(
     source: VideoSource, settings: ExtractionSettings, resources: Resources = Resources()
 ) -> VideoFeatures:
     """The features of one video, with its clock; the attribute `problem` tells what of it could not be decoded.
+
+    Frames, too, are in memory, all of them.
 
     Raises DataError where it cannot be read, and where it changes while it is read.
     """
@@ -200,13 +207,19 @@ def _is_done(source: VideoSource, earlier: object, partial_results: PartialResul
 
 
 def outcomes(
-    sources: Sequence[VideoSource], settings: ExtractionSettings, resources: Resources, output: str | None = None
+    sources: Sequence[VideoSource],
+    settings: ExtractionSettings,
+    resources: Resources,
+    output: str | None = None,
+    spool: Path | None = None,
 ) -> Iterator[Outcome]:
     """What becomes of each video, in the order in which they are done.
 
-    Features are in the outcome, or, with an `output`, among its partial results.
+    Features are in the outcome, or, with an `output`, among its partial results. Frames without an output lie in files
+    in the folder `spool`, see `extract_features`.
     """
-    task = _ExtractionTask(settings, resources, Concurrency(patience=resources.patience), output)
+    spool = spool if output is None else PartialResults.folder_of(output)
+    task = _ExtractionTask(settings, resources, Concurrency(patience=resources.patience), output, spool)
     if resources.engine != "local":
         yield from _on_cluster(sources, task)
         return
@@ -233,6 +246,7 @@ class _ExtractionTask:
     resources: Resources
     concurrency: Concurrency
     output: str | None = None
+    spool: Path | None = None
 
     def __call__(self, sources: Sequence[VideoSource], number: int) -> Iterator[Outcome]:
         """Extract videos, in the process of this number (from 0)."""
@@ -246,7 +260,7 @@ class _ExtractionTask:
         device = self.resources.devices[number % len(self.resources.devices)]
         computing = Computing(device, self.settings.precision, self.resources.compile)
         made = encoder(self.settings, computing, self.resources.batch)
-        return extract_features(sources, self.settings, made, self.concurrency)
+        return extract_features(sources, self.settings, made, self.concurrency, self.spool)
 
     def kept(self, outcome: Outcome) -> Outcome:
         """The outcome; where there is an output without its features, which are among the partial results then."""

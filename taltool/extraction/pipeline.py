@@ -13,14 +13,18 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
+from taltool.backbones.contract import FeatureRows
 from taltool.data.clock import FeatureClock
 from taltool.data.concurrency import prefetch
 from taltool.data.hdf5_features import EXTRACTION_ATTRIBUTES, VideoFeatures
-from taltool.data.records import FeatureArray
+from taltool.data.stored_frames import StorageError, StoredFrames, path_of, store_frames
 from taltool.errors import DataError, UsageError
 from taltool.extraction.encoder import Encoder, Moment, Span, single_threaded
 from taltool.extraction.resources import Concurrency
@@ -56,9 +60,9 @@ class Outcome:
     def failed(cls, source: VideoSource, error: Exception) -> "Outcome":
         """A video that raised `error`, of whatever kind: files break in more ways than anybody lists.
 
-        A UsageError is raised again, for it holds for all videos.
+        What holds for all videos is raised again: a UsageError, and that nothing can be written.
         """
-        if isinstance(error, UsageError):
+        if isinstance(error, UsageError | StorageError):
             raise error
         if isinstance(error, DataError | OSError | MemoryError):
             return cls(source, reason=str(error) or type(error).__name__)
@@ -73,7 +77,7 @@ class Reading:
         self.source, self._settings, self._encoder, self._patience = source, settings, encoder, patience
         self.identity = source.identity()
         self._frames: FrameSequence | None = None
-        self.rows: dict[int, FeatureArray] = {}
+        self.rows: dict[int, FeatureRows] = {}
         self.snippets = 0
 
     def moments(self) -> Iterator[Moment]:
@@ -92,8 +96,8 @@ class Reading:
             yield span
             self.snippets += 1
 
-    def outcome(self, values: FeatureArray) -> Outcome:
-        """The features with their clock, and what could not be decoded.
+    def outcome(self, values: NDArray[Any] | StoredFrames) -> Outcome:
+        """The features, (T, C) or frames (T, H, W, C), with their clock, and what could not be decoded.
 
         Raises DataError where the video changed meanwhile, or the numbers do not fit their type.
         """
@@ -102,10 +106,7 @@ class Reading:
             raise DataError("was not read")
         if self.source.identity() != self.identity:
             raise DataError("it changed while it was read")
-        with np.errstate(over="ignore"):
-            stored = values.astype(settings.dtype)
-        if not np.isfinite(stored).all():
-            raise DataError(f"its features are not all finite in {settings.dtype}")
+        stored = values if isinstance(values, StoredFrames) else _in_type(values, settings.dtype)
         windows, rate = settings.windows, frames.timeline.fps
         offset = frames.timeline.first * rate + windows.offset
         clock = FeatureClock(rate, float(windows.stride), float(windows.window), offset, duration=frames.duration)
@@ -114,6 +115,15 @@ class Reading:
         if problem:
             attributes[PROBLEM] = problem
         return Outcome(self.source, VideoFeatures(self.source.video_id, stored, clock, attributes), problem)
+
+
+def _in_type(values: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """The features as they are stored; raises DataError where they do not fit this type."""
+    with np.errstate(over="ignore"):
+        stored = values.astype(dtype, copy=False)
+    if not np.isfinite(stored).all():
+        raise DataError(f"its features are not all finite in {dtype}")
+    return stored
 
 
 def _grouped(pictures: Iterator[Moment]) -> Iterator[list[Moment]]:
@@ -142,7 +152,7 @@ class _Batches:
     threads: Executor
     most: int
     waiting: dict[Hashable, list[tuple[Reading, int, Span]]] = field(default_factory=lambda: defaultdict(list))
-    running: deque[tuple[Future[FeatureArray], list[tuple[Reading, int]]]] = field(default_factory=deque)
+    running: deque[tuple[Future[FeatureRows], list[tuple[Reading, int]]]] = field(default_factory=deque)
 
     def add(self, reading: Reading, span: Span) -> None:
         """Take a snippet; may wait until an earlier batch is done."""
@@ -182,14 +192,21 @@ class _Batches:
 
 
 def extract_features(
-    sources: Iterable[VideoSource], settings: ExtractionSettings, encoder: Encoder, concurrency: Concurrency
+    sources: Iterable[VideoSource],
+    settings: ExtractionSettings,
+    encoder: Encoder,
+    concurrency: Concurrency,
+    spool: Path | None = None,
 ) -> Iterator[Outcome]:
     """What becomes of every video, as soon as it is known; one that breaks, however it does, stops no other.
 
-    What the networks raise over snippets is raised here: a batch is of several videos, and the next would be no better.
+    Frames are written to files in the folder `spool` as they come, and whoever gets them removes those; without one
+    they are gathered in memory, as features are. What the networks raise over snippets is raised here: a batch is of
+    several videos, and the next would be no better.
     """
-    extract = _by_snippet if encoder.takes_snippets else _by_video
-    return extract(sources, settings, encoder, concurrency)
+    if encoder.takes_snippets:
+        return _by_snippet(sources, settings, encoder, concurrency)
+    return _by_video(sources, settings, encoder, concurrency, spool if encoder.gives_pictures else None)
 
 
 @contextmanager
@@ -203,14 +220,22 @@ def _threads(count: int) -> Iterator[Executor]:
 
 
 def _by_video(
-    sources: Iterable[VideoSource], settings: ExtractionSettings, encoder: Encoder, concurrency: Concurrency
+    sources: Iterable[VideoSource],
+    settings: ExtractionSettings,
+    encoder: Encoder,
+    concurrency: Concurrency,
+    spool: Path | None,
 ) -> Iterator[Outcome]:
     with single_threaded(), _threads(concurrency.threads) as threads:
         for source in sources:
+            file = None if spool is None else path_of(spool, source.video_id, ".spool")
             try:
                 reading = Reading(source, settings, encoder, concurrency.patience)
-                outcome = reading.outcome(np.stack(list(encoder.encode_video(reading.moments(), threads))))
+                rows = encoder.encode_video(reading.moments(), threads)
+                outcome = reading.outcome(np.stack(list(rows)) if file is None else store_frames(file, rows))
             except Exception as error:
+                if file is not None:
+                    file.unlink(missing_ok=True)
                 outcome = Outcome.failed(source, error)
             yield outcome
 

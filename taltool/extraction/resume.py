@@ -1,10 +1,10 @@
 """How a killed extraction continues: the folder in which finished videos wait.
 
 Each finished video is one file in that folder, written beside its name and renamed, so it is there wholly or not at
-all. The folder stands beside the feature file and vanishes when that is written.
+all. Frames lie in a second file, which is there before the first one tells of it. The folder stands beside the feature
+file and vanishes when that is written.
 """
 
-import hashlib
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -18,12 +18,13 @@ import orjson
 from taltool.data.clock import FeatureClock
 from taltool.data.files import replacing
 from taltool.data.hdf5_features import VideoFeatures, unlike
+from taltool.data.stored_frames import StoredFrames, path_of
 from taltool.errors import DataError
 from taltool.extraction.backbone_settings import BACKBONE_FILE
 from taltool.extraction.pipeline import SOURCE
 
-_SUFFIX = ".video"
-_DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+_SUFFIX, _FRAMES = ".video", ".frames"
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, DataError)
 
 
 def identity_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,12 +83,20 @@ class PartialResults:
         return Path(f"{output}.partial")
 
     def save(self, video: VideoFeatures) -> None:
-        """Add a finished video; raises DataError, saying what to do, where it cannot be written."""
+        """Add a finished video, and take over the file of its frames.
+
+        Raises DataError, saying what to do, where it cannot be written.
+        """
         metadata = {"video_id": video.video_id, "clock": asdict(video.clock), "attributes": dict(video.attributes)}
-        path = self._path(video.video_id)
+        path, values = self._path(video.video_id), dict[str, Any]()
         try:
+            if isinstance(video.values, StoredFrames):
+                video.values.path.replace(path.with_suffix(_FRAMES))
+                metadata["frames"] = {"shape": video.values.shape, "checksum": video.values.checksum}
+            else:
+                values["values"] = video.values
             with replacing(path) as temporary, temporary.open("wb") as stream:
-                np.savez(stream, values=video.values, facts=np.frombuffer(orjson.dumps(metadata), np.uint8))
+                np.savez(stream, facts=np.frombuffer(orjson.dumps(metadata), np.uint8), **values)
         except OSError as error:
             raise DataError(
                 f"{self.folder}: cannot write there: {error.strerror or error}; videos that are finished wait there: "
@@ -100,10 +109,15 @@ class PartialResults:
         try:
             with np.load(path, allow_pickle=False) as members:
                 metadata = orjson.loads(members["facts"].tobytes())
-                clock = FeatureClock(**metadata["clock"])
-                return VideoFeatures(video_id, members["values"], clock, metadata["attributes"])
+                values: Any = members["values"] if "frames" not in metadata else None
+            if values is None:
+                stored = metadata["frames"]
+                values = StoredFrames(path.with_suffix(_FRAMES), tuple(stored["shape"]), stored["checksum"])
+                values.check()
+            return VideoFeatures(video_id, values, FeatureClock(**metadata["clock"]), metadata["attributes"])
         except _DAMAGED as error:
             path.unlink(missing_ok=True)
+            path.with_suffix(_FRAMES).unlink(missing_ok=True)
             raise DataError(
                 f"{self.folder}: the features of video '{video_id}' were damaged or removed there: run the command "
                 "again, which makes them anew"
@@ -125,9 +139,8 @@ class PartialResults:
         shutil.rmtree(self.folder)
 
     def _path(self, video_id: str) -> Path:
-        """Where a video lies: its id may hold what file names may not."""
-        name = hashlib.sha256(video_id.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-        return self.folder / (name + _SUFFIX)
+        """Where a video lies."""
+        return path_of(self.folder, video_id, _SUFFIX)
 
 
 def _metadata(path: Path) -> dict[str, Any] | None:

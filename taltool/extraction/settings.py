@@ -67,13 +67,13 @@ class ExtractionSettings:
 
     The features of several backbones stand side by side. fps is the rate that videos are resampled to, None = their
     own; frames, where it is given, the number of frames that each becomes instead, at most those that it has;
-    images_fps the rate of folders of images.
+    images_fps the rate of folders of images. dtype is uint8 for pictures.
     """
 
     backbones: tuple[BackboneSettings, ...]
     windows: SnippetWindows
     fps: float | None = None
-    dtype: Literal["float32", "float16"] = "float32"
+    dtype: Literal["float32", "float16", "uint8"] = "float32"
     flow: FlowSettings = field(default_factory=FlowSettings)
     images_fps: float | None = None
     precision: Literal["float32", "bf16", "fp16"] = "float32"
@@ -112,6 +112,7 @@ class ExtractionSettings:
         named, from_preset = (None, None) if preset is None else read_preset(preset)
         asked_for = asked_by_name(backbone or named or "hog3d")
         kinds = {name: complete_backbone(BACKBONES.load(name), name) for name in asked_for}
+        of_frames = _of_frames(kinds, dtype, precision)
         layers = []
         if from_preset is not None:
             layers.append(_of_preset(from_preset, list(asked_by_name(named) if named else kinds), list(kinds)))
@@ -149,7 +150,7 @@ class ExtractionSettings:
             ),
             fps=float(rate) if isinstance(rate, int | float) else None,
             frames=frames_per_video(rate) if isinstance(rate, str) else None,
-            dtype=dtype,
+            dtype="uint8" if of_frames else dtype,
             flow=parts["flow"],
             images_fps=images_fps,
             precision=precision,
@@ -201,6 +202,11 @@ class ExtractionSettings:
             images_fps=record.get("images_fps", record["fps"]) if images_fps is None else images_fps,
             precision=record.get("precision", "float32"),
         )
+
+    @property
+    def of_frames(self) -> bool:
+        """Whether what is made is a frame store."""
+        return self.dtype == "uint8"
 
     @property
     def backbone(self) -> str:
@@ -260,6 +266,23 @@ def _settings(kinds: Mapping[str, type[Backbone]], layers: Sequence[Layer], set_
     of_kind |= {section[name]: kind.Config for name, kind in kinds.items()}
     parts = merged(of_kind, [*layers, *(override(each, of_kind) for each in set_)])
     return parts | {name: parts[own] for name, own in section.items()}
+
+
+def _of_frames(kinds: Mapping[str, type[Backbone]], dtype: str, precision: str) -> bool:
+    """Whether the backbones give pictures; raises UsageError for options, and for backbones beside them, that do not
+    fit these."""
+    names = [name for name, kind in kinds.items() if kind.gives_pictures]
+    if not names:
+        return False
+    if others := [name for name in kinds if name != names[0]]:
+        raise UsageError(
+            f"--backbone {','.join(kinds)}: {names[0]} gives pictures, beside which no features can stand: extract "
+            f"{names[0]} and {' and '.join(others)} to two files"
+        )
+    for option, value in (("dtype", dtype), ("precision", precision)):
+        if value != "float32":
+            raise UsageError(f"--{option} {value}: {names[0]} computes nothing, its pictures are uint8; leave it out")
+    return True
 
 
 def _preferred(option: str, given: Any, kinds: Mapping[str, type[Backbone]]) -> Any:

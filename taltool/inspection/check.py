@@ -1,5 +1,6 @@
 """`check`: is a file whole: does it end where it should, and is everything in it what it says."""
 
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, SupportsInt
@@ -14,6 +15,7 @@ from taltool.data.formats.contract import Annotations, Features, FormatOptions, 
 from taltool.data.formats.sniffing import beginning, open_content
 from taltool.data.json_documents import telling_key
 from taltool.data.records import Floats, Integers, LabelVocabulary
+from taltool.data.stored_frames import pieces
 from taltool.data.training_log import read_epochs
 from taltool.errors import DataError
 from taltool.inspection.info import info, kind_of
@@ -142,7 +144,10 @@ def _features(path: str, content: Features, odd: _Oddities) -> str:
     if not content.ids:
         raise DataError(f"{path}: no video in it")
     for video_id in content.ids:
-        length, _ = content.values(video_id).shape
+        length, _ = content.shape(video_id)
+        values = content.values(video_id)
+        if content.frame_size(video_id):
+            deque(pieces(values), maxlen=0)  # What cannot be read raises.
         try:
             clock = content.clock(video_id)
         except UnknownClockError:
@@ -151,7 +156,7 @@ def _features(path: str, content: Features, odd: _Oddities) -> str:
         last_end = (clock.offset + (length - 1) * clock.stride + clock.window) / clock.fps
         late = last_end > clock.duration + max(clock.window, clock.stride) / clock.fps
         odd.add("videos whose last snippet lies past their end", video_id, late)
-    return f"features, {len(content.ids)} videos"
+    return f"{'frame store' if content.of_frames else 'features'}, {len(content.ids)} videos"
 
 
 def _checkpoint(path: str, odd: _Oddities) -> str:

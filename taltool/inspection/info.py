@@ -29,8 +29,8 @@ _QUANTILES = {"min": 0.0, "25%": 0.25, "median": 0.5, "75%": 0.75, "max": 1.0}
 
 @dataclass(frozen=True)
 class FileInfo:
-    """Named facts on a file, ready for JSON; kind is proposals, annotations, features, checkpoint, metrics,
-    video, frames (a folder of images) or videos (a folder of videos)."""
+    """Named facts on a file, ready for JSON; kind is proposals, annotations, features, frame store, checkpoint,
+    metrics, video, frames (a folder of images) or videos (a folder of videos)."""
 
     file: str
     kind: str
@@ -63,6 +63,8 @@ def info(file: str | Path = STANDARD, *, score: float | None = None) -> FileInfo
             return FileInfo(file, content.kind, _proposals(content))
         if isinstance(content, Annotations):
             return FileInfo(file, content.kind, _annotations(content))
+        if content.of_frames:
+            return FileInfo(file, "frame store", _frames(content))
         return FileInfo(file, content.kind, _features(content))
 
 
@@ -192,6 +194,21 @@ def _features(content: Features) -> Facts:
         "attributes": content.attributes,
         "provenance": content.provenance or [],
     }
+
+
+def _frames(content: Features) -> Facts:
+    """Those of features by the words for frames, with their size (height x width) and number of bytes."""
+    sizes, of_stills = Counter[str](), 0
+    for video_id in content.ids:
+        height, width = content.frame_size(video_id) or (0, 0)
+        sizes[f"{height}x{width}"] += 1
+        length, channels = content.shape(video_id)
+        of_stills += length * height * width * channels
+    facts = _features(content)
+    shown = {"videos": facts.pop("videos"), "channels": facts.pop("channels"), "streams": facts.pop("streams")}
+    shown |= {"frames": facts.pop("snippets"), "frames_per_video": facts.pop("snippets_per_video")}
+    shown |= {"size": {text: f"{count} videos" for text, count in sizes.most_common(_MOST_CLOCKS)}}
+    return shown | {"megabytes": of_stills / 1e6} | facts
 
 
 def _checkpoint(path: str) -> Facts:

@@ -66,9 +66,12 @@ def record_of_streams(record: Mapping[str, Any], streams: Collection[str]) -> di
     part = {name: value for name, value in part.items() if not name.startswith(others)} | {"backbone": ",".join(wanted)}
     if len(wanted) == 1:  # What is of one backbone alone does not have its name before it.
         part = {name.removeprefix(f"{wanted[0]}."): value for name, value in part.items()}
-    networks = list(zip(part.get("streams", ()), part.get("weights", ()), strict=False))
-    if chosen := [(stream, identity) for stream, identity in networks if stream in streams]:
-        part |= {"streams": [stream for stream, _ in chosen], "weights": [identity for _, identity in chosen]}
+    own = part.get("streams", ())
+    if {*own} & {*streams}:
+        for name in {"streams", "weights"} & part.keys():
+            part[name] = [each for stream, each in zip(own, part[name], strict=False) if stream in streams]
+    if "weights" not in part and part.get("streams") == ["rgb"]:  # Without weights that is not said.
+        del part["streams"]
     seen = [stream for name, value in part.items() if name.endswith("streams") for stream in value]
     if "flow" not in seen:
         part = {name: value for name, value in part.items() if name not in ("flow", "flow_fps")}

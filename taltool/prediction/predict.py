@@ -1,6 +1,7 @@
 """`predict`: trained networks over the videos of a feature file, or over videos themselves, proposals out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,7 +145,7 @@ def predict(
         detector = make_detector(checkpoints, file, settings, device, given.cache_bytes, known)
         given.check(detector, video_ids, force, reporter)
 
-        def proposals() -> Iterator[VideoProposals]:
+        def proposals() -> Generator[VideoProposals, None, None]:
             with reporter.track("predict", len(video_ids)) as task:
                 for found in given.predictions(detector, video_ids, batch_size, reporter):
                     if isinstance(found, VideoFailure):
@@ -163,9 +164,10 @@ def predict(
             chain = merge_chains([given.chain, *(checkpoint.header.provenance for checkpoint in checkpoints)])
             chain.append(given.step(len(video_ids)) | _seen(checkpoints))
         labels = LabelVocabulary(() if first.model.is_class_agnostic else first.header.classes, complete=True)
-        content = Proposals(proposals(), labels, provenance=chain)
         options = FormatOptions(show_scores=show_scores)
-        write_proposals(content, str(output), to, options, expected=len(video_ids), reporter=reporter)
+        with closing(proposals()) as found_in_videos:  # Where writing fails, reading ends before its files go.
+            content = Proposals(found_in_videos, labels, provenance=chain)
+            write_proposals(content, str(output), to, options, expected=len(video_ids), reporter=reporter)
     prediction = Prediction(str(output), counted.videos, counted.proposals, tuple(failed))
     if failed:
         some = list_some([failure.video_id for failure in failed])

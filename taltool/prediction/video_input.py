@@ -1,6 +1,7 @@
 """What `predict` is given, where it is videos: their features are made in memory and forgotten after use.
 
-It is used like a feature file, see `.feature_input`.
+Frames, of which a video has too many for the memory, lie in a file of a temporary folder meanwhile. It is used like a
+feature file, see `.feature_input`.
 """
 
 from collections import deque
@@ -63,7 +64,8 @@ class VideoInput:
         self._resources, self.chain = Resources.on(device, "local", jobs=jobs, patience=patience), Chain()
         self._sources = {each.video_id: each for each in chosen_sources(words, self.settings.images_fps, reporter)}
         named = list_some([word if isinstance(word, str) else word.path for word in words])
-        self.features = MemoryFeatures(list(self._sources), stream_channels(self.settings), named)
+        streams_of = stream_channels(self.settings)
+        self.features = MemoryFeatures(list(self._sources), streams_of, named, self.settings.of_frames)
 
     def check(self, detector: Detector, video_ids: Sequence[str], force: bool, reporter: Reporter) -> None:
         """Raise DataError where other checkpoints than the first learnt from other features."""
@@ -81,7 +83,8 @@ class VideoInput:
         paces: dict[str, float] = {}
 
         def extracted() -> Iterator[str]:
-            for outcome in outcomes([self._sources[each] for each in video_ids], self.settings, self._resources):
+            sources = [self._sources[each] for each in video_ids]
+            for outcome in outcomes(sources, self.settings, self._resources, spool=self.features.folder):
                 where = f"video '{outcome.video_id}' ({outcome.source.path})"
                 if outcome.features is None:
                     failed.append(VideoFailure(outcome.video_id, f"{where}: {outcome.reason}", outcome.traceback or ""))

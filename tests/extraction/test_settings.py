@@ -15,6 +15,13 @@ from taltool.extraction.resume import what_changed
 from taltool.extraction.settings import ExtractionSettings, preset_names, read_preset, read_rate
 
 RANDOM = ("random",)
+
+
+def weights_of(preset: str | None) -> tuple[str, ...]:
+    """What `--weights` says for trials of a preset."""
+    return () if preset is None or preset.endswith("-frames") else RANDOM
+
+
 # From the papers: frame rate (None = the video's own), window (None = any), stride; papers' names of the networks.
 PAPERS: dict[str, tuple[str, float | None, int | None, int]] = {
     "afsd-thumos14": ("i3d", 10.0, None, 4),
@@ -29,6 +36,10 @@ PAPERS: dict[str, tuple[str, float | None, int | None, int]] = {
     "mgnet-activitynet13": ("tsn", None, None, 16),
     "tsa-tal-thumos14": ("i3d-r50", 10.0, None, 1),
     "tsa-tal-activitynet12": ("i3d-r50", 10.0, None, 8),
+    "afsd-thumos14-frames": ("frames", 10.0, 1, 1),
+    "afsd-activitynet13-frames": ("frames", None, 1, 1),
+    "tsa-tal-thumos14-frames": ("frames", 10.0, 1, 1),
+    "tsa-tal-activitynet12-frames": ("frames", 10.0, 1, 1),
 }
 # Presets that follow no paper: their features are those of tests/extraction/test_several_backbones.py.
 OURS = ["appearance-motion"]
@@ -42,17 +53,25 @@ def only(settings: ExtractionSettings) -> BackboneSettings:
 
 @pytest.mark.parametrize("name", sorted({*preset_names()} - {*OURS}))
 def test_a_preset_cuts_as_its_paper_says(name: str) -> None:
-    settings = ExtractionSettings.of(preset=name, weights=RANDOM)
+    settings = ExtractionSettings.of(preset=name, weights=weights_of(name))
     backbone, fps, window, stride = PAPERS[name]
     assert (settings.backbone, settings.fps, settings.windows.stride) == (backbone, fps, stride)
     assert window in (None, settings.windows.window)
-    assert settings.frames == (768 if name == "afsd-activitynet13" else None)
+    assert settings.frames == (768 if name.startswith("afsd-activitynet13") else None)
     made = only(settings)
     BACKBONES.load(made.name)(made.config, made.streams[0]).check(settings.windows)
 
 
 def test_two_stream_presets_take_colours_first() -> None:
     assert only(ExtractionSettings.of(preset="amnet-thumos14", weights=RANDOM)).streams == ("rgb", "flow")
+
+
+@pytest.mark.parametrize("name", ["afsd-thumos14", "afsd-activitynet13", "tsa-tal-thumos14", "tsa-tal-activitynet12"])
+def test_frames_are_of_both_streams_and_squeezed_as_their_papers_say(name: str) -> None:
+    made = only(ExtractionSettings.of(preset=f"{name}-frames"))
+    assert made.streams == ("rgb", "flow")
+    for stream in made.streams:
+        assert made.load()(made.config, stream).frame_format.size(240, 320) == (112, 112)
 
 
 def test_options_win_over_the_preset_and_set_over_all() -> None:
@@ -193,7 +212,8 @@ def test_what_changed_is_said_of_any_record(before: str) -> None:
 
 @pytest.mark.parametrize("name", [None, *preset_names()])
 def test_settings_are_made_again_from_their_record(name: str | None) -> None:
-    settings = ExtractionSettings.of(preset=name, weights=RANDOM if name else (), dtype="float16", offset=3)
+    dtype: Any = "float32" if name and name.endswith("-frames") else "float16"
+    settings = ExtractionSettings.of(preset=name, weights=weights_of(name), dtype=dtype, offset=3)
     record = json.loads(settings.record())
     again = ExtractionSettings.from_record(record, "m.safetensors")
     assert again.record() == settings.record()

@@ -50,9 +50,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from taltool.data.clock import FeatureClock
 from taltool.data.provenance import Chain
 from taltool.data.records import LabelVocabulary, VideoProposals
@@ -115,18 +112,28 @@ class Annotations:
 @dataclass
 class Features:
     """Feature sequences of many videos, asked for by video id: shapes (T, C) and clocks without reading values (T, C);
-    extras are further attributes of a video."""
+    extras are further attributes of a video.
+
+    frame_size is (H, W) where a video's values are frames, uint8 (T, H, W, C), and None elsewhere. Frames are read when
+    they are sliced, see `taltool.data.stored_frames`.
+    """
 
     ids: list[str]
     shape: Callable[[str], tuple[int, int]]
     clock: Callable[[str], FeatureClock]
-    values: Callable[[str], NDArray[np.floating[Any]]]
+    values: Callable[[str], Any]
     extras: Callable[[str], Mapping[str, Any]]
     attributes: dict[str, Any] = field(default_factory=dict)
     streams: dict[str, tuple[int, int]] = field(default_factory=dict)
     provenance: Chain | None = None
     notes: list[str] = field(default_factory=list)
+    frame_size: Callable[[str], tuple[int, int] | None] = lambda video_id: None
     kind: ClassVar[Kind] = "features"
+
+    @property
+    def of_frames(self) -> bool:
+        """Whether any of its videos has frames."""
+        return any(self.frame_size(video_id) for video_id in self.ids)
 
 
 Content = Proposals | Annotations | Features
@@ -148,13 +155,14 @@ class Opening:
 
 class Format(ABC):
     """One layout of files (or folders). summary: what it is, for the manual page, a line without a full stop; kinds:
-    what it can hold; suffixes: file names that ask for it, the first that of new files. is_folder: it is a folder of
-    files; one_video: a file holds one video, whose id is the file's name without suffix; resolution: the seconds by
-    which the times that are read may differ from those that were written."""
+    what it can hold; holds_frames: features may be frames; suffixes: file names that ask for it, the first that of new
+    files. is_folder: it is a folder of files; one_video: a file holds one video, whose id is the file's name without
+    suffix; resolution: the seconds by which the times that are read may differ from those that were written."""
 
     summary: ClassVar[str]
     kinds: ClassVar[tuple[Kind, ...]]
     suffixes: ClassVar[tuple[str, ...]] = ()
+    holds_frames: ClassVar[bool] = False
     is_folder: ClassVar[bool] = False
     one_video: ClassVar[bool] = False
     resolution: ClassVar[float] = 0.0

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Features, Format, FormatOptions, Opening
@@ -28,6 +27,7 @@ class Hdf5(Format):
 
     summary = "one dataset (snippets, channels) per video, with its clock, see taltool-features(5)"
     kinds = ("features",)
+    holds_frames = True
     suffixes = (".h5", ".hdf5", ".hdf")
 
     def recognises(self, opening: Opening) -> bool:
@@ -39,7 +39,9 @@ class Hdf5(Format):
         """Read video by video."""
         with FeatureFile(path, ClockOptions(**options.clock), options.durations) as file:
 
-            def values(video_id: str) -> NDArray[np.floating[Any]]:
+            def values(video_id: str) -> Any:
+                if file.frame_size(video_id):
+                    return file.frames(video_id)
                 dtype = np.float16 if file.dtype(video_id) == np.float16 else np.float32
                 return file.read(video_id).astype(dtype, copy=False)
 
@@ -56,6 +58,7 @@ class Hdf5(Format):
                 attributes={name: value for name, value in file.attributes.items() if name not in ROOT_ATTRIBUTES},
                 streams=file.streams,
                 provenance=file.provenance,
+                frame_size=file.frame_size,
             )
 
     def write(self, content: Features, path: str, options: FormatOptions) -> list[str]:
