@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugin.tiny_data import TinyData, write_tiny_data
+from plugin.tiny_data import TinyData, write_tiny_data, write_tiny_frames
 from project import PROJECT
 
 from taltool.data.annotations import read_ground_truth
@@ -83,13 +83,32 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyData:
 
 
 @pytest.fixture
+def tiny_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyData:
+    """Eight videos of two classes (frames.h5 and gt.json), and the model `tiny-frames` of another package installed."""
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    from tiny_frame_model import TinyFrameModel
+
+    monkeypatch.setitem(MODELS._entries, "tiny-frames", TinyFrameModel)
+    return write_tiny_frames(tmp_path)
+
+
+@pytest.fixture
 def trainer(tiny: TinyData, tmp_path: Path, request: pytest.FixtureRequest) -> MakeTrainer:
     """Make a run of the tiny model over the tiny data; keywords are those of `train`, and of RunOptions."""
+    return _maker(tiny, "tiny", tmp_path, request)
 
+
+@pytest.fixture
+def frame_trainer(tiny_frames: TinyData, tmp_path: Path, request: pytest.FixtureRequest) -> MakeTrainer:
+    """The same for the tiny model that learns from frames."""
+    return _maker(tiny_frames, "tiny-frames", tmp_path, request)
+
+
+def _maker(tiny: TinyData, usual_model: str, tmp_path: Path, request: pytest.FixtureRequest) -> MakeTrainer:
     def make(
         *overrides: str,
         reporter: Reporter = SILENT,
-        model: str = "tiny",
+        model: str = usual_model,
         output: str = str(tmp_path / "tiny.safetensors"),
         split: str | None = None,
         validation_subset: str | None = None,

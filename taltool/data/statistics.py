@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class DatasetStatistics:
     """Sizes of a training set. Lengths are in snippets of the feature file, not seconds.
 
-    video_lengths and instance_lengths are sorted ascending; instance lengths may be fractional.
+    video_lengths and instance_lengths are sorted ascending; instance lengths may be fractional. frame_size is the
+    height and width of frames, None for features; a snippet of frames is a frame.
     """
 
     num_videos: int
@@ -16,6 +17,7 @@ class DatasetStatistics:
     seconds_per_snippet: float
     video_lengths: tuple[int, ...]
     instance_lengths: tuple[float, ...]
+    frame_size: tuple[int, int] | None = None
 
     def instance_length(self, quantile: float) -> float:
         """The length in snippets that `quantile` (0..1) of the instances do not exceed."""

@@ -7,11 +7,13 @@ its samples at random: where they begin, what they are mixed with, what of them 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from taltool.data.records import FeatureArray, Floats, Integers
+from taltool.data.records import Floats, Integers
 from taltool.experiment.dataset import LabelledVideo
 from taltool.experiment.sampling import (
     FeatureSource,
@@ -33,11 +35,11 @@ _MOST_SHIFTS = 20
 class Example:
     """What a network sees of a sample: values (T, C); the instances on its grid, segments (M, 2) and labels (M,).
 
-    shortest_instance and shortest_shown are of the whole video, see `Batch`.
+    Of frames, values are uint8 (T, H, W, C). shortest_instance and shortest_shown are of the whole video, see `Batch`.
     """
 
     video_id: str
-    values: FeatureArray
+    values: NDArray[Any]
     segments: Floats
     labels: Integers
     shortest_instance: float
@@ -124,11 +126,16 @@ def read_batch(
     return collate(examples, source.settings, length_multiple)
 
 
-def read_example(source: FeatureSource, sample: Sample, instances: SegmentsAndLabels) -> Example:
-    """What a sample shows: its features, and those of the `instances` (seconds) that belong to it."""
+def read_example(
+    source: FeatureSource, sample: Sample, instances: SegmentsAndLabels, rng: np.random.Generator | None = None
+) -> Example:
+    """What a sample shows: its features, and those of the `instances` (seconds) that belong to it.
+
+    rng is for what training draws where these are frames; see `FeatureSource.shown`.
+    """
     seconds, labels = instances
     clipped, belongs, _ = on_grid(sample, seconds, source.settings.min_ioa, source.settings.min_covered)
-    values = source.read(sample.video_id, sample.first, sample.count)
+    values = source.shown(sample, rng)
     shortest = float(np.diff(sample.clock.grid(seconds), axis=1).min(initial=np.inf))
     grid, length = source.clock(sample.video_id).grid(seconds), source.length(sample.video_id)
     # A window that was shifted at random may show less of an instance than those that were not.
@@ -137,15 +144,17 @@ def read_example(source: FeatureSource, sample: Sample, instances: SegmentsAndLa
 
 
 def collate(examples: Sequence[Example], settings: SamplingSettings, length_multiple: int) -> Batch:
-    """The batch of these examples, zero where they are shorter than it."""
+    """The batch of these examples, (B, C, T) or of frames (B, C, T, H, W), zero where they are shorter than it."""
     longest = max(len(each.values) for each in examples)
     length = settings.length if settings.resize == "window" else longest
     if settings.resize == "pad":
         length = -(-longest // length_multiple) * length_multiple
-    features = torch.zeros(len(examples), examples[0].values.shape[1], length)
+    _, *size, channels = examples[0].values.shape
+    features = torch.zeros(len(examples), channels, length, *size, dtype=torch.uint8 if size else torch.float32)
+    shown = features.numpy()  # torch cannot take in pictures that are mirrored by a negative stride.
     mask = torch.zeros(len(examples), length, dtype=torch.bool)
     for row, each in enumerate(examples):
-        features[row, :, : len(each.values)] = torch.from_numpy(each.values).T
+        shown[row, :, : len(each.values)] = np.moveaxis(each.values, -1, 0)
         mask[row, : len(each.values)] = True
     segments = [torch.from_numpy(each.segments.astype(np.float32)) for each in examples]
     targets = Targets(segments, [torch.from_numpy(each.labels) for each in examples])

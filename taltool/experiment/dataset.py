@@ -154,7 +154,13 @@ def dataset_statistics(
     per_snippet = float(np.median([clock.seconds_per_snippet for clock in clocks.values()]))
     instance_lengths = np.sort(np.concatenate(spans))
     return DatasetStatistics(
-        len(videos), num_classes, channels, per_snippet, tuple(sorted(lengths)), tuple(instance_lengths.tolist())
+        num_videos=len(videos),
+        num_classes=num_classes,
+        channels=channels,
+        seconds_per_snippet=per_snippet,
+        video_lengths=tuple(sorted(lengths)),
+        instance_lengths=tuple(instance_lengths.tolist()),
+        frame_size=file.frame_size(videos[0].video_id),
     )
 
 

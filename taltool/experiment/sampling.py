@@ -211,7 +211,7 @@ class FeatureSource:
         self.file, self.settings, self.statistics = file, settings, statistics
         self.channels = chosen_channels(file, settings.streams)
         self._size = self._room = cache_bytes
-        self._cache: dict[str, FeatureArray] = {}
+        self._cache: dict[str, NDArray[Any]] = {}
         # Attributes of HDF5 are slow to read, and every sample asks for its clock.
         self._clocks: dict[str, FeatureClock] = {}
 
@@ -231,7 +231,7 @@ class FeatureSource:
     def width(self, video_id: str) -> int:
         """C of a video after the choice of streams."""
         if video_id in self._cache:
-            return self._cache[video_id].shape[1]
+            return self._cache[video_id].shape[-1]
         return self.file.shape(video_id)[1] if self.channels is None else len(self.channels)
 
     def length(self, video_id: str) -> int:
@@ -262,30 +262,43 @@ class FeatureSource:
             self._clocks[video_id] = clock
         return self._clocks[video_id]
 
-    def read(self, video_id: str, first: int, count: int) -> FeatureArray:
+    def read(self, video_id: str, first: int, count: int) -> NDArray[Any]:
         """Snippets [first, first + count) of a prepared sequence, (count, C). Not to be written to."""
         if video_id not in self._cache:
             length = self.length(video_id)
-            size = length * self.width(video_id) * 4
+            size = self._bytes(video_id)
             if size > self._room:
                 return self._prepared(video_id, first, first + count)
             self._room -= size
             self._cache[video_id] = self._prepared(video_id, 0, length)
         return self._cache[video_id][first : first + count]
 
+    def shown(self, sample: Sample, rng: np.random.Generator | None = None) -> NDArray[Any]:
+        """What a network sees of a sample, (T, C); rng is for what training draws where sources are of frames."""
+        return self.read(sample.video_id, sample.first, sample.count)
+
+    def check(self, video_ids: Iterable[str], who: str, mend: str) -> None:
+        """Raise UsageError where a video is not what the model `who` learns from; mend: what is to be done."""
+        for video_id in video_ids:
+            if self.file.frame_size(video_id) is not None:
+                raise UsageError(f"{self.file.where(video_id)} has frames, and {who} learns from features: {mend}")
+
     def fits_memory(self, video_ids: Iterable[str]) -> bool:
         """Whether reading all these videos leaves them in memory."""
-        wanted = sum(self.length(v) * self.width(v) * 4 for v in video_ids if v not in self._cache)
-        return wanted <= self._room
+        return sum(self._bytes(video_id) for video_id in video_ids if video_id not in self._cache) <= self._room
 
-    def _prepared(self, video_id: str, first: int, last: int) -> FeatureArray:
+    def _bytes(self, video_id: str) -> int:
+        """How much memory a prepared sequence takes."""
+        return self.length(video_id) * self.width(video_id) * np.dtype(np.float32).itemsize
+
+    def _prepared(self, video_id: str, first: int, last: int) -> NDArray[Any]:
         """Snippets [first, last) of the prepared sequence, of which no more than those of the file are read."""
         positions, (low, high) = None, (first, last)
         if self.settings.is_resampled:
             ratio = self._snippets_per_position(video_id)
             positions = Positions.of(self.file.shape(video_id)[0], ratio, first, last)
             low, high = positions.first, positions.last
-        values: Any = self.file.read(video_id, low, high, self.channels)
+        values = self.file.read(video_id, low, high, self.channels)
         if self.statistics is not None and self.settings.normalize == "channel":
             values = self.statistics.normalized(values)
         return values if positions is None else positions.interpolated(values, low)

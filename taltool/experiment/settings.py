@@ -12,6 +12,8 @@ _SHORTEST_POSITION = 1e-3  # Seconds.
 class SamplingSettings:
     """How a feature sequence becomes the (C, T) samples that a network sees. Lengths and strides are in snippets.
 
+    For a model that learns from frames a snippet is a frame.
+
     window: sliding windows of `length` (a shorter video is zero padded at its end); with `window_seconds` windows of so
     many seconds, linearly resampled to `length` positions, whatever the distance of a video's snippets: all lengths
     and strides here are then in positions of length window_seconds / length;
@@ -70,12 +72,6 @@ class SamplingSettings:
     def is_resampled(self) -> bool:
         """Whether positions are others than the snippets of the feature file."""
         return self.resize == "rescale" or self.window_seconds > 0
-
-    @property
-    def is_random(self) -> bool:
-        """Whether training changes samples by chance."""
-        wishes = (self.jitter, self.feature_dropout, self.feature_noise, self.time_dropout, self.mixup)
-        return self.resize == "pad" or any(wishes)
 
 
 @dataclass(frozen=True)

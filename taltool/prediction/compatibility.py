@@ -91,6 +91,13 @@ def _text(value: Any) -> str:
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def check_kind(checkpoints: Sequence[Checkpoint], detector: Detector, video_ids: Sequence[str]) -> None:
+    """Raise UsageError where networks learnt from frames and these videos have features, or the other way."""
+    for checkpoint, member in zip(checkpoints, detector.members, strict=True):
+        mend = f"extract as for its training (taltool info {checkpoint.path} tells how), or give the videos themselves"
+        member.source.check(video_ids, checkpoint.path, mend)
+
+
 def check_features(
     checkpoints: Sequence[Checkpoint], detector: Detector, video_ids: Sequence[str], reporter: Reporter
 ) -> None:
@@ -114,7 +121,8 @@ def check_features(
 def check_paces(checkpoint: Checkpoint, paces: Mapping[str, float], source: str, reporter: Reporter) -> None:
     """Warn where snippets lie farther apart than those of the training, or closer; paces: seconds by video id."""
     trained = checkpoint.header.clock.get("seconds_per_snippet")
-    if trained is None or checkpoint.experiment.sampling.is_resampled:
+    # So many frames of each video have a pace for each.
+    if trained is None or checkpoint.experiment.sampling.is_resampled or "frames" in checkpoint.header.extraction:
         return
     others = [
         video_id for video_id, pace in paces.items() if not 1 / _CLOCK_TOLERANCE <= pace / trained <= _CLOCK_TOLERANCE

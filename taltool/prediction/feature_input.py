@@ -14,7 +14,7 @@ from taltool.data.provenance import Chain, InputFile, Step, step
 from taltool.data.records import GroundTruth, VideoProposals
 from taltool.errors import UsageError
 from taltool.experiment.checkpoint import Checkpoint
-from taltool.prediction.compatibility import check_extraction, check_features
+from taltool.prediction.compatibility import check_extraction, check_features, check_kind
 from taltool.prediction.detector import Detector, VideoFailure
 from taltool.reporting import Reporter
 from taltool.video.sources import LIST_SUFFIXES, WILD, VideoSource
@@ -70,7 +70,11 @@ class FeatureInput:
         return self.features.provenance
 
     def check(self, detector: Detector, video_ids: Sequence[str], force: bool, reporter: Reporter) -> None:
-        """Raise DataError where the features are not what the networks learnt from; see `.compatibility`."""
+        """Raise DataError where the features are not what the networks learnt from; see `.compatibility`.
+
+        Raises UsageError where they learnt from frames and these are features, or the other way.
+        """
+        check_kind(self._checkpoints, detector, video_ids)
         check_extraction(self._checkpoints, self.features.extraction, self.features.path, force, reporter)
         check_features(self._checkpoints, detector, video_ids, reporter)
 

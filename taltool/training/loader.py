@@ -71,9 +71,7 @@ class BatchMaker:
         """What sample `number` shows this time."""
         source, sample = self.source, self.samples[number]
         instances, settings = self.instances[sample.video_id], source.settings
-        if not settings.is_random:
-            return read_example(source, sample, instances)
-        found = read_example(source, shift_sample(sample, instances[0], source, rng), instances)
+        found = read_example(source, shift_sample(sample, instances[0], source, rng), instances, rng)
         if settings.mixup and len(self.samples) > 1:
             # Any other sample, not one of the batch: what is learnt must not depend on how batches are divided.
             other = self.samples[(number + int(rng.integers(1, len(self.samples)))) % len(self.samples)]

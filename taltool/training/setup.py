@@ -22,10 +22,11 @@ from taltool.experiment import dataset
 from taltool.experiment.checkpoint import SAFETENSORS, load_pretrained
 from taltool.experiment.configuration import Layer, build, override_layer, preset_layer, read_config, to_plain
 from taltool.experiment.dataset import LabelledVideo
-from taltool.experiment.sampling import ChannelStatistics, FeatureSource
+from taltool.experiment.frames import make_source
+from taltool.experiment.sampling import ChannelStatistics
 from taltool.experiment.settings import Experiment
 from taltool.models import MODELS
-from taltool.models.contract import Model
+from taltool.models.contract import FrameInput, Model
 from taltool.reporting import Reporter
 from taltool.training.loader import TrainingLoader
 from taltool.training.micro_batches import BatchPartition
@@ -138,7 +139,10 @@ def make_trainer(recipe: Recipe, data: TrainingData, output: str, options: RunOp
     experiment = recipe.experiment(data.statistics)
     sampling, training, processes = experiment.sampling, experiment.training, options.processes
     train, held_out = _split(data, experiment, options.seed, reporter)
-    source = FeatureSource(data.file, sampling, cache_bytes=options.cache_bytes // (1 + options.workers))
+    frames = recipe.model_class.frames_wanted(experiment.model)
+    source = make_source(data.file, sampling, frames, cache_bytes=options.cache_bytes // (1 + options.workers))
+    videos = [video.video_id for video in (*train, *held_out)]
+    source.check(videos, f"this {recipe.name}", _mend(recipe, frames))
     if sampling.normalize == "channel" or sampling.feature_noise:
         source.statistics = ChannelStatistics.measure(data.file, (each.video_id for each in train), source.channels)
     channels = source.width(train[0].video_id)
@@ -190,6 +194,15 @@ def make_trainer(recipe: Recipe, data: TrainingData, output: str, options: RunOp
         options=options,
     )
     return Trainer(plan, model, loader, validation, reporter)
+
+
+def _mend(recipe: Recipe, frames: FrameInput | None) -> str:
+    """What is to be done where a file holds features and the model wants `frames`, or the other way."""
+    other = "frames" if frames is None else "features"
+    switch = f", or --set model.input={other}" if hasattr(recipe.model_class.Config, "input") else ""
+    if frames is None:
+        return f"give it features (taltool extract --backbone NAME){switch}"
+    return f"make a file of them (taltool extract --backbone frames){switch}"
 
 
 def _split(

@@ -1,4 +1,4 @@
-"""Writes a small data set whose features show where its actions are."""
+"""Writes small data sets whose features, or frames, show where their actions are."""
 
 import json
 from dataclasses import dataclass
@@ -19,6 +19,26 @@ class TinyData:
 
     features: Path
     truth: Path
+
+
+def write_tiny_frames(folder: Path, num_videos: int = 8, size: int = 32, seed: int = 0) -> TinyData:
+    """Videos v00 ... of 20 to 40 frames (colours and flow), 10 a second: an action is brighter in red or in green."""
+    rng = np.random.default_rng(seed)
+    database = {}
+    with FeatureWriter(str(folder / "frames.h5"), streams={"rgb": (0, 3), "flow": (3, 5)}) as writer:
+        for number in range(num_videos):
+            length = int(rng.integers(20, 41))
+            clock = FeatureClock(fps=10.0, stride=1.0, window=1.0, duration=length / 10)
+            frames = rng.integers(60, 120, (length, size, size, 5), np.uint8)
+            annotations = []
+            for label, (first, last) in enumerate([(2, 8), (length - 10, length - 3)]):
+                frames[first:last, ..., label] += 100
+                annotations.append({"segment": [first / 10, last / 10], "label": CLASSES[label]})
+            writer.write(VideoFeatures(f"v{number:02}", frames, clock, {}))
+            subset = "validation" if number % 4 == 3 else "training"
+            database[f"v{number:02}"] = {"duration": length / 10, "subset": subset, "annotations": annotations}
+    (folder / "frames.json").write_text(json.dumps({"database": database}))
+    return TinyData(folder / "frames.h5", folder / "frames.json")
 
 
 def write_tiny_data(folder: Path, num_videos: int = 12, seed: int = 0) -> TinyData:

@@ -1,3 +1,3 @@
-"""The fixtures `tiny` and `trainer`."""
+"""The fixtures `tiny` and `trainer`, and those of frames."""
 
-from training_runs import tiny, trainer  # noqa: F401
+from training_runs import frame_trainer, tiny, tiny_frames, trainer  # noqa: F401
