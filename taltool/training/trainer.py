@@ -20,8 +20,8 @@ from torch import Tensor
 from taltool.data.checkpoint_header import CheckpointHeader, read_checkpoint_header
 from taltool.errors import DataError, UsageError
 from taltool.experiment.checkpoint import load_state, model_weights, remove_leftovers, save_checkpoint, save_state
-from taltool.experiment.device import is_compiler_failure
-from taltool.experiment.sampling import DEFAULT_CACHE_BYTES, ChannelStatistics
+from taltool.experiment.device import is_compiler_failure, peak_memory
+from taltool.experiment.sampling import DEFAULT_CACHE_BYTES, GIBIBYTE, ChannelStatistics
 from taltool.experiment.settings import Experiment
 from taltool.models.contract import Model
 from taltool.reporting import Reporter
@@ -120,6 +120,9 @@ class Trainer:
         self.model = model.to(self.options.device)
         self.updater = Updater(self.model, self.settings, self.processes, self.options.device, self.options.is_compiled)
         self.progress = Progress()
+        # Of frames, which cost the most, how many a second and how much memory is told.
+        self.sees_frames = model.frames_wanted(plan.experiment.model) is not None
+        self.cost = ""
         self.best: dict[str, Tensor] = {}
         self.measured: dict[str, float] = {}  # By the last validation.
         self.log = TrainingLogWriter(plan.log_path)
@@ -159,7 +162,8 @@ class Trainer:
                         progress.sums[name] = progress.sums.get(name, 0.0) + value
                     progress.step = step + 1
                     status = {"epoch": epoch + 1, "loss": sum(losses.values())} | self.measured
-                    task.advance(1, **(status | {"lr": rate, "samples/s": speed} | losses))
+                    pace = {"samples/s": speed} if not self.sees_frames else {"frames/s": speed * self._clip_length}
+                    task.advance(1, **(status | {"lr": rate} | pace | losses))
                     if self.processes.broadcast(time.monotonic() - self._saved_at >= self.options.save_seconds):
                         self._save()
                 self._end_epoch(epoch, samples / max(time.monotonic() - started, 1e-9))
@@ -168,7 +172,13 @@ class Trainer:
         self._write_checkpoint(is_finished=True)
         if self.processes.is_first:
             self.plan.state_path.unlink(missing_ok=True)
-        self.reporter.note(f"wrote {self.plan.output} (epoch {progress.best_epoch} of {self.settings.epochs})")
+        self.reporter.note(
+            f"wrote {self.plan.output} (epoch {progress.best_epoch} of {self.settings.epochs}){self.cost}"
+        )
+
+    @property
+    def _clip_length(self) -> int:
+        return self.loader.source.settings.length
 
     def _begin(self, resume: bool) -> bool:
         """Tidy up after earlier runs, and take up the state of one that was killed; whether there is anything to do."""
@@ -223,22 +233,24 @@ class Trainer:
                 mend += " (with --resume it continues)" if self.plan.state_path.exists() else ""
             else:
                 mend = f"--set sampling.length={max(snippets // 2, 1)} halves the sample"
+            unit = "frames" if self.sees_frames else "snippets"
             raise UsageError(
-                f"{where}: out of memory with {samples} samples of {snippets} snippets at a time; {mend}"
+                f"{where}: out of memory with {samples} samples of {snippets} {unit} at a time; {mend}"
             ) from error
 
     def _end_epoch(self, epoch: int, speed: float) -> None:
         """Measure the network, keep it if it is the best so far, write the epoch's line and, if it pays, the state."""
         progress, network, settings = self.progress, self.updater.network, self.settings
-        record: dict[str, Any] = {"epoch": epoch + 1, "iteration": (epoch + 1) * self.loader.steps_per_epoch}
-        record["losses"] = {k: v / self.loader.steps_per_epoch for k, v in progress.sums.items()}
-        record["learning_rate"] = self.updater.optimizers[self.model.phases[0]].param_groups[0]["lr"]
+        steps = self.loader.steps_per_epoch
+        record: dict[str, Any] = {"epoch": epoch + 1, "iteration": (epoch + 1) * steps}
+        record["losses"] = {k: v / steps for k, v in progress.sums.items()}
+        record["learning_rate"] = learning_rate(settings, (epoch + 1) * steps - 1, steps)
         is_last = epoch + 1 == settings.epochs
         if self.validation is not None and (is_last or (epoch + 1) % settings.validate_every == 0):
             is_map = settings.select == "map"
             samples = self.validation.at_a_time_for_map if is_map else self.validation.at_a_time
             network.eval()
-            with self._explained(f"epoch {epoch + 1}, validation", samples, self.loader.source.settings.length):
+            with self._explained(f"epoch {epoch + 1}, validation", samples, self._clip_length):
                 losses = self.validation.losses(network)
                 found: dict[str, Any] = {"losses": losses, "loss": sum(losses.values()) if losses else None}
                 if is_map:
@@ -253,8 +265,16 @@ class Trainer:
         if score > progress.best_score or not progress.best_epoch:
             progress.best_epoch, progress.best_score = epoch + 1, score
             self.best = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        record |= {"best_epoch": progress.best_epoch, "samples_per_second": round(speed, 2)}
+        if self.sees_frames:
+            frames, memory = speed * self._clip_length, peak_memory(self.options.device)
+            record["frames_per_second"], self.cost = round(frames, 1), f"; {frames:.1f} frames/s"
+            if memory is not None:
+                record["peak_memory_gib"] = round(memory / GIBIBYTE, 3)
+                self.cost += f", at most {memory / GIBIBYTE:.2f} GiB of memory"
+            self.reporter.detail(f"epoch {epoch + 1}{self.cost}")
         if self.processes.is_first:
-            self.log.write(record | {"best_epoch": progress.best_epoch, "samples_per_second": round(speed, 2)})
+            self.log.write(record)
         progress.epoch, progress.step, progress.sums = epoch + 1, 0, {}
         if self.processes.broadcast(is_last or self._save_cost <= _SAVE_SHARE * (time.monotonic() - self._saved_at)):
             self._save()

@@ -21,6 +21,8 @@ from taltool.training.distributed import ProcessGroup
 from taltool.training.micro_batches import DividedBatch, Work, stacked
 
 _AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# By what the learning rate of a group of parameters is multiplied, in what its optimizer keeps of it.
+_RATE = "rate"
 # A loss scale below this can no longer keep the gradient finite.
 _LEAST_SCALE = 1.0
 
@@ -41,7 +43,13 @@ class Updater:
     ) -> None:
         self.model, self.settings, self.processes = model, settings, processes
         self.device, self._is_on_gpu = device, device.startswith("cuda")
-        self.optimizers = {p: make_optimizer(model.phase_parameters(p), settings, model.decay_of) for p in model.phases}
+        for name, parameter in model.named_parameters():
+            if model.rate_of(name) == 0:
+                parameter.requires_grad_(False)
+        self.optimizers = {
+            phase: make_optimizer(model.phase_parameters(phase), settings, model.decay_of, model.rate_of)
+            for phase in model.phases
+        }
         self.parameters = {
             phase: [each for _, each in model.phase_parameters(phase) if each.requires_grad] for phase in model.phases
         }
@@ -71,7 +79,7 @@ class Updater:
             if not self._has_lesson(phase, work):
                 continue
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate
+                group["lr"] = learning_rate * group.get(_RATE, 1.0)
             self.model.zero_grad(set_to_none=True)
             if len(work) == 1 and self.processes.world_size == 1:
                 with self.autocast():
@@ -160,26 +168,30 @@ def make_optimizer(
     parameters: Iterable[tuple[str, nn.Parameter]],
     settings: TrainingSettings,
     decay_of: Callable[[str], float | None] = lambda _: None,
+    rate_of: Callable[[str], float] = lambda _: 1.0,
 ) -> torch.optim.Optimizer:
     """The optimizer of one phase over its named parameters; the fused kernels keep small networks fast.
 
-    decay_of is `Model.decay_of`, for `settings.decay_by_layer`.
+    decay_of is `Model.decay_of`, for `settings.decay_by_layer`, and rate_of `Model.rate_of`.
     """
     trained = {name: parameter for name, parameter in parameters if parameter.requires_grad}
     own = {name: decay_of(name) if settings.decay_by_layer else None for name in trained}
     if settings.decay_by_layer and all(decay is None for decay in own.values()):
         raise UsageError("training.decay_by_layer: this model has no weight decay of its own for any layer")
-    groups: dict[float, list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}  # By rate and decay.
     for name, parameter in trained.items():
         common_decay = settings.weight_decay if settings.decay_everything or parameter.ndim > 1 else 0.0
         decay = own[name]
-        groups.setdefault(common_decay if decay is None else decay, []).append(parameter)
-    decayed = [{"params": groups[decay], "weight_decay": decay} for decay in sorted(groups, reverse=True)]
+        groups.setdefault((rate_of(name), common_decay if decay is None else decay), []).append(parameter)
+    kinds: list[dict[str, Any]] = []
+    for rate, decay in sorted(groups, reverse=True):
+        own_rate = {} if rate == 1 else {_RATE: rate}  # States of other models stay as they always were.
+        kinds.append({"params": groups[rate, decay], "weight_decay": decay} | own_rate)
     common: dict[str, Any] = {"lr": settings.learning_rate, "fused": True}
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(decayed, momentum=settings.momentum, **common)
+        return torch.optim.SGD(kinds, momentum=settings.momentum, **common)
     kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
-    return kind(decayed, **common)
+    return kind(kinds, **common)
 
 
 def learning_rate(settings: TrainingSettings, iteration: int, steps_per_epoch: int) -> float:

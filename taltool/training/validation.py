@@ -14,6 +14,7 @@ from taltool.data.records import VideoProposals
 from taltool.errors import DataError
 from taltool.experiment.batches import labelled_samples, read_batch
 from taltool.experiment.dataset import LabelledVideo
+from taltool.experiment.frames import FrameSource
 from taltool.experiment.sampling import FeatureSource
 from taltool.experiment.settings import Experiment
 from taltool.models.contract import Batch, Model, Targets
@@ -64,8 +65,9 @@ class Validation:
 
     @property
     def at_a_time_for_map(self) -> int:
-        """The same for detection: more, where memory allows."""
-        return max(_WINDOWS, self.at_a_time) if self.experiment.training.accumulation == 1 else self.at_a_time
+        """The same for detection: more, where memory allows, as it does not for frames."""
+        few = self.experiment.training.accumulation > 1 or isinstance(self.source, FrameSource)
+        return self.at_a_time if few else max(_WINDOWS, self.at_a_time)
 
     def losses(self, model: Model) -> dict[str, float]:
         """The mean of every loss term over the held-out windows that hold instances; empty if there are none."""
