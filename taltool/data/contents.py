@@ -102,7 +102,7 @@ def _settings(content: Features) -> dict[str, str]:
         elif name != "shard":  # In which two parts of one extraction differ.
             kept[name] = str(value)
     channels = {str(content.shape(video_id)[1]) for video_id in content.ids[:1]}
-    held = "frames" if content.of_frames else "features"
+    held = ", ".join("frames" if content.frame_size(video_id) else "features" for video_id in content.ids[:1])
     return {"content": held} | kept | {"streams": str(content.streams), "number of channels": ", ".join(channels)}
 
 

@@ -112,7 +112,7 @@ def convert(
         layout = format_named(name)
         if content.kind not in layout.kinds:
             raise UsageError(f"--to {name}: it holds {' and '.join(layout.kinds)}, the input holds {content.kind}")
-        if isinstance(content, Features) and content.of_frames and not layout.holds_frames:
+        if isinstance(content, Features) and not layout.holds_frames and content.of_frames:
             raise UsageError(
                 f"--to {name}: it holds features, the input holds frames, which stay HDF5: give -o FRAMES.h5, or make "
                 "features: taltool extract VIDEOS -o FEATURES.h5"

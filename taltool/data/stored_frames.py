@@ -1,6 +1,6 @@
 """Frames of one video, which are too many for the memory: written to a file as they come, and read in slices.
 
-An hour of 112 x 112 pixels in colours and flow, at 10 frames a second, is 2.2 GB. So nothing ever holds more of it than
+An hour of 112 x 112 pixels in colours and flow, at 10 frames a second, is 2.3 GB. So nothing ever holds more of it than
 a slice, and processes hand each other the name of the file.
 """
 

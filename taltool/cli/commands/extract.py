@@ -1,7 +1,6 @@
 """`taltool extract`: from videos to features."""
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -73,6 +72,9 @@ backbone.mean=FILE is the mean clip of its authors (sport1m_train16_128_mean.bin
 .TP
 .BR r2plus1d " (RGB; 512)"
 R(2+1)D-18: r2plus1d_18-91a641e6.pth of torchvision.
+.TP
+.BR frames " (RGB, flow; pictures)"
+The pictures themselves, for models that learn from pixels: see FRAMES.
 .PP
 A backbone of your own is one Python file, named by its path
 .RB ( "\-\-backbone ./mine.py" );
@@ -133,12 +135,23 @@ With both streams the windows are the same, the channels of rgb come first,
 and the root attribute
 .B streams
 of the file says which are which.
+.SH FRAMES
+.B \-\-backbone frames
+writes a frame store: each frame (of each \-\-stride) as uint8, R, G, B before x and y of the flow.
+Pictures are squeezed to 112 x 112 pixels, as AFSD and TSA-TAL see them
+.RB ( "\-\-set backbone.height=H" ", " backbone.width=W ),
+or keep their proportions
+.RB ( "\-\-set backbone.short_side=128" ).
+An hour at 10 frames a second takes 1.4 GB, with flow 2.3 GB, and is never in memory as a whole.
+No features stand beside frames, and they do not come back through
+.BR "\-\-engine ray" .
 .SH PRESETS
 .B \-\-preset
 cuts snippets as a paper does: afsd\-thumos14, afsd\-activitynet13, amnet\-thumos14, amnet\-activitynet13,
 gsmt\-thumos14, gsmt\-activitynet13, gsmt\-activitynet13\-ts, mgnet\-thumos14, mgnet\-thumos14\-c3d,
-mgnet\-activitynet13, tsa\-tal\-thumos14,
-tsa\-tal\-activitynet12; or, as no paper does, appearance\-motion: efficientnet\-lite0 and hog3d side by side.
+mgnet\-activitynet13, tsa\-tal\-thumos14, tsa\-tal\-activitynet12; as frames, for models from pixels:
+afsd\-thumos14\-frames, afsd\-activitynet13\-frames, tsa\-tal\-thumos14\-frames, tsa\-tal\-activitynet12\-frames;
+or, as no paper does, appearance\-motion: efficientnet\-lite0 and hog3d side by side.
 Each is a TOML file in the folder taltool/extraction/presets, and so may be one of your own
 .RB ( "\-\-preset my.toml" ):
 .PP
@@ -225,35 +238,13 @@ find videos -name '*.mp4' | taltool extract - --fps 10 -o feats.h5
 taltool extract videos/ --backbone efficientnet-lite0,hog3d -o feats.h5
 taltool extract videos/ --backbone i3d --stream both --weights auto -o i3d.h5
 taltool extract videos/ --preset amnet-thumos14 --weights auto --flow dis --device cuda -o i3d.h5
+taltool extract videos/ --preset afsd-thumos14-frames --flow dis -o frames.h5
 taltool extract frames/ --fps 25 -o feats.h5
 taltool extract 'videos/**/*.webm' --set backbone.short_side=128 -o feats.h5
 taltool extract videos/ --shard 2/8 -o shard-2.h5
 taltool convert shard-*.h5 -o all.h5
 taltool extract videos/ --engine ray -o feats.h5
 """
-
-
-class Type(StrEnum):
-    """How numbers are stored."""
-
-    float32 = "float32"
-    float16 = "float16"
-
-
-class Precision(StrEnum):
-    """How networks compute."""
-
-    float32 = "float32"
-    bf16 = "bf16"
-    fp16 = "fp16"
-
-
-class Stream(StrEnum):
-    """What the networks look at."""
-
-    rgb = "rgb"
-    flow = "flow"
-    both = "both"
 
 
 def extract(
@@ -283,7 +274,8 @@ def extract(
         ),
     ] = None,
     stream: Annotated[
-        Stream | None, typer.Option("--stream", help="Colours, optical flow, or both side by side; default: rgb.")
+        Literal["rgb", "flow", "both"] | None,
+        typer.Option("--stream", help="Colours, optical flow, or both side by side; default: rgb."),
     ] = None,
     flow: Annotated[
         str | None,
@@ -327,13 +319,16 @@ def extract(
         ),
     ] = None,
     precision: Annotated[
-        Precision, typer.Option("--precision", help="How networks compute: bf16 and fp16 are faster where supported.")
-    ] = Precision.float32,
+        Literal["float32", "bf16", "fp16"],
+        typer.Option("--precision", help="How networks compute: bf16 and fp16 are faster where supported."),
+    ] = "float32",
     compile_: Annotated[
         bool,
         typer.Option("--compile", help="Let torch compile networks, for many videos on a GPU; slower on processors."),
     ] = False,
-    dtype: Annotated[Type, typer.Option("--dtype", help="How numbers are stored.")] = Type.float32,
+    dtype: Annotated[
+        Literal["float32", "float16"], typer.Option("--dtype", help="How numbers are stored.")
+    ] = "float32",
     device: Annotated[
         str,
         typer.Option(
@@ -365,7 +360,7 @@ def extract(
     *,
     reporter: Reporter,
 ) -> None:
-    """Turn videos into features: one vector for every few frames, with the time that it stands for.
+    """Turn videos into features: one vector for every few frames, with the time that it stands for; or into frames.
 
     Continues by itself where an earlier run was stopped.
     """
@@ -377,7 +372,7 @@ def extract(
         output=output,
         preset=preset,
         backbone=backbone,
-        stream=stream.value if stream else None,
+        stream=stream,
         flow=flow,
         window=window,
         stride=stride,
@@ -386,9 +381,9 @@ def extract(
         images_fps=images_fps,
         set_=set_ or (),
         weights=weights or (),
-        precision=precision.value,
+        precision=precision,
         compile_=compile_,
-        dtype=dtype.value,
+        dtype=dtype,
         device=device,
         batch=batch,
         shard=shard,

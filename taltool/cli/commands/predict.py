@@ -39,6 +39,13 @@ Weights that come along, or that a publisher offers, are found by themselves; ot
 .BR \-\-weights ,
 and must be the same as then.
 What is worth keeping for more than one model is better extracted into a file.
+.PP
+A model that learnt from frames (a frame store of
+.BR "taltool extract \-\-backbone frames" )
+gets those of videos through files of a temporary folder in
+.BR $TMPDIR :
+up to three videos for each of \-\-jobs, 2.3 GB for an hour of colours and flow at 10 frames a second.
+They vanish with their videos, and when the command is interrupted or terminated.
 .SH FEATURES THAT DO NOT FIT
 A feature file says how it was made.
 Where that is not how the features were made that the model learnt from
