@@ -148,6 +148,25 @@ def test_stream_fusion_averages_logits_and_distances_before_decoding() -> None:
     torch.testing.assert_close(candidate.segments[0] * 4, torch.tensor([42 - 15 - 0.1 * 17.5, 62.0]))
 
 
+def test_stream_fusion_for_activitynet_takes_the_geometric_means_of_decoded_ends() -> None:
+    torch.manual_seed(0)
+    models = [small(fusion="segments").eval() for _ in range(2)]
+    with torch.no_grad():
+        # Distances of up to some twenty snippets: ends are clipped to the clip before they are averaged.
+        outputs = [model(20 * torch.randn(1, 6, 32), torch.ones(1, 32, dtype=torch.bool)) for model in models]
+        for each in outputs:
+            each["distances"] = each["distances"] * 20
+        mask = outputs[0]["mask"]
+        rgb, flow = (model.decode(each, mask)[0] for model, each in zip(models, outputs, strict=True))
+        fused = models[0].decode(models[0].average(outputs), mask)[0]
+    assert (rgb.segments == 0).any()
+    assert (flow.segments == 32).any()
+    torch.testing.assert_close(fused.segments, (rgb.segments * flow.segments).sqrt(), atol=1e-4, rtol=0)
+    logits = {name: (outputs[0][name] + outputs[1][name]) / 2 for name in ("logits", "refined_logits", "quality")}
+    mean = models[0].decode(outputs[0] | logits, mask)[0]
+    torch.testing.assert_close(fused.scores, mean.scores)
+
+
 def test_networks_of_other_switches_are_averaged_in_what_all_of_them_say() -> None:
     torch.manual_seed(0)
     models = small(bcl="act").eval(), small(quality="none", bcl="none").eval()

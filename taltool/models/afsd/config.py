@@ -82,6 +82,9 @@ class AFSDConfig:
     quality_divisor: Literal["coarse", "refined"] = (
         "coarse"  # The positives that divide Eq. 14: N_C (code), N_R (text).
     )
+    # Of several networks (RGB, flow): the mean of their distances and offsets, or the geometric mean of the ends that
+    # each decodes, within its clip (the authors' ActivityNet code).
+    fusion: Literal["distances", "segments"] = "distances"
     # Weights of towers, branches and heads: Xavier, or N(0, 0.01) (the authors' ActivityNet code).
     init: Literal["xavier", "normal"] = "xavier"
     # Sums are divided by the positives of their clip, then averaged over clips (the authors' ActivityNet code), or by
@@ -180,6 +183,7 @@ PRESETS: dict[str, SettingsBySection] = {
             "refined_loss": "smooth_l1",
             "splice": "code-activitynet13",
             "init": "normal",
+            "fusion": "segments",
             "classifier": "external",
         },
         "training": {**_TRAINING, "epochs": 10, "learning_rate": 1e-4, "weight_decay": 1e-4},

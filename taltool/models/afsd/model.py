@@ -8,7 +8,7 @@ position of level 0, which is a snippet of features; the frame-level feature has
 (`input = "frames"`) the grid is one of frames, and the pyramid begins with an I3D.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -223,6 +223,21 @@ class AFSD(Model):
     def _in_frames(self, targets: Targets, device: torch.device) -> PaddedTargets:
         padded = padded_targets(targets.segments, targets.labels, device)
         return padded._replace(segments=padded.segments * self.config.frames_per_unit)
+
+    def average(self, outputs: Sequence[Outputs]) -> Outputs:
+        """See `Model.average`; with `fusion` "segments" decoding the average gives the geometric means of the ends."""
+        merged = super().average(outputs)
+        if self.config.fusion == "distances":
+            return merged
+        centres = merged["centres"]
+        length = float(centres.min() + centres.max())  # Those of level 0 lie symmetrically in the clip.
+        ends = []
+        for each in outputs:
+            own = refined_distances(each["distances"], each["offsets"]) if "offsets" in each else each["distances"]
+            ends.append(torch.stack([centres - own[..., 0], centres + own[..., 1]], dim=-1).clamp(0, length))
+        start, end = torch.stack(ends).prod(0).pow(1 / len(ends)).unbind(-1)
+        without_offsets = {name: value for name, value in merged.items() if name != "offsets"}
+        return without_offsets | {"distances": torch.stack([centres - start, end - centres], dim=-1)}
 
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
         """Every location as one candidate per class, clipped to the valid part of its sample (section 3.4, Eq. 15).
