@@ -75,6 +75,15 @@ def test_field_n_is_the_motion_from_picture_n_to_the_next(settings: FlowSettings
     np.testing.assert_allclose(measured, [-1, -2, -3, 0, -1, -1], atol=0.35)
 
 
+@pytest.mark.parametrize("width", [32, 40, 44, 48, 64])
+def test_a_field_depends_on_no_other(width: int) -> None:
+    noise = np.random.default_rng(0)
+    pictures = [np.kron(noise.integers(0, 256, (8, width // 4), np.uint8), np.ones((4, 4), np.uint8)) for _ in range(4)]
+    used = Flow(FlowSettings("dis"), 20)
+    for before, after in pairwise(pictures):
+        np.testing.assert_array_equal(used(before, after), Flow(FlowSettings("dis"), 20)(before, after))
+
+
 def test_one_picture_does_not_move(threads: Executor) -> None:
     [field] = fields(neighbours([texture()]), Flow(FlowSettings("dis"), 20.0), threads)
     assert (field == 128).all()
