@@ -17,17 +17,15 @@ from taltool.data.records import FeatureArray
 from taltool.errors import DataError, UsageError
 from taltool.nn.clips.layers import fold_norms
 from taltool.nn.clips.overlapping import OverlappingClips
+from taltool.nn.weights import fill, misfits
 from taltool.video.frames import FrameFormat, Picture
 from taltool.video.snippet_windows import SnippetWindows
 
 _TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-# Names that an error lists of each kind.
-_MAX_LISTED = 5
 # Consecutive snippets that are encoded together where they share work: more gain little, and divide worse by threads.
 _RUN_LENGTH = 4
 # Networks halve their input five times.
 MIN_CROP = 32
-_BATCH_COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
@@ -147,11 +145,10 @@ class NetworkBackbone(Backbone):
         bare = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
         found = {self.renamed(name): self.reshaped(tensor) for name, tensor in bare.items()}
         found = {name: tensor for name, tensor in found.items() if not name.startswith(self.unused)}
-        wanted = self.network.state_dict()
-        problems = _misfits(found, wanted)
+        problems = misfits(found, self.network.state_dict())
         if problems:
             raise DataError(f"{source}: not a checkpoint of this network: {'; '.join(problems)}")
-        self.network.load_state_dict({name: found.get(name, own) for name, own in wanted.items()})
+        fill(self.network, found)
 
     def prepare(self, computing: Computing) -> None:
         """Fold batch norms, move the network to its device and number type, lay memory out channels last."""
@@ -233,21 +230,3 @@ def reproducible(computing: Computing) -> AbstractContextManager[None]:
         return nullcontext()
     tf32 = computing.precision != "float32"
     return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=tf32)
-
-
-def _misfits(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
-    """What is missing, unexpected and of another shape, each in words with the first few names."""
-    missing = [name for name in wanted if name not in found and not name.endswith(_BATCH_COUNTER)]
-    unexpected = [name for name in found if name not in wanted and not name.endswith(_BATCH_COUNTER)]
-    reshaped = [
-        f"{name} {tuple(found[name].shape)} instead of {tuple(tensor.shape)}"
-        for name, tensor in wanted.items()
-        if name in found and found[name].shape != tensor.shape
-    ]
-    kinds = {"missing": missing, "unexpected": unexpected, "of another shape": reshaped}
-    problems = []
-    for kind, names in kinds.items():
-        if names:
-            more = f", and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
-            problems.append(f"{len(names)} tensors {kind} ({', '.join(names[:_MAX_LISTED])}{more})")
-    return problems

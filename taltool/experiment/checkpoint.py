@@ -27,6 +27,8 @@ from taltool.experiment.sampling import ChannelStatistics
 from taltool.experiment.settings import Experiment
 from taltool.models import MODELS
 from taltool.models.contract import Model
+from taltool.nn.weights import fill, misfits
+from taltool.reporting import SILENT, Reporter
 
 SAFETENSORS = ".safetensors"
 FOLDERS_VARIABLE = "TALTOOL_MODELS"
@@ -83,10 +85,10 @@ def load_checkpoint(path: str, device: str = "cpu") -> Checkpoint:
         if not (statistics.deviation > 0).all():
             raise DataError(f"{path}: tensor '{_DEVIATION}' holds values that are not positive")
     model = model_class(experiment.model, header.channels, len(header.classes), header.length)
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise DataError(f"{path}: the weights do not fit model '{header.model}' of this version: {error}") from error
+    problems = misfits(tensors, model.state_dict())
+    if problems:
+        raise DataError(f"{path}: the weights do not fit model '{header.model}' of this version: {'; '.join(problems)}")
+    fill(model, tensors)
     model.to(device).eval().prepare_inference()
     return Checkpoint(header, experiment, model, statistics, path)
 
@@ -142,19 +144,35 @@ def remove_leftovers(path: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def load_pretrained(model: Model, path: str) -> None:
+def load_pretrained(model: Model, path: str, reporter: Reporter = SILENT) -> None:
     """Load the weights in `path` into `model`; names that the model knows of other code are translated.
 
-    Raises DataError where the file cannot be read, or holds the weights of another network.
+    Those of one of `Model.pretrained_parts` leave the rest of the network as it is, which is noted. Raises DataError
+    where the file cannot be read, or holds the weights of another network.
     """
     tensors = model_weights(path) if Path(path).suffix == SAFETENSORS else read_tensors(path)
     try:
-        model.load_state_dict(model.convert_state_dict(tensors))
-    except RuntimeError as error:
-        raise DataError(
-            f"--init {path}: these weights are of another network; the settings of the model, the channels and the "
-            f"number of classes must be those they were trained with: {error}"
-        ) from error
+        found = model.convert_state_dict(tensors)
+    except DataError as error:
+        raise DataError(f"--init {path}: {error}") from error
+    part = next((own for own in model.pretrained_parts if all(name.startswith(own) for name in found)), "")
+    unused = tuple(part + name for name in model.pretrained_parts.get(part, ()))
+    left_out = [name.removeprefix(part) for name in found if name.startswith(unused)] if unused else []
+    found = {name: tensor for name, tensor in found.items() if name.removeprefix(part) not in left_out}
+    problems = misfits(found, {name: own for name, own in model.state_dict().items() if name.startswith(part)})
+    if problems:
+        kinds = ("of taltool, whose settings `taltool info` shows", *model.pretrained_kinds)
+        said = [
+            f"--init {path}: these weights are of another network",
+            *problems,
+            "Known are checkpoints, for the same settings of the model, channels and number of classes,",
+            *(f"- {kind}" for kind in kinds),
+        ]
+        raise DataError("\n  ".join(said))
+    fill(model, found)
+    if part:
+        without = f", without {', '.join(left_out)}" if left_out else ""
+        reporter.note(f"--init {path}: the weights of {part.rstrip('.')} alone{without}; the rest begins at random")
 
 
 # Where training programs keep the tensors in what they save.

@@ -16,6 +16,8 @@ INSTANCES_PER_WINDOW = 2
 MOST_DENSE = 256
 # Dense maps of proposals hold a label for every pair of snippets: small batches say enough.
 SNIPPETS_PER_BATCH, SNIPPETS_PER_DENSE_BATCH = 1024, 512
+# Clips of frames, over which the network over pixels takes nearly all the time and memory.
+FRAMES_PER_BATCH = 512
 # Updates after which more only overfits the training videos.
 UPDATES = 1000
 MOST_EPOCHS = 400
@@ -67,8 +69,10 @@ def _sampling_and_training(
     updates: int,
 ) -> SettingsBySection:
     samples = samples_per_epoch(statistics, sampling)
+    # Pixels are scaled by the model.
+    of_features = {} if statistics.frame_size else {"normalize": "channel", **augmentation}
     return {
-        "sampling": {**sampling, "normalize": "channel", **augmentation},
+        "sampling": {**sampling, **of_features},
         "training": training_recipe(samples, batch_size(samples, sampling["length"], snippets), updates),
     }
 
@@ -85,6 +89,12 @@ def windows(length: int) -> dict[str, Any]:
     """Sampling settings of windows of `length` snippets that overlap by half, shifted at random in training."""
     stride = max(1, length // 2)
     return {"resize": "window", "length": length, "train_stride": stride, "test_stride": stride, "jitter": stride / 2}
+
+
+def clips(statistics: DatasetStatistics) -> dict[str, Any]:
+    """Sampling settings of clips of frames: about two long instances, 64 to 1,024 frames, a power of two."""
+    wanted = min(INSTANCES_PER_WINDOW * statistics.instance_length(0.95), statistics.video_lengths[-1], 1024.0)
+    return windows(2 ** math.ceil(math.log2(max(64.0, wanted))))
 
 
 def dense_windows(statistics: DatasetStatistics) -> dict[str, Any]:
@@ -114,9 +124,11 @@ def batch_size(samples: int, length: int, snippets: int) -> int:
 def network_width(statistics: DatasetStatistics) -> int:
     """128 channels for hundreds of instances, 256 for thousands, 512 for many of a deep network's features."""
     instances = len(statistics.instance_lengths)
-    if instances < 2000 or statistics.channels < 64:
+    # Of frames a network over clips makes a thousand.
+    channels = 1024 if statistics.frame_size else statistics.channels
+    if instances < 2000 or channels < 64:
         return 128
-    return WIDE if instances >= 10000 and statistics.channels >= 1024 else 256
+    return WIDE if instances >= 10000 and channels >= 1024 else 256
 
 
 def training_recipe(samples: int, batch: int, updates: int) -> dict[str, Any]:
@@ -136,7 +148,10 @@ def training_recipe(samples: int, batch: int, updates: int) -> dict[str, Any]:
     }
 
 
-def pyramid_levels(statistics: DatasetStatistics, length: int) -> int:
-    """How many levels, 2 to 8, reach up to the long instances on a grid of `length` snippets."""
-    reaching = round(math.log2(max(statistics.instance_length(0.95), 2.0))) + 1
-    return max(2, min(reaching, round(math.log2(max(length, 2))), 8))
+def pyramid_levels(statistics: DatasetStatistics, length: int, per_position: int = 1) -> int:
+    """How many levels, 2 to 8, reach up to the long instances on a grid of `length` snippets.
+
+    per_position snippets (of frames) are one position of the first level.
+    """
+    reaching = round(math.log2(max(statistics.instance_length(0.95) / per_position, 2.0))) + 1
+    return max(2, min(reaching, round(math.log2(max(length // per_position, 2))), 8))

@@ -110,6 +110,11 @@ class Model(nn.Module, ABC):
     length_multiple: int = 1
     # The answers that `with_truth` can take from the ground truth, by name.
     oracles: tuple[str, ...] = ()
+    # Parts whose weights may be loaded alone (`train --init`): how the names of their tensors begin, and after that how
+    # the names of those begin that such a file has too and nothing here needs (a classifier's).
+    pretrained_parts: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    # The checkpoints of other code that `convert_state_dict` knows, in words, with the settings that they need.
+    pretrained_kinds: ClassVar[Sequence[str]] = ()
 
     def __init__(self, config: Any, channels: int, num_classes: int, length: int) -> None:
         super().__init__()

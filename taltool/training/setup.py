@@ -150,7 +150,7 @@ def make_trainer(recipe: Recipe, data: TrainingData, output: str, options: RunOp
     torch.manual_seed(options.seed)
     model = recipe.model_class(experiment.model, channels, len(data.classes), sampling.length)
     if options.init is not None:
-        load_pretrained(model, options.init)
+        load_pretrained(model, options.init, reporter)
     elif not training.epochs:
         raise UsageError("training.epochs = 0 keeps the weights that the network begins with: name them by --init")
 

@@ -6,8 +6,10 @@ from typing import Any, Literal
 from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
 from taltool.models.auto_recipes import (
+    FRAMES_PER_BATCH,
     STRONG_AUGMENTATION,
     WIDE,
+    clips,
     detector_settings,
     network_width,
     pyramid_levels,
@@ -23,6 +25,8 @@ RegionKind = Literal["inside", "outside", "symmetric"]
 SpliceRule = Literal["code", "code-activitynet13", "paper"]
 # I3D halves its input five times.
 _LEAST_CROP = 32
+# What divides the channels of an I3D that learns from few data alone.
+_SMALL_DIVISOR = 4
 
 
 @dataclass(frozen=True)
@@ -157,42 +161,71 @@ _ACTIVITYNET: dict[str, dict[str, Any]] = {
     "prediction": {"min_score": 1e-9, "top_k": 0},
     "nms": preset_section("afsd-activitynet13"),
 }
+# The same as a clip of frames.
+_WHOLE_VIDEO: dict[str, Any] = {"resize": "window", "length": 768, "train_stride": 768, "test_stride": 768}
+# The authors' code for ActivityNet, which is another one than for THUMOS14, and their command (piou 0.6; the checkpoint
+# of epoch 10, of flow that of epoch 6: --set training.epochs=6). It finds one class, action; `taltool label
+# --classifier` gives the names, which the paper does not say. The triplet's regions at level 0 have that level's stride
+# of 8 frames, where the code still divides by 4.
+_ACTIVITYNET_CODE: dict[str, dict[str, Any]] = {
+    **_ACTIVITYNET,
+    "model": {
+        **_ACTIVITYNET["model"],
+        "distance_unit": "level",
+        "level_bounds": True,
+        "refined_tiou": 0.6,
+        "refined_best": True,
+        "refined_loss": "smooth_l1",
+        "splice": "code-activitynet13",
+        "init": "normal",
+        "classifier": "external",
+    },
+    "training": {**_TRAINING, "epochs": 10, "learning_rate": 1e-4, "weight_decay": 1e-4},
+}
+# The text: as on THUMOS14 but for clips, lambda and suppression; its own classes.
+_ACTIVITYNET_PAPER: dict[str, dict[str, Any]] = {
+    **_ACTIVITYNET,
+    "model": {**_ACTIVITYNET["model"], **_AS_PRINTED},
+    "nms": preset_section("afsd-activitynet13-paper"),
+}
+# The text: "temporal overlap of m frames", m = 30 in training (226 frames from clip to clip are 56.5 snippets). It does
+# not say which instances belong to a clip, alpha and gamma of the focal loss, the weight of level 0's consistency, and
+# the floors of scores: they are the code's.
+_THUMOS_PAPER: dict[str, dict[str, Any]] = {
+    **_THUMOS,
+    "model": _AS_PRINTED,
+    "sampling": {**_THUMOS["sampling"], "train_stride": 56},
+    "nms": preset_section("afsd-thumos14-paper"),
+}
 PRESETS: dict[str, SettingsBySection] = {
     "thumos14": _THUMOS,
-    # The text: "temporal overlap of m frames", m = 30 in training (226 frames from clip to clip are 56.5 snippets). It
-    # does not say which instances belong to a clip, alpha and gamma of the focal loss, the weight of level 0's
-    # consistency, and the floors of scores: they are the code's.
-    "thumos14-paper": {
+    "thumos14-paper": _THUMOS_PAPER,
+    "activitynet13": _ACTIVITYNET_CODE,
+    "activitynet13-paper": _ACTIVITYNET_PAPER,
+    # From pixels, as paper and code are, by an I3D that begins with Kinetics' weights (--init rgb_imagenet.pt): 96 x 96
+    # of 112 x 112 pixels. Clips of 256 frames at 10 frames/s, which begin 30 frames apart in training, where the text
+    # has them overlap by as many, and overlap by half in tests. The code pads short videos with black here.
+    "thumos14-frames": {
         **_THUMOS,
-        "model": _AS_PRINTED,
-        "sampling": {**_THUMOS["sampling"], "train_stride": 56},
-        "nms": preset_section("afsd-thumos14-paper"),
+        "model": {"input": "frames"},
+        "sampling": {**_THUMOS["sampling"], "length": 256, "train_stride": 30, "test_stride": 128},
     },
-    # The authors' code, which is another one than for THUMOS14, and their command (piou 0.6; the checkpoint of epoch
-    # 10, of flow that of epoch 6: --set training.epochs=6). It finds one class, action; `taltool label --classifier`
-    # gives the names, which the paper does not say. The triplet's regions at level 0 have that level's stride of 8
-    # frames, where the code still divides by 4.
-    "activitynet13": {
-        **_ACTIVITYNET,
-        "model": {
-            **_ACTIVITYNET["model"],
-            "distance_unit": "level",
-            "level_bounds": True,
-            "refined_tiou": 0.6,
-            "refined_best": True,
-            "refined_loss": "smooth_l1",
-            "splice": "code-activitynet13",
-            "init": "normal",
-            "fusion": "segments",
-            "classifier": "external",
-        },
-        "training": {**_TRAINING, "epochs": 10, "learning_rate": 1e-4, "weight_decay": 1e-4},
+    "thumos14-frames-paper": {
+        **_THUMOS_PAPER,
+        "model": {**_AS_PRINTED, "input": "frames"},
+        "sampling": {**_THUMOS["sampling"], "length": 256, "train_stride": 226, "test_stride": 128},
     },
-    # The text: as on THUMOS14 but for clips, lambda and suppression; its own classes.
-    "activitynet13-paper": {
-        **_ACTIVITYNET,
-        "model": {**_ACTIVITYNET["model"], **_AS_PRINTED},
-        "nms": preset_section("afsd-activitynet13-paper"),
+    # The 768 frames of a video are one clip; a short video, kept at its own rate, is padded to it. A tenth of the
+    # learning rate for I3D is the code's; the text does not say that it has another one.
+    "activitynet13-frames": {
+        **_ACTIVITYNET_CODE,
+        "model": {**_ACTIVITYNET_CODE["model"], "input": "frames", "backbone_rate": 0.1},
+        "sampling": _WHOLE_VIDEO,
+    },
+    "activitynet13-frames-paper": {
+        **_ACTIVITYNET_PAPER,
+        "model": {**_ACTIVITYNET_PAPER["model"], "input": "frames"},
+        "sampling": _WHOLE_VIDEO,
     },
 }
 
@@ -205,18 +238,36 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
     of 50 Salads the mAP of the test videos rose until about 800 updates and fell after 1,000; augmentation raised the
     average mAP of split 1 from .62 (80 epochs) to .74 (60 epochs), one run each. Twice the noise in features gave .62
     and .60 instead of .58 and .58 on two divisions of the 40 training videos of split 1 into 30 and 10.
+
+    From frames clips are shorter, and I3D is a small one unless data are many, for its weights have to be learned from
+    them; --init of public ones takes `--set model.backbone_divisor=1`.
     """
-    sampling, width = whole_or_windows(statistics), network_width(statistics)
-    model = {
+    width = network_width(statistics)
+    model: dict[str, Any] = {
         "width": width,
         "groups": width // 16,
-        # Features have nothing finer than a snippet to say.
-        "frames_per_snippet": 1,
-        "levels": pyramid_levels(statistics, sampling["length"]),
         "distance_unit": "level",
         "level_bounds": True,
         "normaliser": "batch",
         "splice": "paper",
         "location_weight": 1.0,
     }
+    if statistics.frame_size is not None:
+        sampling = clips(statistics)
+        model |= {
+            "input": "frames",
+            "crop": _crop(statistics.frame_size),
+            "backbone_divisor": 1 if width == WIDE else _SMALL_DIVISOR,
+            "levels": pyramid_levels(statistics, sampling["length"], AFSDConfig.frames_per_snippet),
+        }
+        return detector_settings(statistics, model, sampling, {}, snippets=FRAMES_PER_BATCH)
+    sampling = whole_or_windows(statistics)
+    # Features have nothing finer than a snippet to say.
+    model |= {"frames_per_snippet": 1, "levels": pyramid_levels(statistics, sampling["length"])}
     return detector_settings(statistics, model, sampling, STRONG_AUGMENTATION if width < WIDE else {})
+
+
+def _crop(frame_size: tuple[int, int]) -> int:
+    """The paper's 96 of 112 pixels; of smaller pictures the largest number that I3D halves evenly, with some to spare
+    for random places where there are."""
+    return max(_LEAST_CROP, min(AFSDConfig.crop, min(frame_size) // _LEAST_CROP * _LEAST_CROP))

@@ -24,7 +24,7 @@ from taltool.models.afsd.consistency import Splice, activation_terms, activation
 from taltool.models.afsd.frames import FramePyramid, scaled
 from taltool.models.afsd.loss import assign_locations, detection_terms, refined_distances
 from taltool.models.afsd.network import BoundaryFeatures, Refinement
-from taltool.models.afsd.pretrained import BACKBONE, converted
+from taltool.models.afsd.pretrained import BACKBONE, KINDS, converted
 from taltool.models.contract import Batch, Candidates, FrameInput, Model, Outputs, SettingsBySection, Targets
 from taltool.models.decoding import flatten_levels, one_candidate_per_class
 from taltool.nn.conv import Axis, SameConv1d
@@ -44,6 +44,8 @@ class AFSD(Model):
 
     Config = AFSDConfig
     presets: ClassVar[dict[str, SettingsBySection]] = PRESETS
+    pretrained_parts: ClassVar[Mapping[str, tuple[str, ...]]] = {BACKBONE: ("logits.",)}
+    pretrained_kinds: ClassVar[Sequence[str]] = KINDS
     config: AFSDConfig
 
     def __init__(self, config: AFSDConfig, channels: int, num_classes: int, length: int) -> None:

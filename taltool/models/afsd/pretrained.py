@@ -19,6 +19,14 @@ _THEIR_BACKBONE, _THEIR_REST = "backbone._model.", "coarse_pyramid_detection."
 # The first tensor of the public I3D.
 _I3D_STEM = "Conv3d_1a_7x7.conv3d.weight"
 
+# What `converted` knows.
+KINDS = (
+    "of AFSD's authors: model.input=frames, of colours (3 channels) or flow (2); THUMOS14: 20 classes; ActivityNet: "
+    "model.frames_per_snippet=8, model.classifier=external",
+    "of OpenTAD's AFSD on features: model.input=features",
+    "of Inception-I3D alone (rgb_imagenet.pt, flow_imagenet.pt): model.input=frames, model.backbone_divisor=1",
+)
+
 BLOCK = {"0.conv1d": "conv", "0.conv3d": "conv", "1": "norm"}
 FRAME_BLOCK = {f"{3 * i + j}{suffix}": f"blocks.{i}.{part}" for i in range(3) for j, suffix, part in (
     (0, ".conv1d", "conv"), (1, "", "norm"))}  # fmt: skip
