@@ -1,8 +1,9 @@
-"""A frame store holds the pictures of its videos at their time, whoever decodes them; it needs no memory for a video."""
+"""A frame store holds the pictures of its videos at their time, whoever decodes them, and is continued as any file."""
 
 import errno
 import json
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -59,7 +60,7 @@ def filtered(path: Path, turn: list[tuple[str, str]]) -> tuple[NDArray[np.uint8]
         graph = av.filter.Graph()
         steps = [graph.add_buffer(template=stream), *(graph.add(name, words) for name, words in turn)]
         steps += [graph.add("scale", "112:112:flags=area"), graph.add("format", "rgb24"), graph.add("buffersink")]
-        for one, other in zip(steps, steps[1:], strict=False):
+        for one, other in pairwise(steps):
             one.link_to(other)
         graph.configure()
         for frame in container.decode(stream):
