@@ -19,10 +19,13 @@ from taltool.data.records import Floats, Integers, LabelVocabulary, VideoProposa
 from taltool.errors import DataError, UsageError
 from taltool.experiment.batches import NO_INSTANCES, Example, SegmentsAndLabels, collate, read_example
 from taltool.experiment.checkpoint import Checkpoint
-from taltool.experiment.frames import make_source
+from taltool.experiment.frames import FrameSource, make_source
 from taltool.experiment.sampling import FeatureSource, Sample, cut_samples
 from taltool.experiment.settings import PredictionSettings
 from taltool.models.contract import Candidates, Model, Outputs
+
+# Windows of features that the networks see at once.
+_WINDOWS = 8
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,11 @@ class Detector:
     ) -> None:
         self.members, self.names, self.settings, self.device = members, LabelVocabulary(classes), settings, device
         self.first, self.oracle = members[0], oracle
+
+    @property
+    def usual_batch_size(self) -> int:
+        """Samples that the networks see at once: clips of frames fill memory and processor one by one."""
+        return 1 if isinstance(self.first.source, FrameSource) else _WINDOWS
 
     def predict(self, video_ids: Iterable[str], batch_size: int) -> Iterator[VideoProposals | VideoFailure]:
         """The proposals of each video, in the order given, unsuppressed.

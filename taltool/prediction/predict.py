@@ -63,7 +63,7 @@ def predict(
     top_k: int | None = None,
     oracle: str | Sequence[str] | None = None,
     force: bool = False,
-    batch_size: int = 8,
+    batch_size: int | None = None,
     cache: float = 0.25,
     device: str = "cpu",
     jobs: int = 0,
@@ -80,16 +80,18 @@ def predict(
 ) -> Prediction:
     """Find actions in videos: all candidates of the model, with scores; unsuppressed, unless `nms` is set.
 
-    inputs: a feature file; or videos, as `extract` takes them, whose features are made in memory as those were that the
-    model learnt from, and forgotten. model: checkpoints, by path or name, whose networks are averaged; a Python file
-    among them registers their model. to: the format of the output, None = as its name says; show_scores: formats for
-    people tell the scores too. nms: suppress as the model's settings say; top_k and min_score are of what is left then.
+    inputs: a feature file or frame store; or videos, as `extract` takes them, whose features are made in memory as
+    those were that the model learnt from, and forgotten. model: checkpoints, by path or name, whose networks are
+    averaged; a Python file among them registers their model. to: the format of the output, None = as its name says;
+    show_scores: formats for people tell the scores too. nms: suppress as the model's settings say; top_k and min_score
+    are of what is left then.
 
     subset and split choose videos, None = all; ground_truth says what is in a subset, and the durations (seconds) of
     foreign features, whose clock fps, stride, window and offset (frames) complete. shard: "I/N", every N-th video from
     the I-th on. min_score, top_k (proposals of a video, 0 = all): None = as the first model was trained. oracle:
     answers of the model to take from the ground truth. force: go on with features that were made otherwise than those
-    of the training. cache: GiB of features that stay in memory. Names are a list, or a text with commas.
+    of the training. batch_size: samples that the networks see at once; None = 8, of frames 1. cache: GiB of features,
+    or frames, that stay in memory. Names are a list, or a text with commas.
 
     Of videos: jobs are the cores to use, 0 = all; patience (seconds), weights and images_fps as for `extract`; backbone
     is the Python file that registers it. Processes are started anew: a script calls this under
@@ -144,10 +146,11 @@ def predict(
             known = _oracle(answers, first, file, video_ids, truth, reporter)
         detector = make_detector(checkpoints, file, settings, device, given.cache_bytes, known)
         given.check(detector, video_ids, force, reporter)
+        at_once = batch_size or detector.usual_batch_size
 
         def proposals() -> Generator[VideoProposals, None, None]:
             with reporter.track("predict", len(video_ids)) as task:
-                for found in given.predictions(detector, video_ids, batch_size, reporter):
+                for found in given.predictions(detector, video_ids, at_once, reporter):
                     if isinstance(found, VideoFailure):
                         failed.append(found)
                         reporter.warn(found.reason)

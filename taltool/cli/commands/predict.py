@@ -57,6 +57,12 @@ Number types
 .RB ( \-\-dtype ", " \-\-precision )
 and where the first snippet begins may differ.
 Features that were made elsewhere, or a model that learnt from such, cannot be compared: a warning says so.
+.SH FRAMES
+A model that learns from pixels is given a frame store
+.RB ( "taltool extract \-\-backbone frames" )
+or videos, and sees the middle of each picture.
+A network over colours and one over flow read the same store, each its own stream, and are averaged:
+.B \-\-model rgb \-\-model flow frames.h5
 .SH SUPPRESSION
 .B \-\-nms
 suppresses duplicates as the settings of the model say (section
@@ -94,7 +100,8 @@ def predict(
         list[str],
         typer.Argument(
             metavar="FEATURES|VIDEOS",
-            help="A feature file (HDF5); or videos: files, folders, patterns, lists (.txt), - for a list on stdin.",
+            help="A feature file or frame store (HDF5); or videos: files, folders, patterns, lists (.txt), - for a "
+            "list on stdin.",
         ),
     ],
     model: Annotated[
@@ -141,9 +148,11 @@ def predict(
     force: Annotated[
         bool, typer.Option("--force", help="Go on with features that were made otherwise than the model's were.")
     ] = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Samples that the network sees at once.")] = 8,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Samples that the network sees at once; default: 8, of frames 1.")
+    ] = None,
     cache: Annotated[
-        float, typer.Option(metavar="GIB", min=0, help="Features up to this size are kept in memory.")
+        float, typer.Option(metavar="GIB", min=0, help="Features, or frames, up to this size are kept in memory.")
     ] = 0.25,
     device: DeviceOption = "cpu",
     jobs: JobsOption = 0,

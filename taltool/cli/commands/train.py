@@ -21,9 +21,38 @@ from taltool.reporting import Reporter
 if TYPE_CHECKING:
     from taltool.training.cross_validation import CrossValidation
 
+MAN = r"""
+.SH FRAMES
+Some models learn from pixels too
+.RB ( "\-\-set model.input=frames" ):
+their FEATURES are a frame store, made by
+.BR "taltool extract \-\-backbone frames" .
+A snippet is then a frame, in every length and stride of the settings, and a sample is a clip of
+.BR sampling.length .
+In training the network sees a square of the pictures at random, the same in all frames of a clip, and half of the clips
+in a mirror; later it sees the middle.
+Settings that change the numbers of features (noise, dropout, mixup, normalisation, resampling) are refused.
+A clip of frames takes a thousand times the memory of features:
+.B training.accumulation
+passes a batch in parts,
+.B training.precision
+computes in half precision, and
+.B \-\-workers
+read ahead.
+The log of every epoch, and the last line, say how many frames pass the network in a second of training and how much
+memory was used at most.
+"""
+
+EXAMPLES = """
+taltool extract videos/ --backbone frames --fps 10 --stream both -o frames.h5
+taltool train --model afsd --set model.input=frames --streams rgb frames.h5 gt.json -o rgb.safetensors
+"""
+
 
 def train(
-    features: Annotated[str | None, typer.Argument(metavar="FEATURES", help="Feature file (HDF5).")] = None,
+    features: Annotated[
+        str | None, typer.Argument(metavar="FEATURES", help="Feature file, or frame store (HDF5).")
+    ] = None,
     ground_truth: Annotated[
         str | None, typer.Argument(metavar="GT", help="Ground truth in the ActivityNet layout.")
     ] = None,
@@ -121,7 +150,9 @@ def train(
     ] = 60.0,
     cache: Annotated[
         float,
-        typer.Option(metavar="GIB", min=0, help="Features up to this size are kept in memory (workers included)."),
+        typer.Option(
+            metavar="GIB", min=0, help="Features, or frames, up to this size are kept in memory (workers included)."
+        ),
     ] = 2.0,
     workers: Annotated[
         int,
