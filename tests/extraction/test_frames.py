@@ -52,14 +52,15 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def filtered(path: Path, turn: list[tuple[str, str]]) -> tuple[NDArray[np.uint8], list[float]]:
-    """The frames (T, 112, 112, 3), and their times in seconds, as FFmpeg's filters make them."""
+def filtered(path: Path, size: tuple[int, int]) -> tuple[NDArray[np.uint8], list[float]]:
+    """The frames (T, *size, 3), and their times in seconds, as FFmpeg's filters make them."""
     pictures, times = [], []
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         graph = av.filter.Graph()
-        steps = [graph.add_buffer(template=stream), *(graph.add(name, words) for name, words in turn)]
-        steps += [graph.add("scale", "112:112:flags=area"), graph.add("format", "rgb24"), graph.add("buffersink")]
+        steps = [graph.add_buffer(template=stream), *(graph.add(name, words) for name, words in TURNS[path.name])]
+        steps += [graph.add("scale", f"{size[1]}:{size[0]}:flags=area"), graph.add("format", "rgb24")]
+        steps.append(graph.add("buffersink"))
         for one, other in pairwise(steps):
             one.link_to(other)
         graph.configure()
@@ -70,16 +71,19 @@ def filtered(path: Path, turn: list[tuple[str, str]]) -> tuple[NDArray[np.uint8]
     return np.stack(pictures), times
 
 
-@pytest.mark.parametrize("name", TURNS)
+@pytest.mark.parametrize(
+    ("name", "size"), [*((name, (112, 112)) for name in TURNS), ("decord__video_90.mov", (64, 96))]
+)
 def test_frames_of_real_videos_are_those_that_ffmpeg_shows_at_their_time(
-    shared: Path, tmp_path: Path, name: str
+    shared: Path, tmp_path: Path, name: str, size: tuple[int, int]
 ) -> None:
     path = shared / "data" / "videos" / name
-    extract(VideoSource("v", str(path)), output=tmp_path / "f.h5")
-    expected, times = filtered(path, TURNS[name])
+    asked = [f"backbone.{side}={pixels}" for side, pixels in zip(("height", "width"), size, strict=True)]
+    extract(VideoSource("v", str(path)), output=tmp_path / "f.h5", set_=asked)
+    expected, times = filtered(path, size)
     with FeatureFile(str(tmp_path / "f.h5")) as file:
         frames, clock = file.read("v"), file.clock("v")
-    assert (frames.dtype, frames.shape[1:]) == (np.uint8, (112, 112, 3))
+    assert (frames.dtype, frames.shape[1:]) == (np.uint8, (*size, 3))
     begins = (clock.offset + np.arange(len(frames)) * clock.stride) / clock.fps
     shown = np.searchsorted(np.array(times) - times[0] - 1e-3, begins - begins[0], side="right") - 1
     assert {*shown.tolist()} == {*range(len(expected))}
