@@ -161,11 +161,11 @@ def load_pretrained(model: Model, path: str, reporter: Reporter = SILENT) -> Non
     found = {name: tensor for name, tensor in found.items() if name.removeprefix(part) not in left_out}
     problems = misfits(found, {name: own for name, own in model.state_dict().items() if name.startswith(part)})
     if problems:
-        kinds = ("of taltool, whose settings `taltool info` shows", *model.pretrained_kinds)
+        kinds = ("of taltool (their settings: `taltool info`)", *model.pretrained_kinds)
         said = [
             f"--init {path}: these weights are of another network",
             *problems,
-            "Known are checkpoints, for the same settings of the model, channels and number of classes,",
+            "Known are checkpoints, for the same settings, channels and number of classes,",
             *(f"- {kind}" for kind in kinds),
         ]
         raise DataError("\n  ".join(said))

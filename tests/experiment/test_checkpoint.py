@@ -19,6 +19,7 @@ from taltool.experiment.checkpoint import (
     save_checkpoint,
     save_state,
 )
+from taltool.models.contract import Model
 
 
 def test_a_checkpoint_comes_back_whole(trainer: MakeTrainer, tmp_path: Path) -> None:
@@ -136,6 +137,14 @@ def test_weights_of_another_shape_are_told(trainer: MakeTrainer, tmp_path: Path)
     save_checkpoint(path, run.model.state_dict() | {"body.weight": torch.zeros(1)}, run.plan.header, None)
     with pytest.raises(DataError, match="weights do not fit model 'tiny'"):
         load_checkpoint(str(path))
+
+
+def test_a_network_is_prepared_for_inference_where_it_is_loaded(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared: list[Model] = []
+    monkeypatch.setattr(Model, "prepare_inference", lambda self: prepared.append(self))
+    model = load_checkpoint(str(trained)).model
+    assert prepared == [model]
+    assert not model.training
 
 
 def test_a_name_is_looked_for_here_and_then_in_the_folders_of_models(

@@ -1,4 +1,4 @@
-"""Made-up answers of AFSD's network on clips of frames, whose losses by the authors' code are in the folder `golden`."""
+"""Made-up answers of AFSD's network on clips of frames; folder `golden` has their losses by the authors' code."""
 
 from typing import NamedTuple
 

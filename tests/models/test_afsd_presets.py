@@ -14,6 +14,15 @@ from taltool.models.afsd.model import AFSD
 # Forty cooking videos of some minutes, one snippet a second.
 KITCHEN = DatasetStatistics(40, 17, 28, 1.0, tuple(range(212, 532, 8)), tuple(float(n) for n in range(1, 101)) * 7)
 FILMS = dataclasses.replace(KITCHEN, video_lengths=tuple([7200] * 40))
+# The same videos as frames, ten a second.
+PICTURES = dataclasses.replace(
+    KITCHEN,
+    channels=3,
+    seconds_per_snippet=0.1,
+    video_lengths=tuple(range(2120, 5320, 80)),
+    instance_lengths=tuple(float(n) for n in range(10, 210, 2)) * 7,
+    frame_size=(112, 112),
+)
 MANY = DatasetStatistics(4000, 17, 2048, 1.0, (300,) * 4000, (5.0,) * 20000)
 
 
@@ -54,6 +63,62 @@ def test_only_small_data_sets_are_augmented() -> None:
 
 def preset(name: str) -> Experiment:
     return build("afsd", AFSDConfig, [preset_layer(name, AFSD.presets, "afsd")])
+
+
+FRAME_PRESETS = [name for name in AFSD.presets if "frames" in name]
+
+
+def test_frames_are_seen_in_clips_that_every_level_halves() -> None:
+    for longest in (20.0, 200.0, 2000.0):
+        lengths = tuple(longest * share / 100 for share in range(1, 101))
+        found = auto_settings(dataclasses.replace(PICTURES, instance_lengths=lengths))
+        model, sampling = AFSDConfig(**found["model"]), found["sampling"]
+        assert (model.input, model.crop, model.frames_per_snippet) == ("frames", 96, 4)
+        assert sampling["resize"] == "window"
+        assert sampling["length"] % model.unit_multiple == 0
+        assert 64 <= sampling["length"] <= 1024
+        assert sampling["length"] >= min(1.9 * longest, 1024)
+        # Pixels are neither normalised nor disturbed.
+        assert sampling.keys() == {"resize", "length", "train_stride", "test_stride", "jitter"}
+
+
+@pytest.mark.parametrize(("size", "crop"), [((112, 112), 96), ((240, 320), 96), ((64, 80), 64), ((40, 40), 32)])
+def test_a_crop_fits_into_the_pictures(size: tuple[int, int], crop: int) -> None:
+    assert auto_settings(dataclasses.replace(PICTURES, frame_size=size))["model"]["crop"] == crop
+
+
+def test_few_data_make_a_small_backbone_from_frames_and_many_a_whole_one() -> None:
+    many = dataclasses.replace(MANY, channels=3, frame_size=(112, 112))
+    assert auto_settings(PICTURES)["model"]["backbone_divisor"] > 1
+    assert auto_settings(many)["model"]["backbone_divisor"] == 1
+
+
+@pytest.mark.parametrize("name", FRAME_PRESETS)
+def test_presets_of_frames_are_those_of_features_but_for_what_is_seen(name: str) -> None:
+    found, plain = preset(name), preset(name.replace("-frames", ""))
+    own = {"input": "frames", "backbone_rate": found.model.backbone_rate}
+    assert found.model == dataclasses.replace(plain.model, **own)
+    assert (found.training, found.prediction, found.nms) == (plain.training, plain.prediction, plain.nms)
+    assert found.sampling.resize == "window"
+    assert found.sampling.length % found.model.unit_multiple == 0
+
+
+def test_presets_of_frames_have_the_clips_and_rates_of_paper_and_code() -> None:
+    """Section 4.1; configs/*.yaml, thumos14/train.py and anet/train.py of the authors."""
+    assert len(FRAME_PRESETS) == 4
+    found = {name: preset(name) for name in FRAME_PRESETS}
+    clips = {name: (own.sampling.length, own.sampling.train_stride) for name, own in found.items()}
+    assert clips == {
+        "thumos14-frames": (256, 30),
+        "thumos14-frames-paper": (256, 256 - 30),
+        "activitynet13-frames": (768, 768),
+        "activitynet13-frames-paper": (768, 768),
+    }
+    assert all(own.model.crop == 96 and own.model.backbone_divisor == 1 for own in found.values())
+    assert {name: own.model.backbone_rate for name, own in found.items() if own.model.backbone_rate != 1} == {
+        "activitynet13-frames": 0.1
+    }
+    assert all(own.sampling.test_stride == 128 for name, own in found.items() if "thumos" in name)
 
 
 @pytest.mark.parametrize("name", ["thumos14-paper", "activitynet13-paper"])

@@ -21,10 +21,9 @@ _I3D_STEM = "Conv3d_1a_7x7.conv3d.weight"
 
 # What `converted` knows.
 KINDS = (
-    "of AFSD's authors: model.input=frames, of colours (3 channels) or flow (2); THUMOS14: 20 classes; ActivityNet: "
-    "model.frames_per_snippet=8, model.classifier=external",
+    "of AFSD's authors: model.input=frames (ActivityNet: as the preset has it)",
     "of OpenTAD's AFSD on features: model.input=features",
-    "of Inception-I3D alone (rgb_imagenet.pt, flow_imagenet.pt): model.input=frames, model.backbone_divisor=1",
+    "of I3D alone (rgb_imagenet.pt): model.input=frames, model.backbone_divisor=1",
 )
 
 BLOCK = {"0.conv1d": "conv", "0.conv3d": "conv", "1": "norm"}
