@@ -66,9 +66,9 @@ def assemble(
                     if old is None or video_id in new:
                         video = partial_results.load(video_id)
                     else:
-                        values: Any = old.frames(video_id)
-                        if not settings.of_frames:
-                            values = old.read(video_id).astype(settings.dtype)
+                        values = (
+                            old.frames(video_id) if settings.of_frames else old.read(video_id).astype(settings.dtype)
+                        )
                         attributes = old.video_attributes(video_id)
                         kept = {name: attributes[name] for name in EXTRACTION_ATTRIBUTES if name in attributes}
                         video = VideoFeatures(video_id, values, old.clock(video_id), kept)

@@ -90,7 +90,7 @@ def test_frames_of_real_videos_are_those_that_ffmpeg_shows_at_their_time(
     difference = np.abs(frames.astype(int) - expected[shown])
     # The filters scale first and make colours of that then, and turn before they scale.
     assert np.quantile(difference, 0.999) <= 8
-    assert difference.mean() < 0.6
+    assert difference.mean() < 0.8
 
 
 @pytest.mark.parametrize(("fps", "every"), [("own", 1), (10.0, 2), ("30/video", 2), (40.0, 0.5)])
