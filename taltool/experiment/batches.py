@@ -131,11 +131,11 @@ def read_example(
 ) -> Example:
     """What a sample shows: its features, and those of the `instances` (seconds) that belong to it.
 
-    rng is for what training draws where these are frames; see `FeatureSource.shown`.
+    rng is for what training draws where these are frames; see `FrameSource.cropped`.
     """
     seconds, labels = instances
     clipped, belongs, _ = on_grid(sample, seconds, source.settings.min_ioa, source.settings.min_covered)
-    values = source.shown(sample, rng)
+    values = source.cropped(sample.video_id, source.read(sample.video_id, sample.first, sample.count), rng)
     shortest = float(np.diff(sample.clock.grid(seconds), axis=1).min(initial=np.inf))
     grid, length = source.clock(sample.video_id).grid(seconds), source.length(sample.video_id)
     # A window that was shifted at random may show less of an instance than those that were not.

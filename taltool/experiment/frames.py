@@ -5,6 +5,7 @@ training one at random and perhaps mirrored, drawn once for each sample so that 
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from taltool.data.hdf5_features import FeatureFile
 from taltool.data.memory_features import MemoryFeatures
 from taltool.errors import DataError, UsageError
-from taltool.experiment.sampling import DEFAULT_CACHE_BYTES, ChannelStatistics, FeatureSource, Sample
+from taltool.experiment.sampling import DEFAULT_CACHE_BYTES, ChannelStatistics, FeatureSource
 from taltool.experiment.settings import SamplingSettings
 from taltool.models.contract import FrameInput
 
@@ -33,7 +34,7 @@ _OPPOSITE[128] = 128
 
 
 class FrameSource(FeatureSource):
-    """The frames of a frame store as a model `wanted` them: of each sample uint8 (T, crop, crop, C).
+    """The frames of a frame store as a model `wanted` them: uint8 (T, H, W, C), `cropped` to (T, crop, crop, C).
 
     Raises UsageError for a setting that has a meaning for features only.
     """
@@ -60,16 +61,16 @@ class FrameSource(FeatureSource):
             x = file.streams["flow"][0]
             self._flow_x = x if self.channels is None else self.channels.tolist().index(x)
 
-    def shown(self, sample: Sample, rng: np.random.Generator | None = None) -> NDArray[np.uint8]:
-        """See `FeatureSource.shown`: the middle of each picture, or by `rng` a square of it, mirrored or not."""
+    def cropped(self, video_id: str, values: NDArray[Any], rng: np.random.Generator | None = None) -> NDArray[Any]:
+        """See `FeatureSource.cropped`: the middle of each picture, or by `rng` a square of it, mirrored or not."""
         crop = self.wanted.crop
-        room_above, room_left = self._room_around(sample.video_id)
-        frames = self.read(sample.video_id, sample.first, sample.count)
-        if rng is None:
-            return frames[:, room_above // 2 :, room_left // 2 :][:, :crop, :crop]
-        top, left = rng.integers(0, room_above + 1), rng.integers(0, room_left + 1)
-        frames = frames[:, top : top + crop, left : left + crop]
-        return self._mirrored(frames) if self.wanted.flip and rng.random() < 0.5 else frames
+        room_above, room_left = self._room_around(video_id)
+        top, left = room_above // 2, room_left // 2
+        if rng is not None:
+            top, left = int(rng.integers(0, room_above + 1)), int(rng.integers(0, room_left + 1))
+        frames = values[:, top : top + crop, left : left + crop]
+        is_mirrored = rng is not None and self.wanted.flip and rng.random() < 0.5
+        return self._mirrored(frames) if is_mirrored else frames
 
     def _mirrored(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Frames (T, H, W, C) as a camera sees them in a mirror, where what moved left moves right."""
@@ -98,9 +99,9 @@ class FrameSource(FeatureSource):
                 raise UsageError(f"{self.file.where(video_id)} has features, and {who} learns from frames: {mend}")
             self._room_around(video_id)
 
-    def _bytes(self, video_id: str) -> int:
+    def _bytes_of_value(self, video_id: str) -> int:
         height, width = self.file.frame_size(video_id) or (0, 0)
-        return self.length(video_id) * height * width * self.width(video_id)
+        return height * width
 
 
 def make_source(

@@ -266,16 +266,19 @@ class FeatureSource:
         """Snippets [first, first + count) of a prepared sequence, (count, C). Not to be written to."""
         if video_id not in self._cache:
             length = self.length(video_id)
-            size = self._bytes(video_id)
+            size = length * self.width(video_id) * self._bytes_of_value(video_id)
             if size > self._room:
                 return self._prepared(video_id, first, first + count)
             self._room -= size
             self._cache[video_id] = self._prepared(video_id, 0, length)
         return self._cache[video_id][first : first + count]
 
-    def shown(self, sample: Sample, rng: np.random.Generator | None = None) -> NDArray[Any]:
-        """What a network sees of a sample, (T, C); rng is for what training draws where sources are of frames."""
-        return self.read(sample.video_id, sample.first, sample.count)
+    def cropped(self, video_id: str, values: NDArray[Any], rng: np.random.Generator | None = None) -> NDArray[Any]:
+        """What a network sees of values (T, C) that were read: of features, all; see `FrameSource`.
+
+        rng is for what training draws.
+        """
+        return values
 
     def check(self, video_ids: Iterable[str], who: str, mend: str) -> None:
         """Raise UsageError where a video is not what the model `who` learns from; mend: what is to be done."""
@@ -285,11 +288,12 @@ class FeatureSource:
 
     def fits_memory(self, video_ids: Iterable[str]) -> bool:
         """Whether reading all these videos leaves them in memory."""
-        return sum(self._bytes(video_id) for video_id in video_ids if video_id not in self._cache) <= self._room
+        missing = [video_id for video_id in video_ids if video_id not in self._cache]
+        return sum(self.length(v) * self.width(v) * self._bytes_of_value(v) for v in missing) <= self._room
 
-    def _bytes(self, video_id: str) -> int:
-        """How much memory a prepared sequence takes."""
-        return self.length(video_id) * self.width(video_id) * np.dtype(np.float32).itemsize
+    def _bytes_of_value(self, video_id: str) -> int:
+        """How much memory a channel of one position takes."""
+        return np.dtype(np.float32).itemsize
 
     def _prepared(self, video_id: str, first: int, last: int) -> NDArray[Any]:
         """Snippets [first, last) of the prepared sequence, of which no more than those of the file are read."""

@@ -30,6 +30,11 @@ def source(file: FeatureFile, crop: int = 6, flip: bool = True, **settings: obje
     return FrameSource(file, SamplingSettings(**{"length": 8} | settings), FrameInput(crop, flip), 0)  # type: ignore[arg-type]
 
 
+def seen(frames: FrameSource, rng: np.random.Generator | None = None) -> np.ndarray:
+    """What a network sees of the first eight frames."""
+    return read_example(frames, Sample("v", 0, 8, CLOCK), NO_INSTANCES, rng).values
+
+
 def test_prediction_sees_the_middle_of_each_picture(tmp_path: Path) -> None:
     with FeatureFile(store(tmp_path)) as file:
         batch = read_batch(source(file), [Sample("v", 3, 8, CLOCK.cropped(3))], [NO_INSTANCES], 1)
@@ -44,7 +49,7 @@ def test_streams_are_chosen_by_name(tmp_path: Path, streams: tuple[str, ...]) ->
     with FeatureFile(store(tmp_path)) as file:
         found = source(file, streams=streams)
         assert found.width("v") == len(columns)
-        assert found.shown(Sample("v", 0, 8, CLOCK)).tolist() == FRAMES[:8, 2:8, 4:10][..., columns].tolist()
+        assert seen(found).tolist() == FRAMES[:8, 2:8, 4:10][..., columns].tolist()
 
 
 def test_a_video_shorter_than_a_clip_is_followed_by_zeros(tmp_path: Path) -> None:
@@ -93,9 +98,7 @@ def test_a_model_may_want_no_mirror(tmp_path: Path) -> None:
             left
             for place in range(50)
             for left in range(5)
-            if np.array_equal(
-                frames.shown(Sample("v", 0, 8, CLOCK), np.random.default_rng(place)), FRAMES[:8, :, left : left + 10]
-            )
+            if np.array_equal(seen(frames, np.random.default_rng(place)), FRAMES[:8, :, left : left + 10])
         }
     assert lefts == set(range(5))
 
@@ -103,7 +106,7 @@ def test_a_model_may_want_no_mirror(tmp_path: Path) -> None:
 def test_pictures_smaller_than_the_crop_are_an_error_that_names_both(tmp_path: Path) -> None:
     with FeatureFile(store(tmp_path)) as file:
         frames = source(file, crop=11)
-        for look in (lambda: frames.shown(Sample("v", 0, 8, CLOCK)), lambda: frames.check(["v"], "it", "mend")):
+        for look in (lambda: seen(frames), lambda: frames.check(["v"], "it", "mend")):
             with pytest.raises(
                 DataError, match=r"'v' has frames of 10 x 14, and the model sees squares of 11: extract"
             ):
@@ -140,8 +143,8 @@ def test_the_cache_counts_bytes_and_keeps_whole_videos(tmp_path: Path) -> None:
         assert not FrameSource(file, settings, wanted, size - 1).fits_memory(["v"])
         frames = FrameSource(file, settings, wanted, size)
         assert frames.fits_memory(["v"])
-        first = frames.shown(Sample("v", 0, 8, CLOCK)).tolist()
+        first = seen(frames).tolist()
         file.read = None  # type: ignore[method-assign, assignment]
-        assert frames.shown(Sample("v", 0, 8, CLOCK)).tolist() == first
+        assert seen(frames).tolist() == first
         assert frames.width("v") == 2
         assert frames.length("v") == 12

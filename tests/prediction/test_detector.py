@@ -215,7 +215,10 @@ def test_features_of_another_pace_are_warned_of(tmp_path: Path, trainer: MakeTra
     slower = replace(checkpoint, header=replace(checkpoint.header, clock={"seconds_per_snippet": 2.0}))
     with FeatureFile(str(tiny.features)) as file:
         detector = make_detector([checkpoint], file, PredictionSettings(), "cpu", 0)
-        for subject, expected in ((checkpoint, []), (slower, ["in 12 of 12 videos snippets are 0.5 s apart"])):
+        # Where every video is so many frames, each has a pace of its own.
+        dynamic = replace(slower, header=replace(slower.header, extraction={"backbone": "frames", "frames": 768}))
+        apart = ["in 12 of 12 videos snippets are 0.5 s apart"]
+        for subject, expected in ((checkpoint, []), (slower, apart), (dynamic, [])):
             listener = Listener()
             check_features([subject], detector, file.ids, listener)
             assert [part in heard for part, heard in zip(expected, listener.heard, strict=True)] == [True] * len(

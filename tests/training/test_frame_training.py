@@ -13,20 +13,23 @@ from plugin.tiny_data import TinyData, write_tiny_frames
 from project import PROJECT, Run
 from training_runs import PLUGIN, Listener, MakeTrainer, killed_after
 
+from taltool.data.hdf5_features import FeatureFile
 from taltool.data.proposals import ProposalReader
 from taltool.errors import DataError, UsageError
-from taltool.experiment.checkpoint import model_weights
+from taltool.experiment.checkpoint import load_checkpoint, model_weights
 from taltool.experiment.sampling import ChannelStatistics
+from taltool.experiment.settings import PredictionSettings
 from taltool.models.contract import Batch
+from taltool.prediction.detector import make_detector
 from taltool.prediction.predict import predict
 
 ENVIRONMENT = {"PYTHONPATH": os.pathsep.join([str(PROJECT), str(PLUGIN)]), "OMP_NUM_THREADS": "1"}
-SHORT = ("epochs=3", "batch_size=3", "jitter=3.0", "select=last")
+SHORT = ("epochs=3", "batch_size=3", "jitter=3.0", "select=last", "body_rate=0.1")
 
 
 def test_the_command_learns_from_a_frame_store_and_predicts_on_it(taltool: Run, tmp_path: Path) -> None:
     data = write_tiny_frames(tmp_path)
-    words = ["-m", "tiny-frames", data.features, data.truth, "-o", tmp_path / "m.safetensors", "--set", "epochs=20"]
+    words = ["-m", "tiny-frames", data.features, data.truth, "-o", tmp_path / "m.safetensors", "--set", "epochs=12"]
     trained = taltool("train", *words, env=ENVIRONMENT)
     assert trained.returncode == 0, trained.stderr
     log = [json.loads(line) for line in (tmp_path / "m.metrics.jsonl").read_text().splitlines()]
@@ -79,19 +82,14 @@ def test_what_is_drawn_of_a_sample_depends_on_seed_epoch_and_place_alone(frame_t
     one, three = (frame_trainer(f"batch_size={size}", "jitter=3.0").loader for size in (1, 3))
     shared = frame_trainer("batch_size=3", "jitter=3.0", workers=1, cache_bytes=1000).loader
     first = samples(list(one.batches(0)))
-    assert first == samples(list(three.batches(0))) == samples(list(shared.batches(0)))
+    made_elsewhere = list(shared.batches(0))
     shared.close()
+    assert first == samples(list(three.batches(0))) == samples(made_elsewhere)
+    features = made_elsewhere[0].features
+    assert (features.dtype, features.is_shared(), features.shape) == (torch.uint8, True, (3, 5, 16, 24, 24))
     assert first == samples(list(one.batches(0)))
     assert first != samples(list(one.batches(1)))
     assert first != samples(list(frame_trainer("batch_size=1", "jitter=3.0", seed=1).loader.batches(0)))
-
-
-def test_what_workers_make_of_frames_are_bytes_in_shared_memory(frame_trainer: MakeTrainer) -> None:
-    loader = frame_trainer(workers=1).loader
-    batch = next(loader.batches(0))
-    loader.close()
-    assert (batch.features.dtype, batch.features.is_shared()) == (torch.uint8, True)
-    assert batch.features.shape[1:] == (5, 16, 24, 24)
 
 
 def test_parts_of_a_batch_learn_what_the_batch_does(frame_trainer: MakeTrainer, tmp_path: Path) -> None:
@@ -156,6 +154,20 @@ def test_frames_for_a_model_of_features_are_refused_with_the_mend(
         UsageError, match=r"has frames, and .*tiny.safetensors learns from features: extract as for its"
     ):
         predict(tiny_frames.features, model=tmp_path / "tiny.safetensors", output=tmp_path / "x.jsonl")
+
+
+def test_clips_go_one_by_one_where_nothing_is_said(
+    frame_trainer: MakeTrainer, trainer: MakeTrainer, tiny_frames: TinyData, tiny: TinyData, tmp_path: Path
+) -> None:
+    for make, data, expected in ((frame_trainer, tiny_frames, 1), (trainer, tiny, 8)):
+        run = make("epochs=1", "select=map")
+        assert run.validation is not None
+        assert run.validation.at_a_time_for_map == (8 if expected == 8 else run.settings.batch_size)
+        run.run()
+        with FeatureFile(str(data.features)) as file:
+            checkpoint = load_checkpoint(str(tmp_path / "tiny.safetensors"))
+            detector = make_detector([checkpoint], file, PredictionSettings(), "cpu", 0)
+            assert detector.usual_batch_size == expected
 
 
 def test_pictures_smaller_than_the_crop_are_refused_before_training(frame_trainer: MakeTrainer) -> None:

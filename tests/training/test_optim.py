@@ -87,6 +87,18 @@ def test_a_layer_decays_as_its_model_says_where_asked() -> None:
         assert network.line.bias.item() == pytest.approx(0.9)
 
 
+def test_rates_of_parts_come_on_top_of_their_decays() -> None:
+    network, own = Line(), {"line.weight": 0.1, "line.bias": 1.0}
+    for everything, expected in ((True, [(1.0, 0.5), (0.1, 0.5)]), (False, [(1.0, 0.0), (0.1, 0.5)])):
+        settings = TrainingSettings(optimizer="adamw", weight_decay=0.5, decay_everything=everything)
+        groups = make_optimizer(network.named_parameters(), settings, rate_of=own.__getitem__).param_groups
+        assert [(group.get("rate", 1.0), group["weight_decay"]) for group in groups] == expected
+        assert [group["params"][0] is network.line.bias for group in groups] == [True, False]
+    # Without rates a state says nothing of them, as those of earlier versions.
+    (group,) = make_optimizer(network.named_parameters(), TrainingSettings()).state_dict()["param_groups"]
+    assert "rate" not in group
+
+
 def test_a_model_without_decays_of_its_own_cannot_be_asked_for_them() -> None:
     network = Line()
     with pytest.raises(UsageError, match="decay_by_layer"):
