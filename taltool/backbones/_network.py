@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from taltool.backbones.contract import Backbone, Computing, Stream
 from taltool.data.records import FeatureArray
 from taltool.errors import DataError, UsageError
-from taltool.nn.clips.layers import fold_norms
+from taltool.nn.clips.layers import fold_norms, lay_channels_last
 from taltool.nn.clips.overlapping import OverlappingClips
 from taltool.nn.weights import fill, misfits
 from taltool.video.frames import FrameFormat, Picture
@@ -153,12 +153,7 @@ class NetworkBackbone(Backbone):
     def prepare(self, computing: Computing) -> None:
         """Fold batch norms, move the network to its device and number type, lay memory out channels last."""
         self._computing = computing
-        network = fold_norms(self.network).to(computing.device, _TYPES[computing.precision])
-        for module in network.modules():
-            if isinstance(module, nn.Conv3d):
-                module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-            elif isinstance(module, nn.Conv2d):
-                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = lay_channels_last(fold_norms(self.network).to(computing.device, _TYPES[computing.precision]))
         self._scale, self._shift = self._scale.to(computing.device), self._shift.to(computing.device)
         if computing.compile:
             network.compile()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from taltool.models.afsd.config import AFSDConfig
 from taltool.nn.clips.fine_tuning import freeze_norms
 from taltool.nn.clips.inception_i3d import InceptionI3D
-from taltool.nn.clips.layers import fold_norms
+from taltool.nn.clips.layers import fold_norms, lay_channels_last
 from taltool.nn.conv import Axis, ConvBlock
 from taltool.nn.pyramid import StridedPyramid, level_masks
 
@@ -86,8 +86,8 @@ class FramePyramid(nn.Module):
         return [self._merged(ends["Mixed_4f"], levels[0], mask), *levels]
 
     def prepare_inference(self) -> None:
-        """Fold the backbone's norms into its convolutions; nothing learns any more."""
-        fold_norms(self.backbone)
+        """Fold the backbone's norms into its convolutions and lay memory out for them; nothing learns any more."""
+        lay_channels_last(fold_norms(self.backbone))
 
     def _end_points(self, volume: Tensor) -> dict[str, Tensor]:
         """What the pyramid begins with, (B, cells * channels, positions)."""

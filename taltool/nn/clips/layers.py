@@ -135,6 +135,19 @@ def fold_norms(network: nn.Module) -> nn.Module:
     return network
 
 
+def lay_channels_last(network: nn.Module) -> nn.Module:
+    """`network`, changed in place: its filters, and so what its convolutions give, lie in memory channels last.
+
+    The same values. Most convolutions over clips are faster so, by about a tenth on processors.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d):
+            module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        elif isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
 def _fold(convolution: _Convolution, norm: _BatchNorm) -> None:
     """Give the convolution the weights that make it convolution and norm; computed in float64."""
     mean, variance = norm.get_buffer("running_mean").double(), norm.get_buffer("running_var").double()
