@@ -21,9 +21,12 @@ from torch import Tensor
 
 from taltool.data.checkpoint_header import CheckpointHeader, read_checkpoint_header
 from taltool.data.files import refuse_foreign, replacing
+from taltool.data.hdf5_features import FeatureFile
+from taltool.data.memory_features import MemoryFeatures
 from taltool.errors import DataError, UsageError
 from taltool.experiment.configuration import from_plain
-from taltool.experiment.sampling import ChannelStatistics
+from taltool.experiment.frames import make_source
+from taltool.experiment.sampling import ChannelStatistics, FeatureSource
 from taltool.experiment.settings import Experiment
 from taltool.models import MODELS
 from taltool.models.contract import Model
@@ -44,6 +47,11 @@ class Checkpoint:
     model: Model
     statistics: ChannelStatistics | None
     path: str
+
+    def source(self, file: FeatureFile | MemoryFeatures, cache_bytes: int) -> FeatureSource:
+        """What the network sees of a file, of which so many bytes stay in memory."""
+        frames = self.model.frames_wanted(self.experiment.model)
+        return make_source(file, self.experiment.sampling, frames, self.statistics, cache_bytes)
 
 
 def save_checkpoint(

@@ -19,7 +19,7 @@ from taltool.data.records import Floats, Integers, LabelVocabulary, VideoProposa
 from taltool.errors import DataError, UsageError
 from taltool.experiment.batches import NO_INSTANCES, Example, SegmentsAndLabels, collate, read_example
 from taltool.experiment.checkpoint import Checkpoint
-from taltool.experiment.frames import FrameSource, make_source
+from taltool.experiment.frames import FrameSource
 from taltool.experiment.sampling import FeatureSource, Sample, cut_samples
 from taltool.experiment.settings import PredictionSettings
 from taltool.models.contract import Candidates, Model, Outputs
@@ -202,19 +202,7 @@ def make_detector(
         ):
             if own != theirs:
                 raise UsageError(f"{other.path} and {first.path} cannot be averaged: {what} {theirs} against {own}")
-    members = [
-        Member(
-            each.model,
-            make_source(
-                file,
-                each.experiment.sampling,
-                each.model.frames_wanted(each.experiment.model),
-                each.statistics,
-                cache_bytes,
-            ),
-        )
-        for each in checkpoints
-    ]
+    members = [Member(each.model, each.source(file, cache_bytes)) for each in checkpoints]
     return Detector(members, first.header.classes, settings, device, oracle)
 
 

@@ -19,7 +19,6 @@ from taltool.data.records import GroundTruth
 from taltool.errors import DataError, UsageError
 from taltool.experiment import dataset
 from taltool.experiment.checkpoint import load_checkpoint
-from taltool.experiment.sampling import FeatureSource
 from taltool.reporting import Reporter
 from taltool.training.setup import Recipe, Subsets, TrainingData, make_trainer, read_data
 from taltool.training.trainer import RunOptions
@@ -149,7 +148,7 @@ def _measure(
     labels = {int(label) for _, found in instances.values() for label in found}
     classes = [*data.classes, *sorted({test.names.names[label] for label in labels} - set(data.classes))]
     videos = dataset.label_videos(test, instances, classes, reporter)
-    source = FeatureSource(data.file, checkpoint.experiment.sampling, checkpoint.statistics, options.cache_bytes)
+    source = checkpoint.source(data.file, options.cache_bytes)
     multiple = checkpoint.model.length_multiple
     measure = Validation(source, videos, classes, checkpoint.experiment, multiple, options.device, options.processes)
     return Result(

@@ -32,6 +32,7 @@ from taltool.experiment.batches import (
     shift_sample,
 )
 from taltool.experiment.dataset import LabelledVideo
+from taltool.experiment.frames import FrameSource
 from taltool.experiment.sampling import FeatureSource, Sample
 from taltool.models.contract import Batch, Targets
 from taltool.training.micro_batches import BatchPartition
@@ -151,7 +152,9 @@ class TrainingLoader:
                 self._running = Workers(elsewhere, self.workers)
             return self._running.batches(places)
         made = (self.maker.make(*place) for place in places)
-        return made if self.source.fits_memory(self.maker.instances) else prefetch(made)
+        # Frames are cut and moved while the network computes, wherever they come from.
+        is_quick = self.source.fits_memory(self.maker.instances) and not isinstance(self.source, FrameSource)
+        return made if is_quick else prefetch(made)
 
     def close(self) -> None:
         """End the workers, if there are any."""

@@ -30,6 +30,7 @@ class TinyFrameModel(TinyModel):
 
     def forward(self, features: Tensor, mask: Tensor) -> Outputs:
         if self.config.input == "frames":
+            assert features.shape[3:] == (self.config.crop, self.config.crop)
             quarters = F.adaptive_avg_pool3d(features.float() / 127.5 - 1, (features.shape[2], 2, 2))
             features = quarters.movedim(2, 4).flatten(1, 3) * mask[:, None]
         return super().forward(features, mask)

@@ -22,6 +22,8 @@ from taltool.experiment.settings import PredictionSettings
 from taltool.models.contract import Batch
 from taltool.prediction.detector import make_detector
 from taltool.prediction.predict import predict
+from taltool.training.cross_validation import CrossValidation
+from taltool.training.train import train
 
 ENVIRONMENT = {"PYTHONPATH": os.pathsep.join([str(PROJECT), str(PLUGIN)]), "OMP_NUM_THREADS": "1"}
 SHORT = ("epochs=3", "batch_size=3", "jitter=3.0", "select=last", "body_rate=0.1")
@@ -60,6 +62,21 @@ def test_rgb_and_flow_networks_of_one_store_are_averaged(
     assert len(rgb) == len(both)
     assert not np.allclose(rgb, both)
     assert not np.allclose(flow, both)
+
+
+def test_runs_with_several_seeds_are_measured_on_frames(tiny_frames: TinyData, tmp_path: Path) -> None:
+    summary = train(
+        tiny_frames.features,
+        tiny_frames.truth,
+        model="tiny-frames",
+        output=tmp_path / "runs",
+        set_=["epochs=10"],
+        seeds=2,
+        test_subset="validation",
+    )
+    assert isinstance(summary, CrossValidation)
+    assert [run.videos for run in summary.runs] == [2, 2]
+    assert summary.mean > 0.2
 
 
 def test_it_does_not_matter_who_makes_the_batches_or_that_a_run_was_killed(
