@@ -135,7 +135,8 @@ def train(
         typer.Option(
             metavar="FILE",
             help="Begin with the weights of an earlier training of the same network, or of the published code of AFSD "
-            "(OpenTAD's, on features) and MGNet; --set training.epochs=0 makes a checkpoint of them as they are.",
+            "(its authors', from frames; OpenTAD's, on features) and MGNet, or of the public I3D for what AFSD begins "
+            "with (rgb_imagenet.pt, flow_imagenet.pt); --set training.epochs=0 makes a checkpoint of them as they are.",
         ),
     ] = None,
     split: SplitOption = None,
