@@ -16,6 +16,7 @@ from taltool.backbones.contract import Backbone, Computing, Stream
 from taltool.data.records import FeatureArray
 from taltool.errors import DataError, UsageError
 from taltool.nn.clips.layers import fold_norms, lay_channels_last
+from taltool.nn.clips.mmaction import IMAGENET_DEVIATION, IMAGENET_MEAN
 from taltool.nn.clips.overlapping import OverlappingClips
 from taltool.nn.weights import fill, misfits
 from taltool.video.frames import FrameFormat, Picture
@@ -43,7 +44,7 @@ class Normalisation:
 # Values from -1 to 1.
 SYMMETRIC = Normalisation((127.5,), (127.5,))
 # The statistics of ImageNet in RGB.
-IMAGENET = Normalisation((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+IMAGENET = Normalisation(IMAGENET_MEAN, IMAGENET_DEVIATION)
 
 
 @dataclass(frozen=True)

@@ -31,13 +31,11 @@ from taltool.backbones._network import IMAGENET, NetworkBackbone, NetworkConfig,
 from taltool.backbones.contract import Stream
 from taltool.data.downloads import Published
 from taltool.errors import UsageError
+from taltool.nn.clips.mmaction import COLOURS, STEM, STILL, flow_deviation, own_name, stem_for
 from taltool.nn.clips.resnet import Family, ResNet50I3D
 from taltool.video.snippet_windows import SnippetWindows
 
-_STEM = "conv1.conv.weight"
-_STEM_DIMENSIONS, _COLOURS = 5, 3
-# What is no motion, in pictures of flow.
-_STILL = 128.0
+_STEM_DIMENSIONS = 5
 _ADDRESS = "https://download.openmmlab.com/mmaction/recognition/i3d/i3d_r50_video_32x2x1_100e_kinetics400_rgb"
 # Frames that become one step in time.
 _MIN_WINDOW = 8
@@ -78,7 +76,7 @@ class I3DR50(NetworkBackbone):
         colours = IMAGENET if self.config.checkpoint == "mmaction" else Normalisation((114.75,), (57.375,))
         if self.stream == "rgb":
             return colours
-        return Normalisation((_STILL,), (sum(colours.deviation) / len(colours.deviation),))
+        return Normalisation((STILL,), (flow_deviation(colours.deviation),))
 
     def build(self) -> nn.Module:
         """The network with the first pooling of the family."""
@@ -87,7 +85,7 @@ class I3DR50(NetworkBackbone):
     def renamed(self, name: str) -> str:
         """MMAction's names without what its recognisers put before them; those of caffe2 made like them."""
         if self.config.checkpoint == "mmaction":
-            return name.removeprefix("backbone.").replace("cls_head.fc_cls.", "classifier.")
+            return own_name(name)
         name = re.sub(r"\bconv(\d)\.(?=weight)", r"conv\1.conv.", name)
         name = re.sub(r"\bbn(\d)\.", r"conv\1.bn.", name)
         return re.sub(
@@ -98,9 +96,9 @@ class I3DR50(NetworkBackbone):
         """Take over a checkpoint's tensors; one of colours for flow too, see the module."""
         fitting = dict(tensors)
         for name, tensor in tensors.items() if self.stream == "flow" else ():
-            is_stem = self.renamed(name.removeprefix("module.")) == _STEM
-            if is_stem and tensor.dim() == _STEM_DIMENSIONS and tensor.shape[1] == _COLOURS:
-                fitting[name] = tensor.mean(1, keepdim=True).expand(-1, self.colours, -1, -1, -1)
+            is_stem = self.renamed(name.removeprefix("module.")) == STEM
+            if is_stem and tensor.dim() == _STEM_DIMENSIONS and tensor.shape[1] == COLOURS:
+                fitting[name] = stem_for(tensor, self.colours)
                 self._adaptation = "its first filters' mean over the colours for x and y"
         super().load(fitting, source)
 

@@ -18,6 +18,7 @@ from taltool.backbones import BACKBONES
 from taltool.backbones._network import IMAGENET, NetworkBackbone, NetworkConfig, Normalisation
 from taltool.data.downloads import Published
 from taltool.errors import UsageError
+from taltool.nn.clips.mmaction import own_name
 from taltool.nn.clips.resnet import TemporalSegmentNetwork
 from taltool.video.snippet_windows import SnippetWindows
 
@@ -64,7 +65,7 @@ class TSN(NetworkBackbone):
 
     def renamed(self, name: str) -> str:
         """MMAction's names without what its recognisers put before them."""
-        return name.removeprefix("backbone.").replace("cls_head.fc_cls.", "classifier.")
+        return own_name(name)
 
     def reshaped(self, tensor: Tensor) -> Tensor:
         """Kernels over pictures as kernels over one step in time."""

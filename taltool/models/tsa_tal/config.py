@@ -12,12 +12,20 @@ from taltool.ops.nms_settings import preset_section
 TsaKind = Literal["full", "none", "m_only", "am", "bm"]
 ConditionKind = Literal["same_or_bg", "same", "none"]
 DistanceKind = Literal["hard", "soft", "similarity"]
+_LEAST_CROP = 32  # I3D halves it five times.
 
 
 @dataclass(frozen=True)
 class TSATALConfig:
     """The switches of TSA-TAL; all but the width of 512 and the existence of the modules is our choice."""
 
+    # frames: I3D on ResNet-50 is trained along, see `model`; the five settings after this one are of that.
+    input: Literal["features", "frames"] = "features"
+    crop: int = 112  # Height and width that it sees of a picture.
+    positions: int = 100  # Into which a clip is divided, whatever its frames; of features each snippet is one.
+    backbone_rate: float = 1.0  # By what its learning rate is multiplied; 0 = it stays as it is.
+    backbone_divisor: int = 1  # Divides its channels: a small one for tests and laptops, without public weights.
+    checkpointing: bool = False  # Compute its blocks once more instead of keeping what they hold: less memory.
     width: int = 512
     groups: int = 32  # Of the group norms.
     tsa: TsaKind = "full"  # none: no attention; m_only: plain attention; am, bm: with one filter of the two.
@@ -47,6 +55,11 @@ class TSATALConfig:
             raise UsageError("tsa-tal: tpp_rates must name dilations of at least 1, and tpp_levels be at least 1")
         if self.groups < 1 or self.width % (share if self.tpp == "full" else self.groups):
             raise UsageError(f"tsa-tal: width {self.width} must be divisible by groups * number of tpp_rates = {share}")
+        if self.crop < _LEAST_CROP or min(self.positions, self.backbone_divisor) < 1 or self.backbone_rate < 0:
+            raise UsageError(
+                f"tsa-tal: crop must be at least {_LEAST_CROP} pixels, positions and backbone_divisor at least 1, and "
+                "backbone_rate not negative"
+            )
         if self.width % self.tsa_heads:
             raise UsageError(f"tsa-tal: width {self.width} must be divisible by tsa_heads = {self.tsa_heads}")
         if not self.thresholds or not all(0 < theta <= 1 for theta in self.thresholds) or self.top_classes < 1:
@@ -77,6 +90,9 @@ _ACTIVITYNET: SettingsBySection = {
     "prediction": {"min_score": 1e-3, "top_k": 100},
     "nms": preset_section("tsa-tal-activitynet13"),
 }
+# From pixels: the 128 frames of the text as they are, every second one a step in time of I3D (64), which become 100
+# positions. What holds of windows of 12.8 s above holds here in frames, of which 128 last as long at 10 a second.
+_FRAMES = {"resize": "window", "length": 128, "min_ioa": 0.75, "min_covered": 0.75, "test_stride": 128}
 PRESETS: dict[str, SettingsBySection] = {
     "thumos14": {
         "sampling": {
@@ -95,6 +111,27 @@ PRESETS: dict[str, SettingsBySection] = {
     },
     "activitynet12": _ACTIVITYNET,
     "activitynet13": _ACTIVITYNET,  # The paper has 1.2 only, and sets it beside results on 1.3.
+    "thumos14-frames": {
+        "model": {"input": "frames"},
+        "sampling": {
+            **_FRAMES,
+            "train_stride": 32,
+            "require_whole": False,
+            "jitter": 16.0,
+            "jitter_useful": True,
+        },
+        "training": {**_TRAINING, "epochs": 40},
+        "prediction": {"min_score": 1e-3, "top_k": 200},
+        "nms": preset_section("tsa-tal-thumos14"),
+    },
+    # Each video whole, as above: a frame store that was made at 128 frames a video has one clip of each.
+    "activitynet12-frames": {
+        "model": {"input": "frames", "tsa_warmup": 600},
+        "sampling": {**_FRAMES, "train_stride": 128, "require_whole": False},
+        "training": {**_TRAINING, "epochs": 20},
+        "prediction": {"min_score": 1e-3, "top_k": 100},
+        "nms": preset_section("tsa-tal-activitynet13"),
+    },
 }
 
 

@@ -12,13 +12,13 @@ from torch import Tensor
 from taltool.models.contract import Candidates, Outputs
 from taltool.models.decoding import Runs, run_means, runs
 from taltool.models.tsa_tal.config import TSATALConfig
-from taltool.models.tsa_tal.network import Detection, upsampled
+from taltool.models.tsa_tal.network import Detection, interpolated, position_mask
 from taltool.nn.conv import Axis
 
 
 class DensePredictions(NamedTuple):
-    """The final heads at P = T * factor positions: centres (P,) on the grid, actionness (B, P) in [0, 1], 0 in padding;
-    probabilities (B, P, K) of the actions; segments (B, P, 2)."""
+    """The final heads at P = positions * factor places: centres (P,) in positions; actionness (B, P) in [0, 1], 0 in
+    padding; probabilities (B, P, K) of the actions; segments (B, P, 2)."""
 
     centres: Tensor
     actionness: Tensor
@@ -36,14 +36,20 @@ class ScoredSegments(NamedTuple):
 
 
 def decode(config: TSATALConfig, outputs: Outputs, mask: Tensor) -> list[Candidates]:
-    """The candidates of each sample, as `config.decode` says."""
-    predictions = interpolate(Detection.of(outputs, "final"), mask, config.decode_upsample)
+    """The candidates of each sample, as `config.decode` says, on the grid of mask (B, T).
+
+    What the heads say is of positions that divide the sample evenly: each snippet is one, of frames `config.positions`.
+    """
+    final = Detection.of(outputs, "final")
+    valid = position_mask(mask, final.actionness.shape[1])
+    predictions = interpolate(final, valid, config.decode_upsample)
     parts = []
     if config.decode != "anchor_free":
         parts.append(group_actionness(config, predictions))
     if config.decode != "actionness":
-        parts.append(anchor_free_segments(predictions, mask))
+        parts.append(anchor_free_segments(predictions, valid))
     samples, segments, scores, probabilities = (torch.cat(part) for part in zip(*parts, strict=True))
+    segments = segments * (mask.shape[1] / valid.shape[1])
     ends = mask.sum(1)[samples].to(segments.dtype)
     segments = torch.minimum(segments.clamp(min=0), ends[:, None])
     class_scores, labels = probabilities.topk(min(config.top_classes, probabilities.shape[1]), dim=1)
@@ -53,11 +59,12 @@ def decode(config: TSATALConfig, outputs: Outputs, mask: Tensor) -> list[Candida
 
 
 def interpolate(final: Detection, mask: Tensor, factor: int) -> DensePredictions:
-    """The final heads' predictions, linearly interpolated to `factor` positions per snippet."""
+    """The final heads' predictions, linearly interpolated to `factor` places per position; mask (B, positions) bool."""
     actionness = final.actionness.float().sigmoid()[..., None]
     probabilities = final.logits.float().softmax(-1)[..., 1:]
     channels = torch.cat([actionness, final.distances.float(), probabilities], dim=-1)
-    channels = upsampled(channels.transpose(1, 2), Axis.single(mask), factor).transpose(1, 2)  # (B, P, 3 + K)
+    length = factor * mask.shape[1]
+    channels = interpolated(channels.transpose(1, 2), Axis.single(mask), length).transpose(1, 2)  # (B, P, 3 + K)
     centres = (torch.arange(channels.shape[1], device=channels.device) + 0.5) / factor
     valid = mask.repeat_interleave(factor, dim=1)
     segments = torch.stack([centres - channels[..., 1], centres + channels[..., 2]], dim=-1)
@@ -80,7 +87,7 @@ def group_actionness(config: TSATALConfig, predictions: DensePredictions) -> Sco
 def refined_ends(kind: str, groups: Runs, predictions: DensePredictions) -> Tensor:
     """The segments (N, 2) of runs: their ends ("none"), those that the first and last snippet of the run regress
     ("regress"), or the mean of both ("mean")."""
-    own = groups.segments * (2 * predictions.centres[0])  # A position is 1 / factor of a snippet long.
+    own = groups.segments * (2 * predictions.centres[0])  # A place is 1 / factor of a position long.
     starts = predictions.segments[groups.rows, groups.starts, 0]
     ends = predictions.segments[groups.rows, groups.ends - 1, 1]
     regressed = torch.stack([starts, ends], dim=1)
@@ -88,7 +95,7 @@ def refined_ends(kind: str, groups: Runs, predictions: DensePredictions) -> Tens
 
 
 def anchor_free_segments(predictions: DensePredictions, mask: Tensor) -> ScoredSegments:
-    """The segment of each position with its actionness and class probabilities."""
+    """The segment of each place with its actionness and class probabilities."""
     valid = mask.repeat_interleave(predictions.actionness.shape[1] // mask.shape[1], dim=1)
     _, actionness, probabilities, segments = predictions
     return ScoredSegments(valid.nonzero()[:, 0], segments[valid], actionness[valid], probabilities[valid])

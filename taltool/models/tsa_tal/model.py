@@ -8,9 +8,15 @@ actionness.
 The formulas are lost in every public copy, the section on training is empty, and there is no code: most numbers here
 are our choices, marked as such in `config.py` and `network.py`. The recipe follows DaoTAD, which the paper cites.
 
-The paper trains its I3D along; here features are taken once ("mixed mode of optical flow and RGB": both side by side,
-one network over them, as its conclusion says "single-stream"), and the convolution that enters stands for its fully
-connected layer to 512 channels.
+The paper trains its I3D along: `input = "frames"`. I3D on ResNet-50 sees clips of 128 frames; we keep only the first
+convolution's stride in time, so that 64 steps are left where all strides would leave 16. The mean over space compresses
+them, a convolution of width 1 stands for the fully connected layer to 512 channels, and 64 steps become the 100
+positions of "(512, 100)" by linear interpolation. "Mixed mode of optical flow and RGB" and "single-stream", "less
+computational than a large two-stream network", fit together if one network sees both: its first convolution is over 5
+channels, R, G, B, x and y. Two networks side by side would be the two streams that the paper sets itself against.
+Frames of one stream alone, or `train --streams rgb`, work as well.
+
+By default features are taken once, both streams side by side, and enter by the same convolution.
 """
 
 from typing import ClassVar
@@ -20,20 +26,29 @@ from torch import Tensor, nn
 
 from taltool.data.statistics import DatasetStatistics
 from taltool.models import MODELS
-from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsBySection, Targets
+from taltool.models.contract import Batch, Candidates, FrameInput, Model, Outputs, SettingsBySection, Targets
 from taltool.models.tsa_tal.config import PRESETS, TSATALConfig, auto_settings
 from taltool.models.tsa_tal.decode import decode
 from taltool.models.tsa_tal.loss import SnippetTargets, detection_terms
-from taltool.models.tsa_tal.network import STAGES, DetectionHeads, TemporalPyramidPooling, TemporalSelfAttention
+from taltool.models.tsa_tal.network import (
+    STAGES,
+    ClipEncoder,
+    DetectionHeads,
+    TemporalPyramidPooling,
+    TemporalSelfAttention,
+    interpolated,
+    position_mask,
+)
 from taltool.nn.conv import Axis, ConvBlock
-from taltool.nn.targets import padded_targets
+from taltool.nn.targets import PaddedTargets, padded_targets
 from taltool.nn.whole_batch import ALONE, WholeBatch
 
 
 @MODELS.register("tsa-tal")
 class TSATAL(Model):
-    """See the module. Outputs: for each stage of coarse, refined, final, STAGE_logits (B, T, K + 1), background first,
-    STAGE_actionness (B, T) logits, STAGE_distances (B, T, 2) in snippets; and valid (B, T) float."""
+    """See the module. Outputs: for each stage of coarse, refined, final, STAGE_logits (B, P, K + 1), background first,
+    STAGE_actionness (B, P) logits, STAGE_distances (B, P, 2) in positions; and valid (B, P) float. A position is a
+    snippet of features; of frames P = `config.positions` divide the clip evenly."""
 
     Config = TSATALConfig
     presets: ClassVar[dict[str, SettingsBySection]] = PRESETS
@@ -43,6 +58,10 @@ class TSATAL(Model):
     def __init__(self, config: TSATALConfig, channels: int, num_classes: int, length: int) -> None:
         super().__init__(config, channels, num_classes, length)
         width, groups = config.width, config.groups
+        self.backbone = None
+        if config.input == "frames":
+            self.backbone = ClipEncoder(channels, config.backbone_divisor, config.checkpointing)
+            channels = self.backbone.channels
         self.stem = ConvBlock(channels, width, 1, groups=groups)
         self.dropout = nn.Dropout(config.dropout)
         self.trunk = ConvBlock(width, width, 3, groups=groups)
@@ -62,8 +81,17 @@ class TSATAL(Model):
 
     def forward(self, features: Tensor, mask: Tensor) -> Outputs:
         """See the class and `Model.forward`."""
+        if self.backbone is None:
+            features = self.stem(features, Axis.single(mask))
+        else:
+            with torch.set_grad_enabled(torch.is_grad_enabled() and self.config.backbone_rate > 0):
+                steps = self.backbone.encode(features, mask)
+            axis = Axis.single(position_mask(mask, steps.shape[2]))
+            features = interpolated(self.stem(steps, axis), axis, self.config.positions)
+            mask = position_mask(mask, self.config.positions)
+            features = features * mask[:, None]
         axis = Axis.single(mask)
-        features = self.dropout(self.stem(features, axis))
+        features = self.dropout(features)
         coarse = self.shared_heads(self.trunk(features, axis))
         is_warm = not self.training or int(self.updates) >= self.config.tsa_warmup
         features = self.attention(features, coarse, mask, use_relation=is_warm)
@@ -92,17 +120,32 @@ class TSATAL(Model):
 
     def loss(self, outputs: Outputs, targets: Targets, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
         """For each stage: STAGE_class (focal), STAGE_location (1 - tIoU), STAGE_actionness (balanced cross entropy)."""
-        padded = padded_targets(targets.segments, targets.labels, outputs["valid"].device)
+        padded = self._in_positions(targets, outputs["valid"].device)
         return detection_terms(self.config, outputs, padded, whole)
 
     def loss_counts(self, batch: Batch, phase: str) -> dict[str, Tensor]:
-        """See `Model.loss_counts`: the snippets that belong to instances."""
-        padded = padded_targets(batch.targets.segments, batch.targets.labels, batch.mask.device)
-        return {"positives": SnippetTargets.of(padded, batch.mask.float()).positive.sum()}
+        """See `Model.loss_counts`: the positions that belong to instances."""
+        padded = self._in_positions(batch.targets, batch.mask.device)
+        mask = batch.mask if self.backbone is None else position_mask(batch.mask, self.config.positions)
+        return {"positives": SnippetTargets.of(padded, mask.float()).positive.sum()}
+
+    def _in_positions(self, targets: Targets, device: torch.device) -> PaddedTargets:
+        """Ground truth on the grid of positions."""
+        frames = 1.0 if self.backbone is None else self.length / self.config.positions
+        return padded_targets([segments / frames for segments in targets.segments], targets.labels, device)
 
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
-        """See `Model.decode`: runs of actionness, or what each snippet says by itself, or both."""
+        """See `Model.decode`: runs of actionness, or what each position says by itself, or both."""
         return decode(self.config, outputs, mask)
+
+    def rate_of(self, name: str) -> float:
+        """See `Model.rate_of`: that of the backbone is a setting."""
+        return self.config.backbone_rate if name.startswith("backbone.") else 1.0
+
+    @classmethod
+    def frames_wanted(cls, config: TSATALConfig) -> FrameInput | None:
+        """See `Model.frames_wanted`."""
+        return FrameInput(config.crop) if config.input == "frames" else None
 
     @classmethod
     def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:

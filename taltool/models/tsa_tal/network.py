@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from taltool.models.contract import Outputs
 from taltool.models.tsa_tal.config import ConditionKind, DistanceKind, TsaKind
 from taltool.nn.attention import attendable, split_heads
+from taltool.nn.clips.fine_tuning import freeze_norms
+from taltool.nn.clips.mmaction import pixel_statistics
+from taltool.nn.clips.resnet import ResNet50I3D
 from taltool.nn.conv import Axis, ConvBlock, MaskedGroupNorm, SameConv1d
 from taltool.nn.pyramid import level_masks, padded_to_multiple
 from taltool.nn.targets import cell_centres
@@ -43,23 +46,54 @@ class Detection(NamedTuple):
         return torch.stack([centres - self.distances[..., 0], centres + self.distances[..., 1]], dim=-1)
 
 
-def upsampled(features: Tensor, axis: Axis, factor: int) -> Tensor:
-    """Features (B, C, T) linearly interpolated to `factor` times their length (align_corners=False).
+def interpolated(features: Tensor, axis: Axis, length: int) -> Tensor:
+    """Features (B, C, T) linearly interpolated to `length` positions (align_corners=False).
 
     Beyond the last valid position its own value continues, so that padding does not leak into the end.
     """
-    if factor == 1:
+    if length == features.shape[-1]:
         return features
     last = (axis.mask.sum(-1).long() - 1).clamp(min=0)  # (B, 1)
     index = torch.minimum(torch.arange(features.shape[-1], device=features.device), last)
     filled = features.gather(2, index[:, None].expand_as(features))
-    return F.interpolate(filled, scale_factor=factor, mode="linear", align_corners=False)
+    return F.interpolate(filled, size=length, mode="linear", align_corners=False)
+
+
+def position_mask(mask: Tensor, positions: int) -> Tensor:
+    """Which of `positions` (B, positions) that divide a clip evenly hold some of its valid frames, mask (B, T) bool."""
+    starts = torch.arange(positions, device=mask.device) * mask.shape[1]  # In frames, times the number of positions.
+    return starts < mask.sum(1, keepdim=True) * positions
 
 
 BACKGROUND = 0
 MAX_LOG_DISTANCE = 10.0
 BACKGROUND_PRIOR = 0.99
 EPSILON = 1e-6
+
+
+class ClipEncoder(ResNet50I3D):
+    """I3D on ResNet-50 over clips of pixels, with what MMAction's checkpoint expects of them; its norms stay frozen.
+
+    channels: 3 of colours, 2 of flow, 5 of both. Only its first convolution has a stride in time.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, channels: int, divisor: int, checkpointing: bool) -> None:
+        super().__init__(channels, divisor=divisor, temporal_pooling=False, checkpointing=checkpointing)
+        for module in self.modules():
+            if isinstance(module, nn.Conv3d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        freeze_norms(self)
+        mean, deviation = pixel_statistics(channels)
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(deviation).view(1, -1, 1, 1, 1), persistent=False)
+
+    def encode(self, volume: Tensor, mask: Tensor) -> Tensor:
+        """Features (B, 2048, T / 2), rounded up, of pixels (B, C, T, H, W) uint8; mask (B, T) bool, padding is 0."""
+        pixels = (volume.float() - self.mean) / self.deviation
+        return self.steps(pixels * mask[:, None, :, None, None])
 
 
 class DetectionHeads(nn.Module):
@@ -219,7 +253,7 @@ class TemporalPyramidPooling(nn.Module):
             levels.append(reduce(levels[-1], axis))
         dilated = [block(level, axis) for block, level, axis in zip(self.dilated, levels, axes, strict=True)]
         joined = torch.cat(
-            [upsampled(level, axis, 2**i) for i, (level, axis) in enumerate(zip(dilated, axes, strict=True))], 1
+            [interpolated(level, axis, features.shape[-1]) for level, axis in zip(dilated, axes, strict=True)], 1
         )
         return self.mix(joined, axes[0])[..., :length]
 

@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from taltool.nn.clips.fine_tuning import recomputed
 from taltool.nn.clips.layers import Conv3d, Triple
 from taltool.nn.clips.overlapping import OverlappingClips
 
@@ -61,10 +62,11 @@ class Bottleneck(nn.Module):
 class ResNet50(nn.Module):
     """ResNet-50 (He and others, CVPR 2016) over clips; classes None leaves the classifier out.
 
-    conv1 (with 64 channels) and pool1 are the stem, inflate tells which blocks see three frames, pool2 halves the time
-    after the first layer. By default, with a stem of one frame, it is the network on pictures, each step in time by
-    itself. Volumes (B, 2048, T', H / 32, W / 32) are averaged over all of space and time after the last layer, and the
-    classifier sees the mean.
+    conv1 and pool1 are the stem, inflate tells which blocks see three frames, pool2 halves the time after the first
+    layer. By default, with a stem of one frame, it is the network on pictures, each step in time by itself. Volumes
+    (B, 2048, T', H / 32, W / 32) are averaged over all of space and time after the last layer, and the classifier sees
+    the mean. 2,048 are 32 times the channels of conv1, which has 64. With `checkpointing`, a training keeps only the
+    volumes between blocks.
     """
 
     def __init__(
@@ -74,12 +76,15 @@ class ResNet50(nn.Module):
         inflate: Inflation = _NOWHERE,
         pool2: bool = False,
         classes: int | None = None,
+        *,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
-        self.conv1, self.pool1 = conv1, pool1
-        channels, layers = 64, []
+        self.conv1, self.pool1, self.checkpointing = conv1, pool1, checkpointing
+        stem = conv1.conv.out_channels
+        channels, layers = stem, []
         for number, inflated in enumerate(inflate):
-            width, stride = 64 << number, 1 if number == 0 else 2
+            width, stride = stem << number, 1 if number == 0 else 2
             blocks = []
             for position, each in enumerate(inflated):
                 blocks.append(Bottleneck(channels, width, 1 if position else stride, each))
@@ -87,6 +92,7 @@ class ResNet50(nn.Module):
             layers.append(nn.Sequential(*blocks))
         self.layer1, self.layer2, self.layer3, self.layer4 = layers
         self.pool2 = nn.MaxPool3d((2, 1, 1)) if pool2 else None
+        self.channels = channels
         self.classifier = nn.Linear(channels, classes) if classes else None
 
     @property
@@ -100,11 +106,26 @@ class ResNet50(nn.Module):
 
     def rest(self, volume: Tensor) -> Tensor:
         """The same of what the first convolution gives, (B, 64, T', H', W')."""
-        volume = self.layer1(self.pool1(torch.relu_(self.conv1.bn(volume))))
-        if self.pool2 is not None:
-            volume = self.pool2(volume)
-        features: Tensor = self.layer4(self.layer3(self.layer2(volume))).float().mean((2, 3, 4))
+        features: Tensor = self._last_volume(volume).float().mean((2, 3, 4))
         return features if self.classifier is None else self.classifier(features.to(self.classifier.weight.dtype))
+
+    def steps(self, volume: Tensor) -> Tensor:
+        """Features (B, 2048, T') of pixels (B, C, T, H, W) at every step in time: the mean over space alone."""
+        features: Tensor = self._last_volume(self.first(volume)).float().mean((3, 4))
+        return features
+
+    def _last_volume(self, volume: Tensor) -> Tensor:
+        """What the last layer gives, (B, 2048, T', H / 32, W / 32), of what the first convolution gave."""
+        volume = self.pool1(torch.relu_(self.conv1.bn(volume)))
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            if self.checkpointing:
+                for block in layer:
+                    volume = recomputed(block, volume)
+            else:
+                volume = layer(volume)
+            if layer is self.layer1 and self.pool2 is not None:
+                volume = self.pool2(volume)
+        return volume
 
 
 class ResNet50I3D(ResNet50, OverlappingClips):
@@ -114,15 +135,28 @@ class ResNet50I3D(ResNet50, OverlappingClips):
     space and time at the end: features (B, 2048), or logits (B, classes) where classes are given. The families of
     public checkpoints differ in the first pooling, which has no tensors: over one frame with zeros around, or over two
     without.
+
+    All channels are divided by `divisor`. Without `temporal_pooling`, which no tensor depends on either, only the first
+    convolution has a stride in time: volumes (B, 2048, T / 2, H / 32, W / 32), rounded up.
     """
 
-    def __init__(self, in_channels: int, family: Family = "mmaction", classes: int | None = None) -> None:
-        conv1 = ConvNorm(in_channels, 64, (5, 7, 7), (2, 2, 2))
+    def __init__(
+        self,
+        in_channels: int,
+        family: Family = "mmaction",
+        classes: int | None = None,
+        *,
+        divisor: int = 1,
+        temporal_pooling: bool = True,
+        checkpointing: bool = False,
+    ) -> None:
+        conv1 = ConvNorm(in_channels, max(1, 64 // divisor), (5, 7, 7), (2, 2, 2))
+        step = 2 if temporal_pooling else 1
         if family == "mmaction":
-            pool1 = nn.MaxPool3d((1, 3, 3), (2, 2, 2), (0, 1, 1))
+            pool1 = nn.MaxPool3d((1, 3, 3), (step, 2, 2), (0, 1, 1))
         else:
-            pool1 = nn.MaxPool3d((2, 3, 3), (2, 2, 2))
-        super().__init__(conv1, pool1, _IN_TURN, pool2=True, classes=classes)
+            pool1 = nn.MaxPool3d((step, 3, 3), (step, 2, 2))
+        super().__init__(conv1, pool1, _IN_TURN, pool2=temporal_pooling, classes=classes, checkpointing=checkpointing)
 
 
 class TemporalSegmentNetwork(ResNet50):

@@ -75,3 +75,17 @@ def test_features_are_averaged_over_segments() -> None:
     frames = clip(9, channels=2)
     parts = torch.cat([segment_network()(part) for part in frames.split(3, dim=2)])
     torch.testing.assert_close(segment_network(segments=3)(frames), parts.mean(0, keepdim=True), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["mmaction", "caffe2"])
+def test_without_its_poolings_in_time_i3d_has_a_step_for_every_two_frames(family: Family) -> None:
+    """The same tensors; what a frame changes stays at its time."""
+    torch.manual_seed(0)
+    network = ResNet50I3D(3, family, divisor=8, temporal_pooling=False).eval().requires_grad_(False)
+    assert network.state_dict().keys() == ResNet50I3D(3, family, divisor=8).state_dict().keys()
+    other = clip(33)
+    other[:, :, 20] = 1 - other[:, :, 20]
+    steps, changed = network.steps(clip(33)), network.steps(other)
+    assert steps.shape == (1, 256, 17)
+    assert (steps != changed).any(1)[0, 10]
+    torch.testing.assert_close(steps.mean(2), network(clip(33)))
