@@ -39,6 +39,11 @@ ONLY_PRINTED = {
     "diagnose": {"format"},
     "info": {"layout"},
 }
+# What a command hands to a function of a higher floor, since it takes a network: that function, and the options for it
+# alone.
+WITH_A_NETWORK = {
+    "plot": ("taltool.prediction.activations", "plot_activations", {"model", "device"}),
+}
 
 
 # Operands of other names: of files that are told about one by one, the function takes one.
@@ -49,6 +54,11 @@ SILENT_STAGES = {"info"}
 
 def function(name: str) -> Callable[..., Any]:
     return getattr(import_module(STAGES[name]), name)  # type: ignore[no-any-return]
+
+
+def only_with_a_network(name: str) -> set[str]:
+    """The options of a command that are for a function of a higher floor alone."""
+    return WITH_A_NETWORK[name][2] if name in WITH_A_NETWORK else set()
 
 
 def words_of(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -72,7 +82,7 @@ def test_operands_are_positional_and_options_are_keywords_with_the_commands_defa
     keywords = {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
     assert positional == OPERANDS.get(name, list(operands))
     assert list(keywords) == [
-        *(word for word in options if word not in ONLY_PRINTED.get(name, set())),
+        *(word for word in options if word not in ONLY_PRINTED.get(name, set()) | only_with_a_network(name)),
         *([] if name in SILENT_STAGES else ["reporter"]),
     ]
     assert keywords.pop("reporter", SILENT) is SILENT
@@ -80,6 +90,17 @@ def test_operands_are_positional_and_options_are_keywords_with_the_commands_defa
         # A command line that gives no value for a list gives None; a function need not have what it cannot do without.
         assert default in (options[word], inspect.Parameter.empty) or (default, options[word]) == ((), None), word
     assert len(positional) + len(keywords) == len(parameters) - (name not in SILENT_STAGES)
+
+
+@pytest.mark.parametrize("name", WITH_A_NETWORK)
+def test_what_takes_a_network_is_called_by_options_of_the_command_too(name: str) -> None:
+    module, called, own = WITH_A_NETWORK[name]
+    parameters = inspect.signature(getattr(import_module(module), called)).parameters.values()
+    keywords = {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
+    _, options = words_of(name)
+    assert own <= keywords.keys() <= {*options, "reporter"}
+    for word, default in keywords.items() - {("reporter", SILENT)}:
+        assert default in (options[word], inspect.Parameter.empty, ()), word
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -96,6 +117,7 @@ def test_a_stage_returns_a_frozen_result_that_says_in_few_words_what_it_is(name:
 def test_a_command_knows_no_other_stage(name: str) -> None:
     """What commands share lies in the floors below the stages."""
     others = {stage.split(".")[1] for stage in STAGES.values()} - {"data", STAGES[name].split(".")[1]}
+    others -= {WITH_A_NETWORK[name][0].split(".")[1]} if name in WITH_A_NETWORK else set()
     tree = ast.parse((PROJECT / f"taltool/cli/commands/{name}.py").read_text("utf-8"))
     imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     assert [module for module in imported if module.startswith(tuple(f"taltool.{other}" for other in others))] == []

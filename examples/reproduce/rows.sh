@@ -100,3 +100,13 @@ row() {
     proposals "$name" | taltool nms -q $suppression | classed >"$out/$name.jsonl"
     score "$out/$name.jsonl" "$title" "$paper"
 }
+# activations NAME ...: draw what these networks make of VIDEO (default: the subset's first four) over time, and tell how
+# that differs inside and outside of instances, over all videos of the subset.
+activations() {
+    for name in "$@"; do
+        set -- "$@" -m "$out/$name${streams:+-$streams}.safetensors"; shift
+    done
+    picture=$out/$(basename "$0" .sh).png
+    taltool plot "$@" ${VIDEO:+--video "$VIDEO"} ${SPLIT:+--split "$SPLIT"} --subset $subset -o "$picture" "$features" "$truth" 2>&1
+    echo "$picture"
+}

@@ -33,7 +33,7 @@ from taltool.ops.timeline import timeline_figure
 from taltool.ops.timeline_page import timeline_page
 from taltool.reporting import SILENT, Reporter
 
-Kind = Literal["timeline", "ar-an", "pr", "per-class", "errors", "loss"]
+Kind = Literal["timeline", "ar-an", "pr", "per-class", "errors", "loss", "activations"]
 # Videos of a figure, and predictions per video and file of a page, where the user names none.
 _FIGURE_VIDEOS = 4
 _PAGE_PREDICTIONS = 200
@@ -87,6 +87,11 @@ def plot(
     What was left out or looks wrong is told to `reporter` as a warning. Raises UsageError for what cannot be drawn as
     asked, and DataError for a file that is broken or does not fit.
     """
+    if kind == "activations":
+        raise UsageError(
+            "activations are drawn of what a network makes of videos: name it by --model MODEL (in Python, "
+            "taltool.prediction.activations draws them)"
+        )
     paths = [str(path) for path in files] or [STANDARD]
     output, html = str(output), None if html is None else str(html)
     contents = {path: _content(path) for path in paths}

@@ -203,6 +203,13 @@ class Model(nn.Module, ABC):
         """The outputs with ground truth in place of `answers`, some of `oracles`: what a perfect part would bring."""
         raise NotImplementedError(f"{type(self).__name__} names no oracles")
 
+    def activations(self, features: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """What `plot --kind activations` draws of samples, by name: means over channels, (B, n T), n to a snippet.
+
+        For the input of `forward`. A model whose paper has such a figure overrides this.
+        """
+        raise NotImplementedError(f"{type(self).__name__} shows no activations")
+
     @classmethod
     def frames_wanted(cls, config: Any) -> FrameInput | None:
         """What the model with this configuration wants to see of a frame store (`extract --backbone frames`).

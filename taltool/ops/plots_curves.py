@@ -131,6 +131,38 @@ def training_figure(runs: Mapping[str, Mapping[str, Line]]) -> Figure:
     return figure
 
 
+@dataclass(frozen=True, eq=False)
+class ActivationPanels:
+    """What is drawn of one video: instances, segments (M, 2); for each named quantity a line for each network.
+
+    The lines' x are seconds; instances are in seconds too.
+    """
+
+    title: str
+    instances: Floats
+    quantities: Mapping[str, Sequence[Line]]
+
+
+def activation_figure(videos: Sequence[ActivationPanels]) -> Figure:
+    """A panel for each quantity of each video, over time; instances are shaded, and each network has a colour."""
+    rows = [(video, name) for video in videos for name in video.quantities]
+    figure = new_figure(9.0, 0.5 + 1.5 * len(rows))
+    for position, (video, name) in enumerate(rows):
+        axes, lines = figure.add_subplot(len(rows), 1, position + 1), video.quantities[name]
+        for start, end in video.instances.tolist():
+            axes.axvspan(start, end, color=GRID, linewidth=0, zorder=0)
+        for number, line in enumerate(lines):
+            axes.plot(line.x, line.y, line_style(number), color=colour(number), label=line.name, linewidth=1)
+        axes.set_ylabel(name)
+        axes.margins(x=0)
+        if (position == 0 or rows[position - 1][0] is not video) and video.title:
+            axes.set_title(video.title)
+        if len(lines) > 1 and position == 0:
+            axes.legend(loc="upper right")
+    figure.axes[-1].set_xlabel("seconds; shaded: instances")
+    return figure
+
+
 def _scale(values: Sequence[Floats], quantity: str, axes: Axes) -> None:
     """Let all values of a panel be read: by powers of ten where they span many; learning rates never as 0.0000."""
     finite = np.concatenate([each[np.isfinite(each)] for each in values])

@@ -104,7 +104,7 @@ def predict(
     answers = [name.strip() for name in oracle.split(",")] if isinstance(oracle, str) else oracle
     names = subset if subset is None or isinstance(subset, str) else ",".join(subset)
     device = checked_device(device)
-    checkpoints = _load([model] if isinstance(model, str | Path) else model, device, reporter)
+    checkpoints = load_checkpoints([model] if isinstance(model, str | Path) else model, device, reporter)
     first = checkpoints[0]
     words = [each if isinstance(each, VideoSource) else str(each) for each in inputs]
     clock = ClockOptions(fps, stride, window, offset)
@@ -188,7 +188,7 @@ def _seen(checkpoints: Sequence[Checkpoint]) -> dict[str, list[str]]:
     return {how: sorted(video_ids) for how, video_ids in seen.items()}
 
 
-def _load(models: Sequence[str | Path], device: str, reporter: Reporter) -> list[Checkpoint]:
+def load_checkpoints(models: Sequence[str | Path], device: str, reporter: Reporter) -> list[Checkpoint]:
     """The checkpoints that these words mean; those that end in .py register models before."""
     words = [str(word) for word in models]
     for word in words:

@@ -24,7 +24,10 @@ GROUND_TRUTH = '{"database":{"v":{"duration":9,"subset":"validation","annotation
 LIGHT = [
     ["--help"],
     ["--version"],
-    *([name, "--help"] for name in ("extract", "train", "predict", "nms", "evaluate", "convert", "info", "check")),
+    *(
+        [name, "--help"]
+        for name in ("extract", "train", "predict", "nms", "evaluate", "convert", "info", "check", "plot")
+    ),
     ["nms"],
     ["convert"],
     ["convert", "--to", "csv"],

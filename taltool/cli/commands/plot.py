@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from taltool.cli.arguments import SplitOption, SubsetOption
+from taltool.cli.arguments import DeviceOption, SplitOption, SubsetOption
+from taltool.errors import UsageError
 from taltool.reporting import Reporter
 
 
@@ -18,6 +19,7 @@ class PlotKind(StrEnum):
     per_class = "per-class"
     errors = "errors"
     loss = "loss"
+    activations = "activations"
 
 
 MAN = r"""
@@ -48,6 +50,18 @@ draws missed instances and sensitivity too.
 .TP
 .B loss
 Every number in the metrics.jsonl of one or more training runs, led by the sum of the terms of the loss.
+.TP
+.B activations
+What the network of each
+.B \-\-model
+makes of a video over time, as means over channels: of AFSD the frame-level features that are sensitive to starts and
+those to ends, of AMNet the feature, the action-aware mask and their sum. The files are a feature file or a frame store
+that the model takes, or videos, and a ground truth, if there is one, whose instances are shaded. By how much each
+quantity differs inside and outside of instances is told, over the videos of
+.BR \-\-subset ,
+where it is given, or else over those of
+.BR \-\-video ,
+or all. This kind alone needs torch.
 .SH "THE PAGE"
 The page of
 .B \-\-html
@@ -77,6 +91,8 @@ taltool plot gt.json a.json --html page.html --video-file v_1=videos/first.mp4
 taltool plot gt.json a.json b.json --kind per-class --tiou 0.5 -o classes.svg
 taltool nms p.jsonl | taltool plot gt.json - --kind pr -o pr.png
 taltool plot afsd.metrics.jsonl -o training.pdf
+taltool plot --model amnet feats.h5 gt.json --video v_1 -o masked.png
+taltool plot -m with-bcl -m without-bcl movie.mp4 -o boundaries.png
 """
 
 
@@ -86,7 +102,7 @@ def plot(
         typer.Argument(
             metavar="[FILE]...",
             help="A ground truth, predictions, or metrics.jsonl files of training, told apart by content; - is "
-            "predictions from standard input.",
+            "predictions from standard input. With --model: features or videos, and a ground truth.",
             show_default=False,
         ),
     ] = None,
@@ -96,10 +112,20 @@ def plot(
     kind: Annotated[
         PlotKind | None,
         typer.Option(
-            help="What to draw. Default: loss for metrics.jsonl alone, else timeline.",
+            help="What to draw. Default: loss for metrics.jsonl alone, activations with --model, else timeline.",
             show_default=False,
         ),
     ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="activations: a checkpoint, by path or name as for predict; several are lines in each panel.",
+        ),
+    ] = None,
+    device: DeviceOption = "cpu",
     html: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Write timelines as an interactive page, complete in one file."),
@@ -108,7 +134,7 @@ def plot(
         list[str] | None,
         typer.Option(
             metavar="ID",
-            help="Timeline of this video; may be given again. Default: all with predictions, 4 in a figure.",
+            help="Draw this video; may be given again. Default: all (timelines: with predictions), 4 in a figure.",
         ),
     ] = None,
     video_file: Annotated[
@@ -129,7 +155,7 @@ def plot(
     ] = None,
     name: Annotated[
         list[str] | None,
-        typer.Option(metavar="TEXT", help="Name of a file of predictions or training in the figure, in their order."),
+        typer.Option(metavar="TEXT", help="Name of a file or checkpoint in the figure, in their order."),
     ] = None,
     preset: Annotated[
         str | None,
@@ -152,11 +178,31 @@ def plot(
     *,
     reporter: Reporter,
 ) -> None:
-    """Draw timelines, AR-AN and precision-recall curves, AP per class, error charts, and training curves.
+    """Draw timelines, AR-AN and precision-recall curves, AP per class, error charts, training curves, activations.
 
     Timelines show the best predictions of each file, below the ground truth of the video if one is given. The page of
     --html plays the videos, lists, searches and filters their segments, and works in any browser without a network.
     """
+    if model and kind in (None, PlotKind.activations):
+        if html is not None or video_file:
+            raise UsageError("--html and --video-file draw timelines, not --kind activations")
+        from taltool.prediction.activations import plot_activations
+
+        plot_activations(
+            *(files or ()),
+            model=model,
+            output=output,
+            video=video or (),
+            name=name or (),
+            subset=subset,
+            split=split,
+            device=device,
+            dpi=dpi,
+            reporter=reporter,
+        )
+        return
+    if model:
+        raise UsageError("--model is for --kind activations")
     from taltool.evaluation.plot import plot as plot_files
 
     plot_files(

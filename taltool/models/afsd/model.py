@@ -136,6 +136,26 @@ class AFSD(Model):
     def _activations(self, boundaries: BoundaryFeatures) -> Outputs:
         return activations(boundaries, self.config.act_norm) if "act" in self.consistency else {}
 
+    def activations(self, features: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """See `Model.activations`: the frame-level features, those that are sensitive to starts and those to ends.
+
+        Raises UsageError where the refinement does not look at frames.
+        """
+        if self.refinement is None or self.refinement.frame_stack is None:
+            raise UsageError(
+                f"model.refine = {self.config.refine}: without frame-level features; there are some in all"
+            )
+        found: list[Tensor] = []
+        hook = self.refinement.frame_stack.register_forward_hook(lambda *call: found.append(call[2]))
+        try:
+            self(features, mask)
+        finally:
+            hook.remove()
+        padded = -(-mask.shape[1] // self.length_multiple) * self.length_multiple
+        frames = found[0][..., : mask.shape[1] * (found[0].shape[2] // padded)]
+        starts, ends = frames.float().chunk(2, dim=1)
+        return {"start": starts.mean(1), "end": ends.mean(1)}
+
     def loss(self, outputs: Outputs, targets: Targets, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
         """Eq. 11 and the activation term of Eq. 10; the triplet needs spliced clips, see `training_loss`."""
         padded = self._in_frames(targets, outputs["distances"].device)

@@ -84,6 +84,12 @@ class AMNet(Model):
         """Eq. 4: features (B, C, T) with their action-aware mask added."""
         return features if self.ame is None else features + self.ame(features, mask)
 
+    def activations(self, features: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """See `Model.activations`: Figure 3, the feature, the mask and their sum."""
+        masked = self.masked(features, mask)
+        shown = {"feature": features, "mask": masked - features, "masked feature": masked}
+        return {name: values.mean(1) for name, values in shown.items()}
+
     def forward(self, features: Tensor, mask: Tensor) -> Outputs:
         """See the class and `Model.forward`."""
         features, mask = padded_to_multiple(features, mask, self.length_multiple)
