@@ -111,6 +111,20 @@ def test_pixels_come_as_the_checkpoint_expects_them() -> None:
     assert (seen[0][:, :, 4:] == 0).all()
 
 
+def test_what_predicts_has_its_norms_in_its_convolutions_and_says_the_same() -> None:
+    network, mask = model(), (torch.arange(FRAMES) < 20)[None]
+    for name, value in network.state_dict().items():
+        if ".bn." in name and value.is_floating_point():
+            value.uniform_(0.5, 1.5, generator=torch.Generator().manual_seed(len(name)))
+    with torch.inference_mode():
+        expected = network(clips(), mask)
+        network.prepare_inference()
+        found = network(clips(), mask)
+    assert not any(isinstance(module, nn.BatchNorm3d) for module in network.modules())
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-4, msg=name)
+
+
 def learning(network: TSATAL, precision: torch.dtype | None = None) -> dict[str, Tensor | None]:
     """The gradients of one step on two clips, the second without an action."""
     targets = Targets([torch.tensor([[4.0, 20.0]]), torch.zeros(0, 2)], [torch.tensor([1]), torch.zeros(0).long()])

@@ -39,6 +39,7 @@ from taltool.models.tsa_tal.network import (
     interpolated,
     position_mask,
 )
+from taltool.nn.clips.layers import fold_norms
 from taltool.nn.conv import Axis, ConvBlock
 from taltool.nn.targets import PaddedTargets, padded_targets
 from taltool.nn.whole_batch import ALONE, WholeBatch
@@ -141,6 +142,11 @@ class TSATAL(Model):
     def rate_of(self, name: str) -> float:
         """See `Model.rate_of`: that of the backbone is a setting."""
         return self.config.backbone_rate if name.startswith("backbone.") else 1.0
+
+    def prepare_inference(self) -> None:
+        """See `Model.prepare_inference`."""
+        if self.backbone is not None:
+            fold_norms(self.backbone)
 
     @classmethod
     def frames_wanted(cls, config: TSATALConfig) -> FrameInput | None:
