@@ -160,7 +160,7 @@ def load_pretrained(model: Model, path: str, reporter: Reporter = SILENT) -> Non
     """
     tensors = model_weights(path) if Path(path).suffix == SAFETENSORS else read_tensors(path)
     try:
-        found = model.convert_state_dict(tensors)
+        found = model.adapted(model.convert_state_dict(tensors))
     except DataError as error:
         raise DataError(f"--init {path}: {error}") from error
     part = next((own for own in model.pretrained_parts if all(name.startswith(own) for name in found)), "")

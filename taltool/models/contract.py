@@ -226,6 +226,13 @@ class Model(nn.Module, ABC):
         """
         return dict(state)
 
+    def adapted(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What `convert_state_dict` gave, made to fit the channels of this network where there is a way.
+
+        Say, filters over colours made filters over flow.
+        """
+        return dict(state)
+
     @classmethod
     def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
         """The settings for somebody's own data (`--preset auto`), as differences from the defaults.

@@ -1,13 +1,17 @@
 """TSA-TAL from pixels: clips of frames, the positions that they become, what is learnt of them, and frames again."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from training_runs import Listener
 
-from taltool.errors import UsageError
-from taltool.experiment.configuration import build, preset_layer
+from taltool.data.statistics import DatasetStatistics
+from taltool.errors import DataError, UsageError
+from taltool.experiment.checkpoint import load_pretrained
+from taltool.experiment.configuration import Layer, build, preset_layer
 from taltool.models.contract import Batch, FrameInput, Targets
 from taltool.models.tsa_tal.model import TSATAL, TSATALConfig
 from taltool.models.tsa_tal.network import ClipEncoder, position_mask
@@ -259,3 +263,55 @@ def test_presets_of_frames_see_clips_of_128_without_overlap(name: str) -> None:
 def test_frames_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="tsa-tal: crop must"):
         TSATALConfig(**SMALL | wrong)
+
+
+def mmaction_file(place: Path, divisor: int = 16) -> dict[str, Tensor]:
+    """Write a checkpoint with MMAction's names, with a classifier; returns the tensors by the network's own names."""
+    torch.manual_seed(7)
+    network = ResNet50I3D(3, divisor=divisor, classes=10)
+    state = {
+        f"cls_head.fc_cls.{name.removeprefix('classifier.')}" if "classifier" in name else f"backbone.{name}": tensor
+        for name, tensor in network.state_dict().items()
+    }
+    torch.save({"meta": {"epoch": 100}, "state_dict": state}, place)
+    return network.state_dict()
+
+
+@pytest.mark.parametrize("channels", [3, 2, 5])
+def test_the_checkpoint_of_mmaction_fills_the_backbone_alone(channels: int, tmp_path: Path) -> None:
+    theirs, network, listener = mmaction_file(tmp_path / "i3d.pth"), model(channels), Listener()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    load_pretrained(network, str(tmp_path / "i3d.pth"), listener)
+    after = network.state_dict()
+    stem = theirs["conv1.conv.weight"]
+    flow = stem.mean(1, keepdim=True).expand(-1, 2, -1, -1, -1)
+    expected = {3: stem, 2: flow, 5: torch.cat([stem, flow], 1)}[channels]
+    torch.testing.assert_close(after["backbone.conv1.conv.weight"], expected)
+    for name, tensor in after.items():
+        if name != "backbone.conv1.conv.weight":
+            own = theirs[name.removeprefix("backbone.")] if name.startswith("backbone.") else before[name]
+            assert torch.equal(tensor, own), name
+    [told] = listener.heard
+    assert "the weights of backbone alone, without classifier.weight, classifier.bias" in told
+
+
+def test_a_checkpoint_of_another_size_is_told_in_few_lines(tmp_path: Path) -> None:
+    mmaction_file(tmp_path / "i3d.pth", divisor=8)
+    with pytest.raises(DataError, match="of another network") as caught:
+        load_pretrained(model(), str(tmp_path / "i3d.pth"))
+    assert "MMAction's I3D on ResNet-50 over colours" in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 15
+
+
+@pytest.mark.parametrize(
+    ("instances", "divisor", "length"), [(30, 4, 128), (20000, 1, 128)], ids=["few data", "many data"]
+)
+def test_settings_for_anybodys_frames(instances: int, divisor: int, length: int) -> None:
+    """Long instances of 50 frames: clips of two of them, the next power of two; the store has 64 x 80 pixels."""
+    facts = DatasetStatistics(40, 3, 5, 0.1, (300,) * 40, (50.0,) * instances, frame_size=(64, 80))
+    settings = build("tsa-tal", TSATALConfig, [Layer("auto", TSATAL.auto_settings(facts))])
+    assert (settings.model.input, settings.model.crop, settings.model.backbone_divisor) == ("frames", 64, divisor)
+    assert (settings.sampling.resize, settings.sampling.length) == ("window", length)
+    assert settings.model.positions == 100
+    assert settings.sampling.normalize == "none"
+    assert settings.sampling.feature_noise == 0

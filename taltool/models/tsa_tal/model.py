@@ -19,6 +19,7 @@ Frames of one stream alone, or `train --streams rgb`, work as well.
 By default features are taken once, both streams side by side, and enter by the same convolution.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -40,9 +41,13 @@ from taltool.models.tsa_tal.network import (
     position_mask,
 )
 from taltool.nn.clips.layers import fold_norms
+from taltool.nn.clips.mmaction import CLASSIFIER, STEM, own_name, stem_for
 from taltool.nn.conv import Axis, ConvBlock
 from taltool.nn.targets import PaddedTargets, padded_targets
 from taltool.nn.whole_batch import ALONE, WholeBatch
+
+# How the names of the backbone's tensors begin.
+_BACKBONE = "backbone."
 
 
 @MODELS.register("tsa-tal")
@@ -53,6 +58,10 @@ class TSATAL(Model):
 
     Config = TSATALConfig
     presets: ClassVar[dict[str, SettingsBySection]] = PRESETS
+    pretrained_parts: ClassVar[Mapping[str, tuple[str, ...]]] = {_BACKBONE: (CLASSIFIER,)}
+    pretrained_kinds: ClassVar[Sequence[str]] = (
+        "of MMAction's I3D on ResNet-50 over colours, alone: model.input=frames, model.backbone_divisor=1",
+    )
     config: TSATALConfig
     updates: Tensor
 
@@ -141,7 +150,7 @@ class TSATAL(Model):
 
     def rate_of(self, name: str) -> float:
         """See `Model.rate_of`: that of the backbone is a setting."""
-        return self.config.backbone_rate if name.startswith("backbone.") else 1.0
+        return self.config.backbone_rate if name.startswith(_BACKBONE) else 1.0
 
     def prepare_inference(self) -> None:
         """See `Model.prepare_inference`."""
@@ -152,6 +161,19 @@ class TSATAL(Model):
     def frames_wanted(cls, config: TSATALConfig) -> FrameInput | None:
         """See `Model.frames_wanted`."""
         return FrameInput(config.crop) if config.input == "frames" else None
+
+    @classmethod
+    def convert_state_dict(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """See `Model.convert_state_dict`: MMAction's I3D on ResNet-50, which is the backbone, is known."""
+        named = {own_name(name): tensor for name, tensor in state.items()}
+        if STEM not in named or "stem.conv.weight" in state:
+            return dict(state)
+        return {_BACKBONE + name: tensor for name, tensor in named.items()}
+
+    def adapted(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """See `Model.adapted`: the first filters over colours become those over flow too, see `stem_for`."""
+        stem = _BACKBONE + STEM
+        return {name: stem_for(each, self.channels) if name == stem else each for name, each in state.items()}
 
     @classmethod
     def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:
