@@ -43,6 +43,7 @@ ONLY_PRINTED = {
 # alone.
 WITH_A_NETWORK = {
     "plot": ("taltool.prediction.activations", "plot_activations", {"model", "device"}),
+    "convert": ("taltool.training.published", "convert_checkpoint", {"model", "preset"}),
 }
 
 

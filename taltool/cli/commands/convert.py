@@ -13,6 +13,7 @@ from taltool.cli.arguments import (
     StrideOption,
     WindowOption,
 )
+from taltool.errors import UsageError
 from taltool.reporting import Reporter
 
 _MAN = r"""
@@ -63,6 +64,27 @@ of the output says how it was drawn.
 Videos that show the same place, person or recording belong on one side, or the number on the others is too good:
 .B \-\-by
 says by a regular expression which part of a video's id names its group.
+.SH CHECKPOINTS
+With
+.B \-\-model
+the input is the weights that a paper's authors published (what torch.save wrote, of which no code is run, or
+safetensors), and the output a checkpoint that
+.BR taltool\-predict (1)
+and
+.B taltool train \-\-init
+take.
+.B \-\-preset
+names the settings that they were trained with, as for
+.BR taltool\-train (1),
+and
+.B \-\-classes
+the file of their classes, one name a line, in the order in which the network has them.
+Colours or flow, and how many channels, the weights tell.
+Known are AFSD's own checkpoints, for THUMOS14 (presets thumos14\-frames, thumos14\-frames\-paper) and ActivityNet
+(activitynet13\-frames), OpenTAD's AFSD on features (thumos14), and MGNet's (code).
+A checkpoint from frames says how those are made, so that it finds actions in videos at once; for one from features
+extract them as its authors did.
+This alone needs torch.
 .SH JOINING
 Several inputs of one kind become one file: shards of one extraction, or of one prediction (which
 .BR cat (1)
@@ -91,6 +113,9 @@ taltool convert gt.json --random-split 0.8 -o split.json
 # cooking_03_clip7 and cooking_03_clip8 stay together
 taltool convert gt.json --random-split 0.8 --by '(.*)_clip' --seed 1 -o split.json
 taltool convert thumos14.json --relabel shared-classes.csv -o shared.json
+# the weights that AFSD's authors published, then what they find in a video
+taltool convert checkpoint-15.ckpt --model afsd --preset thumos14-frames --classes thumos14.txt -o afsd-rgb.safetensors
+taltool predict --model afsd-rgb movie.mp4 --nms -o movie.vtt
 """
 
 
@@ -162,7 +187,8 @@ def convert(
         typer.Option(
             "--classes",
             metavar="FILE",
-            help="Numbers of the classes: names, one per line, from 0; or a ground truth with label_id.",
+            help="Numbers of the classes: names, one per line, from 0; or a ground truth with label_id. With --model: "
+            "in the network's order.",
         ),
     ] = None,
     relabel: Annotated[
@@ -202,15 +228,38 @@ def convert(
     link: Annotated[
         bool, typer.Option("--link", help="Features: refer to the videos of the inputs instead of copying them.")
     ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", metavar="NAME", help="Weights that others published: of this model."),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", metavar="NAME", help="--model: the settings they were trained with, as for train."),
+    ] = None,
     provenance: ProvenanceOption = True,
     *,
     reporter: Reporter,
 ) -> None:
-    """Turn features, annotations and predictions into another format, and join files.
+    """Turn features, annotations, predictions and published weights into another format, and join files.
 
     The format of the input is told by its content, that of the output by its name. Whatever the output cannot hold is
     named in a warning.
     """
+    if model is not None:
+        from taltool.training.published import convert_checkpoint
+
+        convert_checkpoint(
+            *(inputs or ()),
+            output=output,
+            model=model,
+            preset=preset,
+            classes=classes,
+            provenance=provenance,
+            reporter=reporter,
+        )
+        return
+    if preset is not None:
+        raise UsageError("--preset belongs to --model: the settings that published weights were trained with")
     from taltool.data.convert import convert as run
 
     run(
