@@ -10,6 +10,9 @@ from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Content, Format, FormatOptions, Opening
 from taltool.errors import DataError, UsageError
 
+# A pickle of the number by which torch knew its own files.
+_OLD_TORCH = b"\x80\x02\x8a\n\x6c\xfc\x9c\x46\xf9 \x6a\xa8\x50\x19"
+
 
 def beginning(path: str) -> Opening:
     """The beginning of `path`; raises DataError where there is none."""
@@ -35,10 +38,20 @@ def sniff(path: str) -> str:
         raise DataError(f"{path}: UTF-16, which no format is; convert it: iconv -f utf-16 -t utf-8")
     if not start.head and not start.suffixes:
         raise DataError(f"{path}: empty (did the command before it fail?)")
+    if not found and is_saved_by_torch(start.head):
+        raise DataError(
+            f"{path}: weights, as torch.save writes them: taltool convert {path} --model MODEL --preset PRESET makes a "
+            "checkpoint of them, taltool train --init begins with them"
+        )
     seen = f"it may be {' or '.join(found)}" if found else "its beginning looks like no known format"
     raise DataError(
         f"{path}: cannot tell what this is: {seen} ({', '.join(formats)}); convert it with --from FORMAT{broken}"
     )
+
+
+def is_saved_by_torch(head: bytes) -> bool:
+    """Whether a file that begins like this was written by torch.save, as an archive or as versions before 1.6 do."""
+    return (head.startswith(b"PK\x03\x04") and b"/data.pkl" in head[:300]) or head.startswith(_OLD_TORCH)
 
 
 def usable_formats() -> tuple[dict[str, Format], str]:
