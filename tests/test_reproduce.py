@@ -5,14 +5,15 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from forked_taltool import serving
-from plugin.tiny_data import TinyData, write_tiny_data
+from plugin.tiny_data import TinyData, write_tiny_data, write_tiny_frames
 from project import PROJECT
 
+from taltool.data.checkpoint_header import read_checkpoint_header
 from taltool.experiment.configuration import build, override_layer, preset_layer
 from taltool.models import MODELS
 
@@ -101,16 +102,25 @@ TINY = {
 }
 
 
+# The same from pixels.
+TINY_FRAMES = {
+    "afsd": f"{TINY['afsd']} model.crop=32 model.backbone_divisor=16 sampling.length=64 sampling.train_stride=32 "
+    "sampling.test_stride=32",
+    "tsa-tal": f"{TINY['tsa-tal']} model.crop=32 model.backbone_divisor=16 model.positions=25 sampling.length=32 "
+    "sampling.train_stride=16 sampling.test_stride=32",
+}
+
+
 @pytest.fixture(scope="session")
 def commands() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as place:
         yield place
 
 
-def tiny(folder: Path, subsets: Mapping[str, str]) -> TinyData:
+def tiny(folder: Path, subsets: Mapping[str, str], write: Callable[[Path], TinyData] = write_tiny_data) -> TinyData:
     """The tiny data in a new folder, its subsets called otherwise."""
     folder.mkdir()
-    data = write_tiny_data(folder)
+    data = write(folder)
     document = json.loads(data.truth.read_text())
     for entry in document["database"].values():
         entry["subset"] = subsets[entry["subset"]]
@@ -122,7 +132,8 @@ def printed(script: Path, commands: Path, folder: Path, operands: list[Path], **
     """The lines that a script prints when every network is tiny and learns for one epoch."""
     found = re.search(r"^model=(\S+)", script.read_text(), re.MULTILINE)
     assert found
-    sets = [word for each in ("training.epochs=1", *TINY[found[1]].split()) for word in ("--set", each)]
+    small = (TINY_FRAMES if environment.get("INPUT") == "frames" else TINY)[found[1]]
+    sets = [word for each in ("training.epochs=1", *small.split()) for word in ("--set", each)]
     run = subprocess.run(
         ["sh", script, *operands, *sets],
         cwd=folder,
@@ -176,6 +187,36 @@ def test_a_script_runs_on_anybodys_data(script: Path, commands: Path, tmp_path: 
         assert not re.search(r"\bnan\b|[{}]", line)
     pictures = [line for line in lines if line.endswith((".png", ".svg"))]
     assert all((tmp_path / each).stat().st_size for each in pictures)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [
+        "afsd-table1",
+        "afsd-table2d",
+        "afsd-table3",
+        "afsd-supplement-table1",
+        "afsd-supplement-figure2",
+        "afsd-supplement-figure3",
+        "tsatal-table1",
+        "tsatal-table2",
+    ],
+)
+def test_a_script_runs_from_pixels(name: str, commands: Path, tmp_path: Path) -> None:
+    script = FOLDER / f"{name}.sh"
+    is_thumos = re.search(r"^model=\S+ preset=thumos14", script.read_text(), re.MULTILINE)
+    first, second = ("validation", "testing") if is_thumos else ("training", "validation")
+    data = tiny(tmp_path / "data", {"training": first, "validation": second}, write_tiny_frames)
+    operands = [data.features, data.truth, tmp_path / "out"]
+    lines = printed(script, commands, tmp_path, operands, INPUT="frames", FIXED=str(data.features))
+    assert len(lines) > 1
+    for line in lines:
+        assert not re.search(r"\bnan\b|[{}]", line)
+    pictures = [line for line in lines if line.endswith((".png", ".svg"))]
+    assert all((tmp_path / each).stat().st_size for each in pictures)
+    checkpoints = list((tmp_path / "out").glob("*.safetensors"))
+    assert {read_checkpoint_header(str(each)).configuration["model"]["input"] for each in checkpoints} == {"frames"}
 
 
 @pytest.mark.slow

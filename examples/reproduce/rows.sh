@@ -1,5 +1,8 @@
 # What the scripts of tables and figures here share; they source it. Each row trains, predicts, suppresses and evaluates.
 # Usage of each: sh TABLE.sh FEATURES GT [FOLDER] [words for train ...]
+# INPUT=frames trains AFSD and TSA-TAL from pixels, as their papers do: FEATURES is then a frame store (`taltool extract
+# --preset` of the model and data set with -frames), or a folder of videos, of which one is made in FOLDER. INIT_rgb,
+# INIT_flow and INIT_all name weights for `train --init` of each stream (AFSD: rgb_imagenet.pt, flow_imagenet.pt).
 # From the environment come PRESET (default: the table's data set), SPLIT (FILE:NAME), SUBSET to measure on (default: the
 # data set's, or validation where SPLIT has no such list), and SUPPRESSION, words for `nms` (default: what `taltool nms`
 # has for the model and the preset).
@@ -12,6 +15,15 @@ out=${3:-$(basename "$0" .sh)}
 [ $# -lt 3 ] && shift 2 || shift 3
 case $preset in *thumos14*) tiou=0.3:0.7:0.1 ;; *) tiou=0.5:0.95:0.05 ;; esac
 preset=${PRESET:-$preset}
+input=${INPUT:-features}
+case $input-$preset in
+features-* | frames-*-frames*) ;;
+frames-*-paper) preset=${preset%-paper}-frames-paper ;;
+frames-*) preset=$preset-frames ;;
+*) echo "INPUT=$input: expected features or frames" >&2; exit 2 ;;
+esac
+# What suppression and the number of classes go by, whatever the input.
+plain=$(echo "$preset" | sed 's/-frames//')
 # The data set that the preset is of: what it is called by models that do not have its variants.
 case $preset in
 *thumos14*) dataset=thumos14 subset=testing ;;
@@ -29,13 +41,22 @@ measured=${measured:---tiou $tiou}
 suppression=${SUPPRESSION:-${suppression:-}}
 if [ -z "$suppression" ]; then
     # A variant of a data set's preset (thumos14-adam, code) has the suppression of that, if none of its own.
-    for known in "$model-$preset" "$model-$dataset-$preset" "$model-$dataset"; do
+    for known in "$model-$plain" "$model-$dataset-$plain" "$model-$dataset"; do
         taltool nms --list-presets | grep -q "^$known: " && suppression="--preset $known" && break
     done
     [ -n "$suppression" ] || { echo "no suppression is known for $model-$preset: set SUPPRESSION to words for nms" >&2; exit 2; }
 fi
 streams=${STREAMS-${streams:-}}
 mkdir -p "$out"
+# stored VIDEOS NAME [words for extract]: the frame store FOLDER/NAME.h5 of a folder of videos; any other file as it is.
+stored() {
+    videos=$1 store=$out/$2.h5; shift 2
+    [ -d "$videos" ] || { echo "$videos"; return; }
+    taltool extract -q --preset "$model-${preset%-paper}" "$@" "$videos" -o "$store"
+    echo "$store"
+}
+videos=$features
+[ "$input" = features ] || features=$(stored "$videos" frames)
 # The table's columns twice: what came out, and after a bar what the paper has (- where it has nothing).
 printf '%-34s' "$model, $preset"; printf ' %8s' $metrics; printf ' | paper:'; printf ' %8s' $metrics; echo
 
@@ -69,7 +90,8 @@ fit() {
     for stream in ${streams:-all}; do
         own=$name words=
         [ "$stream" = all ] || own=$name-$stream words="--streams $stream"
-        taltool train -q --resume -m "$model" --preset "$preset" ${SPLIT:+--split "$SPLIT"} -o "$out/$own.safetensors" $words "$@" "$features" "$truth"
+        init=$(eval "echo \"\${INIT_$stream:-}\"")
+        taltool train -q ${init:+--init "$init"} --resume -m "$model" --preset "$preset" ${SPLIT:+--split "$SPLIT"} -o "$out/$own.safetensors" $words "$@" "$features" "$truth"
     done
 }
 proposals() {
@@ -89,7 +111,7 @@ named() {
 }
 # classed: what gives suppressed proposals their classes, for a script whose model gives none.
 classed() { cat; }
-if [ "$model-$preset" = afsd-activitynet13 ]; then  # The authors' code finds one class; activitynet13-paper has all.
+if [ "$model-$plain" = afsd-activitynet13 ]; then  # The authors' code finds one class; activitynet13-paper has all.
     : "${CLASSIFIER:?PRESET=activitynet13 finds no classes: set CLASSIFIER, or PRESET=activitynet13-paper}"
     classed() { named 1; }
 fi
