@@ -40,7 +40,7 @@ from taltool.models.tsa_tal.network import (
     interpolated,
     position_mask,
 )
-from taltool.nn.clips.layers import fold_norms
+from taltool.nn.clips.layers import fold_norms, lay_channels_last
 from taltool.nn.clips.mmaction import CLASSIFIER, STEM, own_name, stem_for
 from taltool.nn.conv import Axis, ConvBlock
 from taltool.nn.targets import PaddedTargets, padded_targets
@@ -155,7 +155,7 @@ class TSATAL(Model):
     def prepare_inference(self) -> None:
         """See `Model.prepare_inference`."""
         if self.backbone is not None:
-            fold_norms(self.backbone)
+            lay_channels_last(fold_norms(self.backbone))
 
     @classmethod
     def frames_wanted(cls, config: TSATALConfig) -> FrameInput | None:
