@@ -30,8 +30,6 @@ ROOT_ATTRIBUTES = ("format", "version", "streams", "provenance")
 # Attributes of every video: its clock, and last, when the video is whole, that it is.
 CLOCK_ATTRIBUTES = ("fps", "stride", "window", "offset", "duration")
 COMPLETE = "complete"
-# Frames are of shape (T, H, W, C), features (T, C).
-FRAMES_NDIM = 4
 # What extraction adds to a video: the frames that it has, what it is made of, and what of that could not be decoded.
 EXTRACTION_ATTRIBUTES = ("num_frames", "source", "problem")
 # Axes of a dataset that holds frames.
@@ -167,7 +165,7 @@ class FeatureFile:
     ) -> NDArray[Any]:
         """Snippets [first, last) of one video, float32 (n, C), or frames, uint8 (n, H, W, C); `channels` picks some.
 
-        Frames are uint8 (T, H, W, C). Raises DataError, naming video and snippet, for values that are not finite.
+        Raises DataError, naming video and snippet, for values that are not finite.
         """
         values: NDArray[Any] = self._dataset(video_id)[first:last]
         if channels is not None:

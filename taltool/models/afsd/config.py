@@ -178,6 +178,7 @@ _ACTIVITYNET_CODE: dict[str, dict[str, Any]] = {
         "refined_loss": "smooth_l1",
         "splice": "code-activitynet13",
         "init": "normal",
+        "fusion": "segments",
         "classifier": "external",
     },
     "training": {**_TRAINING, "epochs": 10, "learning_rate": 1e-4, "weight_decay": 1e-4},
