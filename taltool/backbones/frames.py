@@ -15,6 +15,7 @@ from taltool.errors import UsageError
 from taltool.video.frames import FrameFormat, Pixels
 from taltool.video.snippet_windows import SnippetWindows
 
+_SIDE = 112
 _SMALLEST, _LARGEST = 16, 1024
 
 
@@ -23,11 +24,13 @@ class FramesConfig:
     """height, width: pixels to which every picture is squeezed, whatever its proportions, as AFSD's authors do;
     short_side, where it is given: pixels of the shorter side instead, the longer one in proportion."""
 
-    height: int = 112
-    width: int = 112
+    height: int = _SIDE
+    width: int = _SIDE
     short_side: int | None = None
 
     def __post_init__(self) -> None:
+        if self.short_side is not None and (self.height, self.width) != (_SIDE, _SIDE):
+            raise UsageError("frames: short_side is in place of height and width; set the one or the others")
         for name, value in vars(self).items():
             if value is not None and not _SMALLEST <= value <= _LARGEST:
                 raise UsageError(f"frames: {name} {value}: must be {_SMALLEST} to {_LARGEST} (pixels)")

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -109,8 +110,10 @@ class FeatureFile:
     @property
     def provenance(self) -> Chain:
         """The chain of steps that made the file; empty for a foreign file."""
-        text = self._file.attrs.get("provenance")
-        return list(orjson.loads(text)) if text else []
+        chain = self._json("provenance", [])
+        if not isinstance(chain, list):
+            raise DataError(f"{self.path}: its provenance is no list of steps; extract again, or remove the attribute")
+        return chain
 
     @property
     def extraction(self) -> dict[str, Any]:
@@ -125,8 +128,24 @@ class FeatureFile:
     @property
     def streams(self) -> dict[str, tuple[int, int]]:
         """Channel range [first, last) of each stream by name; empty where the file does not say."""
-        text = self._file.attrs.get("streams")
-        return {name: (first, last) for name, (first, last) in orjson.loads(text).items()} if text else {}
+        found = self._json("streams", {})
+        try:
+            ranges = {name: (index(first), index(last)) for name, (first, last) in found.items()}
+        except (AttributeError, TypeError, ValueError):
+            ranges = {"": (0, 0)}
+        if not all(0 <= first < last for first, last in ranges.values()):
+            raise DataError(
+                f"{self.path}: its streams are {found!r}; expected {{NAME: [first channel, one past the last], ...}}"
+            )
+        return ranges
+
+    def _json(self, name: str, absent: Any) -> Any:
+        """What the root attribute `name` says in JSON."""
+        text = self._file.attrs.get(name)
+        try:
+            return orjson.loads(text) if text else absent
+        except (orjson.JSONDecodeError, TypeError) as error:
+            raise DataError(f"{self.path}: its attribute '{name}' is not JSON ({error})") from error
 
     def video_attributes(self, video_id: str) -> dict[str, Any]:
         """The attributes of one dataset."""

@@ -9,6 +9,7 @@ import glob
 import os
 import pickle
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,8 +69,11 @@ def save_checkpoint(
             _DEVIATION: torch.from_numpy(statistics.deviation),
         }
     check_finite(tensors, path)
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata=header.metadata())
+    try:
+        with replacing(path) as temporary:
+            save_file(tensors, temporary, metadata=header.metadata())
+    except (SafetensorError, OSError) as error:  # The library's own error too, where the disk is full.
+        raise DataError(f"{path}: cannot be written ({error}); make room, or give another -o") from error
 
 
 def load_checkpoint(path: str, device: str = "cpu") -> Checkpoint:
@@ -120,8 +124,11 @@ def find_checkpoint(name: str) -> str:
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write the state of a training run."""
-    with replacing(path) as temporary:
-        torch.save(state, temporary)
+    try:
+        with replacing(path) as temporary:
+            torch.save(state, temporary)
+    except (RuntimeError, OSError) as error:  # torch's own error, where the disk is full.
+        raise DataError(f"{path}: cannot be written ({error}); make room, and --resume") from error
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -222,8 +229,11 @@ def check_finite(tensors: Mapping[str, Tensor], path: str | Path) -> None:
 
 
 def _loaded(path: str) -> Any:
+    if not Path(path).is_file():
+        raise DataError(f"{path}: no such file")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # What torch says of other pickles is said below.
+            return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, OSError, RuntimeError, EOFError, ValueError, LookupError) as error:
         # torch names what is neither a tensor nor a plain value, in the midst of its advice.
         foreign = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))

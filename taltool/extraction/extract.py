@@ -103,6 +103,8 @@ def extract(
         dtype=dtype,
         reporter=reporter,
     )
+    if settings.of_frames and (compile_ or batch):
+        raise UsageError(f"{'--compile' if compile_ else '--batch'}: frames pass no network; leave it out")
     if settings.of_frames and resources.engine != "local":
         raise UsageError(
             f"--engine {engine}: frames are too large to come back through a cluster; start the command on each "

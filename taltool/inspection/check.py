@@ -143,11 +143,19 @@ def _annotations(path: str, content: Annotations, odd: _Oddities) -> str:
 def _features(path: str, content: Features, odd: _Oddities) -> str:
     if not content.ids:
         raise DataError(f"{path}: no video in it")
+    named = max((last for _, last in (content.streams or {}).values()), default=0)
+    shapes: dict[tuple[int, tuple[int, int] | None], str] = {}
     for video_id in content.ids:
-        length, _ = content.shape(video_id)
-        values = content.values(video_id)
-        if content.frame_size(video_id):
-            deque(pieces(values), maxlen=0)  # What cannot be read raises.
+        length, channels = content.shape(video_id)
+        if channels < named:
+            raise DataError(f"{path}: video '{video_id}' has {channels} channels, and its streams name {named}")
+        shapes.setdefault((channels, content.frame_size(video_id)), video_id)
+        try:
+            values = content.values(video_id)
+            if content.frame_size(video_id):
+                deque(pieces(values), maxlen=0)
+        except OSError as error:
+            raise DataError(f"{path}: video '{video_id}' cannot be read ({error}); extract it again") from error
         try:
             clock = content.clock(video_id)
         except UnknownClockError:
@@ -156,6 +164,9 @@ def _features(path: str, content: Features, odd: _Oddities) -> str:
         last_end = (clock.offset + (length - 1) * clock.stride + clock.window) / clock.fps
         late = last_end > clock.duration + max(clock.window, clock.stride) / clock.fps
         odd.add("videos whose last snippet lies past their end", video_id, late)
+    if len(shapes) > 1:
+        first, other, *_ = shapes.values()
+        raise DataError(f"{path}: video '{other}' is of another kind, size or number of channels than '{first}'")
     return f"{'frame store' if content.of_frames else 'features'}, {len(content.ids)} videos"
 
 

@@ -159,7 +159,8 @@ def activation_figure(videos: Sequence[ActivationPanels]) -> Figure:
             axes.set_title(video.title)
         if len(lines) > 1 and position == 0:
             axes.legend(loc="upper right")
-    figure.axes[-1].set_xlabel("seconds; shaded: instances")
+    has_instances = any(len(video.instances) for video in videos)
+    figure.axes[-1].set_xlabel("seconds; shaded: instances" if has_instances else "seconds")
     return figure
 
 

@@ -22,6 +22,7 @@ from taltool.experiment.checkpoint import Checkpoint
 from taltool.experiment.dataset import chosen_videos
 from taltool.experiment.device import checked_device
 from taltool.experiment.sampling import GIBIBYTE
+from taltool.models.contract import Model
 from taltool.ops.plots_curves import ActivationPanels, Line, activation_figure
 from taltool.prediction.detector import Detector, Member, VideoFailure, make_detector
 from taltool.prediction.feature_input import FeatureInput, feature_file
@@ -70,7 +71,8 @@ class ActivationPlot:
 class Observer(Detector):
     """Looks at what the networks of a detector make of the videos that pass by, instead of at what they find.
 
-    curves: by video id, for each network its quantities by name. Where windows overlap their mean counts.
+    curves: by video id, for each network its quantities by name. Where windows overlap it is their mean, weighted by
+    how far from its ends each is.
     """
 
     def __init__(self, detector: Detector) -> None:
@@ -91,10 +93,13 @@ class Observer(Detector):
             for *_, examples in self._read([(video, sample)]):
                 for member, example, own in zip(self.members, examples, sums, strict=True):
                     for name, (values, rate) in self._activations(member, example).items():
+                        count = sample.count * rate
                         if not own[name].size:
-                            own[name] = np.zeros((2, length * rate))  # Sums, and how many there are.
-                        place = slice(sample.first * rate, (sample.first + sample.count) * rate)
-                        own[name][:, place] += np.stack([values[: sample.count * rate], np.ones(sample.count * rate)])
+                            own[name] = np.zeros((2, length * rate))  # Weighted sums, and the weights'.
+                        # At its ends a window knows less, and one that began with full weight would show as a jump.
+                        weights = np.minimum(np.arange(1, count + 1), np.arange(count, 0, -1))
+                        place = slice(sample.first * rate, sample.first * rate + count)
+                        own[name][:, place] += np.stack([values[:count] * weights, weights])
             if video.failure is not None:
                 return video.failure
         self.curves[video_id] = []
@@ -111,10 +116,7 @@ class Observer(Detector):
         batch = collate([example], member.source.settings, member.model.length_multiple)
         mask = batch.mask.to(self.device)
         with torch.inference_mode():
-            try:
-                found = member.model.activations(batch.features.to(self.device), mask)
-            except NotImplementedError as error:
-                raise UsageError(f"--kind activations: {error}; AFSD and AMNet do") from None
+            found = member.model.activations(batch.features.to(self.device), mask)
         values = {name: each[0].double().cpu().numpy() for name, each in found.items()}
         return {name: (each, len(each) // mask.shape[1]) for name, each in values.items()}
 
@@ -149,6 +151,11 @@ def plot_activations(
     truth = read_ground_truth(truths[0], split) if truths else None
     device = checked_device(device)
     checkpoints = load_checkpoints([model] if isinstance(model, str | Path) else model, device, reporter)
+    for checkpoint in checkpoints:
+        if type(checkpoint.model).activations is Model.activations:
+            raise UsageError(
+                f"{checkpoint.path}: {checkpoint.header.model} has no activations to show; afsd and amnet have"
+            )
     names = list(name) or short_names([each.path for each in checkpoints])
     if len(names) != len(checkpoints):
         raise UsageError(f"--name was given {len(names)} times for {len(checkpoints)} checkpoints")

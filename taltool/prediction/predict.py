@@ -171,6 +171,9 @@ def predict(
         with closing(proposals()) as found_in_videos:  # Where writing fails, reading ends before its files go.
             content = Proposals(found_in_videos, labels, provenance=chain)
             write_proposals(content, str(output), to, options, expected=len(video_ids), reporter=reporter)
+    if counted.videos and not counted.proposals:
+        floor = suppression.min_score if suppression else settings.min_score
+        reporter.warn(f"nothing was found with a score above {floor:g}; a lower --min-score keeps more")
     prediction = Prediction(str(output), counted.videos, counted.proposals, tuple(failed))
     if failed:
         some = list_some([failure.video_id for failure in failed])

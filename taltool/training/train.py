@@ -196,6 +196,15 @@ def _usual_subsets(
     usual = dataset_of_preset(preset)
     there = set.intersection(*(set(truth.subsets) for truth in truths))
     if split is None or ANY_DATASET.training not in there:
+        if (
+            subset is None
+            and usual.training != ANY_DATASET.training
+            and {*there} >= {ANY_DATASET.training, usual.training}
+        ):
+            reporter.warn(
+                f"training on '{usual.training}', as --preset {preset} does on its own data set, and there are videos "
+                f"in '{ANY_DATASET.training}' too: --subset {ANY_DATASET.training} would take those"
+            )
         return subset or usual.training, usual.evaluation
     training = subset or ANY_DATASET.training
     if subset is None and usual.training != training and usual.training in there:

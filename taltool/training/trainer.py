@@ -91,6 +91,14 @@ class Plan:
         training = read_checkpoint_header(str(self.output)).training
         return bool(training.get("finished")) and training.get("fingerprint") == self.fingerprint
 
+    def is_taken(self) -> bool:
+        """Whether a finished checkpoint of another run is there."""
+        return (
+            self.output.exists()
+            and bool(read_checkpoint_header(str(self.output)).training.get("finished"))
+            and not self.is_finished()
+        )
+
     def _beside(self, ending: str) -> Path:
         stem = self.output.with_suffix("") if self.output.suffix == ".safetensors" else self.output
         return stem.with_name(stem.name + ending)
@@ -200,6 +208,11 @@ class Trainer:
         if self.processes.broadcast(is_first and plan.is_finished()):
             self.reporter.note(f"{plan.output} is finished; nothing to do")
             return False
+        if self.processes.broadcast(is_first and plan.is_taken()):
+            raise UsageError(
+                f"{plan.output} is of a finished run with other settings, data or seed: give another -o, or leave out "
+                "--resume to train anew"
+            )
         self.reporter.note("no state to continue from; starting at the beginning")
         return True
 

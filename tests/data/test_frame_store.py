@@ -1,5 +1,6 @@
 """Frame stores are feature files of pictures: read in slices, joined, referred to, shown and checked like these."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +173,46 @@ def test_a_store_is_checked_in_pieces(tmp_path: Path, monkeypatch: pytest.Monkey
     assert slices == [slice(first, first + 9) for first in (0, 9, 18, 27, 36)] * 2
     path.write_bytes(path.read_bytes()[:-1000])
     assert not check(path).is_whole
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "found"),
+    [
+        ("streams", "garbage", "its attribute 'streams' is not JSON"),
+        ("streams", '{"rgb": 3}', "its streams are {'rgb': 3}; expected"),
+        ("streams", "[1]", r"its streams are \[1\]; expected"),
+        ("streams", '{"rgb": [3, 0]}', "expected"),
+        ("streams", '{"rgb": [0, 3], "flow": [3, 9]}', "video 'v' has 5 channels, and its streams name 9"),
+        ("provenance", "garbage", "its attribute 'provenance' is not JSON"),
+        ("provenance", '{"a": 1}', "its provenance is no list of steps"),
+    ],
+)
+def test_attributes_that_say_nonsense_are_found(tmp_path: Path, name: str, said: str, found: str) -> None:
+    path = store(tmp_path / "f.h5", "v")
+    with h5py.File(path, "r+") as file:
+        file.attrs[name] = said
+    finding = check(path)
+    assert (finding.is_whole, re.search(found, finding.summary) is not None) == (False, True), finding.summary
+
+
+@pytest.mark.parametrize("others", [FRAMES[..., :4], FRAMES[:, :8], np.ones((40, 5), np.float32)])
+def test_a_video_that_is_unlike_the_others_is_found(tmp_path: Path, others: Any) -> None:
+    path = store(tmp_path / "f.h5", "v")
+    with h5py.File(path, "r+") as file:
+        file.attrs["streams"] = '{"rgb": [0, 3]}'
+        file.create_dataset("w", data=others).attrs.update(dict(file["v"].attrs))
+    finding = check(path)
+    assert (finding.is_whole, "video 'w' is of another kind, size or number" in finding.summary) == (False, True)
+
+
+def test_a_video_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "f.h5"
+    with h5py.File(path, "w") as file:
+        made = file.create_dataset("v", data=FRAMES, chunks=FRAMES.shape, compression="gzip")
+        made.attrs.update({"fps": 10.0, "stride": 1.0, "window": 1.0, "offset": 0.0, "duration": 4.0})
+        place = made.id.get_chunk_info(0).byte_offset
+    content = bytearray(path.read_bytes())
+    content[place + 100 : place + 200] = bytes(100)
+    path.write_bytes(content)
+    finding = check(path)
+    assert (finding.is_whole, "video 'v' cannot be read" in finding.summary) == (False, True), finding.summary

@@ -61,7 +61,7 @@ def test_frames_are_read_as_they_are(tmp_path: Path) -> None:
 def test_what_is_neither_features_nor_frames_is_refused(tmp_path: Path, values: object) -> None:
     with (
         FeatureFile(foreign_file(tmp_path, values)) as file,
-        pytest.raises(DataError, match=r"or frames, uint8 \(T, H, W, C\), found"),
+        pytest.raises(DataError, match=r"or uint8 of shape \(T, H, W, C\) for frames, found"),
     ):
         file.shape("v")
 

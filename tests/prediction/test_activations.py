@@ -173,7 +173,11 @@ def test_where_windows_overlap_their_mean_counts(
     starts = [0, 8, 16][: (length - 16) // 8 + 1]
     starts += [] if starts[-1] == length - 16 else [length - 16]
     expected = [
-        np.mean([number for number, start in enumerate(starts) if start <= place < start + 16])
+        # By how far from its ends each window has the place.
+        np.average(
+            [number for number, start in enumerate(starts) if start <= place < start + 16],
+            weights=[min(place - s + 1, s + 16 - place) for s in starts if s <= place < s + 16],
+        )
         for place in range(length)
     ]
     [line] = drawn[0].quantities["count"]
@@ -215,7 +219,7 @@ def test_what_cannot_be_drawn_is_said(data: TinyData, checkpoint: Callable[..., 
     ):
         with pytest.raises(UsageError, match=reason):
             plot_activations(*words, model=path, output=tmp_path / "x.png")
-    with pytest.raises(UsageError, match="GSMT shows no activations"):
+    with pytest.raises(UsageError, match="gsmt has no activations to show; afsd and amnet have"):
         plot_activations(data.features, model=checkpoint("gsmt"), output=tmp_path / "x.png")
     with pytest.raises(UsageError, match=r"model\.refine = self"):
         plot_activations(data.features, model=checkpoint("afsd", "model.refine=self"), output=tmp_path / "x.png")

@@ -125,3 +125,15 @@ def test_the_subsets_of_the_data_set_are_taken_where_the_split_has_no_training_s
     found, listener = subsets_of(tiny, tmp_path, {"validation": ids[:8], "testing": ids[8:]})
     assert found == ["8", "testing"]
     assert not any("would take that" in each for each in listener.heard)
+
+
+def test_training_on_validation_beside_training_videos_is_told(tiny: TinyData, tmp_path: Path) -> None:
+    truth = json.loads(tiny.truth.read_text())
+    for number, entry in enumerate(truth["database"].values()):
+        entry["subset"] = "training" if number % 2 else "validation"
+    tiny.truth.write_text(json.dumps(truth))
+    listener = Listener()
+    small = ["training.epochs=1", "model.width=32", "model.groups=8", "sampling.length=16", "sampling.train_stride=8"]
+    words = {"model": "tsa-tal", "preset": "thumos14", "set_": small, "output": tmp_path / "x.safetensors"}
+    train(tiny.features, tiny.truth, reporter=listener, **words)  # type: ignore[arg-type]
+    assert sum("--subset training would take those" in each for each in listener.heard) == 1

@@ -166,6 +166,8 @@ def test_the_command_converts_and_the_checkpoint_is_told(taltool: Run, opentad: 
     for wrong, status, reason in (
         (("convert", opentad, "-o", tmp_path / "x.csv"), 3, b"--model MODEL --preset PRESET makes a checkpoint"),
         (("convert", opentad, "--preset", "thumos14"), 2, b"--preset belongs to --model"),
+        (("convert", opentad, *words, "--fps", "10"), 2, b"--fps, --stride, --window, --offset: without meaning"),
+        (("convert", tmp_path / "no.ckpt", *words, "-o", tmp_path / "x.safetensors"), 3, b"no.ckpt: no such file"),
     ):
         refused = taltool(*wrong)
         assert (refused.returncode, reason in refused.stderr) == (status, True), refused.stderr

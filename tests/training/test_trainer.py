@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from plugin.tiny_data import TinyData
+from safetensors import SafetensorError
 from training_runs import Listener, MakeTrainer, killed_after
 
 from taltool.data.checkpoint_header import read_checkpoint_header
@@ -213,3 +214,24 @@ def test_a_model_that_lacks_something_is_told_what(tiny: TinyData, monkeypatch: 
     monkeypatch.setitem(MODELS._entries, "half", Half)
     with pytest.raises(UsageError, match=r"model 'half' is not whole: Half has no decode, loss, Config"):
         train(tiny.features, tiny.truth, model="half")
+
+
+def test_resuming_never_replaces_a_finished_run_of_other_settings(trainer: MakeTrainer, tmp_path: Path) -> None:
+    trainer().run()
+    finished = (tmp_path / "tiny.safetensors").read_bytes()
+    with pytest.raises(UsageError, match="finished run with other settings, data or seed"):
+        trainer("learning_rate=0.5").run(resume=True)
+    assert (tmp_path / "tiny.safetensors").read_bytes() == finished
+
+
+@pytest.mark.parametrize("error", [SafetensorError("I/O error: No space left on device"), OSError(28, "No space")])
+def test_a_full_disk_is_said_in_one_line(
+    trainer: MakeTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def full(*arguments: object, **others: object) -> None:
+        raise error
+
+    monkeypatch.setattr("taltool.experiment.checkpoint.save_file", full)
+    with pytest.raises(DataError, match=r"tiny\.safetensors: cannot be written .*No space.*; make room"):
+        trainer().run()
+    assert not (tmp_path / "tiny.safetensors").exists()

@@ -115,7 +115,7 @@ taltool convert gt.json --random-split 0.8 --by '(.*)_clip' --seed 1 -o split.js
 taltool convert thumos14.json --relabel shared-classes.csv -o shared.json
 # the weights that AFSD's authors published, then what they find in a video
 taltool convert checkpoint-15.ckpt --model afsd --preset thumos14-frames --classes thumos14.txt -o afsd-rgb.safetensors
-taltool predict --model afsd-rgb movie.mp4 --nms -o movie.vtt
+taltool predict --model afsd-rgb movie.mp4 --nms --min-score 0.3 -o movie.vtt
 """
 
 
@@ -246,6 +246,21 @@ def convert(
     named in a warning.
     """
     if model is not None:
+        others = {
+            "--from": source,
+            "--to": target,
+            "--score": score,
+            "--fps, --stride, --window, --offset": fps or stride or window or offset,
+            "--durations": durations,
+            "--subset": subset,
+            "--relabel": relabel,
+            "--drop-invalid": drop_invalid,
+            "--show-scores": show_scores,
+            "--random-split, --by, --resplit": random_split or by or resplit,
+            "--link": link,
+        }
+        if idle := [name for name, value in others.items() if value]:
+            raise UsageError(f"{idle[0]}: without meaning for the weights that --model converts; leave it out")
         from taltool.training.published import convert_checkpoint
 
         convert_checkpoint(

@@ -23,16 +23,35 @@ if TYPE_CHECKING:
 
 MAN = r"""
 .SH FRAMES
-Some models learn from pixels too
-.RB ( "\-\-set model.input=frames" ):
-their FEATURES are a frame store, made by
+Some models (afsd, tsa-tal) learn from pixels too: their FEATURES are a frame store, made by
 .BR "taltool extract \-\-backbone frames" .
+.B auto
+sees that they are; the papers' own settings are the presets thumos14\-frames and activitynet13\-frames (activitynet12
+of tsa-tal), which begin with published weights of I3D
+.RB ( \-\-init ).
+Without those
+.B auto
+takes an I3D of a part of its channels
+.RB ( model.backbone_divisor ),
+which few videos can teach;
+.B \-\-init
+needs 1.
 A snippet is then a frame, in every length and stride of the settings, and a sample is a clip of
 .BR sampling.length .
 In training the network sees a square of the pictures at random, the same in all frames of a clip, and half of the clips
 in a mirror; later it sees the middle.
 Settings that change the numbers of features (noise, dropout, mixup, normalisation, resampling) are refused.
-A clip of frames takes a thousand times the memory of features:
+A clip of frames takes a thousand times the memory of features, and the time grows with it. Six videos of half a minute
+took AFSD by
+.B auto
+an hour and a half on a processor; an eighth of the pixels or channels is several times faster:
+.BR model.crop ,
+.B model.backbone_divisor
+and
+.B training.epochs
+are what to change, and
+.B sampling.length
+for less memory.
 .B training.accumulation
 passes a batch in parts,
 .B training.precision
@@ -44,8 +63,9 @@ memory was used at most.
 """
 
 EXAMPLES = """
-taltool extract videos/ --backbone frames --fps 10 --stream both -o frames.h5
-taltool train --model afsd --set model.input=frames --streams rgb frames.h5 gt.json -o rgb.safetensors
+# from pixels, on a laptop: small pictures and crops, a small I3D
+taltool extract videos/ --backbone frames --fps 10 --stream both --flow dis -o frames.h5
+taltool train --model afsd --streams rgb frames.h5 gt.json --set model.crop=64 --set model.backbone_divisor=8
 """
 
 
@@ -62,7 +82,11 @@ def train(
         typer.Option("--output", "-o", metavar="FILE", help="The checkpoint; default: MODEL.safetensors, here."),
     ] = None,
     preset: Annotated[
-        str, typer.Option(help="Settings to start from: auto (fitted to the data), thumos14, activitynet13.")
+        str,
+        typer.Option(
+            help="Settings to start from: auto (fitted to the data), thumos14, activitynet13, "
+            "thumos14-frames (from pixels) ...; a name that is unknown lists all of the model."
+        ),
     ] = "auto",
     config: Annotated[
         str | None, typer.Option(metavar="FILE", help="TOML file of settings over the preset; see --show-config.")
