@@ -1,12 +1,15 @@
 """Sidecar files of a conversion: durations of videos, numbers of classes, new names of labels."""
 
 import math
+import re
 
 from taltool.data.files import peek, read_text
 from taltool.data.formats.contract import Annotations, Features
 from taltool.data.formats.sniffing import open_content
 from taltool.data.formats.tables import read_table
 from taltool.errors import DataError
+
+_NUMBERED = re.compile(r"\d+[\s,:]+\S")
 
 
 def read_durations(path: str) -> dict[str, float]:
@@ -33,8 +36,12 @@ def read_durations(path: str) -> dict[str, float]:
 def read_classes(path: str) -> dict[str, int]:
     """The number of each class, from lines of names (the first is 0) or a ground truth with label and label_id."""
     if not peek(path).lstrip().startswith(b"{"):
-        names = read_text(path).split("\n")
-        return {name.strip(): number for number, name in enumerate(names) if name.strip()}
+        names = [line.strip() for line in read_text(path).split("\n")]
+        named = [name for name in names if name]
+        # As in THUMOS14's list, whose numbers are of UCF-101's classes.
+        if len(named) > 1 and all(_NUMBERED.match(name) for name in named):
+            raise DataError(f"{path}: numbers stand before the names ('{named[0]}'): leave the names alone, in order")
+        return {name: number for number, name in enumerate(names) if name}
     with open_content(path) as content:
         entries = content.entries if isinstance(content, Annotations) else []
         annotations = (each for _, entry in entries for each in entry.get("annotations") or [])

@@ -209,3 +209,12 @@ def test_the_authors_checkpoints_find_actions_in_videos_at_once(
     assert len(video) == 100
     assert video.duration == pytest.approx(60 / 20)
     assert video.segments.max() <= 60 / 20
+
+
+def test_a_list_of_classes_with_numbers_before_the_names_is_refused(
+    converted: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "Class Index_Detection.txt"
+    path.write_text("".join(f"{7 + 2 * number} {name}\n" for number, name in enumerate(CLASSES)))
+    with pytest.raises(DataError, match=r"numbers stand before the names \('7 .*'\): leave the names alone"):
+        converted(classes=path)
