@@ -230,6 +230,7 @@ def check_finite(tensors: Mapping[str, Tensor], path: str | Path) -> None:
 
 def _loaded(path: str) -> Any:
     if not Path(path).is_file():
+        refuse_foreign(path)
         raise DataError(f"{path}: no such file")
     try:
         with warnings.catch_warnings(action="ignore"):  # What torch says of other pickles is said below.

@@ -367,8 +367,8 @@ def test_a_file_whose_last_packet_never_ends_gives_what_is_whole(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_ten_thousand_tiny_videos_become_one_file(tmp_path: Path) -> None:
+@pytest.mark.timeout(900)
+def test_three_thousand_tiny_videos_become_one_file(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     with av.open(str(tmp_path / "tiny.mp4"), "w") as container:
         stream = container.add_stream("libx264", rate=10)
@@ -377,11 +377,11 @@ def test_ten_thousand_tiny_videos_become_one_file(tmp_path: Path) -> None:
             shown = np.full((32, 32), 20 * n, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(shown, format="gray").reformat(format="yuv420p")))
         container.mux(stream.encode())
-    for number in range(10_000):
+    for number in range(3_000):
         os.link(tmp_path / "tiny.mp4", tmp_path / "in" / f"{number:05d}.mp4")
     words = [tmp_path / "in", "-o", tmp_path / "f.h5", "--no-provenance", "--window", "8"]
     killed = running(*words)
-    wait_for(lambda: len(list((tmp_path / "f.h5.partial").glob("*.video"))) > 3_000, killed)
+    wait_for(lambda: len(list((tmp_path / "f.h5.partial").glob("*.video"))) > 1_000, killed)
     killed.kill()
     killed.wait()
     left = len(list((tmp_path / "f.h5.partial").glob("*.video")))
@@ -393,10 +393,8 @@ def test_ten_thousand_tiny_videos_become_one_file(tmp_path: Path) -> None:
     assert undisturbed.wait() == 0
     assert (tmp_path / "g.h5").read_bytes() == (tmp_path / "f.h5").read_bytes()
     with h5py.File(tmp_path / "f.h5") as file:
-        assert len(file) == 10_000
-    print(
-        f"{10_000 - left} videos, and {left} that were done, in {taken:.0f} s: {(10_000 - left) / taken:.0f} a second"
-    )
+        assert len(file) == 3_000
+    print(f"{3_000 - left} videos, and {left} that were done, in {taken:.0f} s: {(3_000 - left) / taken:.0f} a second")
 
 
 BACKBONE = """
