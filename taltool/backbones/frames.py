@@ -37,8 +37,8 @@ class FramesConfig:
 
 
 @BACKBONES.register("frames")
-class StillFrames(Backbone):
-    """Every frame as it is."""
+class FrameBackbone(Backbone):
+    """Every frame as it is: a picture of the stream, uint8 (H, W, 3) or (H, W, 2)."""
 
     Config = FramesConfig
     window, stride = 1, 1

@@ -118,12 +118,7 @@ class FeatureFile:
     @property
     def extraction(self) -> dict[str, Any]:
         """How the features were made (`ExtractionSettings.record`); empty where nobody said, as in a foreign file."""
-        text = self.attributes.get("settings") if self._is_own else None
-        try:
-            record = orjson.loads(text or "{}")
-        except orjson.JSONDecodeError as error:
-            raise DataError(f"{self.path}: its record of the extraction is not JSON ({error})") from error
-        return checked_extraction(record, self.path)
+        return checked_extraction(self._json("settings", {}) if self._is_own else {}, self.path)
 
     @property
     def streams(self) -> dict[str, tuple[int, int]]:
@@ -188,6 +183,10 @@ class FeatureFile:
         """
         values: NDArray[Any] = self._dataset(video_id)[first:last]
         if channels is not None:
+            if channels.max() >= values.shape[-1]:
+                raise DataError(
+                    f"{self.where(video_id)} has {values.shape[-1]} channels, fewer than its file's streams name"
+                )
             values = values[..., channels]
         if values.ndim == _FRAMES_AXES:
             return values

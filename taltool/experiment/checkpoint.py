@@ -170,7 +170,7 @@ def load_pretrained(model: Model, path: str, reporter: Reporter = SILENT) -> Non
         found = model.adapted(model.convert_state_dict(tensors))
     except DataError as error:
         raise DataError(f"--init {path}: {error}") from error
-    part = next((own for own in model.pretrained_parts if all(name.startswith(own) for name in found)), "")
+    part = model.pretrained_part(found)
     unused = tuple(part + name for name in model.pretrained_parts.get(part, ()))
     left_out = [name.removeprefix(part) for name in found if name.startswith(unused)] if unused else []
     found = {name: tensor for name, tensor in found.items() if name.removeprefix(part) not in left_out}

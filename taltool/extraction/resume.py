@@ -28,8 +28,14 @@ _DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, DataErr
 
 
 def identity_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Of what a video's features were made, see `VideoSource.identity`; attributes are those of the video."""
-    identity: dict[str, Any] = orjson.loads(attributes[SOURCE])
+    """Of what a video's features were made, see `VideoSource.identity`; attributes are those of the video.
+
+    Empty, as that of no video is, where they do not say.
+    """
+    try:
+        identity: dict[str, Any] = orjson.loads(attributes[SOURCE])
+    except (KeyError, orjson.JSONDecodeError, TypeError):
+        return {}
     return identity
 
 

@@ -226,6 +226,11 @@ class Model(nn.Module, ABC):
         """
         return dict(state)
 
+    @classmethod
+    def pretrained_part(cls, names: Collection[str]) -> str:
+        """The one of `pretrained_parts` to which all tensors of these names belong; empty for a whole network."""
+        return next((part for part in cls.pretrained_parts if all(name.startswith(part) for name in names)), "")
+
     def adapted(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What `convert_state_dict` gave, made to fit the channels of this network where there is a way.
 

@@ -151,8 +151,7 @@ def _check(path: str, recipe: Recipe, experiment: Experiment, network: Model, fo
     problems = misfits(found, network.state_dict())
     if not problems:
         return
-    part = next((own for own in recipe.model_class.pretrained_parts if all(name.startswith(own) for name in found)), "")
-    if part:
+    if part := recipe.model_class.pretrained_part(found):
         raise DataError(
             f"{path}: the weights of {part.rstrip('.')} alone, which find nothing yet; a training may begin with them: "
             "taltool train --init"

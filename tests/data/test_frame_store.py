@@ -216,3 +216,11 @@ def test_a_video_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path.write_bytes(content)
     finding = check(path)
     assert (finding.is_whole, "video 'v' cannot be read" in finding.summary) == (False, True), finding.summary
+
+
+def test_channels_that_are_named_and_not_there_are_not_read(tmp_path: Path) -> None:
+    with (
+        FeatureFile(str(store(tmp_path / "f.h5", "v"))) as file,
+        pytest.raises(DataError, match="video 'v' has 5 channels, fewer than its file's streams name"),
+    ):
+        file.read("v", 0, 1, np.array([3, 5]))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import av
+import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -233,6 +234,19 @@ def test_frames_that_were_damaged_while_they_waited_are_made_anew(
         extract(videos, output=tmp_path / "f.h5", set_=SMALL)
     extract(videos, output=tmp_path / "f.h5", set_=SMALL)
     assert (tmp_path / "f.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
+def test_a_video_that_no_longer_says_of_what_it_was_made_is_made_anew(videos: Path, tmp_path: Path) -> None:
+    extract(videos, output=tmp_path / "f.h5", set_=SMALL)
+    with h5py.File(tmp_path / "f.h5", "r+") as file:
+        file["a"].attrs["source"] = "garbage"
+        file["b"][:] = 0
+        del file["b"].attrs["source"]
+    assert extract(videos, output=tmp_path / "f.h5", set_=SMALL).new == 2
+    extract(videos, output=tmp_path / "whole.h5", set_=SMALL)
+    with FeatureFile(str(tmp_path / "f.h5")) as ours, FeatureFile(str(tmp_path / "whole.h5")) as theirs:
+        for video_id in ("a", "b"):
+            np.testing.assert_array_equal(ours.read(video_id), theirs.read(video_id))
 
 
 def test_a_full_disk_ends_the_command_and_not_each_video(

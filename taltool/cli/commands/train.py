@@ -26,8 +26,8 @@ MAN = r"""
 Some models (afsd, tsa-tal) learn from pixels too: their FEATURES are a frame store, made by
 .BR "taltool extract \-\-backbone frames" .
 .B auto
-sees that they are; the papers' own settings are the presets thumos14\-frames and activitynet13\-frames (activitynet12
-of tsa-tal), which begin with published weights of I3D
+sees that they are; the papers' own settings are the presets thumos14\-frames and activitynet13\-frames (of tsa\-tal
+activitynet12\-frames), which begin with published weights of I3D
 .RB ( \-\-init ).
 Without those
 .B auto
@@ -44,7 +44,7 @@ Settings that change the numbers of features (noise, dropout, mixup, normalisati
 A clip of frames takes a thousand times the memory of features, and the time grows with it. Six videos of half a minute
 took AFSD by
 .B auto
-an hour and a half on a processor; an eighth of the pixels or channels is several times faster:
+an hour and a half on a processor; with fewer pixels or channels it is several times faster:
 .BR model.crop ,
 .B model.backbone_divisor
 and
