@@ -45,6 +45,9 @@ class SamplingSettings:
     feature_dropout: float = 0.0  # Probability with which a channel is zeroed for the whole sample.
     feature_noise: float = 0.0  # Standard deviation of Gaussian noise, in units of each channel's own deviation.
     time_dropout: float = 0.0  # Probability with which a snippet is zeroed.
+    # Play features faster or slower, by a factor drawn anew for each sample between 1 / time_stretch and time_stretch
+    # (evenly in its logarithm); 1 = as they are.
+    time_stretch: float = 1.0
     # Mix the features of each sample with those of another one, and show the instances of both: the shares are drawn
     # from Beta(mixup, mixup), the larger one being the sample's own; 0 = off, 1.5 as for pictures. On 50 Salads, videos
     # full of actions, it cost AFSD and AMNet eight points of average mAP.
@@ -65,6 +68,11 @@ class SamplingSettings:
         _demand(min(self.drop_coverage, self.repeat_coverage) >= 0, "coverages must not be negative")
         _demand(0 <= self.feature_dropout < 1, "feature_dropout must lie in [0, 1)")
         _demand(0 <= self.time_dropout < 1, "time_dropout must lie in [0, 1)")
+        _demand(self.time_stretch >= 1, "time_stretch must be at least 1; 1 = off")
+        _demand(
+            self.time_stretch == 1 or self.resize != "rescale",
+            'time_stretch has no meaning where resize = "rescale" gives every video the same length',
+        )
         amounts = (self.jitter, self.feature_noise, self.mixup)
         _demand(min(amounts) >= 0, "jitter, feature_noise and mixup must not be negative")
 
@@ -119,10 +127,19 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class PredictionSettings:
-    """What a network's candidates must pass before they are written: floor of the score, number per video (0 = all)."""
+    """What a network's candidates must pass before they are written: floor of the score, number per video (0 = all).
+
+    Candidates that end where their window does, while the video goes on, are what a window shows of an action that goes
+    on too; a neighbouring window may show the whole. Their scores are first multiplied by `cut_factor`; 1 = as they
+    are, as in the papers.
+    """
 
     min_score: float = 0.01
     top_k: int = 5000
+    cut_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        _demand(0 <= self.cut_factor <= 1, "cut_factor must lie in [0, 1]")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from itertools import chain, islice
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from taltool.data.hdf5_features import FeatureFile
 from taltool.data.memory_features import MemoryFeatures
@@ -26,6 +27,8 @@ from taltool.models.contract import Candidates, Model, Outputs
 
 # Windows of features that the networks see at once.
 _WINDOWS = 8
+# Candidates that end so close to the edge of a window, in snippets, are cut by it: nothing shows more of them.
+CUT = 0.5
 
 
 @dataclass(frozen=True)
@@ -155,10 +158,27 @@ class Detector:
         if not_finite:
             video.failure = self._failure(video.video_id, f"the network's {', '.join(not_finite)} are not finite")
             return
-        keep = found.scores > self.settings.min_score
+        scores = found.scores * self._cut_factors(video, sample, found.segments)
+        keep = scores > self.settings.min_score
         segments = sample.clock.clipped_seconds(found.segments[keep].double().cpu().numpy())
         labels = None if found.labels is None else found.labels[keep].cpu().numpy()
-        video.parts.append((segments, found.scores[keep].double().cpu().numpy(), labels))
+        video.parts.append((segments, scores[keep].double().cpu().numpy(), labels))
+
+    def _cut_factors(self, video: _Video, sample: Sample, segments: Tensor) -> Tensor | float:
+        """By what the scores of a window's candidates (N, 2) are multiplied, for where the window cuts the action.
+
+        That is `cut_factor` for those that begin or end where the window does, or less than half a snippet from
+        there, while the video goes on.
+        """
+        if self.settings.cut_factor == 1 or len(video.samples) == 1:
+            return 1.0
+        ordered = segments.sort(dim=1).values
+        is_cut = torch.zeros(len(segments), dtype=torch.bool, device=segments.device)
+        if sample is not video.samples[0]:
+            is_cut |= ordered[:, 0] < CUT
+        if sample is not video.samples[-1]:
+            is_cut |= ordered[:, 1] > sample.count - CUT
+        return torch.where(is_cut, self.settings.cut_factor, 1.0)
 
     def _finished(self, video: _Video) -> VideoProposals | VideoFailure:
         if video.failure is not None:

@@ -102,6 +102,40 @@ def test_floor_and_top_k_leave_the_best(tmp_path: Path) -> None:
     assert len(detect(tmp_path / "c.h5", column, sampling, top_k=0)["v"]) == 4
 
 
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_what_a_window_cuts_is_marked_down_unless_the_video_ends_there(tmp_path: Path, batch_size: int) -> None:
+    """Windows of 4 snippets at 0, 3 and 5 of 9: snippets 3, 5 and 6 lie at an edge of one window, inside of another, or
+    at the edge of both."""
+    sampling = SamplingSettings(length=4, test_stride=3)
+    found = detect(tmp_path / "f.h5", {"v": [0.5] * 9}, sampling, batch_size, cut_factor=0.25)["v"]
+    cells = ((found.segments[:, 0] - 1) / 2).astype(int).tolist()  # Snippet i begins at 2 i + 1 s.
+    scores: dict[int, list[float]] = {cell: [] for cell in range(9)}
+    for cell, score in zip(cells, found.scores.tolist(), strict=True):
+        scores[cell].append(score)
+    cut, whole = 0.125, 0.5
+    assert {cell: sorted(each) for cell, each in scores.items()} == {
+        0: [whole],
+        1: [whole],
+        2: [whole],
+        3: [cut, cut],  # The last of window 0, the first of window 3.
+        4: [whole],
+        5: [cut, whole],
+        6: [cut, whole],
+        7: [whole],
+        8: [whole],
+    }
+
+
+def test_marks_come_before_the_floor_and_change_nothing_of_a_whole_video(tmp_path: Path) -> None:
+    windows, pad = SamplingSettings(length=4, test_stride=4), SamplingSettings(resize="pad")
+    column = {"v": [0.5] * 8}
+    found = detect(tmp_path / "a.h5", column, windows, cut_factor=0.25, min_score=0.2)["v"]
+    assert found.segments[:, 0].tolist() == [1, 3, 5, 11, 13, 15]  # Without snippets 3 and 4, the edges of both.
+    assert len(detect(tmp_path / "b.h5", column, windows, cut_factor=0.0)["v"]) == 6
+    assert detect(tmp_path / "c.h5", column, pad, cut_factor=0.25)["v"].scores.tolist() == [0.5] * 8
+    assert detect(tmp_path / "d.h5", {"v": [0.5] * 4}, windows, cut_factor=0.25)["v"].scores.tolist() == [0.5] * 4
+
+
 def test_a_rescaled_video_comes_back_in_its_own_seconds(tmp_path: Path) -> None:
     found = detect(tmp_path / "f.h5", {"v": [0, 0, 1, 1]}, SamplingSettings(resize="rescale", length=2))["v"]
     # Cell 1 of two is snippets 2 and 3: from the beginning of cell 2 (5 s) to the end of cell 3 (9 s).
