@@ -9,8 +9,11 @@ import torch
 
 from taltool.data.arrays import Detections, Instances
 from taltool.models.contract import Targets
+from taltool.models.decoding import Runs
+from taltool.models.gsmt.decode import contrast, pairwise_masks
 from taltool.models.gsmt.loss import class_terms, focal_loss, l2_term, logistic_loss
 from taltool.models.gsmt.model import GSMT, GSMTConfig
+from taltool.models.gsmt.network import CERTAIN
 from taltool.ops.metrics.map import mean_average_precision
 
 
@@ -193,6 +196,61 @@ def test_the_class_of_a_segment_may_weigh_its_score() -> None:
         found[kind] = {tuple(segment): round(score, 4) for segment, score in rows}
     assert found["snippet"] == {(0, 3): 0.8, (4, 5): 1.0}
     assert found["segment"] == {(0, 3): round(0.8 * 2.5 / 3, 4)}  # Nothing of class 0 in [4, 5).
+
+
+def test_a_contrast_is_the_mean_inside_less_the_mean_over_quarters_of_the_length() -> None:
+    """[2, 6) of .8 .8 .4 .8 has margins of one snippet: .3 before, .1 behind; [0, 1) has a quarter of snippet 1."""
+    row = torch.tensor([[0.6, 0.3, 0.8, 0.8, 0.4, 0.8, 0.1, 0.9]])
+    found = Runs(*torch.tensor([[0, 2, 6], [0, 0, 1], [0, 0, 8], [0, 1, 2], [0, 4, 6]]).T)
+    expected = [0.7 - 0.2, 0.6 - 0.3, row.mean(), 0.0, 0.6 - 0.45]
+    torch.testing.assert_close(contrast(row, found, torch.full((5,), 8)), torch.tensor(expected))
+
+
+def test_a_contrast_ends_where_the_sample_does() -> None:
+    row = torch.tensor([[0.2, 0.8, 0.8, 0.8, 0.8, 0.0]])
+    (found,) = contrast(row, Runs(*torch.tensor([[0], [1], [5]])), torch.tensor([5])).tolist()
+    assert found == pytest.approx(0.6)  # Snippet 5 is padding: the margin before it is all there is.
+
+
+def test_a_segment_that_ends_with_its_class_is_scored_above_longer_and_shorter_ones() -> None:
+    row = torch.tensor([[0.1, 0.1, 0.9, 0.9, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1]])
+    pairs = [(start, end) for start in range(10) for end in range(start + 1, 11)]
+    starts, ends = torch.tensor(pairs).T
+    scores = contrast(row, Runs(torch.zeros_like(starts), starts, ends), torch.full_like(starts, 10))
+    assert pairs[int(scores.argmax())] == (2, 6)
+
+
+def test_masks_of_which_only_one_of_both_snippets_is_sure_weigh_less() -> None:
+    masks = torch.tensor([[0.5, 0.9, 0.1], [0.4, 0.8, 0.2], [0.9, 0.2, 0.6]]).logit()[None]
+    mask = torch.tensor([[True, True, False]])
+    torch.testing.assert_close(
+        pairwise_masks(masks, mask, is_symmetric=True)[0],
+        torch.tensor([[0.5, 0.6, 0.0], [0.6, 0.8, 0.0], [0.3, 0.2, 0.0]]),
+    )
+    torch.testing.assert_close(pairwise_masks(masks, mask, is_symmetric=False)[0, 0], torch.tensor([0.5, 0.9, 0.0]))
+
+
+def test_a_relative_mask_moves_with_its_action() -> None:
+    """The same stretch of features three snippets later has the same masks three snippets later."""
+    network = model(6, mask_head="relative", mask_reach=4, embedding="cnn1d").eval()
+    alone = torch.zeros(1, 8, 60)
+    alone[..., 25:30] = features(5)
+    with torch.no_grad():
+        early = network(alone, everywhere(60))["mask_logits"]
+        late = network(alone.roll(3, dims=2), everywhere(60))["mask_logits"]
+    near = slice(20, 35)
+    torch.testing.assert_close(early[:, near, near], late[:, 23:38, 23:38])
+    assert early[0, 25, 25:30].std() > 0
+    reached = (early > -CERTAIN)[0]
+    place = torch.arange(60)
+    assert torch.equal(reached, (place[:, None] - place).abs() <= 4)
+
+
+def test_a_relative_head_without_a_reach_says_every_place_of_the_sample() -> None:
+    network = model(6, mask_head="relative")
+    with torch.no_grad():
+        assert bool((network(features(6), everywhere(6))["mask_logits"] > -CERTAIN).all())
+        assert network(features(9), everywhere(9))["mask_logits"].shape == (1, 9, 9)
 
 
 def test_the_same_segment_of_two_thresholds_is_one_candidate() -> None:

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from taltool.models.contract import Candidates, Outputs
@@ -11,14 +12,15 @@ from taltool.models.gsmt.config import GSMTConfig
 from taltool.models.gsmt.tags_decode import published_candidates
 
 PADDED = -1.0
+# Of a candidate's length: over so much before and behind it a contrast compares.
+MARGIN = 0.25
 
 
-class ActivationRows(NamedTuple):
-    """R rows of each of B samples, whose runs become candidates: values (B, R, T), that are thresholded; labels (B, R);
-    weights (B, R, T), whose mean over a candidate multiplies its score."""
+class Scored(NamedTuple):
+    """N candidates: segments, whose rows are samples; scores (N,); labels (N,)."""
 
-    values: Tensor
-    weights: Tensor
+    segments: Runs
+    scores: Tensor
     labels: Tensor
 
 
@@ -26,50 +28,94 @@ def decode(config: GSMTConfig, outputs: Outputs, mask: Tensor) -> list[Candidate
     """One candidate of each sample for each distinct segment and label, with its best score."""
     if config.decoding == "code":
         (segments, scores), classes = published_candidates(config, outputs, mask)
-        sample, labels = segments.rows, classes[segments.rows]
+        parts = [Scored(segments, scores, classes[segments.rows])]
     else:
-        rows = activation_rows(config, outputs, mask)
-        segments, row_scores = threshold_rows(config, rows.values.flatten(0, 1))  # Of rows (B * R)
-        scores = row_scores * run_means(rows.weights.flatten(0, 1), segments)
-        sample, labels = segments.rows // rows.labels.shape[1], rows.labels.flatten()[segments.rows]
+        probabilities = outputs["class_logits"].float().softmax(dim=1)[:, :-1] * mask[:, None]  # (B, K, T)
+        parts = []
+        if config.mask_branch:
+            masks = pairwise_masks(outputs["mask_logits"], mask, is_symmetric=config.symmetric_masks)
+            parts.append(segments_of_masks(config, probabilities, masks, mask))
+        if config.class_segments or not config.mask_branch:
+            parts.append(segments_of_classes(config, probabilities, mask))
+    segments = Runs(*(torch.cat(each) for each in zip(*(part.segments for part in parts), strict=True)))
+    scores, labels = torch.cat([part.scores for part in parts]), torch.cat([part.labels for part in parts])
     is_agnostic = config.classifier == "external"
     return [
-        _distinct_candidates(segments, scores, labels, (scores > 0) & (sample == b), is_agnostic)
+        _distinct_candidates(segments, scores, labels, (scores > 0) & (segments.rows == b), is_agnostic)
         for b in range(len(mask))
     ]
 
 
-def activation_rows(config: GSMTConfig, outputs: Outputs, mask: Tensor) -> ActivationRows:
-    """The rows that the paper thresholds: masks of the best snippets, and class probabilities where settings say so."""
-    probabilities = outputs["class_logits"].float().softmax(dim=1)[:, :-1]  # (B, K, T)
-    parts = []
-    if config.mask_branch:
-        masks = outputs["mask_logits"].float().sigmoid() * mask[:, None]
-        parts.append(masks_of_best_snippets(config, probabilities, masks, mask))
-    if config.class_segments or not config.mask_branch:
-        parts.append(class_activations(probabilities, mask))
-    return ActivationRows(*(torch.cat(part, dim=1) for part in zip(*parts, strict=True)))
+def pairwise_masks(logits: Tensor, mask: Tensor, *, is_symmetric: bool) -> Tensor:
+    """Whose row t is how much each snippet belongs to the action of snippet t, (B, T, T), zero for padding.
+
+    is_symmetric: the geometric mean of what t says of s and s of t.
+    """
+    masks = logits.float().sigmoid()
+    if is_symmetric:
+        masks = (masks * masks.transpose(1, 2)).sqrt()
+    return masks * mask[:, None]
 
 
-def masks_of_best_snippets(config: GSMTConfig, probabilities: Tensor, masks: Tensor, mask: Tensor) -> ActivationRows:
-    """The masks of the best M_1 snippets of each sample, by the probability (B, K, T) of a snippet's best action.
+def segments_of_masks(config: GSMTConfig, probabilities: Tensor, masks: Tensor, mask: Tensor) -> Scored:
+    """What the masks of the best M_1 snippets of each sample give, by the probability (B, K, T) of a snippet's best
+    action.
 
     They weigh as much as that action at the snippet, or as it does where the candidate lies. What stands in for missing
     snippets (padding) weighs nothing.
     """
     best, labels = probabilities.max(dim=1)  # (B, T)
-    peaks, chosen = best.masked_fill(~mask, PADDED).topk(min(config.top_snippets, best.shape[1]), dim=1)
-    labels, whole = labels.gather(1, chosen), chosen[..., None].expand(-1, -1, masks.shape[2])
-    weights = peaks[..., None].clamp(min=0).expand_as(whole)
+    peaks, chosen = best.masked_fill(~mask, PADDED).topk(min(config.top_snippets, best.shape[1]), dim=1)  # (B, M_1)
+    labels, whole = labels.gather(1, chosen).flatten(), chosen[..., None].expand(-1, -1, masks.shape[2])
+    peaks, sample = peaks.clamp(min=0).flatten(), torch.arange(len(mask), device=mask.device)
+    sample = sample.repeat_interleave(chosen.shape[1])  # (B * M_1,)
+    found, scores = threshold_rows(config, masks.gather(1, whole).flatten(0, 1))
+    if config.class_score == "snippet":
+        weights = peaks[found.rows]
+    else:
+        # Of pairs of a sample and a class, of which there are fewer than of snippets.
+        pairs = found._replace(rows=sample[found.rows] * probabilities.shape[1] + labels[found.rows])
+        weights = class_scores(config, probabilities, mask, pairs) * (peaks[found.rows] > 0)
+    return Scored(found._replace(rows=sample[found.rows]), scores * weights, labels[found.rows])
+
+
+def segments_of_classes(config: GSMTConfig, probabilities: Tensor, mask: Tensor) -> Scored:
+    """What class probabilities (B, K, T) give, thresholded like masks."""
+    found, scores = threshold_rows(config, probabilities.flatten(0, 1))
+    if config.class_score == "contrast":
+        scores = class_scores(config, probabilities, mask, found)
+    classes = probabilities.shape[1]
+    return Scored(found._replace(rows=found.rows // classes), scores, found.rows % classes)
+
+
+def class_scores(config: GSMTConfig, probabilities: Tensor, mask: Tensor, found: Runs) -> Tensor:
+    """How much of its class (B, K, T) each stretch of rows (B * K) holds: the mean, or its contrast, at least 0."""
+    rows = probabilities.flatten(0, 1)
     if config.class_score == "segment":
-        weights = probabilities.gather(1, labels[..., None].expand_as(whole)) * (peaks[..., None] > 0)
-    return ActivationRows(masks.gather(1, whole), weights, labels)
+        return run_means(rows, found)
+    return contrast(rows, found, mask.sum(1)[found.rows // probabilities.shape[1]])
 
 
-def class_activations(probabilities: Tensor, mask: Tensor) -> ActivationRows:
-    """Class probabilities (B, K, T) as rows to be thresholded like masks, of weight 1."""
-    labels = torch.arange(probabilities.shape[1], device=mask.device).expand(probabilities.shape[:2])
-    return ActivationRows(probabilities * mask[:, None], torch.ones_like(probabilities), labels)
+def contrast(values: Tensor, stretches: Runs, ends: Tensor) -> Tensor:
+    """The mean (N,) of values (R, T) over each stretch less the mean over its margins, at least 0.
+
+    The margins are `MARGIN` of its length before and behind it, as far as the sample of `ends` (N,) valid snippets
+    goes; parts of a snippet count as much as they are. Nothing is taken off a stretch that is the whole sample.
+    """
+    sums = F.pad(values.double().cumsum(1), (1, 0))  # (R, T + 1)
+    starts, stops = stretches.starts.double(), stretches.ends.double()
+    margin = MARGIN * (stops - starts)
+    before, behind = (starts - margin).clamp(min=0), torch.minimum(stops + margin, ends.double())
+
+    def integral(place: Tensor) -> Tensor:
+        low = place.floor().long()
+        left, right = sums[stretches.rows, low], sums[stretches.rows, (low + 1).clamp(max=values.shape[1])]
+        return torch.lerp(left, right, place - low)
+
+    inside = integral(stops) - integral(starts)
+    outside = integral(starts) - integral(before) + integral(behind) - integral(stops)
+    around = (starts - before + behind - stops).clamp(min=torch.finfo(torch.float64).tiny)
+    return (inside / (stops - starts) - outside / around).clamp(min=0).to(values.dtype)
 
 
 def threshold_rows(config: GSMTConfig, rows: Tensor) -> tuple[Runs, Tensor]:

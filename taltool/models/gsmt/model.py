@@ -30,12 +30,10 @@ from taltool.models.contract import Batch, Candidates, Model, Outputs, SettingsB
 from taltool.models.gsmt.config import PRESETS, GSMTConfig, auto_settings
 from taltool.models.gsmt.decode import decode
 from taltool.models.gsmt.loss import class_terms, mask_terms
-from taltool.models.gsmt.network import SnippetHead, build_embedding, build_mask_head
+from taltool.models.gsmt.network import CERTAIN, SnippetHead, build_embedding, build_mask_head
 from taltool.nn.attention import PositionalEncoding
 from taltool.nn.targets import PaddedTargets, cells_of, padded_targets
 from taltool.nn.whole_batch import ALONE, WholeBatch
-
-CERTAIN = 50.0  # A logit whose sigmoid or softmax is 1 in float32.
 
 
 @MODELS.register("gsmt", aliases=("tags",))
@@ -63,10 +61,11 @@ class GSMT(Model):
     def forward(self, features: Tensor, mask: Tensor) -> Outputs:
         """See the class and `Model.forward`; raises UsageError for more snippets than the masks have."""
         length = features.shape[-1]
-        if length > self.length:
+        if length > self.length and (self.place is not None or self.config.mask_head != "relative"):
             raise UsageError(
                 f"gsmt: its masks are {self.length} snippets long, the sample has {length}; "
-                "train and predict with sampling.resize rescale or window, not pad"
+                "train and predict with sampling.resize rescale or window, not pad, or with mask_head relative (and "
+                "pos_enc none)"
             )
         embedded = self.enter(features)
         if self.place is not None:

@@ -6,11 +6,13 @@ An embedding keeps length and width: (B, C, T) and a mask in, (B, C, T) out, zer
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from taltool.models.gsmt.config import GSMTConfig
 from taltool.nn.attention import TransformerEmbedding
 
+CERTAIN = 50.0  # A logit whose sigmoid or softmax is 1 in float32.
 # Widths of the code's mask head, and which of its hidden layers a ReLU follows.
 TAGS_WIDTHS, TAGS_ACTIVE = (1024, 512, 256), (True, False, True)
 
@@ -86,6 +88,29 @@ class SnippetHead(nn.Module):
         return self.last(features)
 
 
+class RelativeMaskHead(SnippetHead):
+    """A `SnippetHead` whose outputs are places relative to the snippet: -reach ... reach.
+
+    What it says moves with the action, so a network that has seen an action somewhere knows it everywhere, and the
+    number of snippets is free.
+    """
+
+    def __init__(self, channels: int, widths: Sequence[int], reach: int) -> None:
+        super().__init__(channels, widths, 2 * reach + 1, bias=False)
+        self.reach = reach
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Map features (B, C, T) with mask (B, T) to the masks of snippets, (B, T positions, T snippets).
+
+        Places beyond the reach are certainly none of the action.
+        """
+        relative = super().forward(features, mask)  # (B, 2 reach + 1, T)
+        snippets = torch.arange(features.shape[-1], device=features.device)
+        place = snippets[:, None] - snippets + self.reach  # (T positions, T snippets)
+        absolute = relative.gather(1, place.clamp(0, 2 * self.reach).expand(len(relative), -1, -1))
+        return absolute.masked_fill((place < 0) | (place > 2 * self.reach), -CERTAIN)
+
+
 def build_embedding(config: GSMTConfig, width: int) -> nn.Module:
     """The snippet embedding that the configuration names (Table 4)."""
     if config.embedding == "cnn1d":
@@ -103,7 +128,10 @@ def build_embedding(config: GSMTConfig, width: int) -> nn.Module:
 
 
 def build_mask_head(config: GSMTConfig, width: int, length: int) -> SnippetHead:
-    """H_b of Eq. 4: `length` outputs, the positions of the mask, for each snippet."""
+    """H_b of Eq. 4: for each snippet the positions of its mask, (B, at least T positions, T snippets)."""
+    hidden = (config.mask_width,) * (config.mask_layers - 1)
     if config.mask_head == "tags":
         return SnippetHead(width, TAGS_WIDTHS, length, active=TAGS_ACTIVE, bias=False)
-    return SnippetHead(width, (config.mask_width,) * (config.mask_layers - 1), length, bias=False)
+    if config.mask_head == "relative":
+        return RelativeMaskHead(width, hidden, config.mask_reach or length - 1)
+    return SnippetHead(width, hidden, length, bias=False)
