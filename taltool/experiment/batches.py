@@ -2,9 +2,10 @@
 
 What is random follows from (seed, epoch, place in the epoch) alone, so a run that was killed continues with the same
 batches wherever it stopped, and it does not matter in which thread or process a batch is made. What training changes in
-its samples at random: where they begin, what they are mixed with, what of them is lost.
+its samples at random: where they begin, how fast they pass, what they are mixed with, what of them is lost.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,7 @@ from taltool.experiment.sampling import (
     is_useful,
     move_sample,
     on_grid,
+    rescaled,
     shortest_shown,
 )
 from taltool.experiment.settings import SamplingSettings
@@ -71,6 +73,34 @@ def _crop_start(grid: Floats, length: int, wanted: int, rng: np.random.Generator
         return int(rng.integers(0, last + 1))
     centre = grid[rng.integers(len(grid))].mean()
     return int(np.clip(centre - rng.uniform(0, wanted), 0, last))
+
+
+def stretch_sample(sample: Sample, source: FeatureSource, rng: np.random.Generator) -> tuple[Sample, int]:
+    """What `time_stretch` shows instead of a sample, and to how many positions that is resampled.
+
+    Slowed down by a factor, a window shows a part of what it did, begun anywhere there; sped up, more on both sides, as
+    far as the video goes.
+    """
+    settings, length = source.settings, source.length(sample.video_id)
+    slower = math.exp(rng.uniform(-1, 1) * math.log(settings.time_stretch))
+    shown = min(length, max(1, round(settings.length / slower)))
+    rest = sample.count - shown
+    moved = int(rng.integers(0, rest + 1)) if rest > 0 else rest // 2
+    first = min(max(sample.first + moved, 0), length - shown)
+    positions = settings.length if shown < length else min(settings.length, max(1, round(shown * slower)))
+    return move_sample(sample, first, shown, source.clock(sample.video_id)), positions
+
+
+def resample_example(example: Example, length: int) -> Example:
+    """The example with its features linearly resampled to `length` positions, and its instances moved along."""
+    ratio = length / len(example.values)
+    return replace(
+        example,
+        values=rescaled(example.values, length),
+        segments=example.segments * ratio,
+        shortest_instance=example.shortest_instance * ratio,
+        shortest_shown=example.shortest_shown * ratio,
+    )
 
 
 def draw_share(alpha: float, rng: np.random.Generator) -> float:

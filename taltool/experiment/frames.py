@@ -25,6 +25,7 @@ _OF_FEATURES: Mapping[str, tuple[object, str]] = {
     "feature_noise": (0.0, "it is for features; frames are cropped and mirrored at random"),
     "feature_dropout": (0.0, "it is for features; frames are cropped and mirrored at random"),
     "time_dropout": (0.0, "it is for features; frames are cropped and mirrored at random"),
+    "time_stretch": (1.0, "it is for features, which are resampled; frames are not"),
     "mixup": (0.0, "it is for features; frames are cropped and mirrored at random"),
 }
 # The other way round, by the byte of a displacement: of 0 to 255 the middle is none, which is kept as 128. (AFSD's code

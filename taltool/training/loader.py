@@ -29,7 +29,9 @@ from taltool.experiment.batches import (
     labelled_samples,
     mix_examples,
     read_example,
+    resample_example,
     shift_sample,
+    stretch_sample,
 )
 from taltool.experiment.dataset import LabelledVideo
 from taltool.experiment.frames import FrameSource
@@ -70,16 +72,22 @@ class BatchMaker:
 
     def _example(self, number: int, rng: np.random.Generator) -> Example:
         """What sample `number` shows this time."""
-        source, sample = self.source, self.samples[number]
-        instances, settings = self.instances[sample.video_id], source.settings
-        found = read_example(source, shift_sample(sample, instances[0], source, rng), instances, rng)
-        if settings.mixup and len(self.samples) > 1:
+        source, found = self.source, self._shown(number, rng)
+        if source.settings.mixup and len(self.samples) > 1:
             # Any other sample, not one of the batch: what is learnt must not depend on how batches are divided.
-            other = self.samples[(number + int(rng.integers(1, len(self.samples)))) % len(self.samples)]
-            instances = self.instances[other.video_id]
-            mixed = read_example(source, shift_sample(other, instances[0], source, rng), instances)
-            found = mix_examples(found, mixed, draw_share(settings.mixup, rng))
+            other = (number + int(rng.integers(1, len(self.samples)))) % len(self.samples)
+            found = mix_examples(found, self._shown(other, rng), draw_share(source.settings.mixup, rng))
         return augment(found, source, rng)
+
+    def _shown(self, number: int, rng: np.random.Generator) -> Example:
+        """What sample `number` shows from where it begins this time, as fast as it passes this time."""
+        source, sample = self.source, self.samples[number]
+        instances = self.instances[sample.video_id]
+        sample = shift_sample(sample, instances[0], source, rng)
+        if source.settings.time_stretch == 1:
+            return read_example(source, sample, instances, rng)
+        sample, positions = stretch_sample(sample, source, rng)
+        return resample_example(read_example(source, sample, instances, rng), positions)
 
 
 class Workers:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from taltool.data.clock import FeatureClock
 from taltool.data.hdf5_features import FeatureFile, FeatureWriter, VideoFeatures
 from taltool.data.records import Floats, Integers
-from taltool.experiment.batches import shift_sample
+from taltool.experiment.batches import Example, resample_example, shift_sample, stretch_sample
 from taltool.experiment.sampling import FeatureSource, Sample
 from taltool.experiment.settings import SamplingSettings
 
@@ -112,3 +113,55 @@ def test_a_window_moves_only_to_where_it_holds_what_training_windows_must(file: 
     useful = dataclasses.replace(settings, jitter_useful=True)
     assert set(drawn(file, sample, segments, 500, useful).tolist()) == set(range(96, 105))
     assert set(drawn(file, sample, NONE, 20, useful).tolist()) == {100}
+
+
+def stretched(file: FeatureFile, sample: Sample, draws: int, **settings: Any) -> list[tuple[Sample, int]]:
+    """The sample as it is stretched in each of so many draws, by at most 2."""
+    source = FeatureSource(file, SamplingSettings(time_stretch=2.0, **settings))
+    rng = np.random.default_rng(0)
+    return [stretch_sample(sample, source, rng) for _ in range(draws)]
+
+
+def test_a_window_shows_half_to_twice_as_much_in_as_many_positions(file: FeatureFile) -> None:
+    window = Sample("long", 400, 100, file.clock("long").cropped(400))
+    found = stretched(file, window, 3000, length=100)
+    assert {positions for _, positions in found} == {100}
+    shown = np.array([sample.count for sample, _ in found])
+    assert (shown.min(), shown.max()) == (50, 200)
+    assert np.log2(shown / 100).mean() == pytest.approx(0, abs=0.03)  # As often slower as faster.
+    more = [sample for sample, _ in found if sample.count > 100]
+    assert all(abs(sample.first + sample.count / 2 - 450) <= 0.5 for sample in more)
+    parts = [sample for sample, _ in found if sample.count < 100]
+    assert min(sample.first for sample in parts) == 400
+    assert max(sample.first + sample.count for sample in parts) == 500
+
+
+def test_a_stretched_window_stays_in_its_video_and_a_short_video_becomes_longer_or_shorter(file: FeatureFile) -> None:
+    last = Sample("long", 900, 100, file.clock("long").cropped(900))
+    assert all(s.first >= 0 and s.first + s.count <= 1000 for s, _ in stretched(file, last, 500, length=100))
+    whole = Sample("short", 0, 12, file.clock("short"))
+    found = stretched(file, whole, 500, resize="pad", length=20)
+    assert {sample.count for sample, positions in found if positions < 20} == {12}
+    assert min(positions for _, positions in found) == 6
+    assert max(positions for _, positions in found) == 20
+    assert min(sample.count for sample, _ in found) == 10  # Twice as slow, 20 positions show no more.
+
+
+def test_what_is_shown_faster_or_slower_keeps_its_instances_in_place() -> None:
+    ramp = np.arange(8, dtype=np.float32)[:, None]
+    example = Example("v", ramp, np.array([[2.0, 6.0]]), np.array([3]), 4.0, 3.0)
+    slower = resample_example(example, 16)
+    assert (slower.segments.tolist(), slower.labels.tolist()) == ([[4.0, 12.0]], [3])
+    assert (slower.shortest_instance, slower.shortest_shown) == (8.0, 6.0)
+    # Positions of half a snippet have their centres at .25, .75, ...; snippet i has its own at i + .5.
+    assert slower.values[1:-1, 0].tolist() == pytest.approx([i / 2 - 0.25 for i in range(1, 15)])
+    faster = resample_example(example, 4)
+    assert faster.values[:, 0].tolist() == pytest.approx([0.5, 2.5, 4.5, 6.5])
+    assert faster.segments.tolist() == [[1.0, 3.0]]
+
+
+def test_rescaled_videos_are_not_stretched_and_no_factor_is_below_one() -> None:
+    with pytest.raises(ValueError, match='time_stretch has no meaning where resize = "rescale"'):
+        SamplingSettings(resize="rescale", time_stretch=1.2)
+    with pytest.raises(ValueError, match="time_stretch must be at least 1"):
+        SamplingSettings(time_stretch=0.8)

@@ -229,6 +229,19 @@ def test_what_is_random_in_a_sample_does_not_depend_on_the_batch_it_is_in(file: 
     assert segments[0] == segments[1]
 
 
+def test_stretched_samples_show_their_instances_where_their_snippets_are(file: FeatureFile) -> None:
+    """Channel 0 of `long` is the number of the snippet: in the middle of the instances 3, 11.5 and 21.5."""
+    made, counts = loader(file, resize="pad", length=64, time_stretch=1.5), set()
+    for batch in (batch for epoch in range(20) for batch in made.batches(epoch)):
+        row = batch.video_ids.index("long")
+        middles = batch.targets.segments[row].mean(1).long()
+        assert batch.features[row, 0, middles].tolist() == pytest.approx([3.0, 11.5, 21.5], abs=1.0)
+        counts.add(int(batch.mask[row].sum()))
+    assert min(counts) in range(17, 20)  # 25 / 1.5 = 16.7
+    assert max(counts) in range(34, 39)
+    assert all(same(*pair) for pair in zip(made.batches(3), made.batches(3), strict=True))
+
+
 def test_mixup_shows_two_samples_at_once_with_the_instances_of_both(file: FeatureFile) -> None:
     """`short` is one everywhere, in both channels with opposite signs; `long` counts its snippets."""
     shares = []
