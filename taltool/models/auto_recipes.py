@@ -18,12 +18,17 @@ MOST_DENSE = 256
 SNIPPETS_PER_BATCH, SNIPPETS_PER_DENSE_BATCH = 1024, 512
 # Clips of frames, over which the network over pixels takes nearly all the time and memory.
 FRAMES_PER_BATCH = 512
-# Updates after which more only overfits the training videos.
-UPDATES = 1000
-MOST_EPOCHS = 400
+# Updates for so many instances, after which more only overfits the training videos; others have more or fewer by the
+# root of their number.
+UPDATES, OF_INSTANCES = 1000, 700
+LEAST_EPOCHS, MOST_EPOCHS = 5, 400
 # Without it networks overfit the classes of a small data set; where data support a width of WIDE most do without.
 WIDE = 512
 AUGMENTATION = {"feature_noise": 0.5, "feature_dropout": 0.1}
+# For networks that see windows, which hold few actions each.
+STRETCHED_AUGMENTATION = {**AUGMENTATION, "time_stretch": 1.4}
+# What is left of the score of a candidate that its window cuts.
+CUT_FACTOR = 0.2
 # For AFSD and AMNet, which overfit small data the soonest.
 STRONG_AUGMENTATION = {**AUGMENTATION, "feature_noise": 1.0}
 
@@ -44,21 +49,30 @@ def detector_settings(
     return {
         "model": model,
         **_sampling_and_training(statistics, sampling, augmentation, snippets, updates),
-        "prediction": {"min_score": 1e-3, "top_k": 2000},
+        "prediction": {"min_score": 1e-3, "top_k": 2000, **_cut_factor(sampling)},
         "nms": {"method": "soft-gaussian", "sigma": 0.5, "min_score": 1e-3, "top_k": 200},
     }
 
 
 def proposal_settings(
-    statistics: DatasetStatistics, model: dict[str, Any], sampling: dict[str, Any], updates: int = UPDATES
+    statistics: DatasetStatistics,
+    model: dict[str, Any],
+    sampling: dict[str, Any],
+    augmentation: dict[str, float],
+    *,
+    updates: int = UPDATES,
 ) -> SettingsBySection:
     """The settings of a network that scores a dense map of proposals without classes, around its section `model`."""
     return {
         "model": model,
-        **_sampling_and_training(statistics, sampling, AUGMENTATION, SNIPPETS_PER_DENSE_BATCH, updates),
-        "prediction": {"min_score": 0.0, "top_k": 2000},
+        **_sampling_and_training(statistics, sampling, augmentation, SNIPPETS_PER_DENSE_BATCH, updates),
+        "prediction": {"min_score": 0.0, "top_k": 2000, **_cut_factor(sampling)},
         "nms": {"method": "soft-gaussian", "sigma": 0.5, "top_k": 200, "agnostic": True},
     }
+
+
+def _cut_factor(sampling: dict[str, Any]) -> dict[str, Any]:
+    return {"cut_factor": CUT_FACTOR} if sampling["resize"] == "window" else {}
 
 
 def _sampling_and_training(
@@ -73,7 +87,9 @@ def _sampling_and_training(
     of_features = {} if statistics.frame_size else {"normalize": "channel", **augmentation}
     return {
         "sampling": {**sampling, **of_features},
-        "training": training_recipe(samples, batch_size(samples, sampling["length"], snippets), updates),
+        "training": training_recipe(
+            samples, batch_size(samples, sampling["length"], snippets), updates_for(statistics, updates)
+        ),
     }
 
 
@@ -131,9 +147,14 @@ def network_width(statistics: DatasetStatistics) -> int:
     return WIDE if instances >= 10000 and channels >= 1024 else 256
 
 
+def updates_for(statistics: DatasetStatistics, usual: int = UPDATES) -> int:
+    """How many updates so many instances bear: `usual` for as many as `OF_INSTANCES`."""
+    return round(usual * math.sqrt(len(statistics.instance_lengths) / OF_INSTANCES))
+
+
 def training_recipe(samples: int, batch: int, updates: int) -> dict[str, Any]:
     """Training settings: AdamW with cosine decay and averaged weights for about `updates` updates."""
-    epochs = max(10, min(MOST_EPOCHS, math.ceil(updates * batch / samples)))
+    epochs = max(LEAST_EPOCHS, min(MOST_EPOCHS, math.ceil(updates * batch / samples)))
     return {
         "epochs": epochs,
         "batch_size": batch,

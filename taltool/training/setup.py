@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from taltool.experiment.settings import Experiment
 from taltool.models import MODELS
 from taltool.models.contract import FrameInput, Model
 from taltool.reporting import Reporter
+from taltool.training.auto_report import describe_choice
 from taltool.training.loader import TrainingLoader
 from taltool.training.micro_batches import BatchPartition
 from taltool.training.trainer import Plan, RunOptions, Trainer
@@ -137,6 +138,9 @@ def read_data(file: FeatureFile, truth: GroundTruth, subsets: Subsets, reporter:
 def make_trainer(recipe: Recipe, data: TrainingData, output: str, options: RunOptions, reporter: Reporter) -> Trainer:
     """A run, ready to start, whose checkpoint will be `output`."""
     experiment = recipe.experiment(data.statistics)
+    if recipe.preset == AUTO:
+        for line in describe_choice(data.statistics, replace(recipe, layers=()).experiment(data.statistics)):
+            reporter.note(f"{AUTO}: {line}")
     sampling, training, processes = experiment.sampling, experiment.training, options.processes
     train, held_out = _split(data, experiment, options.seed, reporter)
     frames = recipe.model_class.frames_wanted(experiment.model)

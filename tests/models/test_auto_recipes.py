@@ -7,11 +7,15 @@ from taltool.experiment.configuration import Layer, build
 from taltool.models.auto_recipes import (
     batch_size,
     dense_windows,
+    detector_settings,
     network_width,
+    proposal_settings,
     pyramid_levels,
     samples_per_epoch,
     training_recipe,
+    updates_for,
     whole_or_windows,
+    windows,
 )
 from taltool.models.contract import Model
 
@@ -91,13 +95,27 @@ def test_the_width_grows_with_the_instances_and_with_the_features(instances: int
 
 @pytest.mark.parametrize(
     ("samples", "batch", "epochs", "warmup"),
-    [(30, 7, 234, 5.0), (400, 16, 40, 2.0), (2, 1, 400, 5.0), (100_000, 16, 10, 0.5)],
+    [(30, 7, 234, 5.0), (400, 16, 40, 2.0), (2, 1, 400, 5.0), (100_000, 16, 5, 0.25)],
 )
-def test_a_training_makes_a_thousand_updates_within_10_and_400_epochs(
+def test_a_training_makes_a_thousand_updates_within_5_and_400_epochs(
     samples: int, batch: int, epochs: int, warmup: float
 ) -> None:
     found = training_recipe(samples, batch, 1000)
     assert (found["epochs"], found["batch_size"], found["warmup_epochs"]) == (epochs, batch, warmup)
+
+
+@pytest.mark.parametrize(("instances", "updates"), [(700, 1000), (175, 500), (28, 200), (2800, 2000), (15_428, 4695)])
+def test_updates_grow_by_the_root_of_the_instances(instances: int, updates: int) -> None:
+    assert updates_for(data(300, instances=instances)) == updates
+    assert updates_for(data(300, instances=instances), usual=500) == pytest.approx(updates / 2, abs=1)
+
+
+def test_scores_of_cut_candidates_are_lowered_where_there_are_windows() -> None:
+    for make in (detector_settings, proposal_settings):
+        for sampling, factor in (({"resize": "pad", "length": 300}, 1.0), (windows(64), 0.2)):
+            settings = make(data(300), {}, sampling, {})
+            experiment = build("plain", type("Config", (), {}), [Layer("auto", settings)])
+            assert experiment.prediction.cut_factor == factor
 
 
 @pytest.mark.parametrize(

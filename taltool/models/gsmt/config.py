@@ -6,12 +6,19 @@ from typing import Any, Literal
 
 from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
-from taltool.models.auto_recipes import AUGMENTATION, detector_settings, network_width, windows
+from taltool.models.auto_recipes import (
+    AUGMENTATION,
+    STRETCHED_AUGMENTATION,
+    detector_settings,
+    network_width,
+    windows,
+)
 from taltool.models.contract import SettingsBySection
 from taltool.ops.nms_settings import preset_section
 
 _THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-_OF_TEXT = ("segments", "class_segments", "mask_score", "class_score")  # Settings of decoding = text.
+# Settings of decoding = text.
+_OF_TEXT = ("segments", "class_segments", "mask_score", "class_score", "symmetric_masks")
 CLASS_THRESHOLDS = _THRESHOLDS  # Of the code's stretches of class probabilities.
 
 
@@ -35,7 +42,11 @@ class GSMTConfig:
     cls_layers: int = 1  # Table 8; hidden ones have kernel 3 and the embedding's width.
     mask_layers: int = 3  # Table 8.
     mask_width: int = 128  # Of the hidden layers; the value at which the model has the paper's 2.9 M parameters.
-    mask_head: Literal["paper", "tags"] = "paper"  # tags: the code's four layers, 1024, 512 and 256 wide.
+    # tags: the code's four layers, 1024, 512 and 256 wide. relative: the paper's layers, but what they say at a snippet
+    # are places that lie so many snippets before and behind it, at most `mask_reach`, not places of the sample; the
+    # number of snippets is then no longer fixed.
+    mask_head: Literal["paper", "tags", "relative"] = "paper"
+    mask_reach: int = 0  # Of the head relative; 0 = all of the sample.
     # Where the mask of snippet t stands in M: the code, or text; see `model.py`.
     mask_axis: Literal["row", "column"] = "row"
     mask_branch: bool = True  # Table 7; without it segments are runs of class scores.
@@ -71,9 +82,13 @@ class GSMTConfig:
     segments: Literal["runs", "span"] = "runs"  # Every run of a mask (THUMOS14), or first to last (ActivityNet).
     class_segments: bool = False  # Runs of class scores are candidates beside the masks'.
     mask_score: Literal["max", "mean"] = "max"  # Of the mask over the segment.
-    # P of a candidate's score: at the snippet whose mask it is (text), or the mean of that class over the candidate, so
-    # that a mask which holds other actions too does not give them the snippet's class.
-    class_score: Literal["snippet", "segment"] = "snippet"
+    # P of a candidate's score: at the snippet whose mask it is (text); the mean of that class over the candidate, so
+    # that a mask which holds other actions too does not give them the snippet's class; or that mean less the one over
+    # margins of a quarter of its length before and behind it, so that the score tells where the action ends. Segments
+    # from class scores are scored by that contrast too, instead of their largest probability.
+    class_score: Literal["snippet", "segment", "contrast"] = "snippet"
+    # Decode the geometric means of M and its transpose: that both snippets of a pair agree that they belong together.
+    symmetric_masks: bool = False
     top_snippets: int = 50  # M_1.
     thresholds: tuple[float, ...] = _THRESHOLDS  # Theta.
 
@@ -81,6 +96,8 @@ class GSMTConfig:
         counts = ("heads", "mstcn_stages", "mstcn_layers", "cls_layers", "mask_layers", "mask_width", "top_snippets")
         if any(getattr(self, name) < 1 for name in counts):
             raise UsageError(f"gsmt: {', '.join(counts)} must be at least 1")
+        if self.mask_reach < 0 or (self.mask_reach and self.mask_head != "relative"):
+            raise UsageError("gsmt: mask_reach must not be negative, and is for mask_head = relative; 0 = off")
         if not (self.loss_focal or self.loss_lr):
             raise UsageError("gsmt: loss_focal and loss_lr are both off; nothing would teach the classes")
         if self.mask_branch and not (self.loss_biou or self.loss_dice):
@@ -170,10 +187,11 @@ PRESETS: dict[str, SettingsBySection] = {
 CELLS_OF_SHORT = 2
 # The paper's T for long and for short actions.
 LEAST_RESCALED, MOST_RESCALED = 100, 256
+# Windows hold this many long instances (of the longest twentieth).
+INSTANCES_PER_WINDOW = 2.5
 # From how many videos on the whole of each is a sample; with fewer, windows make more and different samples.
 MANY_VIDEOS = 300
-# Masks take longer to learn than classes.
-SNIPPETS_PER_BATCH, UPDATES = 2048, 2000
+SNIPPETS_PER_BATCH = 2048
 
 
 def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
@@ -193,22 +211,22 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
     as class scores alone: .55 and .55). Hence `class_score`.
     """
     sampling = _sampling(statistics)
-    length = sampling["length"]
     model = {
         "width": network_width(statistics),
         "embedding": "mstcn",
         "mstcn_stages": 2,
-        "mstcn_layers": max(3, min(10, math.ceil(math.log2(length)))),
-        "pos_enc": "sin",
-        "mask_width": 512,
-        "mask_loss": "both",
-        "l2_mode": "fallback",
-        "top_snippets": length,
-        "thresholds": (0.3, 0.5, 0.7),
+        "mstcn_layers": max(3, min(10, math.ceil(math.log2(sampling["length"])))),
+        "mask_head": "relative",
+        "mask_width": 256,
+        "mask_loss": "bce",
+        "top_snippets": sampling["length"],
+        "symmetric_masks": True,
+        "mask_score": "mean",
+        "class_score": "contrast",
         "class_segments": True,
-        "class_score": "segment",
     }
-    return detector_settings(statistics, model, sampling, AUGMENTATION, snippets=SNIPPETS_PER_BATCH, updates=UPDATES)
+    augmentation = AUGMENTATION if sampling["resize"] == "rescale" else STRETCHED_AUGMENTATION
+    return detector_settings(statistics, model, sampling, augmentation, snippets=SNIPPETS_PER_BATCH)
 
 
 def _sampling(statistics: DatasetStatistics) -> dict[str, Any]:
@@ -216,7 +234,7 @@ def _sampling(statistics: DatasetStatistics) -> dict[str, Any]:
     wanted = math.ceil(CELLS_OF_SHORT * longest / statistics.instance_length(0.1))
     if wanted <= MOST_RESCALED and (statistics.num_videos >= MANY_VIDEOS or longest <= LEAST_RESCALED):
         return {"resize": "rescale", "length": max(wanted, LEAST_RESCALED)}
-    length = 32 * max(2, min(8, math.ceil(2 * statistics.instance_length(0.95) / 32)))
+    length = 32 * max(2, min(8, math.ceil(INSTANCES_PER_WINDOW * statistics.instance_length(0.95) / 32)))
     # An instance of which less is seen is background here; a neighbouring window sees more of it.
     quarter = {"min_ioa": 0.5, "require_whole": False, "train_stride": length // 4, "test_stride": length // 4}
     return {**windows(length), **quarter, "jitter": length / 4}

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
-from taltool.models.auto_recipes import dense_windows, network_width, proposal_settings
+from taltool.models.auto_recipes import STRETCHED_AUGMENTATION, dense_windows, network_width, proposal_settings
 from taltool.models.contract import SettingsBySection
 from taltool.ops.nms_settings import preset_section
 
@@ -228,4 +228,4 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
         "proposal_width": width,
         "head_width": 128,
     }
-    return proposal_settings(statistics, model, dense_windows(statistics), UPDATES)
+    return proposal_settings(statistics, model, dense_windows(statistics), STRETCHED_AUGMENTATION, updates=UPDATES)
