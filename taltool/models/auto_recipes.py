@@ -20,7 +20,7 @@ SNIPPETS_PER_BATCH, SNIPPETS_PER_DENSE_BATCH = 1024, 512
 FRAMES_PER_BATCH = 512
 # Updates for so many instances, after which more only overfits the training videos; others have more or fewer by the
 # root of their number.
-UPDATES, OF_INSTANCES = 1000, 700
+UPDATES, OF_INSTANCES = 1000, 720
 LEAST_EPOCHS, MOST_EPOCHS = 5, 400
 # Without it networks overfit the classes of a small data set; where data support a width of WIDE most do without.
 WIDE = 512

@@ -36,6 +36,9 @@ ROWS: dict[str, dict[str, Any]] = {
     "columns": {"mask_axis": "column"},
     "span, mean": {"segments": "span", "mask_score": "mean"},
     "class of the segment": {"class_score": "segment"},
+    "contrast": {"class_score": "contrast", "class_segments": True},
+    "relative masks": {"mask_head": "relative", "symmetric_masks": True},
+    "relative masks of near places": {"mask_head": "relative", "mask_reach": 3, "mask_loss": "bce"},
     "width": {"width": 12},
 }
 
@@ -186,6 +189,8 @@ def test_the_codes_preset_holds_its_numbers() -> None:
         {"thresholds": ()},
         {"thresholds": (0.0, 0.5)},
         {"heads": 0},
+        {"mask_reach": 4},
+        {"mask_head": "relative", "mask_reach": -1},
     ],
 )
 def test_settings_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "mstcn": {"embedding": "mstcn"},
     "learned places": {"pos_enc": "learned"},
     "sine places": {"pos_enc": "sin"},
+    "relative": {"mask_head": "relative", "mask_reach": 2},
     "external": {"classifier": "external"},
     "no masks": {"mask_branch": False},
     "code": PRESETS["tags"]["model"],

@@ -32,8 +32,8 @@ def test_six_short_videos_are_told_as_they_are() -> None:
         facts == "6 videos of 250 to 400 snippets of 0.5 s; 28 instances of 5 classes, nine in ten of 8 to 8 snippets"
     )
     assert samples == "each video whole: the longest has 400 snippets"
-    # 1,000 updates for 700 instances, by the root of their number.
-    assert updates.startswith("about 204 updates of 1 samples (34 epochs)")
+    # 1,000 updates for 720 instances, by the root of their number.
+    assert updates.startswith("about 198 updates of 1 samples (33 epochs)")
     assert noise.startswith("a network 128 channels wide, noise of 1 deviations on features")
 
 
