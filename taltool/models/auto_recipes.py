@@ -176,3 +176,67 @@ def pyramid_levels(statistics: DatasetStatistics, length: int, per_position: int
     """
     reaching = round(math.log2(max(statistics.instance_length(0.95) / per_position, 2.0))) + 1
     return max(2, min(reaching, round(math.log2(max(length // per_position, 2))), 8))
+
+
+def describe_choice(statistics: DatasetStatistics, settings: SettingsBySection) -> list[str]:
+    """What was chosen for the data and by which of their facts, in four lines.
+
+    settings are complete, every section with every field.
+    """
+    model, sampling, training = (settings[section] for section in ("model", "sampling", "training"))
+    return [
+        _facts(statistics),
+        _samples_in_words(statistics, sampling, settings["prediction"]["cut_factor"]),
+        _updates_in_words(statistics, sampling, training),
+        _regularisation_in_words(statistics, model.get("width", 0), sampling),
+    ]
+
+
+def _unit(statistics: DatasetStatistics) -> str:
+    return "snippets" if statistics.frame_size is None else "frames"
+
+
+def _facts(statistics: DatasetStatistics) -> str:
+    shortest, longest = statistics.video_lengths[0], statistics.video_lengths[-1]
+    short, long = (statistics.instance_length(quantile) for quantile in (0.05, 0.95))
+    return (
+        f"{statistics.num_videos:,} videos of {shortest:,} to {longest:,} {_unit(statistics)} of "
+        f"{statistics.seconds_per_snippet:.3g} s; {len(statistics.instance_lengths):,} instances of "
+        f"{statistics.num_classes} classes, nine in ten of {short:.3g} to {long:.3g} {_unit(statistics)}"
+    )
+
+
+def _samples_in_words(statistics: DatasetStatistics, sampling: dict[str, Any], cut_factor: float) -> str:
+    unit, longest, length = _unit(statistics), statistics.video_lengths[-1], sampling["length"]
+    if sampling["resize"] == "rescale":
+        return f"each video rescaled to {length} {unit}"
+    if sampling["resize"] == "pad" and longest <= length:
+        return f"each video whole: the longest has {longest:,} {unit}"
+    if sampling["resize"] == "pad":
+        return f"crops of {length} {unit} in training, whole videos in prediction"
+    times = length / max(statistics.instance_length(0.95), 1.0)
+    what = f"windows of {length} {unit}, {times:.2g} times a long instance, {sampling['train_stride']} apart"
+    return what if cut_factor == 1 else f"{what}; candidates that a window cuts have {cut_factor:g} of their score"
+
+
+def _updates_in_words(statistics: DatasetStatistics, sampling: dict[str, Any], training: dict[str, Any]) -> str:
+    epochs, batch = training["epochs"], training["batch_size"]
+    updates = epochs * -(-samples_per_epoch(statistics, sampling) // batch)
+    return (
+        f"about {updates:,} updates of {batch} sample{'s' * (batch > 1)} ({epochs} epochs), by the number of "
+        "instances: more would learn them by heart"
+    )
+
+
+def _regularisation_in_words(statistics: DatasetStatistics, width: int, sampling: dict[str, Any]) -> str:
+    network = f"a network {width} channels wide, " if width else ""
+    noise, dropped, stretch = (sampling[name] for name in ("feature_noise", "feature_dropout", "time_stretch"))
+    if statistics.frame_size is not None:
+        return f"{network}no noise on frames: they are cropped and mirrored at random"
+    if not (noise or dropped):
+        return f"{network}no noise on features: there are instances enough"
+    speed = f", samples up to {stretch:g} times faster or slower" if stretch > 1 else ""
+    return (
+        f"{network}noise of {noise:g} deviations on features, {dropped:.0%} of whose channels are dropped{speed}: "
+        "instances are few"
+    )

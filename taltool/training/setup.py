@@ -26,9 +26,9 @@ from taltool.experiment.frames import make_source
 from taltool.experiment.sampling import ChannelStatistics
 from taltool.experiment.settings import Experiment
 from taltool.models import MODELS
+from taltool.models.auto_recipes import describe_choice
 from taltool.models.contract import FrameInput, Model
 from taltool.reporting import Reporter
-from taltool.training.auto_report import describe_choice
 from taltool.training.loader import TrainingLoader
 from taltool.training.micro_batches import BatchPartition
 from taltool.training.trainer import Plan, RunOptions, Trainer
@@ -139,7 +139,8 @@ def make_trainer(recipe: Recipe, data: TrainingData, output: str, options: RunOp
     """A run, ready to start, whose checkpoint will be `output`."""
     experiment = recipe.experiment(data.statistics)
     if recipe.preset == AUTO:
-        for line in describe_choice(data.statistics, replace(recipe, layers=()).experiment(data.statistics)):
+        fitted = replace(recipe, layers=()).experiment(data.statistics)
+        for line in describe_choice(data.statistics, to_plain(fitted)):
             reporter.note(f"{AUTO}: {line}")
     sampling, training, processes = experiment.sampling, experiment.training, options.processes
     train, held_out = _split(data, experiment, options.seed, reporter)

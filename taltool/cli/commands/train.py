@@ -41,10 +41,11 @@ A snippet is then a frame, in every length and stride of the settings, and a sam
 In training the network sees a square of the pictures at random, the same in all frames of a clip, and half of the clips
 in a mirror; later it sees the middle.
 Settings that change the numbers of features (noise, dropout, mixup, normalisation, resampling) are refused.
-A clip of frames takes a thousand times the memory of features, and the time grows with it. Six videos of half a minute
-took AFSD by
+A clip of frames takes a thousand times the memory of features, and the time grows with it. A thousand updates of AFSD
+by
 .B auto
-an hour and a half on a processor; with fewer pixels or channels it is several times faster:
+on six videos of half a minute took an hour and a half on a processor; with fewer pixels or channels it is several times
+faster:
 .BR model.crop ,
 .B model.backbone_divisor
 and
@@ -60,6 +61,19 @@ computes in half precision, and
 read ahead.
 The log of every epoch, and the last line, say how many frames pass the network in a second of training and how much
 memory was used at most.
+.SH "SETTINGS FITTED TO THE DATA"
+.B auto
+goes by the facts of the training videos alone, and says in four lines what they are and what it made of them: what a
+sample is (whole videos, or windows where these are long, or where the network says something about every pair of
+snippets), how many updates the number of instances bears, and how much noise.
+.PP
+A window cuts actions at its edges, and what it shows of one looks like an action of its own.
+.B prediction.cut_factor
+multiplies the scores of candidates that end where their window does, but the video does not; a neighbouring window that
+shows the whole then wins. In the presets of papers it is 1 (off).
+.PP
+.B sampling.time_stretch
+plays training samples of features up to so many times faster or slower.
 """
 
 EXAMPLES = """

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from taltool.data.statistics import DatasetStatistics
-from taltool.experiment.configuration import Layer, build
+from taltool.experiment.configuration import Layer, build, to_plain
 from taltool.models import MODELS
-from taltool.training.auto_report import describe_choice
+from taltool.models.auto_recipes import describe_choice
 
 
 def data(*lengths: int, instance: float = 8.0, instances: int = 100, **others: Any) -> DatasetStatistics:
@@ -23,7 +23,7 @@ def data(*lengths: int, instance: float = 8.0, instances: int = 100, **others: A
 def lines(model: str, statistics: DatasetStatistics) -> list[str]:
     kind = MODELS.load(model)
     experiment = build(model, kind.Config, [Layer("auto", kind.auto_settings(statistics))])
-    return describe_choice(statistics, experiment)
+    return describe_choice(statistics, to_plain(experiment))
 
 
 def test_six_short_videos_are_told_as_they_are() -> None:
@@ -33,7 +33,7 @@ def test_six_short_videos_are_told_as_they_are() -> None:
     )
     assert samples == "each video whole: the longest has 400 snippets"
     # 1,000 updates for 720 instances, by the root of their number.
-    assert updates.startswith("about 198 updates of 1 samples (33 epochs)")
+    assert updates.startswith("about 198 updates of 1 sample (33 epochs)")
     assert noise.startswith("a network 128 channels wide, noise of 1 deviations on features")
 
 
