@@ -5,7 +5,7 @@
 # INIT_flow and INIT_all name weights for `train --init` of each stream (AFSD: rgb_imagenet.pt, flow_imagenet.pt).
 # From the environment come PRESET (default: the table's data set), SPLIT (FILE:NAME), SUBSET to measure on (default: the
 # data set's, or validation where SPLIT has no such list), and SUPPRESSION, words for `nms` (default: what `taltool nms`
-# has for the model and the preset).
+# has for the model and the preset), and ROWS, the names of the rows to run (the first word of each; default: all).
 # A script names its model and preset; the streams that have a network each (STREAMS; none: one for all channels); and,
 # where it prints others than these two, its metrics and the words for evaluate.
 # A row that is finished is not trained again; one that was killed goes on.
@@ -117,6 +117,7 @@ if [ "$model-$plain" = afsd-activitynet13 ]; then  # The authors' code finds one
 fi
 row() {
     name=$1 title=$2 paper=$3; shift 3
+    case " ${ROWS:-$name} " in *" $name "*) ;; *) return ;; esac
     complete "$title" "$paper"
     fit "$name" "$@"
     proposals "$name" | taltool nms -q $suppression | classed >"$out/$name.jsonl"
