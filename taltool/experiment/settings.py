@@ -132,11 +132,15 @@ class PredictionSettings:
     Candidates that end where their window does, while the video goes on, are what a window shows of an action that goes
     on too; a neighbouring window may show the whole. Their scores are first multiplied by `cut_factor`; 1 = as they
     are, as in the papers.
+
+    average_windows: average what overlapping windows say of the same snippets, and decode the video as a whole, instead
+    of each window by itself. For models that can (gsmt); nothing is cut then.
     """
 
     min_score: float = 0.01
     top_k: int = 5000
     cut_factor: float = 1.0
+    average_windows: bool = False
 
     def __post_init__(self) -> None:
         _demand(0 <= self.cut_factor <= 1, "cut_factor must lie in [0, 1]")

@@ -186,7 +186,7 @@ def describe_choice(statistics: DatasetStatistics, settings: SettingsBySection) 
     model, sampling, training = (settings[section] for section in ("model", "sampling", "training"))
     return [
         _facts(statistics),
-        _samples_in_words(statistics, sampling, settings["prediction"]["cut_factor"]),
+        _samples_in_words(statistics, sampling, settings["prediction"]),
         _updates_in_words(statistics, sampling, training),
         _regularisation_in_words(statistics, model.get("width", 0), sampling),
     ]
@@ -206,7 +206,7 @@ def _facts(statistics: DatasetStatistics) -> str:
     )
 
 
-def _samples_in_words(statistics: DatasetStatistics, sampling: dict[str, Any], cut_factor: float) -> str:
+def _samples_in_words(statistics: DatasetStatistics, sampling: dict[str, Any], prediction: dict[str, Any]) -> str:
     unit, longest, length = _unit(statistics), statistics.video_lengths[-1], sampling["length"]
     if sampling["resize"] == "rescale":
         return f"each video rescaled to {length} {unit}"
@@ -216,7 +216,10 @@ def _samples_in_words(statistics: DatasetStatistics, sampling: dict[str, Any], c
         return f"crops of {length} {unit} in training, whole videos in prediction"
     times = length / max(statistics.instance_length(0.95), 1.0)
     what = f"windows of {length} {unit}, {times:.2g} times a long instance, {sampling['train_stride']} apart"
-    return what if cut_factor == 1 else f"{what}; candidates that a window cuts have {cut_factor:g} of their score"
+    if prediction["average_windows"]:
+        return f"{what}; what they say is averaged where they overlap"
+    factor = prediction["cut_factor"]
+    return what if factor == 1 else f"{what}; candidates that a window cuts have {factor:g} of their score"
 
 
 def _updates_in_words(statistics: DatasetStatistics, sampling: dict[str, Any], training: dict[str, Any]) -> str:

@@ -92,6 +92,18 @@ class Candidates(NamedTuple):
     labels: Tensor | None
 
 
+class Timeline(ABC):
+    """What averages the outputs of overlapping windows where they lie in a video, and decodes them as one sample."""
+
+    @abstractmethod
+    def add(self, outputs: Outputs, row: int, first: int, count: int) -> None:
+        """Take in what the sample `row` of outputs says of the snippets [first, first + count) of the video."""
+
+    @abstractmethod
+    def candidates(self) -> Candidates:
+        """The scored segments of the video, once all windows are in, in its snippets."""
+
+
 class Model(nn.Module, ABC):
     """A temporal action localization network.
 
@@ -108,6 +120,8 @@ class Model(nn.Module, ABC):
     phases: tuple[str, ...] = ("all",)
     # Under `pad` sampling, T is padded to a multiple of this.
     length_multiple: int = 1
+    # Whether it has a `timeline` (`prediction.average_windows`).
+    averages_windows: ClassVar[bool] = False
     # The answers that `with_truth` can take from the ground truth, by name.
     oracles: tuple[str, ...] = ()
     # Parts whose weights may be loaded alone (`train --init`): how the names of their tensors begin, and after that how
@@ -146,6 +160,10 @@ class Model(nn.Module, ABC):
 
         Within the valid snippets of its sample, 0 <= start and end <= mask.sum(); any number, which may be fixed.
         """
+
+    def timeline(self, length: int, device: torch.device) -> Timeline:
+        """An empty timeline for a video of `length` snippets whose windows overlap."""
+        raise NotImplementedError(f"{type(self).__name__} decodes windows one by one")
 
     def training_loss(self, batch: Batch, phase: str, whole: WholeBatch = ALONE) -> dict[str, Tensor]:
         """The losses of one update by the samples of `batch`, which may be a part of `whole`.

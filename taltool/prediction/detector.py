@@ -23,7 +23,7 @@ from taltool.experiment.checkpoint import Checkpoint
 from taltool.experiment.frames import FrameSource
 from taltool.experiment.sampling import FeatureSource, Sample, cut_samples
 from taltool.experiment.settings import PredictionSettings
-from taltool.models.contract import Candidates, Model, Outputs
+from taltool.models.contract import Candidates, Model, Outputs, Timeline
 
 # Windows of features that the networks see at once.
 _WINDOWS = 8
@@ -67,7 +67,12 @@ class _Video:
     video_id: str
     samples: list[Sample]
     parts: list[tuple[Floats, Floats, Integers | None]] = field(default_factory=list)
+    timeline: Timeline | None = None
     failure: VideoFailure | None = None
+
+
+# A window of a video, and what each network sees of it.
+Row = tuple[_Video, Sample, list[Example]]
 
 
 class Detector:
@@ -111,9 +116,10 @@ class Detector:
                     merged = outputs[0] if len(outputs) == 1 else model.average(outputs)
                     if self.oracle is not None:
                         merged = model.with_truth(merged, batch.targets, self.oracle.answers)
-                    for row, found in enumerate(model.decode(merged, mask)):
-                        video, sample, _ = readable[row]
-                        self._keep(video, sample, found, _not_finite(merged, row, len(mask), found))
+                    if self.settings.average_windows:
+                        self._average(readable, merged, mask)
+                    else:
+                        self._decode(readable, merged, mask)
             for video, sample in chunk:
                 if sample is video.samples[-1]:
                     yield self._finished(video)
@@ -133,7 +139,7 @@ class Detector:
         for sample in video.samples:
             yield video, sample
 
-    def _read(self, chunk: Sequence[tuple[_Video, Sample]]) -> list[tuple[_Video, Sample, list[Example]]]:
+    def _read(self, chunk: Sequence[tuple[_Video, Sample]]) -> list[Row]:
         """The samples with what each member sees of them, those of broken videos left out."""
         readable = []
         for video, sample in chunk:
@@ -153,16 +159,45 @@ class Detector:
     def _failure(self, video_id: str, reason: str, trace: str = "") -> VideoFailure:
         return VideoFailure(video_id, f"{self.first.source.file.where(video_id)}: {reason}", trace)
 
-    def _keep(self, video: _Video, sample: Sample, found: Candidates, not_finite: list[str]) -> None:
-        """Add the candidates of a window that pass the floor to those of its video."""
-        if not_finite:
-            video.failure = self._failure(video.video_id, f"the network's {', '.join(not_finite)} are not finite")
-            return
-        scores = found.scores * self._cut_factors(video, sample, found.segments)
-        keep = scores > self.settings.min_score
+    def _decode(self, rows: Sequence[Row], outputs: Outputs, mask: Tensor) -> None:
+        """Add the candidates of these windows to those of their videos."""
+        for row, found in enumerate(self.first.model.decode(outputs, mask)):
+            video, sample, _ = rows[row]
+            decoded = {"segments": found.segments, "scores": found.scores}
+            if self._is_finite(video, _of_sample(outputs, row, len(mask)) | decoded):
+                factors = self._cut_factors(video, sample, found.segments)
+                self._keep(video, sample, found._replace(scores=found.scores * factors))
+
+    def _average(self, rows: Sequence[Row], outputs: Outputs, mask: Tensor) -> None:
+        """Add the outputs of these windows to the timelines of their videos; whole ones are decoded."""
+        for row, (video, sample, _) in enumerate(rows):
+            if not self._is_finite(video, _of_sample(outputs, row, len(mask))):
+                continue
+            source = self.first.source
+            length = source.length(video.video_id)
+            if video.timeline is None:
+                video.timeline = self.first.model.timeline(length, mask.device)
+            video.timeline.add(outputs, row, sample.first, sample.count)
+            if sample is video.samples[-1]:
+                whole = Sample(video.video_id, 0, length, source.clock(video.video_id))
+                self._keep(video, whole, video.timeline.candidates())
+
+    def _is_finite(self, video: _Video, tensors: Outputs) -> bool:
+        """Whether a window's own tensors are finite; else its video has failed.
+
+        Candidates do not tell it alone: NaN is not above a threshold, so decoding drops it without a word.
+        """
+        wrong = [name for name, value in tensors.items() if not value.isfinite().all()]
+        if wrong:
+            video.failure = self._failure(video.video_id, f"the network's {', '.join(wrong)} are not finite")
+        return video.failure is None
+
+    def _keep(self, video: _Video, sample: Sample, found: Candidates) -> None:
+        """Add the candidates of a sample that pass the floor to those of its video."""
+        keep = found.scores > self.settings.min_score
         segments = sample.clock.clipped_seconds(found.segments[keep].double().cpu().numpy())
         labels = None if found.labels is None else found.labels[keep].cpu().numpy()
-        video.parts.append((segments, scores[keep].double().cpu().numpy(), labels))
+        video.parts.append((segments, found.scores[keep].double().cpu().numpy(), labels))
 
     def _cut_factors(self, video: _Video, sample: Sample, segments: Tensor) -> Tensor | float:
         """By what the scores of a window's candidates (N, 2) are multiplied, for where the window cuts the action.
@@ -226,12 +261,6 @@ def make_detector(
     return Detector(members, first.header.classes, settings, device, oracle)
 
 
-def _not_finite(outputs: Outputs, row: int, rows: int, found: Candidates) -> list[str]:
-    """What is not finite of a sample: the names of such outputs, and of what was decoded from them.
-
-    Candidates do not tell it alone: NaN is not above a threshold, so decoding drops it without a word.
-    """
-    # What does not begin with the samples describes the grid of all.
-    own = {name: value[row] if value.shape[:1] == (rows,) else value for name, value in outputs.items()}
-    named = own | {"segments": found.segments, "scores": found.scores}
-    return [name for name, value in named.items() if not value.isfinite().all()]
+def _of_sample(outputs: Outputs, row: int, rows: int) -> Outputs:
+    """The outputs of the sample `row`; what does not begin with the samples describes the grid of all."""
+    return {name: value[row] if value.shape[:1] == (rows,) else value for name, value in outputs.items()}

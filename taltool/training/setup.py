@@ -142,6 +142,11 @@ def make_trainer(recipe: Recipe, data: TrainingData, output: str, options: RunOp
         fitted = replace(recipe, layers=()).experiment(data.statistics)
         for line in describe_choice(data.statistics, to_plain(fitted)):
             reporter.note(f"{AUTO}: {line}")
+    if experiment.prediction.average_windows and not recipe.model_class.averages_windows:
+        raise UsageError(
+            f"prediction.average_windows: {recipe.name} decodes windows one by one; leave it out "
+            "(prediction.cut_factor marks down what they cut)"
+        )
     sampling, training, processes = experiment.sampling, experiment.training, options.processes
     train, held_out = _split(data, experiment, options.seed, reporter)
     frames = recipe.model_class.frames_wanted(experiment.model)

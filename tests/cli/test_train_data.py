@@ -102,3 +102,18 @@ def test_two_hours_and_five_seconds_train_together_under_auto(taltool: Run, tmp_
     done = taltool(*words, "--set", "epochs=1", "--set", "model.width=32", env={"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     assert b"4 videos to train on (4 samples)" in done.stderr
+
+
+def test_auto_says_in_four_lines_what_the_data_are_and_what_it_chose(train: Train) -> None:
+    done = train()
+    assert done.returncode == 0, done.stderr
+    said = [line for line in done.stderr.decode().splitlines() if line.startswith("taltool train: auto: ")]
+    assert len(said) == 4
+    assert "9 videos of" in said[0]
+    assert not [line for line in train("-q").stderr.decode().splitlines() if "auto:" in line]
+
+
+def test_a_model_that_decodes_windows_one_by_one_does_not_average_them(train: Train) -> None:
+    done = train("--set", "prediction.average_windows=true")
+    assert done.returncode == 2
+    assert b"prediction.average_windows: tiny decodes windows one by one; leave it out" in done.stderr

@@ -19,7 +19,7 @@ from taltool.errors import DataError, UsageError
 from taltool.experiment.checkpoint import load_checkpoint
 from taltool.experiment.sampling import FeatureSource
 from taltool.experiment.settings import PredictionSettings, SamplingSettings
-from taltool.models.contract import Candidates, Model, Outputs, Targets
+from taltool.models.contract import Candidates, Model, Outputs, Targets, Timeline
 from taltool.prediction.compatibility import check_features
 from taltool.prediction.detector import Detector, Member, VideoFailure, make_detector
 
@@ -44,8 +44,41 @@ class Marker(Model):
         return found
 
 
+class Means(Timeline):
+    """The mean of what windows say of each snippet."""
+
+    def __init__(self, length: int) -> None:
+        self.sums, self.counts = torch.zeros(length), torch.zeros(length)
+
+    def add(self, outputs: Outputs, row: int, first: int, count: int) -> None:
+        self.sums[first : first + count] += outputs["values"][row, :count]
+        self.counts[first : first + count] += 1
+
+    def candidates(self) -> Candidates:
+        starts = torch.arange(len(self.sums))
+        segments = torch.stack([starts, starts + 1], 1).float()
+        return Candidates(segments, self.sums / self.counts, torch.zeros_like(starts))
+
+
+class Averager(Marker):
+    """A Marker that adds the place of each snippet in its window, and can average windows."""
+
+    averages_windows = True
+
+    def forward(self, features: Tensor, mask: Tensor) -> Outputs:
+        return {"values": features[:, 0] + torch.arange(features.shape[2])}
+
+    def timeline(self, length: int, device: torch.device) -> Means:
+        return Means(length)
+
+
 def detect(
-    path: Path, values: dict[str, list[float]], sampling: SamplingSettings, batch_size: int = 3, **settings: float
+    path: Path,
+    values: dict[str, list[float]],
+    sampling: SamplingSettings,
+    batch_size: int = 3,
+    kind: type[Model] = Marker,
+    **settings: float,
 ) -> dict[str, VideoProposals]:
     """The proposals of Marker over videos whose snippets lie 2 s apart and are 4 s long."""
     with FeatureWriter(str(path)) as writer:
@@ -53,7 +86,7 @@ def detect(
             clock = FeatureClock(fps=1, stride=2, window=4, duration=2.0 * len(column) + 2)
             writer.write(VideoFeatures(video_id, np.array(column, np.float32)[:, None], clock, {}))
     with FeatureFile(str(path)) as file:
-        member = Member(Marker(None, 1, 1, sampling.length), FeatureSource(file, sampling))
+        member = Member(kind(None, 1, 1, sampling.length), FeatureSource(file, sampling))
         detector = Detector([member], ["it"], PredictionSettings(**{"min_score": 0.0} | settings))  # type: ignore[arg-type]
         found = list(detector.predict(list(values), batch_size))
     assert [each.video_id for each in found] == list(values)
@@ -134,6 +167,40 @@ def test_marks_come_before_the_floor_and_change_nothing_of_a_whole_video(tmp_pat
     assert len(detect(tmp_path / "b.h5", column, windows, cut_factor=0.0)["v"]) == 6
     assert detect(tmp_path / "c.h5", column, pad, cut_factor=0.25)["v"].scores.tolist() == [0.5] * 8
     assert detect(tmp_path / "d.h5", {"v": [0.5] * 4}, windows, cut_factor=0.25)["v"].scores.tolist() == [0.5] * 4
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 100])
+def test_windows_of_a_video_are_averaged_where_they_overlap(tmp_path: Path, batch_size: int) -> None:
+    """Windows of 4 at 0, 3 and 5 of 9 snippets: snippet 3 is the last of one and the first of the next."""
+    sampling, videos = SamplingSettings(length=4, test_stride=3), {"v": [0.0] * 9, "w": [7.0], "x": [0.0] * 5}
+    found = detect(
+        tmp_path / "f.h5", videos, sampling, batch_size, Averager, average_windows=True, cut_factor=0.5, min_score=-1
+    )
+    assert found["v"].scores.tolist() == [0, 1, 2, 1.5, 1, 1, 2, 2, 3]
+    assert found["v"].segments[:, 0].tolist() == [1, 3, 5, 7, 9, 11, 13, 15, 17]
+    assert found["w"].scores.tolist() == [7]
+    assert found["x"].scores.tolist() == [0, 0.5, 1.5, 2.5, 3]
+
+
+def test_a_window_that_overflows_is_the_failure_of_its_averaged_video(tmp_path: Path) -> None:
+    path = tmp_path / "f.h5"
+    columns = {"good": [1.0] * 6, "bad": [1.0, 1.0, 1.0, 1.0, 1.0, 1e30]}
+    with FeatureWriter(str(path)) as writer:
+        for video_id, column in columns.items():
+            clock = FeatureClock(fps=1, stride=1, window=1, duration=6)
+            writer.write(VideoFeatures(video_id, np.array(column, np.float32)[:, None], clock, {}))
+
+    class Overflowing(Averager):
+        def forward(self, features: Tensor, mask: Tensor) -> Outputs:
+            return {"values": features[:, 0] * 1e30}
+
+    with FeatureFile(str(path)) as file:
+        source = FeatureSource(file, SamplingSettings(length=4, test_stride=2))
+        settings = PredictionSettings(average_windows=True)
+        good, bad = Detector([Member(Overflowing(None, 1, 1, 4), source)], ["it"], settings).predict(["good", "bad"], 1)
+    assert isinstance(good, VideoProposals)
+    assert isinstance(bad, VideoFailure)
+    assert "values are not finite" in bad.reason
 
 
 def test_a_rescaled_video_comes_back_in_its_own_seconds(tmp_path: Path) -> None:

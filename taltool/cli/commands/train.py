@@ -71,6 +71,8 @@ A window cuts actions at its edges, and what it shows of one looks like an actio
 .B prediction.cut_factor
 multiplies the scores of candidates that end where their window does, but the video does not; a neighbouring window that
 shows the whole then wins. In the presets of papers it is 1 (off).
+.B prediction.average_windows
+averages what overlapping windows say of the same snippets instead, and decodes the video as a whole; gsmt can.
 .PP
 .B sampling.time_stretch
 plays training samples of features up to so many times faster or slower.

@@ -1,5 +1,6 @@
 """From GSMT's two branches to scored segments: all snippets, thresholds and samples at once."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -33,16 +34,21 @@ def decode(config: GSMTConfig, outputs: Outputs, mask: Tensor) -> list[Candidate
         probabilities = outputs["class_logits"].float().softmax(dim=1)[:, :-1] * mask[:, None]  # (B, K, T)
         parts = []
         if config.mask_branch:
+            chosen = best_snippets(config, probabilities, mask)
             masks = pairwise_masks(outputs["mask_logits"], mask, is_symmetric=config.symmetric_masks)
-            parts.append(segments_of_masks(config, probabilities, masks, mask))
+            parts.append(segments_of_masks(config, probabilities, mask, chosen, masks[chosen.samples, chosen.places]))
         if config.class_segments or not config.mask_branch:
             parts.append(segments_of_classes(config, probabilities, mask))
+    return distinct_candidates(config, parts, len(mask))
+
+
+def distinct_candidates(config: GSMTConfig, parts: Sequence[Scored], samples: int) -> list[Candidates]:
+    """Of each sample one candidate for each distinct segment and label that scores above 0."""
     segments = Runs(*(torch.cat(each) for each in zip(*(part.segments for part in parts), strict=True)))
     scores, labels = torch.cat([part.scores for part in parts]), torch.cat([part.labels for part in parts])
     is_agnostic = config.classifier == "external"
     return [
-        _distinct_candidates(segments, scores, labels, (scores > 0) & (segments.rows == b), is_agnostic)
-        for b in range(len(mask))
+        _of_sample(segments, scores, labels, (scores > 0) & (segments.rows == b), is_agnostic) for b in range(samples)
     ]
 
 
@@ -57,26 +63,56 @@ def pairwise_masks(logits: Tensor, mask: Tensor, *, is_symmetric: bool) -> Tenso
     return masks * mask[:, None]
 
 
-def segments_of_masks(config: GSMTConfig, probabilities: Tensor, masks: Tensor, mask: Tensor) -> Scored:
-    """What the masks of the best M_1 snippets of each sample give, by the probability (B, K, T) of a snippet's best
-    action.
+class ChosenSnippets(NamedTuple):
+    """R snippets whose masks become candidates: the sample and the place of each, its best action, and the probability
+    of that there, all (R,)."""
 
-    They weigh as much as that action at the snippet, or as it does where the candidate lies. What stands in for missing
-    snippets (padding) weighs nothing.
+    samples: Tensor
+    places: Tensor
+    labels: Tensor
+    peaks: Tensor
+
+    def part(self, rows: slice) -> "ChosenSnippets":
+        """Some of them."""
+        return ChosenSnippets(*(each[rows] for each in self))
+
+
+def best_snippets(config: GSMTConfig, probabilities: Tensor, mask: Tensor) -> ChosenSnippets:
+    """The best M_1 snippets of each sample, by the probability (B, K, T) of a snippet's best action.
+
+    None of them stands in for a missing snippet (padding).
     """
     best, labels = probabilities.max(dim=1)  # (B, T)
-    peaks, chosen = best.masked_fill(~mask, PADDED).topk(min(config.top_snippets, best.shape[1]), dim=1)  # (B, M_1)
-    labels, whole = labels.gather(1, chosen).flatten(), chosen[..., None].expand(-1, -1, masks.shape[2])
-    peaks, sample = peaks.clamp(min=0).flatten(), torch.arange(len(mask), device=mask.device)
-    sample = sample.repeat_interleave(chosen.shape[1])  # (B * M_1,)
-    found, scores = threshold_rows(config, masks.gather(1, whole).flatten(0, 1))
+    number = min(config.top_snippets or best.shape[1], best.shape[1])
+    peaks, places = best.masked_fill(~mask, PADDED).topk(number, dim=1)  # (B, M_1)
+    samples, ranks = (peaks > PADDED).nonzero(as_tuple=True)
+    places = places[samples, ranks]
+    return ChosenSnippets(samples, places, labels[samples, places], peaks[samples, ranks])
+
+
+def segments_of_masks(
+    config: GSMTConfig,
+    probabilities: Tensor,
+    mask: Tensor,
+    chosen: ChosenSnippets,
+    masks: Tensor,
+    origins: Tensor | None = None,
+) -> Scored:
+    """What the masks (R, P) of chosen snippets give; position 0 of each is the snippet `origins` (R,), or 0.
+
+    They weigh as much as that action at the snippet, or as it does where the candidate lies.
+    """
+    found, scores = threshold_rows(config, masks)
+    if origins is not None:
+        moved = origins[found.rows]
+        found = Runs(found.rows, found.starts + moved, found.ends + moved)
+    samples, labels = chosen.samples[found.rows], chosen.labels[found.rows]
     if config.class_score == "snippet":
-        weights = peaks[found.rows]
+        weights = chosen.peaks[found.rows]
     else:
-        # Of pairs of a sample and a class, of which there are fewer than of snippets.
-        pairs = found._replace(rows=sample[found.rows] * probabilities.shape[1] + labels[found.rows])
-        weights = class_scores(config, probabilities, mask, pairs) * (peaks[found.rows] > 0)
-    return Scored(found._replace(rows=sample[found.rows]), scores * weights, labels[found.rows])
+        pairs = found._replace(rows=samples * probabilities.shape[1] + labels)
+        weights = class_scores(config, probabilities, mask, pairs)
+    return Scored(found._replace(rows=samples), scores * weights, labels)
 
 
 def segments_of_classes(config: GSMTConfig, probabilities: Tensor, mask: Tensor) -> Scored:
@@ -128,9 +164,7 @@ def threshold_rows(config: GSMTConfig, rows: Tensor) -> tuple[Runs, Tensor]:
     return segments._replace(rows=segments.rows // len(thresholds)), scores
 
 
-def _distinct_candidates(
-    segments: Runs, scores: Tensor, labels: Tensor, kept: Tensor, is_class_agnostic: bool
-) -> Candidates:
+def _of_sample(segments: Runs, scores: Tensor, labels: Tensor, kept: Tensor, is_class_agnostic: bool) -> Candidates:
     """The candidates where `kept` (N,): one for each distinct segment and label, with the best score."""
     keys = torch.stack([segments.starts[kept], segments.ends[kept], labels[kept]], dim=1)
     distinct, index = keys.unique(dim=0, return_inverse=True)

@@ -31,6 +31,7 @@ from taltool.models.gsmt.config import PRESETS, GSMTConfig, auto_settings
 from taltool.models.gsmt.decode import decode
 from taltool.models.gsmt.loss import class_terms, mask_terms
 from taltool.models.gsmt.network import CERTAIN, SnippetHead, build_embedding, build_mask_head
+from taltool.models.gsmt.timeline import GSMTTimeline
 from taltool.nn.attention import PositionalEncoding
 from taltool.nn.targets import PaddedTargets, cells_of, padded_targets
 from taltool.nn.whole_batch import ALONE, WholeBatch
@@ -43,6 +44,7 @@ class GSMT(Model):
 
     Config = GSMTConfig
     presets: ClassVar[dict[str, SettingsBySection]] = PRESETS
+    averages_windows = True
     config: GSMTConfig
 
     def __init__(self, config: GSMTConfig, channels: int, num_classes: int, length: int) -> None:
@@ -125,6 +127,12 @@ class GSMT(Model):
     def decode(self, outputs: Outputs, mask: Tensor) -> list[Candidates]:
         """See `Model.decode`; one candidate for each distinct segment and label, with its best score."""
         return decode(self.config, outputs, mask)
+
+    def timeline(self, length: int, device: torch.device) -> GSMTTimeline:
+        """See `Model.timeline`."""
+        if self.config.decoding == "code":
+            raise UsageError("gsmt: the code decodes windows one by one; set prediction.average_windows = false")
+        return GSMTTimeline(self.config, length, self.length, self.background, device)
 
     @classmethod
     def auto_settings(cls, statistics: DatasetStatistics) -> SettingsBySection:

@@ -28,7 +28,7 @@ def published_candidates(config: GSMTConfig, outputs: Outputs, mask: Tensor) -> 
     means = (logits[:, :-1] * mask[:, None]).sum(2) / mask.sum(1, keepdim=True).clamp(min=1)
     labels = means.argmax(1)  # (B,)
     best = actions.amax(1)  # (B, T)
-    peaks, chosen = best.topk(min(config.top_snippets, best.shape[1]), dim=1)  # (B, M_1)
+    peaks, chosen = best.topk(min(config.top_snippets or best.shape[1], best.shape[1]), dim=1)  # (B, M_1)
     masks = outputs["mask_logits"].float().sigmoid() * mask[:, None]
     rows = masks.gather(1, chosen[..., None].expand(-1, -1, masks.shape[2])).flatten(0, 1)  # (B * M_1, T)
     of_video = actions[torch.arange(len(labels), device=labels.device), labels]  # (B, T)
