@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
-from taltool.models.auto_recipes import STRETCHED_AUGMENTATION, dense_windows, network_width, proposal_settings
+from taltool.models.auto_recipes import AUGMENTATION, dense_windows, network_width, proposal_settings
 from taltool.models.contract import SettingsBySection
 from taltool.ops.nms_settings import preset_section
 
@@ -102,4 +102,4 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
         "most_snippets": min(sampling["length"], max(1, math.ceil(statistics.instance_lengths[-1]))),
         "confidence": "product",
     }
-    return proposal_settings(statistics, model, sampling, STRETCHED_AUGMENTATION)
+    return proposal_settings(statistics, model, sampling, AUGMENTATION)
