@@ -306,3 +306,26 @@ class FeatureSource:
         if self.statistics is not None and self.settings.normalize == "channel":
             values = self.statistics.normalized(values)
         return values if positions is None else positions.interpolated(values, low)
+
+
+class StretchedSource(FeatureSource):
+    """The sequences of another source resampled to `factor` times their length, on clocks of their own."""
+
+    def __init__(self, source: FeatureSource, factor: float) -> None:
+        super().__init__(source.file, source.settings, source.statistics, cache_bytes=0)
+        self._source, self._factor = source, factor
+
+    def length(self, video_id: str) -> int:
+        """See `FeatureSource.length`."""
+        return max(1, round(self._source.length(video_id) * self._factor))
+
+    def clock(self, video_id: str) -> FeatureClock:
+        """See `FeatureSource.clock`."""
+        return self._source.clock(video_id).resampled(self._source.length(video_id) / self.length(video_id))
+
+    def read(self, video_id: str, first: int, count: int) -> NDArray[Any]:
+        """See `FeatureSource.read`."""
+        length = self._source.length(video_id)
+        positions = Positions.of(length, length / self.length(video_id), first, first + count)
+        values = self._source.read(video_id, positions.first, positions.last - positions.first)
+        return positions.interpolated(values, positions.first)

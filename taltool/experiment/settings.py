@@ -134,16 +134,20 @@ class PredictionSettings:
     are, as in the papers.
 
     average_windows: average what overlapping windows say of the same snippets, and decode the video as a whole, instead
-    of each window by itself. For models that can (gsmt); nothing is cut then.
+    of each window by itself. For models that can (gsmt); nothing is cut then. time_stretches: average that also with
+    what they say of the video when its features are resampled to so many times its length, say 0.8 and 1.25.
     """
 
     min_score: float = 0.01
     top_k: int = 5000
     cut_factor: float = 1.0
     average_windows: bool = False
+    time_stretches: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         _demand(0 <= self.cut_factor <= 1, "cut_factor must lie in [0, 1]")
+        _demand(all(each > 0 for each in self.time_stretches), "time_stretches must be above 0")
+        _demand(self.average_windows or not self.time_stretches, "time_stretches need average_windows = true")
 
 
 @dataclass(frozen=True)

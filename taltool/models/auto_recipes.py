@@ -217,7 +217,9 @@ def _samples_in_words(statistics: DatasetStatistics, sampling: dict[str, Any], p
     times = length / max(statistics.instance_length(0.95), 1.0)
     what = f"windows of {length} {unit}, {times:.2g} times a long instance, {sampling['train_stride']} apart"
     if prediction["average_windows"]:
-        return f"{what}; what they say is averaged where they overlap"
+        forms = " and ".join(f"{each:g}" for each in prediction["time_stretches"])
+        longer = f", also of the video {forms} times as long" if forms else ""
+        return f"{what}; what they say is averaged where they overlap{longer}"
     factor = prediction["cut_factor"]
     return what if factor == 1 else f"{what}; candidates that a window cuts have {factor:g} of their score"
 

@@ -31,7 +31,7 @@ Soft-NMS for the data around a section `model`, for a model whose own `auto_sett
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -100,8 +100,11 @@ class Timeline(ABC):
         """Take in what the sample `row` of outputs says of the snippets [first, first + count) of the video."""
 
     @abstractmethod
-    def candidates(self) -> Candidates:
-        """The scored segments of the video, once all windows are in, in its snippets."""
+    def candidates(self, others: Sequence[Self] = ()) -> Candidates:
+        """The scored segments of the video, once all windows are in, in its snippets.
+
+        Averaged with `others`: of the same video, resampled to other numbers of snippets.
+        """
 
 
 class Model(nn.Module, ABC):

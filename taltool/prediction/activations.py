@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -76,7 +76,8 @@ class Observer(Detector):
     """
 
     def __init__(self, detector: Detector) -> None:
-        super().__init__(detector.members, detector.names.names, detector.settings, detector.device)
+        as_it_is = replace(detector.settings, time_stretches=())
+        super().__init__(detector.members, detector.names.names, as_it_is, detector.device)
         self.curves: dict[str, list[dict[str, Curve]]] = {}
 
     def predict(self, video_ids: Iterable[str], batch_size: int) -> Iterator[VideoProposals | VideoFailure]:
@@ -89,8 +90,9 @@ class Observer(Detector):
         source = self.first.source
         clock, length = source.clock(video_id), source.length(video_id)
         sums: list[dict[str, Floats]] = [defaultdict(lambda: np.zeros((2, 0))) for _ in self.members]
-        for video, sample in self._windows(video_id):
-            for *_, examples in self._read([(video, sample)]):
+        for video, window in self._windows(video_id):
+            sample = window.sample
+            for *_, examples in self._read([(video, window)]):
                 for member, example, own in zip(self.members, examples, sums, strict=True):
                     for name, (values, rate) in self._activations(member, example).items():
                         count = sample.count * rate

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from taltool.errors import DataError, UsageError
 from taltool.experiment.batches import NO_INSTANCES, Example, SegmentsAndLabels, collate, read_example
 from taltool.experiment.checkpoint import Checkpoint
 from taltool.experiment.frames import FrameSource
-from taltool.experiment.sampling import FeatureSource, Sample, cut_samples
+from taltool.experiment.sampling import FeatureSource, Sample, StretchedSource, cut_samples
 from taltool.experiment.settings import PredictionSettings
 from taltool.models.contract import Candidates, Model, Outputs, Timeline
 
@@ -60,19 +61,29 @@ class Oracle:
     instances: Mapping[str, SegmentsAndLabels]
 
 
+class Window(NamedTuple):
+    """A sample of a video in one of its forms: 0 is the video as it is, others are `time_stretches`."""
+
+    form: int
+    sample: Sample
+
+
 @dataclass
 class _Video:
-    """What the samples of one video have given so far: segments (N, 2) in seconds, scores (N,), and labels (N,)."""
+    """What the samples of one video have given so far: segments (N, 2) in seconds, scores (N,), and labels (N,).
+
+    timelines: of the video as it is, and of each of its stretched forms, where windows are averaged.
+    """
 
     video_id: str
-    samples: list[Sample]
+    windows: list[Window]
     parts: list[tuple[Floats, Floats, Integers | None]] = field(default_factory=list)
-    timeline: Timeline | None = None
+    timelines: list[Timeline] = field(default_factory=list)
     failure: VideoFailure | None = None
 
 
 # A window of a video, and what each network sees of it.
-Row = tuple[_Video, Sample, list[Example]]
+Row = tuple[_Video, Window, list[Example]]
 
 
 class Detector:
@@ -91,6 +102,11 @@ class Detector:
     ) -> None:
         self.members, self.names, self.settings, self.device = members, LabelVocabulary(classes), settings, device
         self.first, self.oracle = members[0], oracle
+        # Of each network, what it sees of the forms of a video.
+        self._sources = [
+            [each.source, *(StretchedSource(each.source, factor) for factor in settings.time_stretches)]
+            for each in members
+        ]
 
     @property
     def usual_batch_size(self) -> int:
@@ -120,40 +136,43 @@ class Detector:
                         self._average(readable, merged, mask)
                     else:
                         self._decode(readable, merged, mask)
-            for video, sample in chunk:
-                if sample is video.samples[-1]:
+            for video, window in chunk:
+                if window is video.windows[-1]:
                     yield self._finished(video)
 
-    def _batches(self, video_ids: Iterable[str], batch_size: int) -> Iterator[list[tuple[_Video, Sample]]]:
+    def _batches(self, video_ids: Iterable[str], batch_size: int) -> Iterator[list[tuple[_Video, Window]]]:
         """Every sample of every video, so many at a time."""
         videos = map(self._windows, video_ids)
         for windows in videos if self.device.startswith("cpu") else [chain.from_iterable(videos)]:
             while batch := list(islice(windows, batch_size)):
                 yield batch
 
-    def _windows(self, video_id: str) -> Iterator[tuple[_Video, Sample]]:
-        """Every sample of a video."""
-        source = self.first.source
-        length, clock = source.length(video_id), source.clock(video_id)
-        video = _Video(video_id, cut_samples(video_id, length, clock, source.settings, source.settings.test_stride))
-        for sample in video.samples:
-            yield video, sample
+    def _windows(self, video_id: str) -> Iterator[tuple[_Video, Window]]:
+        """Every window of a video, in one form after the other."""
+        windows = []
+        for form, source in enumerate(self._sources[0]):
+            settings, clock = source.settings, source.clock(video_id)
+            samples = cut_samples(video_id, source.length(video_id), clock, settings, settings.test_stride)
+            windows += [Window(form, sample) for sample in samples]
+        video = _Video(video_id, windows)
+        for window in windows:
+            yield video, window
 
-    def _read(self, chunk: Sequence[tuple[_Video, Sample]]) -> list[Row]:
-        """The samples with what each member sees of them, those of broken videos left out."""
+    def _read(self, chunk: Sequence[tuple[_Video, Window]]) -> list[Row]:
+        """The windows with what each member sees of them, those of broken videos left out."""
         readable = []
-        for video, sample in chunk:
+        for video, window in chunk:
             if video.failure is None:
                 known = NO_INSTANCES if self.oracle is None else self.oracle.instances[video.video_id]
                 try:
-                    examples = [read_example(member.source, sample, known) for member in self.members]
+                    examples = [read_example(own[window.form], window.sample, known) for own in self._sources]
                 except DataError as error:
                     video.failure = VideoFailure(video.video_id, str(error))
                 except Exception as error:
                     reason = f"{type(error).__name__}: {error}"
                     video.failure = self._failure(video.video_id, reason, traceback.format_exc())
                 else:
-                    readable.append((video, sample, examples))
+                    readable.append((video, window, examples))
         return readable
 
     def _failure(self, video_id: str, reason: str, trace: str = "") -> VideoFailure:
@@ -162,25 +181,26 @@ class Detector:
     def _decode(self, rows: Sequence[Row], outputs: Outputs, mask: Tensor) -> None:
         """Add the candidates of these windows to those of their videos."""
         for row, found in enumerate(self.first.model.decode(outputs, mask)):
-            video, sample, _ = rows[row]
+            video, (_, sample), _ = rows[row]
             decoded = {"segments": found.segments, "scores": found.scores}
             if self._is_finite(video, _of_sample(outputs, row, len(mask)) | decoded):
                 factors = self._cut_factors(video, sample, found.segments)
                 self._keep(video, sample, found._replace(scores=found.scores * factors))
 
     def _average(self, rows: Sequence[Row], outputs: Outputs, mask: Tensor) -> None:
-        """Add the outputs of these windows to the timelines of their videos; whole ones are decoded."""
-        for row, (video, sample, _) in enumerate(rows):
+        """Add the outputs of these windows to the timelines of their videos; whole videos are decoded."""
+        for row, (video, window, _) in enumerate(rows):
             if not self._is_finite(video, _of_sample(outputs, row, len(mask))):
                 continue
-            source = self.first.source
-            length = source.length(video.video_id)
-            if video.timeline is None:
-                video.timeline = self.first.model.timeline(length, mask.device)
-            video.timeline.add(outputs, row, sample.first, sample.count)
-            if sample is video.samples[-1]:
-                whole = Sample(video.video_id, 0, length, source.clock(video.video_id))
-                self._keep(video, whole, video.timeline.candidates())
+            sources, sample = self._sources[0], window.sample
+            if window.form == len(video.timelines):
+                length = sources[window.form].length(video.video_id)
+                video.timelines.append(self.first.model.timeline(length, mask.device))
+            video.timelines[window.form].add(outputs, row, sample.first, sample.count)
+            if window is video.windows[-1]:
+                whole = Sample(video.video_id, 0, sources[0].length(video.video_id), sources[0].clock(video.video_id))
+                own, *others = video.timelines
+                self._keep(video, whole, own.candidates(others))
 
     def _is_finite(self, video: _Video, tensors: Outputs) -> bool:
         """Whether a window's own tensors are finite; else its video has failed.
@@ -205,13 +225,13 @@ class Detector:
         That is `cut_factor` for those that begin or end where the window does, or less than half a snippet from
         there, while the video goes on.
         """
-        if self.settings.cut_factor == 1 or len(video.samples) == 1:
+        if self.settings.cut_factor == 1 or len(video.windows) == 1:
             return 1.0
         ordered = segments.sort(dim=1).values
         is_cut = torch.zeros(len(segments), dtype=torch.bool, device=segments.device)
-        if sample is not video.samples[0]:
+        if sample is not video.windows[0].sample:
             is_cut |= ordered[:, 0] < CUT
-        if sample is not video.samples[-1]:
+        if sample is not video.windows[-1].sample:
             is_cut |= ordered[:, 1] > sample.count - CUT
         return torch.where(is_cut, self.settings.cut_factor, 1.0)
 

@@ -9,14 +9,14 @@ from taltool.errors import UsageError
 from taltool.models.contract import Outputs
 from taltool.models.gsmt.config import GSMTConfig
 from taltool.models.gsmt.model import GSMT
-from taltool.models.gsmt.timeline import edge_weights
+from taltool.models.gsmt.timeline import GSMTTimeline, edge_weights
 
 WINDOW, CLASSES = 8, 3
 
 
 def model(**switches: Any) -> GSMT:
     torch.manual_seed(0)
-    settings = {"mask_width": 8, "embedding": "cnn1d", "thresholds": (0.4, 0.6), "top_snippets": 0}
+    settings: dict[str, Any] = {"mask_width": 8, "embedding": "cnn1d", "thresholds": (0.4, 0.6), "top_snippets": 0}
     return GSMT(GSMTConfig(**settings | switches), 4, CLASSES, WINDOW).eval()
 
 
@@ -115,3 +115,69 @@ def test_what_windows_say_at_their_ends_counts_less() -> None:
 def test_what_decodes_windows_one_by_one_says_so() -> None:
     with pytest.raises(UsageError, match=r"decodes windows one by one; set prediction\.average_windows = false"):
         model(decoding="code", thresholds=(0.5,)).timeline(20, torch.device("cpu"))
+
+
+def filled(network: GSMT, length: int, seed: int) -> GSMTTimeline:
+    """The timeline of random windows, one snippet after the other."""
+    timeline = network.timeline(length, torch.device("cpu"))
+    firsts = range(length - WINDOW + 1)
+    given = outputs(len(firsts), seed)
+    for first in firsts:
+        timeline.add(given, first, first, WINDOW)
+    return timeline
+
+
+def dense(timeline: GSMTTimeline) -> tuple[torch.Tensor, torch.Tensor]:
+    """All its masks, over all snippets, and which pairs are known."""
+    length, reach = timeline.length, timeline.reach
+    masks, known = torch.zeros(2, length, length)
+    for t in range(length):
+        for s in range(max(0, t - reach), min(length, t + reach + 1)):
+            weight = timeline.mask_weights[t, s - t + reach]
+            known[t, s] = float(weight > 0)
+            masks[t, s] = timeline.masks[t, s - t + reach] / weight if weight > 0 else 0
+    return masks, known
+
+
+@pytest.mark.parametrize("length", [10, 18, 28])
+def test_masks_of_a_stretched_video_are_those_of_the_whole_map_interpolated(length: int) -> None:
+    """Where all four neighbours of a pair are known; torch's bilinear interpolation is the twin."""
+    network = model()
+    grid, other = network.timeline(14, torch.device("cpu")), filled(network, length, 1)
+    masks, known = (
+        torch.nn.functional.interpolate(each[None, None], size=(14, 14), mode="bilinear")[0, 0] for each in dense(other)
+    )
+    values, votes = other.masks_of(torch.arange(14), grid)
+    compared = 0
+    for t in range(14):
+        for s in range(max(0, t - grid.reach), min(14, t + grid.reach + 1)):
+            assert float(votes[t, s - t + grid.reach]) == pytest.approx(float(known[t, s]), abs=1e-5)
+            assert float(values[t, s - t + grid.reach]) == pytest.approx(float(masks[t, s]), abs=1e-5)
+            compared += float(known[t, s]) > 0.99
+    assert compared > 50
+    outside = torch.arange(14)[:, None] + torch.arange(-grid.reach, grid.reach + 1)
+    assert float(votes[(outside < 0) | (outside >= 14)].max()) == 0
+
+
+def test_forms_of_a_video_are_averaged() -> None:
+    """A video as it is says 1 of class 0, twice as long 0: the mean is .5 everywhere, as of the masks."""
+    network = model(thresholds=(0.5,), mask_score="mean", class_score="segment")
+    timelines = []
+    for length, sign in ((12, 1.0), (24, -1.0)):
+        timeline = network.timeline(length, torch.device("cpu"))
+        classes = torch.full((1, CLASSES + 1, WINDOW), -30.0)
+        classes[:, 0 if sign > 0 else CLASSES] = 0.0
+        given = {
+            "class_logits": classes,
+            "mask_logits": torch.full((1, WINDOW, WINDOW), 30.0 * sign),
+            "valid": torch.ones(1, WINDOW),
+        }
+        for first in range(length - WINDOW + 1):
+            timeline.add(given, 0, first, WINDOW)
+        timelines.append(timeline)
+    own, other = timelines
+    alone, both = own.candidates(), own.candidates([other])
+    assert float(alone.scores.max()) == pytest.approx(1.0)
+    # The class has .5; masks have .5 where both know a pair, 1 where snippets are too far apart in the longer form.
+    assert 0.25 < float(both.scores.max()) < 0.5
+    assert torch.equal(both.segments.max(), torch.tensor(12.0))

@@ -1,8 +1,10 @@
 """From windows to proposals of whole videos: seconds, floors, order, batches, averages and failures."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -54,10 +56,12 @@ class Means(Timeline):
         self.sums[first : first + count] += outputs["values"][row, :count]
         self.counts[first : first + count] += 1
 
-    def candidates(self) -> Candidates:
-        starts = torch.arange(len(self.sums))
+    def candidates(self, others: Sequence["Means"] = ()) -> Candidates:
+        starts, means = torch.arange(len(self.sums)), self.sums / self.counts
+        for other in others:
+            means = means + 10 * len(other.sums) + (other.sums / other.counts).max()
         segments = torch.stack([starts, starts + 1], 1).float()
-        return Candidates(segments, self.sums / self.counts, torch.zeros_like(starts))
+        return Candidates(segments, means, torch.zeros_like(starts))
 
 
 class Averager(Marker):
@@ -78,7 +82,7 @@ def detect(
     sampling: SamplingSettings,
     batch_size: int = 3,
     kind: type[Model] = Marker,
-    **settings: float,
+    **settings: Any,
 ) -> dict[str, VideoProposals]:
     """The proposals of Marker over videos whose snippets lie 2 s apart and are 4 s long."""
     with FeatureWriter(str(path)) as writer:
@@ -87,7 +91,7 @@ def detect(
             writer.write(VideoFeatures(video_id, np.array(column, np.float32)[:, None], clock, {}))
     with FeatureFile(str(path)) as file:
         member = Member(kind(None, 1, 1, sampling.length), FeatureSource(file, sampling))
-        detector = Detector([member], ["it"], PredictionSettings(**{"min_score": 0.0} | settings))  # type: ignore[arg-type]
+        detector = Detector([member], ["it"], PredictionSettings(**{"min_score": 0.0} | settings))
         found = list(detector.predict(list(values), batch_size))
     assert [each.video_id for each in found] == list(values)
     assert all(isinstance(each, VideoProposals) for each in found)
@@ -180,6 +184,25 @@ def test_windows_of_a_video_are_averaged_where_they_overlap(tmp_path: Path, batc
     assert found["v"].segments[:, 0].tolist() == [1, 3, 5, 7, 9, 11, 13, 15, 17]
     assert found["w"].scores.tolist() == [7]
     assert found["x"].scores.tolist() == [0, 0.5, 1.5, 2.5, 3]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_a_video_is_seen_longer_and_shorter_too(tmp_path: Path, batch_size: int) -> None:
+    """Half as long it has 4 snippets (one window, places to 3), twice as long 16; the toy adds 10 times the length."""
+    sampling, videos = SamplingSettings(length=4, test_stride=4), {"v": [0.0] * 8, "w": [0.0] * 4}
+    found = detect(
+        tmp_path / "f.h5",
+        videos,
+        sampling,
+        batch_size,
+        Averager,
+        average_windows=True,
+        time_stretches=(0.5, 2.0),
+        min_score=-1,
+    )
+    assert found["v"].scores.tolist() == [place + 40 + 3 + 160 + 3 for place in (0, 1, 2, 3, 0, 1, 2, 3)]
+    assert found["v"].segments[:, 0].tolist() == [1, 3, 5, 7, 9, 11, 13, 15]
+    assert found["w"].scores.tolist() == [place + 20 + 1 + 80 + 3 for place in range(4)]
 
 
 def test_a_window_that_overflows_is_the_failure_of_its_averaged_video(tmp_path: Path) -> None:

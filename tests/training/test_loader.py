@@ -13,7 +13,7 @@ from taltool.data.hdf5_features import FeatureFile, FeatureWriter, VideoFeatures
 from taltool.errors import UsageError
 from taltool.experiment.batches import NO_INSTANCES, read_batch
 from taltool.experiment.dataset import LabelledVideo
-from taltool.experiment.sampling import ChannelStatistics, FeatureSource, cut_samples, shortest_shown
+from taltool.experiment.sampling import ChannelStatistics, FeatureSource, StretchedSource, cut_samples, shortest_shown
 from taltool.experiment.settings import SamplingSettings
 from taltool.models.contract import Batch
 from taltool.training.loader import TrainingLoader
@@ -240,6 +240,20 @@ def test_stretched_samples_show_their_instances_where_their_snippets_are(file: F
     assert min(counts) in range(17, 20)  # 25 / 1.5 = 16.7
     assert max(counts) in range(34, 39)
     assert all(same(*pair) for pair in zip(made.batches(3), made.batches(3), strict=True))
+
+
+def test_a_stretched_source_has_the_same_video_on_another_grid(file: FeatureFile) -> None:
+    """Snippets of .8 s: 31 of 25 s. What stands at a time is what stood there: second t holds t - .5."""
+    source = FeatureSource(file, SamplingSettings(resize="window", length=10))
+    longer = StretchedSource(source, 1.25)
+    assert longer.length("long") == 31
+    ends = longer.clock("long").seconds(np.array([0.0, 31.0]))
+    assert ends.tolist() == pytest.approx([0.0, 25.0])
+    whole = longer.read("long", 0, 31)
+    middles = longer.clock("long").seconds(np.arange(31) + 0.5)
+    assert whole[:, 0].tolist() == pytest.approx(np.clip(middles - 0.5, 0, 24).tolist(), abs=1e-5)
+    assert np.array_equal(longer.read("long", 7, 9), whole[7:16])
+    assert StretchedSource(source, 0.01).length("short") == 1
 
 
 def test_mixup_shows_two_samples_at_once_with_the_instances_of_both(file: FeatureFile) -> None:

@@ -73,6 +73,8 @@ multiplies the scores of candidates that end where their window does, but the vi
 shows the whole then wins. In the presets of papers it is 1 (off).
 .B prediction.average_windows
 averages what overlapping windows say of the same snippets instead, and decodes the video as a whole; gsmt can.
+.B prediction.time_stretches
+are lengths, as factors, at which it looks at the video besides, for the same average.
 .PP
 .B sampling.time_stretch
 plays training samples of features up to so many times faster or slower.
