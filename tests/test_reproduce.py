@@ -164,7 +164,7 @@ def true_detections(truth: Path, place: Path) -> Path:
 
 def some_rows(script: Path) -> str:
     """The first and the last row of a script that is rows and nothing else: the others differ by settings alone."""
-    _, body = script.read_text().split('rows.sh"')
+    body = script.read_text().partition('rows.sh"')[2]
     names, lines = re.findall(r"^row (\S+)", body, re.MULTILINE), [line for line in body.splitlines() if line]
     is_plain = all(re.match(r"row |#", line) for line in lines)
     return f"{names[0]} {names[-1]}" if is_plain and names else ""
