@@ -44,7 +44,7 @@ def detector_settings(
 ) -> SettingsBySection:
     """The settings of a network that predicts segments with classes, around its own section `model`.
 
-    It trains for about `updates` updates on batches of about `snippets` snippets.
+    It trains on batches of about `snippets` snippets, for as many updates as `updates_for` says.
     """
     return {
         "model": model,
