@@ -18,8 +18,9 @@ MOST_DENSE = 256
 SNIPPETS_PER_BATCH, SNIPPETS_PER_DENSE_BATCH = 1024, 512
 # Clips of frames, over which the network over pixels takes nearly all the time and memory.
 FRAMES_PER_BATCH = 512
-# Updates for so many instances, after which more only overfits the training videos; others have more or fewer by the
-# root of their number.
+# Updates for so many instances. More have more by the root of their number, fewer have fewer by its cube root: on 6
+# videos of 50 Salads (105 instances) AFSD reached an average mAP of .50 after 1,000 updates, .47 after 540 in half the
+# time, and .43 after 270.
 UPDATES, OF_INSTANCES = 1000, 720
 LEAST_EPOCHS, MOST_EPOCHS = 5, 400
 # Without it networks overfit the classes of a small data set; where data support a width of WIDE most do without.
@@ -148,8 +149,9 @@ def network_width(statistics: DatasetStatistics) -> int:
 
 
 def updates_for(statistics: DatasetStatistics, usual: int = UPDATES) -> int:
-    """How many updates so many instances bear: `usual` for as many as `OF_INSTANCES`."""
-    return round(usual * math.sqrt(len(statistics.instance_lengths) / OF_INSTANCES))
+    """How many updates so many instances are worth: `usual` for `OF_INSTANCES`."""
+    share = len(statistics.instance_lengths) / OF_INSTANCES
+    return round(usual * share ** (1 / 2 if share > 1 else 1 / 3))
 
 
 def training_recipe(samples: int, batch: int, updates: int) -> dict[str, Any]:
@@ -227,10 +229,8 @@ def _samples_in_words(statistics: DatasetStatistics, sampling: dict[str, Any], p
 def _updates_in_words(statistics: DatasetStatistics, sampling: dict[str, Any], training: dict[str, Any]) -> str:
     epochs, batch = training["epochs"], training["batch_size"]
     updates = epochs * -(-samples_per_epoch(statistics, sampling) // batch)
-    return (
-        f"about {updates:,} updates of {batch} sample{'s' * (batch > 1)} ({epochs} epochs), by the number of "
-        "instances: more would learn them by heart"
-    )
+    samples = f"{batch} sample{'s' * (batch > 1)}"
+    return f"about {updates:,} updates of {samples}, by the number of instances: training.epochs={epochs}"
 
 
 def _regularisation_in_words(statistics: DatasetStatistics, width: int, sampling: dict[str, Any]) -> str:

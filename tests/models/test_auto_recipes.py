@@ -104,8 +104,10 @@ def test_a_training_makes_a_thousand_updates_within_5_and_400_epochs(
     assert (found["epochs"], found["batch_size"], found["warmup_epochs"]) == (epochs, batch, warmup)
 
 
-@pytest.mark.parametrize(("instances", "updates"), [(720, 1000), (180, 500), (7, 99), (2880, 2000), (18_000, 5000)])
-def test_updates_grow_by_the_root_of_the_instances(instances: int, updates: int) -> None:
+@pytest.mark.parametrize(("instances", "updates"), [(720, 1000), (90, 500), (1, 112), (2880, 2000), (18_000, 5000)])
+def test_updates_grow_by_the_root_of_many_instances_and_shrink_by_the_cube_root_of_few(
+    instances: int, updates: int
+) -> None:
     assert updates_for(data(300, instances=instances)) == updates
     assert updates_for(data(300, instances=instances), usual=500) == pytest.approx(updates / 2, abs=1)
 

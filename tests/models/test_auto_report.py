@@ -32,8 +32,8 @@ def test_six_short_videos_are_told_as_they_are() -> None:
         facts == "6 videos of 250 to 400 snippets of 0.5 s; 28 instances of 5 classes, nine in ten of 8 to 8 snippets"
     )
     assert samples == "each video whole: the longest has 400 snippets"
-    # 1,000 updates for 720 instances, by the root of their number.
-    assert updates.startswith("about 198 updates of 1 sample (33 epochs)")
+    # 1,000 updates for 720 instances, for 28 a cube root of 28 / 720 = .339 of them.
+    assert updates == "about 342 updates of 1 sample, by the number of instances: training.epochs=57"
     assert noise.startswith("a network 128 channels wide, noise of 1 deviations on features")
 
 
@@ -48,7 +48,7 @@ def test_long_videos_are_told_to_be_seen_through_windows() -> None:
 def test_thousands_of_videos_are_told_to_need_no_noise_and_few_epochs() -> None:
     statistics = data(*[150] * 10_000, instances=15_000, channels=2048)
     _, _, updates, noise = lines("afsd", statistics)
-    assert "(5 epochs)" in updates
+    assert updates.endswith("training.epochs=5")
     assert noise == "a network 512 channels wide, no noise on features: there are instances enough"
 
 

@@ -65,7 +65,7 @@ memory was used at most.
 .B auto
 goes by the facts of the training videos alone, and says in four lines what they are and what it made of them: what a
 sample is (whole videos, or windows where these are long, or where the network says something about every pair of
-snippets), how many updates the number of instances bears, and how much noise.
+snippets), how many updates so many instances are worth, and how much noise.
 .PP
 A window cuts actions at its edges, and what it shows of one looks like an action of its own.
 .B prediction.cut_factor
