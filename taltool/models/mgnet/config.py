@@ -220,8 +220,8 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
     Chosen with 30 of the 40 training videos of split 1 of 50 Salads, measured on the 10 others (those named in GSMT's),
     one run each: an AUC of 56.2 with stretched samples and hidden layers of 64 channels in the dense heads, 53.7 with
     neither, 128 channels and cut candidates as they are, in 1.7 times the time. Marking cut candidates down gave 1.3
-    and 2.4 points of these; half the updates cost 2. Averaging the maps of overlapping windows on the video's timeline
-    gave as much as marking down (54.2 against 54.9 for the same weights), and so it is not done.
+    and 2.1 points of these; half the updates cost 2. Averaging the maps of overlapping windows on the video's timeline
+    gave less than marking down, and so it is not done.
     """
     width = network_width(statistics)
     model = {
