@@ -147,8 +147,8 @@ def make_trainer(recipe: Recipe, data: TrainingData, output: str, options: RunOp
             f"prediction.average_windows: {recipe.name} decodes windows one by one; leave it out "
             "(prediction.cut_factor marks down what they cut)"
         )
-    if experiment.prediction.time_stretches and experiment.sampling.resize != "window":
-        raise UsageError('prediction.time_stretches needs windows: sampling.resize = "window"')
+    if experiment.prediction.average_windows and experiment.sampling.resize != "window":
+        raise UsageError('prediction.average_windows needs windows: sampling.resize = "window"')
     sampling, training, processes = experiment.sampling, experiment.training, options.processes
     train, held_out = _split(data, experiment, options.seed, reporter)
     frames = recipe.model_class.frames_wanted(experiment.model)

@@ -119,7 +119,9 @@ def test_a_model_that_decodes_windows_one_by_one_does_not_average_them(train: Tr
     assert b"prediction.average_windows: tiny decodes windows one by one; leave it out" in done.stderr
 
 
-def test_what_cannot_be_stretched_in_prediction_is_refused(taltool: Run, data: TinyData, tmp_path: Path) -> None:
+def test_what_cannot_be_averaged_or_stretched_in_prediction_is_refused(
+    taltool: Run, data: TinyData, tmp_path: Path
+) -> None:
     words = ["train", "-m", "gsmt", data.features, data.truth, "-o", tmp_path / "x.safetensors", "--set"]
     alone = taltool(*words, "prediction.time_stretches=[0.8]", "--set", "prediction.average_windows=false")
     assert alone.returncode == 2
@@ -127,4 +129,4 @@ def test_what_cannot_be_stretched_in_prediction_is_refused(taltool: Run, data: T
     rescaled = taltool(*words, "prediction.time_stretches=[0.8]", "--preset", "thumos14", "--subset", "training",
                        "--set", "prediction.average_windows=true")  # fmt: skip
     assert rescaled.returncode == 2
-    assert b'prediction.time_stretches needs windows: sampling.resize = "window"' in rescaled.stderr
+    assert b'prediction.average_windows needs windows: sampling.resize = "window"' in rescaled.stderr
