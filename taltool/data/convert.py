@@ -10,8 +10,8 @@ from taltool.data.contents import concatenate, relabelled
 from taltool.data.files import STANDARD
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Kind
-from taltool.data.formats.output import for_output, write_proposals
-from taltool.data.formats.sniffing import format_named, open_content
+from taltool.data.formats.output import able_to_write, for_output, write_proposals
+from taltool.data.formats.sniffing import open_content
 from taltool.data.hdf5_features import FeatureFile, FeatureWriter
 from taltool.data.provenance import InputFile, step
 from taltool.data.random_split import RandomSplit
@@ -109,9 +109,7 @@ def convert(
         if random_split is not None:
             content, split = _split(content, random_split, by, resplit, seed)
         name = FORMATS.canonical(target) if target else for_output(output, content.kind)
-        layout = format_named(name)
-        if content.kind not in layout.kinds:
-            raise UsageError(f"--to {name}: it holds {' and '.join(layout.kinds)}, the input holds {content.kind}")
+        layout = able_to_write(name, content.kind)
         if isinstance(content, Features) and not layout.holds_frames and content.of_frames:
             raise UsageError(
                 f"--to {name}: it holds features, the input holds frames, which stay HDF5: give -o FRAMES.h5, or make "

@@ -155,12 +155,16 @@ class Opening:
 
 class Format(ABC):
     """One layout of files (or folders). summary: what it is, for the manual page, a line without a full stop; kinds:
-    what it can hold; holds_frames: features may be frames; suffixes: file names that ask for it, the first that of new
-    files. is_folder: it is a folder of files; one_video: a file holds one video, whose id is the file's name without
-    suffix; resolution: the seconds by which the times that are read may differ from those that were written."""
+    what it can hold; is_written: whether it can be written too, or is read alone; holds_frames: features may be frames;
+    suffixes: file names that ask for it, the first that of new files. is_folder: it is a folder of files; one_video: a
+    file holds one video, whose id is the file's name without suffix; resolution: the seconds by which the times that
+    are read may differ from those that were written. tried_with: the program, or the published files, with which it was
+    tried, for the table of formats in the manual page."""
 
     summary: ClassVar[str]
     kinds: ClassVar[tuple[Kind, ...]]
+    is_written: ClassVar[bool] = True
+    tried_with: ClassVar[str] = ""
     suffixes: ClassVar[tuple[str, ...]] = ()
     holds_frames: ClassVar[bool] = False
     is_folder: ClassVar[bool] = False
@@ -178,9 +182,12 @@ class Format(ABC):
     def read(self, path: str, options: FormatOptions) -> AbstractContextManager[Content]:
         """Open the content of `path`; raises DataError naming file and line or video."""
 
-    @abstractmethod
     def write(self, content: Any, path: str, options: FormatOptions) -> list[str]:
-        """Write `content`, of one of `kinds`, to `path`; return what is lost, one phrase each."""
+        """Write `content`, of one of `kinds`, to `path`; return what is lost, one phrase each.
+
+        Where nothing is written (`is_written` is False) there is no need to define it.
+        """
+        raise NotImplementedError
 
 
 def several_videos(path: str) -> UsageError:

@@ -40,9 +40,7 @@ def write_proposals(
     say) and for ids that cannot be the names of files.
     """
     name = FORMATS.canonical(to) if to else for_output(output, content.kind)
-    layout = format_named(name)
-    if content.kind not in layout.kinds:
-        raise UsageError(f"--to {name}: it holds {' and '.join(layout.kinds)}, this is {content.kind}")
+    layout = able_to_write(name, content.kind)
     if layout.one_video and expected > 1 and not _asks_for_folder(output):
         raise several_videos(output)
     if layout.one_video and isinstance(content, Proposals):
@@ -60,6 +58,21 @@ def write_proposals(
     return lost
 
 
+def able_to_write(name: str, kind: Kind) -> Format:
+    """The format of that name; raises UsageError where it does not hold this kind, or is read alone."""
+    layout = format_named(name)
+    if not layout.is_written:
+        raise UsageError(f"--to {name}: this format is read, not written; one of {', '.join(_writing(kind))} is")
+    if kind not in layout.kinds:
+        raise UsageError(f"--to {name}: it holds {' and '.join(layout.kinds)}, not {kind}")
+    return layout
+
+
+def _writing(kind: Kind) -> dict[str, Format]:
+    """The formats by name that a kind can be written in."""
+    return {name: each for name, each in usable_formats()[0].items() if each.is_written and kind in each.kinds}
+
+
 def for_output(path: str, kind: Kind) -> str:
     """The name of the format that the output `path` asks for by its suffix.
 
@@ -75,8 +88,7 @@ def for_output(path: str, kind: Kind) -> str:
         layout = format_named(usual)
         if kind in layout.kinds and suffix in layout.suffixes:
             return usual
-    formats, broken = usable_formats()
-    able = {name: layout for name, layout in formats.items() if kind in layout.kinds}
+    able, broken = _writing(kind), usable_formats()[1]
     fitting = [name for name, layout in able.items() if suffix in layout.suffixes]
     if len(fitting) == 1:
         return fitting[0]

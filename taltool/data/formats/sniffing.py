@@ -75,8 +75,10 @@ def format_named(name: str) -> Format:
     Raises UsageError, with the known names, for another, and for one that cannot be imported or is not complete.
     """
     kind: type[Format] = FORMATS.load(name)
-    if missing := sorted(getattr(kind, "__abstractmethods__", ())):
-        raise UsageError(f"format '{name}' does not define {', '.join(missing)}")
+    missing = set(getattr(kind, "__abstractmethods__", ()))
+    missing |= {"write"} if kind.is_written and kind.write is Format.write else set()
+    if missing:
+        raise UsageError(f"format '{name}' does not define {', '.join(sorted(missing))}")
     return kind()
 
 
