@@ -23,8 +23,9 @@ FRAMES_PER_BATCH = 512
 # time, and .43 after 270.
 UPDATES, OF_INSTANCES = 1000, 720
 LEAST_EPOCHS, MOST_EPOCHS = 5, 400
-# Without it networks overfit the classes of a small data set; where data support a width of WIDE most do without.
 WIDE = 512
+# Without noise networks overfit the classes of a small data set; recipes for so many instances do without.
+MANY_INSTANCES = 10000
 AUGMENTATION = {"feature_noise": 0.5, "feature_dropout": 0.1}
 # For networks that see windows, which hold few actions each.
 STRETCHED_AUGMENTATION = {**AUGMENTATION, "time_stretch": 1.4}
@@ -84,12 +85,13 @@ def _sampling_and_training(
     updates: int,
 ) -> SettingsBySection:
     samples = samples_per_epoch(statistics, sampling)
+    noise = augmentation if len(statistics.instance_lengths) < MANY_INSTANCES else {}
     # Pixels are scaled by the model.
-    of_features = {} if statistics.frame_size else {"normalize": "channel", **augmentation}
+    of_features = {} if statistics.frame_size else {"normalize": "channel", **noise}
     return {
         "sampling": {**sampling, **of_features},
         "training": training_recipe(
-            samples, batch_size(samples, sampling["length"], snippets), updates_for(statistics, updates)
+            samples, batch_size(samples, batch_length(statistics, sampling), snippets), updates_for(statistics, updates)
         ),
     }
 
@@ -133,6 +135,14 @@ def samples_per_epoch(statistics: DatasetStatistics, sampling: dict[str, Any]) -
     return max(1, sum(statistics.video_lengths) // sampling["train_stride"])
 
 
+def batch_length(statistics: DatasetStatistics, sampling: dict[str, Any]) -> int:
+    """About how long a batch is: as its samples, or, of whole videos, as the longest but a twentieth."""
+    lengths = statistics.video_lengths
+    return int(
+        sampling["length"] if sampling["resize"] != "pad" else min(sampling["length"], lengths[-1 - len(lengths) // 20])
+    )
+
+
 def batch_size(samples: int, length: int, snippets: int) -> int:
     """Samples of `length` that make up about `snippets`: 2 to 16, but no more than a fourth of an epoch."""
     return max(1, min(samples // 4, 16, max(2, round(snippets / length))))
@@ -145,7 +155,7 @@ def network_width(statistics: DatasetStatistics) -> int:
     channels = 1024 if statistics.frame_size else statistics.channels
     if instances < 2000 or channels < 64:
         return 128
-    return WIDE if instances >= 10000 and channels >= 1024 else 256
+    return WIDE if instances >= MANY_INSTANCES and channels >= 1024 else 256
 
 
 def updates_for(statistics: DatasetStatistics, usual: int = UPDATES) -> int:

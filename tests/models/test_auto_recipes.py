@@ -75,6 +75,22 @@ def test_a_batch_is_about_1024_snippets_and_no_more_than_a_fourth_of_an_epoch(
     assert batch_size(samples, length, 1024) == expected
 
 
+def test_a_batch_of_whole_videos_is_as_long_as_the_longest_of_them_but_a_twentieth() -> None:
+    statistics = data(*[100] * 970, *[700] * 30)
+    whole = detector_settings(statistics, {}, whole_or_windows(statistics), {})
+    assert whole["sampling"]["length"] == 700
+    assert whole["training"]["batch_size"] == 10  # of 100
+    cut = detector_settings(statistics, {}, windows(512), {})
+    assert cut["training"]["batch_size"] == 2
+
+
+@pytest.mark.parametrize(("instances", "noise"), [(9_999, 0.5), (10_000, None)])
+def test_noise_is_for_fewer_than_ten_thousand_instances(instances: int, noise: float | None) -> None:
+    for make in (detector_settings, proposal_settings):
+        settings = make(data(300, instances=instances), {}, windows(64), {"feature_noise": 0.5})
+        assert settings["sampling"].get("feature_noise") == noise
+
+
 def test_a_batch_may_be_asked_for_other_snippets() -> None:
     assert batch_size(1000, 256, snippets=2048) == 8
 

@@ -265,7 +265,7 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
     sampling = whole_or_windows(statistics)
     # Features have nothing finer than a snippet to say.
     model |= {"frames_per_snippet": 1, "levels": pyramid_levels(statistics, sampling["length"])}
-    return detector_settings(statistics, model, sampling, STRONG_AUGMENTATION if width < WIDE else {})
+    return detector_settings(statistics, model, sampling, STRONG_AUGMENTATION)
 
 
 def _crop(frame_size: tuple[int, int]) -> int:

@@ -7,7 +7,6 @@ from taltool.data.statistics import DatasetStatistics
 from taltool.errors import UsageError
 from taltool.models.auto_recipes import (
     STRONG_AUGMENTATION,
-    WIDE,
     detector_settings,
     network_width,
     pyramid_levels,
@@ -144,4 +143,4 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
         "levels": pyramid_levels(statistics, sampling["length"]),
         "level_bounds": True,
     }
-    return detector_settings(statistics, model, sampling, STRONG_AUGMENTATION if width < WIDE else {})
+    return detector_settings(statistics, model, sampling, STRONG_AUGMENTATION)

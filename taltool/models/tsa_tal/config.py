@@ -167,5 +167,4 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
             "backbone_divisor": 1 if width == WIDE else _SMALL_DIVISOR,
         }
         return detector_settings(statistics, model, sampling, {}, snippets=FRAMES_PER_BATCH)
-    augmentation = AUGMENTATION if width < WIDE else {}
-    return detector_settings(statistics, model, whole_or_windows(statistics), augmentation)
+    return detector_settings(statistics, model, whole_or_windows(statistics), AUGMENTATION)
