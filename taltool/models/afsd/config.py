@@ -238,7 +238,8 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
     instances and share them out by size; the network is as wide as the number of instances supports. On splits 1 and 2
     of 50 Salads the mAP of the test videos rose until about 800 updates and fell after 1,000; augmentation raised the
     average mAP of split 1 from .62 (80 epochs) to .74 (60 epochs), one run each. Twice the noise in features gave .62
-    and .60 instead of .58 and .58 on two divisions of the 40 training videos of split 1 into 30 and 10.
+    and .60 instead of .58 and .58 on two divisions of the 40 training videos of split 1 into 30 and 10. Samples played
+    faster and slower gave .67 and .64 instead of .66 and .61 on ten training videos of split 1 and ten of split 3.
 
     From frames clips are shorter, and I3D is a small one unless data are many, for its weights have to be learned from
     them; --init of public ones takes `--set model.backbone_divisor=1`.

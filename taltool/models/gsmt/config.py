@@ -237,8 +237,10 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
         "class_score": "contrast",
     }
     if sampling["resize"] == "rescale":
-        return detector_settings(statistics, model, sampling, AUGMENTATION, snippets=SNIPPETS_PER_BATCH)
-    settings = detector_settings(statistics, model, sampling, STRETCHED_AUGMENTATION, snippets=SNIPPETS_PER_BATCH)
+        return detector_settings(statistics, model, sampling, AUGMENTATION, snippets=SNIPPETS_PER_BATCH, voting=None)
+    settings = detector_settings(
+        statistics, model, sampling, STRETCHED_AUGMENTATION, snippets=SNIPPETS_PER_BATCH, voting=None
+    )
     # Nothing is cut where windows are averaged.
     averaged = {"cut_factor": 1.0, "average_windows": True, "time_stretches": TIME_STRETCHES}
     return settings | {"prediction": settings["prediction"] | averaged}
