@@ -203,6 +203,26 @@ def convert(
         bool, typer.Option("--drop-invalid", help="Leave out segments that end before they start, and count them.")
     ] = False,
     show_scores: ShowScoresOption = False,
+    tier: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tier",
+            metavar="NAME",
+            help="Files of annotation tools: read this tier (attribute, control, observation) alone; may be given again.",
+        ),
+    ] = None,
+    tier_labels: Annotated[
+        bool,
+        typer.Option("--tier-labels", help="ELAN: labels are the names of the tiers, not the texts in them."),
+    ] = False,
+    media: Annotated[
+        str | None,
+        typer.Option(
+            "--media",
+            metavar="PATTERN",
+            help="Files of annotation tools: how they find the video of an id, {} being the id: videos/{}.mp4.",
+        ),
+    ] = None,
     random_split: Annotated[
         float | None,
         typer.Option(
@@ -256,6 +276,7 @@ def convert(
             "--relabel": relabel,
             "--drop-invalid": drop_invalid,
             "--show-scores": show_scores,
+            "--tier, --tier-labels, --media": tier or tier_labels or media,
             "--random-split, --by, --resplit": random_split or by or resplit,
             "--link": link,
         }
@@ -293,6 +314,9 @@ def convert(
         relabel=relabel,
         drop_invalid=drop_invalid,
         show_scores=show_scores,
+        tier=tier or (),
+        tier_labels=tier_labels,
+        media=media,
         random_split=random_split,
         by=by,
         resplit=resplit,
