@@ -208,7 +208,7 @@ def convert(
         typer.Option(
             "--tier",
             metavar="NAME",
-            help="Files of annotation tools: read this tier (attribute, control, observation) alone; may be given again.",
+            help="Files of annotation tools: read this tier (attribute, control, observation); may be given again.",
         ),
     ] = None,
     tier_labels: Annotated[

@@ -100,14 +100,16 @@ class ProjectVideos:
         assert isinstance(self._content, Proposals)
         for video in self._content.videos:
             rows = [
-                Row(video.video_id, *each["segment"], each.get("label"), each["score"]) for each in to_objects(video)
+                Row(video.video_id, start, end, each.get("label"), each["score"])
+                for each in to_objects(video)
+                for start, end in [each["segment"]]
             ]
             yield Video(video.video_id, video.duration, rows)
 
-    def lost(self, *, keeps_durations: bool = False) -> list[str]:
+    def lost(self, *, keeps_durations: bool = False, keeps_subsets: bool = False) -> list[str]:
         """What a project does not hold, one phrase each."""
         lost = [] if keeps_durations or not self._timed else [f"{self._timed} durations"]
-        lost += [f"the subsets ({', '.join(sorted(self._subsets))})"] if self._subsets else []
+        lost += [f"the subsets ({', '.join(sorted(self._subsets))})"] if self._subsets and not keeps_subsets else []
         lost += [f"the keys {', '.join(sorted(self._extra))} of the videos"] if self._extra else []
         if isinstance(self._content, Annotations):
             return lost + (["the taxonomy"] if self._content.head.get("taxonomy") else [])

@@ -146,8 +146,8 @@ def _events(video: Video, path: str) -> tuple[list[list[Any]], int]:
         label = str(row.label)
         if label != label.strip() or set(label) & set("|\r\n\0"):
             raise DataError(
-                f"{path}: the label {label!r} is no name of a behaviour in BORIS: one line, without |, no blanks around "
-                "it; rename it"
+                f"{path}: the label {label!r} is no name of a behaviour in BORIS: one line, without |, no blanks "
+                "around it; rename it"
             )
         lane = 1
         while (label, lane) in ends and ends[label, lane] > row.start:
@@ -279,8 +279,8 @@ class _Reading:
             found.append((0 if match is None else int(match[1]), row))
         if begun and not self._options.drop_invalid:
             raise DataError(
-                f"{next(iter(begun.values()))[2]}: starts and never stops; fix it in BORIS (Observations > Fix unpaired "
-                "events), or leave out what never stops: --drop-invalid"
+                f"{next(iter(begun.values()))[2]}: starts and never stops; fix it in BORIS (Observations > Fix "
+                "unpaired events), or leave out what never stops: --drop-invalid"
             )
         self._unpaired += len(begun)
         return [row for _, row in sorted(found, key=lambda each: each[0])]
@@ -290,7 +290,9 @@ class _Reading:
             fields = event if isinstance(event, list) else []
             texts = fields[1:5]
             if len(texts) < 4 or not all(isinstance(text, str) for text in texts):
-                raise DataError(f"{where}: event {number} is not [time, subject, behaviour, modifier, comment]: {event}")
+                raise DataError(
+                    f"{where}: event {number} is not [time, subject, behaviour, modifier, comment]: {event}"
+                )
             if isinstance(fields[0], bool) or not isinstance(fields[0], int | float):
                 raise DataError(f"{where}: event {number}: {fields[0]!r} is no time in seconds")
-            yield float(fields[0]), *texts  # type: ignore[misc]
+            yield float(fields[0]), *texts

@@ -36,7 +36,9 @@ class BorisEvents(Format):
 
     def recognises(self, opening: Opening) -> bool:
         """A first line with the columns of either."""
-        columns = set(_fields(opening.first_line()))
+        line = opening.first_line()
+        # Any other line is split all the same, where a reader of CSV would raise.
+        columns = {name.strip().strip('"').strip() for name in line.split(_delimiter(line))}
         return columns.issuperset(_NEEDED) and (columns.issuperset(_TABULAR) or columns.issuperset(_AGGREGATED))
 
     @contextlib.contextmanager
@@ -48,13 +50,13 @@ class BorisEvents(Format):
             yield content
 
 
-def _fields(line: str) -> list[str]:
-    """The fields of a line, parted by the tabs that are in it, else by commas or semicolons."""
-    delimiter = max("\t,;", key=line.count) if "\t" not in line else "\t"
-    try:
-        return [field.strip() for field in next(csv.reader([line], delimiter=delimiter), [])]
-    except csv.Error:  # Asked about files that are no table at all.
-        return []
+def _delimiter(header: str) -> str:
+    """What parts the fields of a table with this header, whose names have tabs in no case."""
+    return "\t" if "\t" in header else max(",;", key=header.count)
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    return [field.strip() for field in next(csv.reader([line], delimiter=delimiter, strict=True), [])]
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ class _Table:
             owner = owners.setdefault(video_id, row["Observation id"])
             if owner != row["Observation id"]:
                 raise DataError(
-                    f"{where}: the observations '{owner}' and '{row['Observation id']}' are of one video, '{video_id}'; "
-                    "export one of them alone"
+                    f"{where}: the observations '{owner}' and '{row['Observation id']}' are of one video, "
+                    f"'{video_id}'; export one of them alone"
                 )
             video = videos.setdefault(video_id, Video(video_id, _duration(row)))
             if (found := self._segment(row, begun, where)) is not None:
@@ -109,15 +111,27 @@ class _Table:
 
     def _rows(self) -> Iterator[tuple[str, dict[str, str]]]:
         columns: list[str] = []
+        delimiter = ""
         for number, line in read_lines(self._path):
             where = f"{shown(self._path)}:{number}"
-            fields = _fields(line)
+            delimiter = delimiter or _delimiter(line)
+            try:
+                fields = _fields(line, delimiter)
+            except csv.Error as error:
+                raise DataError(f"{where}: not a line of a table ({error})") from error
             if not columns:
-                columns = fields
+                columns = self._checked(fields, where)
             elif any(fields):
                 if len(fields) != len(columns):
                     raise DataError(f"{where}: {len(fields)} fields, expected {len(columns)}")
                 yield where, dict(zip(columns, fields, strict=True))
+
+    def _checked(self, columns: list[str], where: str) -> list[str]:
+        for needed in (_TABULAR, _AGGREGATED):
+            missing = [name for name in (*_NEEDED, *needed) if name not in columns]
+            if not missing:
+                return columns
+        raise DataError(f"{where}: no column '{missing[0]}' of BORIS's exports (there are: {', '.join(columns)})")
 
     def _segment(
         self, row: dict[str, str], begun: dict[tuple[str, ...], _Begun], where: str

@@ -66,8 +66,8 @@ class Cvat(Format):
 class _Task:
     """One video: what is annotated of it, and which of its frames are (every `step`-th)."""
 
-    def __init__(self, element: ElementTree.Element, path: str) -> None:
-        source = element.findtext("source") or element.findtext("name") or ""
+    def __init__(self, element: ElementTree.Element, source: str | None, path: str) -> None:
+        source = element.findtext("source") or source or element.findtext("name") or ""
         self.video_id, self._path = media_id(source.strip()), path
         if not self.video_id:
             raise DataError(f"{path}: a task that names neither its <source> nor itself; no id for its video")
@@ -121,7 +121,9 @@ def _tasks(root: ElementTree.Element, path: str) -> dict[str, _Task]:
     elements = [*root.findall("meta/task"), *root.findall("meta/project/tasks/task"), *root.findall("meta/job")]
     if not elements:
         raise DataError(f"{path}: no <task> in its <meta>, which names the video")
-    return {element.findtext("id") or "": _Task(element, path) for element in elements}
+    # A file of one task names the video behind the task.
+    source = root.findtext("meta/source")
+    return {element.findtext("id") or "": _Task(element, source, path) for element in elements}
 
 
 def _owner(tasks: dict[str, _Task], task_id: str | None, path: str) -> _Task:

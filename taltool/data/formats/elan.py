@@ -84,7 +84,6 @@ class Elan(Format):
         return lost + early
 
 
-
 class _Document:
     """A parsed file: its tiers, and the times of its annotations.
 
@@ -195,9 +194,7 @@ def _document_of(cues: list[Cue], media: str | None) -> ElementTree.Element:
         inside(annotation, "ANNOTATION_VALUE").text = cue.lines[0]
     if not tiers:  # ELAN wants a tier to annotate in.
         inside(root, "TIER", LINGUISTIC_TYPE_REF=_OWN_TYPE, TIER_ID="segments")
-    inside(
-        root, "LINGUISTIC_TYPE", GRAPHIC_REFERENCES="false", LINGUISTIC_TYPE_ID=_OWN_TYPE, TIME_ALIGNABLE="true"
-    )
+    inside(root, "LINGUISTIC_TYPE", GRAPHIC_REFERENCES="false", LINGUISTIC_TYPE_ID=_OWN_TYPE, TIME_ALIGNABLE="true")
     for name, told in _STEREOTYPES.items():
         inside(root, "CONSTRAINT", DESCRIPTION=told, STEREOTYPE=name)
     return root

@@ -59,10 +59,13 @@ class LabelStudio(Format):
     resolution = 1 / 30
 
     def recognises(self, opening: Opening) -> bool:
-        """A list of tasks with annotations or predictions, which have results."""
+        """A list of tasks with annotations or predictions, which have results, or the same as JSON-MIN."""
         head = opening.head
+        if not head.lstrip().startswith(b"["):
+            return False
         of_tasks = b'"annotations"' in head or b'"predictions"' in head
-        return head.lstrip().startswith(b"[") and of_tasks and b'"result"' in head and b'"data"' in head
+        is_short = b'"annotation_id"' in head and b'"annotator"' in head
+        return (of_tasks and b'"result"' in head and b'"data"' in head) or (is_short and b'"start"' in head)
 
     @contextlib.contextmanager
     def read(self, path: str, options: FormatOptions) -> Iterator[Proposals | Annotations]:
@@ -71,7 +74,7 @@ class LabelStudio(Format):
         if not isinstance(tasks, list):
             raise DataError(f"{path}: expected a list of tasks, found {type(tasks).__name__}")
         reading = _Reading(path, options)
-        videos = reading.videos(tasks)
+        videos = reading.videos([_in_full(task) for task in tasks])
         with content_of(videos, options, reading.notes, path, scored=reading.of_predictions) as content:
             yield content
 
@@ -82,7 +85,7 @@ class LabelStudio(Format):
         with open_output(path) as stream:
             before = b"["
             for video in videos:
-                data = {"video": media_name(video.video_id, options, path)}
+                data: dict[str, Any] = {"video": media_name(video.video_id, options, path)}
                 if video.duration is not None:
                     data["duration"] = video.duration
                 result = [_region(row, next(numbers), video.duration, options.clock.get("fps")) for row in video.rows]
@@ -101,13 +104,14 @@ class LabelStudio(Format):
 def _region(row: Row, number: int, duration: float | None, fps: float | None) -> dict[str, Any]:
     """The region of a segment; a frame at least where it has frames."""
     labels = [] if row.label is None else [row.label]
+    value: dict[str, Any]
     if fps is None:
         kind, value = _SECONDS, {"start": row.start, "end": row.end, "channel": 0, _SECONDS: labels}
     else:
         first = round(row.start * fps) + 1
         span = {"start": first, "end": max(first, round(row.end * fps))}
         kind, value = _FRAMES, {"ranges": [span], _FRAMES: labels}
-    region = {"id": f"s{number}", "from_name": "label", "to_name": _TO[kind], "type": kind, "value": value}
+    region: dict[str, Any] = {"id": f"s{number}", "from_name": "label", "to_name": _TO[kind], "type": kind, "value": value}
     if duration is not None and fps is None:
         region["original_length"] = duration
     return region if row.score is None else region | {"score": row.score}
@@ -124,7 +128,9 @@ class _Reading:
     def videos(self, tasks: list[Any]) -> list[Video]:
         """The videos of those tasks that somebody, or else that something has annotated."""
         found = [(f"{self._path}: task {number}", task) for number, task in enumerate(tasks, start=1)]
-        cancelled = sum(len(_of(task, "annotations", where)) - len(self._by_people(task, where)) for where, task in found)
+        cancelled = sum(
+            len(_of(task, "annotations", where)) - len(self._by_people(task, where)) for where, task in found
+        )
         self.of_predictions = not any(self._by_people(task, where) for where, task in found)
         bare, ignored = 0, 0
         results: list[tuple[str, Any, list[Any]]] = []
@@ -193,11 +199,27 @@ class _Reading:
                 raise DataError(f"{where}: its times are frames; say how many are in a second: --fps 25")
             ranges = member(value, "ranges", list, where)
             spans = [
-                ((member(each, "start", int, where) - 1) / fps, member(each, "end", int, where) / fps) for each in ranges
+                ((member(each, "start", int, where) - 1) / fps, member(each, "end", int, where) / fps)
+                for each in ranges
             ]
         for start, end in spans:
-            for label in labels or [None]:
+            for label in dict.fromkeys(labels) or [None]:
                 yield Row(video_id, *times(start, end, where), label, rating, where=where)
+
+
+def _in_full(task: Any) -> Any:
+    """A task of an export as JSON-MIN, whose members are its data and the values of controls, as any other task."""
+    if not isinstance(task, dict) or "annotation_id" not in task or "annotations" in task:
+        return task
+    result = [
+        {"type": kind, "from_name": name, "value": value}
+        for name, values in task.items()
+        if isinstance(values, list)
+        for value in values
+        for kind in _TO
+        if isinstance(value, dict) and kind in value
+    ]
+    return {"data": task, "annotations": [{"result": result}]}
 
 
 def _of(task: Any, key: str, where: str) -> list[Any]:
@@ -222,5 +244,7 @@ def _media(data: dict[str, Any], where: str) -> str:
     texts = [key for key, value in data.items() if isinstance(value, str)]
     keys = [key for key in _MEDIA_KEYS if key in texts] or texts
     if not keys or (len(keys) > 1 and keys[0] not in _MEDIA_KEYS):
-        raise DataError(f"{where}: its data do not say which is the video: {', '.join(texts) or 'no texts'}; call it video")
+        raise DataError(
+            f"{where}: its data do not say which is the video: {', '.join(texts) or 'no texts'}; call it video"
+        )
     return str(data[keys[0]])

@@ -76,7 +76,13 @@ class Via(Format):
                 labels[label] = None
                 values = {"1": label} | ({} if row.score is None else {"2": repr(row.score)})
                 times = [row.start, row.end]
-                metadata[f"{view}_{next(numbers):08}"] = {"vid": str(view), "flg": 0, "z": times, "xy": [], "av": values}
+                metadata[f"{view}_{next(numbers):08}"] = {
+                    "vid": str(view),
+                    "flg": 0,
+                    "z": times,
+                    "xy": [],
+                    "av": values,
+                }
         attributes = {"1": _attribute("label", _SELECT, {label: label for label in labels})}
         if isinstance(content, Proposals):
             attributes["2"] = _attribute(_SCORE, _TEXT, {})
@@ -186,9 +192,11 @@ class _Reading:
         return videos
 
     def _rows(self, video_id: str, each: dict[str, Any], wanted: list[str], scores: list[str], where: str) -> list[Row]:
-        start, end = times(*each["z"], where)
+        start, end = times(each["z"][0], each["z"][1], where)
         rated = [str(each["av"][key]) for key in scores if key in each["av"]]
-        labels = [label for key in wanted if key in each["av"] for label in self._labels(key, each["av"][key])]
+        labels: list[str | None] = [
+            label for key in wanted if key in each["av"] for label in self._labels(key, each["av"][key])
+        ]
         return [
             Row(video_id, start, end, label, score(rated[0], where) if rated else None, where=where)
             for label in labels or [None]
