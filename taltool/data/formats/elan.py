@@ -8,6 +8,7 @@ ELAN shifts it against the annotations, is undone.
 
 import contextlib
 import re
+from collections import Counter
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
@@ -98,6 +99,8 @@ class _Document:
             raise DataError(f"{path}: times are in {unit!r}; this reads {', '.join(_UNITS)}: save it in ELAN anew")
         self._per_second = _UNITS[unit]
         self._slots = {slot.get("TIME_SLOT_ID"): slot.get("TIME_VALUE") for slot in root.iter("TIME_SLOT")}
+        annotations = root.findall("TIER/ANNOTATION/*")
+        self._annotations = {each.get("ANNOTATION_ID", ""): each for each in annotations}
         self._tiers = {str(tier.get("TIER_ID")): tier for tier in root.iter("TIER")}
         self._media = [each for each in root.iter("MEDIA_DESCRIPTOR") if each.get("MEDIA_URL")]
         # Videos first; the sort keeps their order.
@@ -121,17 +124,15 @@ class _Document:
     def events(self, tiers: list[str], options: FormatOptions) -> Iterator[tuple[Event, str]]:
         """The annotations of the tiers, each with its place."""
         origin = self._origin()
-        aligned = {
-            str(each.get("ANNOTATION_ID")): each for each in self._root.iter() if each.tag.endswith("_ANNOTATION")
-        }
         for tier in tiers:
-            for annotation in self._tiers[tier].findall("ANNOTATION/*"):
+            annotations = self._tiers[tier].findall("ANNOTATION/*")
+            parents = Counter(each.get("ANNOTATION_REF") for each in annotations)
+            for annotation in annotations:
                 where = f"{self._path}: annotation {annotation.get('ANNOTATION_ID')} of tier '{tier}'"
-                timed, seen = annotation, 0
-                while timed.tag == "REF_ANNOTATION":
-                    if timed.get("PREVIOUS_ANNOTATION") or seen > len(aligned):
-                        raise DataError(f"{where}: has no time of its own; choose another tier with --tier")
-                    timed, seen = aligned.get(timed.get("ANNOTATION_REF", ""), ElementTree.Element("missing")), seen + 1
+                parent = annotation.get("ANNOTATION_REF")
+                if parent is not None and parents[parent] > 1:
+                    raise DataError(f"{where}: shares the time of annotation {parent} with others; choose another tier")
+                timed = self._aligned(annotation, where)
                 start, end = (self._seconds(timed.get(f"TIME_SLOT_REF{end}"), where) + origin for end in (1, 2))
                 text = tier if options.tier_labels else (annotation.findtext("ANNOTATION_VALUE") or "").strip()
                 if not text:
@@ -139,6 +140,17 @@ class _Document:
                         f"{where}: no text; write the label there, or have the names of tiers as labels: --tier-labels"
                     )
                 yield Event(start, end, text), where
+
+    def _aligned(self, annotation: ElementTree.Element, where: str) -> ElementTree.Element:
+        """The annotation whose times are those of `annotation`: itself, or one on which it depends."""
+        for _ in range(len(self._annotations) + 1):
+            if annotation.tag != "REF_ANNOTATION":
+                return annotation
+            if annotation.get("PREVIOUS_ANNOTATION"):
+                break
+            missing = ElementTree.Element("missing")
+            annotation = self._annotations.get(annotation.get("ANNOTATION_REF", ""), missing)
+        raise DataError(f"{where}: has no time of its own; choose another tier with --tier")
 
     def _origin(self) -> float:
         """The second of the video at which the annotations' time begins."""

@@ -111,7 +111,13 @@ def _region(row: Row, number: int, duration: float | None, fps: float | None) ->
         first = round(row.start * fps) + 1
         span = {"start": first, "end": max(first, round(row.end * fps))}
         kind, value = _FRAMES, {"ranges": [span], _FRAMES: labels}
-    region: dict[str, Any] = {"id": f"s{number}", "from_name": "label", "to_name": _TO[kind], "type": kind, "value": value}
+    region: dict[str, Any] = {
+        "id": f"s{number}",
+        "from_name": "label",
+        "to_name": _TO[kind],
+        "type": kind,
+        "value": value,
+    }
     if duration is not None and fps is None:
         region["original_length"] = duration
     return region if row.score is None else region | {"score": row.score}
