@@ -130,4 +130,5 @@ def _rows(file: Any, path: str, durations: dict[str, float]) -> Iterator[Row]:
             if duration is not None and durations.setdefault(video_id, float(duration)) != duration:
                 raise DataError(f"{where}: video '{video_id}' lasts {duration} s, and {durations[video_id]} s above")
             start, end = segment(numbers["start"], numbers["end"], where)
-            yield Row(video_id, start, end, texts["label"], numbers["score"], texts["subset"], where)
+            told = {"label": texts["label"], "score": numbers["score"], "subset": texts["subset"]}
+            yield Row(video_id, start, end, **told, where=where)
