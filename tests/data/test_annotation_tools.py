@@ -88,6 +88,15 @@ def test_scores_stay_and_the_best_proposal_is_first(name: str, tmp_path: Path) -
     assert [found.names.names[each] for each in found.labels] == ["Run", "Dive", "Dive"]  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("name", PROJECTS)
+def test_videos_without_proposals_are_no_ground_truth(name: str, tmp_path: Path) -> None:
+    video = VideoProposals("v", np.empty((0, 2)), np.empty(0))
+    format_named(name).write(Proposals([video]), str(tmp_path / "project"), FormatOptions())
+    with open_content(str(tmp_path / "project")) as content:
+        assert isinstance(content, Proposals)
+        assert [(each.video_id, len(each)) for each in content.videos] == [("v", 0)]
+
+
 @pytest.mark.parametrize("name", ["boris", "via"])
 def test_proposals_without_labels_are_refused_where_everything_has_one(name: str, tmp_path: Path) -> None:
     video = VideoProposals("v", np.array([[1.0, 3.0]]), np.array([0.5]))

@@ -9,7 +9,7 @@ import pytest
 
 from taltool.data.convert import convert
 from taltool.data.formats.contract import Annotations, Content, FormatOptions, Proposals
-from taltool.data.formats.sniffing import open_content, sniff
+from taltool.data.formats.sniffing import format_named, open_content, sniff
 from taltool.data.video_json import to_objects
 from taltool.errors import DataError
 
@@ -112,6 +112,13 @@ def test_proposals_are_predictions_of_a_model(tmp_path: Path) -> None:
     assert first["value"] == {"start": 3.0, "end": 4.0, "channel": 0, "labels": []}
     assert (first["score"], first["from_name"], first["to_name"], first["type"]) == (0.75, "label", "audio", "labels")
     assert len({region["id"] for region in prediction["result"]}) == 2
+
+
+def test_no_tasks_at_all_are_not_written(tmp_path: Path) -> None:
+    for content in (Annotations([]), Proposals([])):
+        with pytest.raises(DataError, match=r"t\.json: no videos"):
+            format_named("labelstudio").write(content, str(tmp_path / "t.json"), FormatOptions())
+    assert list(tmp_path.iterdir()) == []
 
 
 # What the converter of label-studio-sdk 2.1.2 made of a task of ours as JSON_MIN.

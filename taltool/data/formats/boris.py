@@ -31,6 +31,7 @@ from taltool.data.formats.tables import Row
 from taltool.errors import DataError
 
 _PROPOSAL = re.compile(r"proposal (\d+), score (-?[\d.]+(?:e[+-]?\d+)?)", re.ASCII)
+_OF_PROPOSALS = "proposals from taltool"
 _KEYS = "abcdefghijklmnopqrstuvwxyz0123456789"
 # The schema wants a date; one that changes would make equal contents different files.
 _DATE = "1970-01-01T00:00:00"
@@ -71,7 +72,9 @@ class Boris(Format):
                     f"'{video.video_id}'; say with --tier which to read"
                 )
             named[video.video_id] = name
-        scored = reading.proposals > 0 and reading.proposals == reading.started
+        scored = reading.proposals == reading.started
+        if not reading.started:  # Where nothing was found, the project says that it was to be proposals.
+            scored = project.get("project_description") == _OF_PROPOSALS
         if not scored:
             for video in videos:
                 video.rows = [Row(row.video_id, row.start, row.end, row.label, where=row.where) for row in video.rows]
@@ -95,7 +98,7 @@ class Boris(Format):
             "time_format": "seconds",
             "project_date": _DATE,
             "project_name": "",
-            "project_description": "",
+            "project_description": _OF_PROPOSALS if isinstance(content, Proposals) else "",
             "project_format_version": "7.0",
             "subjects_conf": {
                 str(number): {"key": "", "name": _subject(number + 1), "description": ""}

@@ -97,7 +97,9 @@ class LabelStudio(Format):
                     task["annotations"] = [{"result": result}]
                 stream.write(before + b"\n" + orjson.dumps(task))
                 before = b","
-            stream.write(b"[]\n" if before == b"[" else b"\n]\n")
+            if before == b"[":
+                raise DataError(f"{path}: no videos, and no tasks are neither ground truth nor proposals")
+            stream.write(b"\n]\n")
         return videos.lost(keeps_durations=True)
 
 

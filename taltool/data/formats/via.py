@@ -175,7 +175,9 @@ class _Reading:
                 (len(left_out), f"attributes ({', '.join(left_out)})"),
             ]
         )
-        return list(videos.values()), bool(scores)
+        # Where nothing was found, the attribute says that it was to be proposals.
+        declared = [each.get("aname") for each in self._attributes.values() if isinstance(each, dict)]
+        return list(videos.values()), bool(scores) or (not self._segments and _SCORE in declared)
 
     def _views(self) -> dict[str, Video]:
         """The videos by the number of their view, which may show several files at once: the first counts."""
