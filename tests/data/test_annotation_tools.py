@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from project import Run
 
 from taltool.data.convert import convert
 from taltool.data.formats.annotation_tools import media_id
@@ -122,3 +123,14 @@ def test_a_file_that_is_cut_short_is_refused_with_its_line(name: str, cut: float
     path.write_bytes(path.read_bytes()[: int(cut * path.stat().st_size)])
     with pytest.raises(DataError, match=r"project:\d+: not JSON"), open_content(str(path), name):
         pass
+
+
+def test_the_command_line_takes_tiers_and_tells_tools_where_the_videos_are(taltool: Run, tmp_path: Path) -> None:
+    rows = (1.0, 2.0, "Dive"), (1.5, 2.5, "Run")
+    format_named("elan").write(ground_truth("v", *rows), str(tmp_path / "v.eaf"), FormatOptions())
+    words = ["convert", tmp_path / "v.eaf", "--tier", "segments 2", "--tier-labels"]
+    project = taltool(*words, "--to", "via", "--media", "https://host/{}.mp4", "-o", tmp_path / "p.json")
+    assert (project.returncode, project.stderr) == (0, b"")
+    assert '"src":"https://host/v.mp4"' in (tmp_path / "p.json").read_text()
+    table = taltool("convert", tmp_path / "p.json", "--to", "csv")
+    assert table.stdout.splitlines() == [b"video_id,start,end,label", b"v,1.5,2.5,segments 2"]
