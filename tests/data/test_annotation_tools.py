@@ -1,17 +1,19 @@
 """What the formats of annotation tools share: names of media files, tiers, proposals that have scores."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from project import Run
+from test_odd_values import ODD, places, replaced
 
 from taltool.data.convert import convert
 from taltool.data.formats.annotation_tools import media_id
 from taltool.data.formats.contract import Annotations, FormatOptions, Proposals
 from taltool.data.formats.sniffing import format_named, open_content
 from taltool.data.records import LabelVocabulary, VideoProposals
-from taltool.errors import DataError, UsageError
+from taltool.errors import DataError, TaltoolError, UsageError
 
 PROJECTS = ["boris", "via", "labelstudio"]
 
@@ -134,3 +136,20 @@ def test_the_command_line_takes_tiers_and_tells_tools_where_the_videos_are(talto
     assert '"src":"https://host/v.mp4"' in (tmp_path / "p.json").read_text()
     table = taltool("convert", tmp_path / "p.json", "--to", "csv")
     assert table.stdout.splitlines() == [b"video_id,start,end,label", b"v,1.5,2.5,segments 2"]
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_whatever_stands_where_something_else_belongs_is_read_or_refused_in_words(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "project"
+    format_named(name).write(ground_truth("v", (1.0, 2.0, "Dive")), str(path), FormatOptions())
+    project = json.loads(path.read_text())
+    refused = 0
+    for place in places(project):
+        for odd in ODD:
+            path.write_text(json.dumps(replaced([project], (0, *place), odd)[0]))
+            try:
+                with open_content(str(path), name, FormatOptions(drop_invalid=True)) as content:
+                    list(content.entries if isinstance(content, Annotations) else content.videos)  # type: ignore[union-attr]
+            except TaltoolError:
+                refused += 1
+    assert refused > 20

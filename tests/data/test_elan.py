@@ -13,7 +13,8 @@ from taltool.data.formats.sniffing import format_named, open_content
 from taltool.errors import DataError
 
 # What pympi-ling 1.71 wrote for a video that begins half a second into the annotations' time, its sound, two tiers of
-# which the second depends on the first, and one without annotations; shortened by blanks.
+# which the second depends on the first, and one without annotations; by hand blanks were taken out, the media files
+# exchanged, and the slot ts6 added.
 THEIRS = """<?xml version='1.0' encoding='UTF-8'?>
 <ANNOTATION_DOCUMENT AUTHOR="x" DATE="2026-11-30T19:58:37+00:00" VERSION="2.8" FORMAT="2.8">
 <HEADER>

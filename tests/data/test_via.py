@@ -12,8 +12,9 @@ from taltool.data.formats.contract import Annotations, FormatOptions
 from taltool.data.formats.sniffing import format_named, open_content, sniff
 from taltool.errors import DataError
 
-# As VIA 3.0.11 saves it: members in its order, the times that it rounds, an option that was added by typing in the
-# timeline (Drum), one that was defined (2), a region of a frame, a value of a whole file.
+# Made by hand as VIA 3 saves its projects, after those in vital-ultrasound/ai-echocardiography-for-low-resource-countries
+# (datasets/labelling-annotation/json_files): an option that was typed into the timeline (Drum), one that was defined
+# (2), a region of a frame, a value of a whole file.
 PROJECT: dict[str, Any] = {
     "project": {
         "pid": "__VIA_PROJECT_ID__",

@@ -239,7 +239,7 @@ def _of(task: Any, key: str, where: str) -> list[Any]:
 
 def _is_segment(region: Any, where: str) -> bool:
     """Whether a region is a stretch of time; raises DataError where it is one of text, whose places count letters."""
-    if not isinstance(region, dict) or region.get("type") not in _TO:
+    if not isinstance(region, dict) or region.get("type") not in list(_TO):
         return False
     value = member(region, "value", dict, where)
     if "text" in value and region["type"] == _SECONDS:

@@ -46,6 +46,7 @@ class Via(Format):
 
     summary = "VGG Image Annotator 3 projects, a temporal segment for each segment, its attribute the label"
     kinds = ("proposals", "annotations")
+    tried_with = "published projects"
     suffixes = (".json",)
 
     def recognises(self, opening: Opening) -> bool:
