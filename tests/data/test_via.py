@@ -12,7 +12,8 @@ from taltool.data.formats.contract import Annotations, FormatOptions
 from taltool.data.formats.sniffing import format_named, open_content, sniff
 from taltool.errors import DataError
 
-# Made by hand as VIA 3 saves its projects, after those in vital-ultrasound/ai-echocardiography-for-low-resource-countries
+# Made by hand as VIA 3 saves its projects, after those in
+# vital-ultrasound/ai-echocardiography-for-low-resource-countries
 # (datasets/labelling-annotation/json_files): an option that was typed into the timeline (Drum), one that was defined
 # (2), a region of a frame, a value of a whole file.
 PROJECT: dict[str, Any] = {
