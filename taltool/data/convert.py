@@ -60,6 +60,9 @@ def convert(
     relabel: str | Path | Mapping[str, str] | None = None,
     drop_invalid: bool = False,
     show_scores: bool = False,
+    tier: str | Sequence[str] = (),
+    tier_labels: bool = False,
+    media: str | None = None,
     random_split: float | None = None,
     by: str | None = None,
     resplit: bool = False,
@@ -74,7 +77,9 @@ def convert(
     content of the inputs and the name of the output tell. score is that of proposals that have none; fps, stride,
     window and offset (frames) are the clock of features; durations (seconds by video id), classes (number by label) and
     relabel (the labels that stay, and their new names) are mappings or the files to read them from. show_scores: write
-    the scores of proposals beside the labels in subtitles. random_split: put this share of the videos of a ground truth
+    the scores of proposals beside the labels in subtitles. tier: those tiers (attributes, ...) of the files of
+    annotation tools alone; tier_labels: their names are the labels; media: what those tools are told that the file of a
+    video is called, {} being its id. random_split: put this share of the videos of a ground truth
     into the subset training and the others into validation, drawn by seed, videos of one group `by` together; resplit:
     even where they are in subsets already. link: features stay where they are, and the output refers to them.
 
@@ -93,6 +98,9 @@ def convert(
         classes=_mapping(classes, read_classes),
         drop_invalid=drop_invalid,
         show_scores=show_scores,
+        tiers=(tier,) if isinstance(tier, str) else tuple(tier),
+        tier_labels=tier_labels,
+        media=media,
     )
     if random_split is None and (by is not None or resplit):
         raise UsageError("--by and --resplit belong to --random-split")

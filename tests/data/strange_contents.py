@@ -1,15 +1,24 @@
 """Contents of every kind with awkward names and extreme numbers, drawn by hypothesis; and what is equal in two."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from taltool.data.clock import FeatureClock
+from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Proposals
 from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.data.video_json import to_objects
+
+
+def written_formats() -> list[str]:
+    """The formats that are written, but for those whose extra is not installed here."""
+    every = {name: FORMATS.load(name) for name in FORMATS.names()}
+    return [name for name, each in every.items() if each.is_written and (not each.requires or find_spec(each.requires))]
+
 
 AWKWARD = [
     "v",

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 from project import PROJECT, Run
+from strange_contents import written_formats
 
 from taltool.data.clock import FeatureClock
 from taltool.data.convert import convert
@@ -32,7 +33,7 @@ FACTS = FormatOptions(
 # A format that a user wrote, which holds no labels: it is named by its file.
 OWN = str(PROJECT / "tests" / "plugin" / "tiny_format.py")
 NAMES = [*FORMATS.names(), pytest.param(OWN, id="own")]
-PAIRS = [(name, kind) for name in FORMATS.names() if FORMATS.load(name).is_written for kind in FORMATS.load(name).kinds]
+PAIRS = [(name, kind) for name in written_formats() for kind in FORMATS.load(name).kinds]
 PAIRS.append(pytest.param(OWN, "proposals", id="own"))
 
 
@@ -211,6 +212,14 @@ LOST = [
     ("vtt", "proposals", ["the scores", "the durations", "the provenance"]),
     ("srt", "annotations", ["1 durations", "the subsets (validation)"]),
     ("audacity", "proposals", ["the scores", "the durations", "the provenance"]),
+    ("elan", "proposals", ["the scores", "the durations", "the provenance"]),
+    ("elan", "annotations", ["1 durations", "the subsets (validation)"]),
+    ("boris", "proposals", ["the provenance"]),
+    ("boris", "annotations", ["the subsets (validation)"]),
+    ("via", "proposals", ["2 durations", "the provenance"]),
+    ("via", "annotations", ["2 durations", "the subsets (validation)"]),
+    ("labelstudio", "proposals", ["the provenance"]),
+    ("labelstudio", "annotations", ["the subsets (validation)"]),
     ("jsonl", "proposals", []),
     ("activitynet", "proposals", []),
     ("activitynet", "annotations", []),
@@ -402,7 +411,7 @@ def test_a_broken_format_of_a_package_matters_only_where_no_other_knows_the_file
 
 
 def test_output_name_that_says_nothing_asks_for_a_format() -> None:
-    known = r"\.csv, \.json, \.jsonl, \.ndjson, .*\.srt, \.txt, \.vtt"
+    known = r".*\.csv, .*\.json, \.jsonl, \.ndjson, .*\.srt, \.txt, \.vtt"
     with pytest.raises(UsageError, match=rf"-o x\.tsv: \.tsv is none of {known}: .* give --to actionformer\|.*\|csv"):
         for_output("x.tsv", "proposals")
     with pytest.raises(UsageError, match=r"-o x\.vtt: \.vtt is none of \.h5, \.hdf, \.hdf5: .* give --to hdf5\|npy"):

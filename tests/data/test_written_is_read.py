@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from project import PROJECT
-from strange_contents import KINDS, all_facts, facts_of, proposals, segments_only, videos
+from strange_contents import KINDS, all_facts, facts_of, proposals, segments_only, videos, written_formats
 
 from taltool.data.convert import convert
 from taltool.data.formats import FORMATS
@@ -44,7 +44,7 @@ def loses(name: str) -> list[str]:
 # file are in test_captions.py.
 PAIRS = [
     (name, kind)
-    for name in FORMATS.names()
+    for name in written_formats()
     if not FORMATS.load(name).one_video
     for kind in FORMATS.load(name).kinds
     if kind != "proposals" or "the labels" not in loses(name)

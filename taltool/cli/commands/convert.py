@@ -37,6 +37,42 @@ What the target cannot hold (durations in a CSV, say) is named in a warning.
 Where the output is a folder, or its name ends with /, each video gets a file of its own there, ID.SUFFIX, which takes
 the place of one that is there already; formats that hold one video a file (vtt, srt, audacity) need that for several.
 Every file appears only when it is whole.
+.SH ANNOTATION TOOLS
+Files of ELAN, BORIS, VGG VIA 3, Label Studio, CVAT and Audacity are ground truth, and detections can be opened in them
+to be looked at and mended.
+A tool knows a video by its media file, whose name without folders and suffix is the id here; of several that play side
+by side the first one counts.
+Where a file is written for a tool,
+.B \-\-media
+says how it finds the video of an id; without it that is ID.mp4 (in ELAN the user links the video).
+.PP
+Where segments stand in several places (tiers of ELAN, attributes of VIA, controls of Label Studio, observations of
+BORIS), nothing is guessed: what there is is told, and
+.B \-\-tier
+names what to read.
+.B \-\-tier\-labels
+takes the names of ELAN's tiers as labels, all of those that have annotations, where a tier is a class.
+.PP
+Proposals keep their scores in VIA (an attribute
+.IR score ),
+BORIS (the comment of the event that starts) and Label Studio (predictions); in ELAN with
+.BR \-\-show\-scores .
+In BORIS segments of one label that overlap are of different subjects, in ELAN they stand in tiers below each other.
+A state event of BORIS that never stops is refused, or left out with
+.BR \-\-drop\-invalid .
+.PP
+CVAT and the TimelineLabels of Label Studio count frames:
+.B \-\-fps
+says how many are in a second. With it Label Studio's tasks are written in frames, too, each segment as the frames that
+it covers; without it in seconds, for a project whose labels are on a sound that plays along:
+.PP
+.nf
+<View>
+  <Labels name="label" toName="audio"><Label value="Diving"/></Labels>
+  <Video name="video" value="$video" sync="audio"/>
+  <Audio name="audio" value="$video" sync="video"/>
+</View>
+.fi
 .SH CLASSES
 .B \-\-relabel
 makes two data sets speak of the same classes: what FILE does not list is left out, and several labels may become one.
@@ -109,6 +145,10 @@ taltool convert detections.jsonl --to csv | head
 # subtitles of each video, to watch, and annotations made with an editor of subtitles
 taltool convert detections.jsonl --show-scores --to vtt -o subtitles/
 taltool convert subtitles/*.srt --durations lengths.csv -o gt.json
+# what people annotated with ELAN or BORIS, and detections for them to mend
+taltool convert session*.eaf --tier actions --durations lengths.csv -o gt.json
+taltool convert coded.boris -o gt.json
+taltool convert detections.jsonl --to labelstudio --media 'https://host/videos/{}.mp4' -o tasks.json
 taltool convert gt.json --random-split 0.8 -o split.json
 # cooking_03_clip7 and cooking_03_clip8 stay together
 taltool convert gt.json --random-split 0.8 --by '(.*)_clip' --seed 1 -o split.json
@@ -203,6 +243,26 @@ def convert(
         bool, typer.Option("--drop-invalid", help="Leave out segments that end before they start, and count them.")
     ] = False,
     show_scores: ShowScoresOption = False,
+    tier: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tier",
+            metavar="NAME",
+            help="Files of annotation tools: read this tier (attribute, control, observation); may be given again.",
+        ),
+    ] = None,
+    tier_labels: Annotated[
+        bool,
+        typer.Option("--tier-labels", help="ELAN: labels are the names of the tiers, not the texts in them."),
+    ] = False,
+    media: Annotated[
+        str | None,
+        typer.Option(
+            "--media",
+            metavar="PATTERN",
+            help="Files of annotation tools: how they find the video of an id, {} being the id: videos/{}.mp4.",
+        ),
+    ] = None,
     random_split: Annotated[
         float | None,
         typer.Option(
@@ -256,6 +316,7 @@ def convert(
             "--relabel": relabel,
             "--drop-invalid": drop_invalid,
             "--show-scores": show_scores,
+            "--tier, --tier-labels, --media": tier or tier_labels or media,
             "--random-split, --by, --resplit": random_split or by or resplit,
             "--link": link,
         }
@@ -293,6 +354,9 @@ def convert(
         relabel=relabel,
         drop_invalid=drop_invalid,
         show_scores=show_scores,
+        tier=tier or (),
+        tier_labels=tier_labels,
+        media=media,
         random_split=random_split,
         by=by,
         resplit=resplit,

@@ -82,6 +82,15 @@ def events_of(content: Proposals | Annotations, path: str, options: FormatOption
     return events, lost
 
 
+def single(content: Proposals | Annotations, path: str) -> tuple[str, Proposals | Annotations]:
+    """The id of the only video, and a content of it alone; raises UsageError where there are several."""
+    if isinstance(content, Annotations):
+        entry = _only(content.entries, path)
+        return entry[0], replace(content, entries=[entry])
+    video = _only(content.videos, path)
+    return video.video_id, replace(content, videos=[video])
+
+
 def _only(items: Iterable[Item], path: str) -> Item:
     found = list(islice(items, 2))
     if not found:
@@ -103,10 +112,18 @@ def _line(label: str, path: str) -> str:
 
 @contextlib.contextmanager
 def read_events(
-    events: Iterable[tuple[Event, str]], path: str, suffixes: Iterable[str], options: FormatOptions, notes: list[str]
+    events: Iterable[tuple[Event, str]],
+    path: str,
+    suffixes: Iterable[str],
+    options: FormatOptions,
+    notes: list[str],
+    video_id: str | None = None,
 ) -> Iterator[Proposals | Annotations]:
-    """The video whose events, each with its place, those of a file are; raises DataError for what is no segment."""
-    video_id = _video_id(path, suffixes)
+    """The video whose events, each with its place, those of a file are; raises DataError for what is no segment.
+
+    video_id: what the file says; None: the name of the file says it.
+    """
+    video_id = _video_id(path, suffixes) if video_id is None else video_id
     found = list(events)
     scored = [_SCORED.fullmatch(event.text) for event, _ in found]
     is_scored = bool(found) and all(scored)

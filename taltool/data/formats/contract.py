@@ -64,7 +64,10 @@ class FormatOptions:
 
     score: that of proposals without one; clock: any of fps, stride, window, offset, for features; durations: video id
     -> seconds; subset: of annotations without one; classes: label -> number, where a file has only numbers;
-    drop_invalid: leave out segments that end before they start; show_scores: write them where people read the labels.
+    drop_invalid: leave out segments that end before they start; show_scores: write them where people read the labels;
+    tiers: of the files of annotation tools, those of several tiers (attributes, observations, ...) that are read;
+    tier_labels: labels are the names of the tiers, not the texts in them; media: what an annotation tool is told that
+    the video file of an id is called, {} being the id.
     """
 
     score: float | None = None
@@ -74,6 +77,9 @@ class FormatOptions:
     classes: Mapping[str, int] | None = None
     drop_invalid: bool = False
     show_scores: bool = False
+    tiers: tuple[str, ...] = ()
+    tier_labels: bool = False
+    media: str | None = None
 
 
 @dataclass
@@ -159,12 +165,14 @@ class Format(ABC):
     suffixes: file names that ask for it, the first that of new files. is_folder: it is a folder of files; one_video: a
     file holds one video, whose id is the file's name without suffix; resolution: the seconds by which the times that
     are read may differ from those that were written. tried_with: the program, or the published files, with which it was
-    tried, for the table of formats in the manual page."""
+    tried, for the table of formats in the manual page; requires: the module that it needs beside taltool's own
+    dependencies, from the extra of the format's name."""
 
     summary: ClassVar[str]
     kinds: ClassVar[tuple[Kind, ...]]
     is_written: ClassVar[bool] = True
     tried_with: ClassVar[str] = ""
+    requires: ClassVar[str] = ""
     suffixes: ClassVar[tuple[str, ...]] = ()
     holds_frames: ClassVar[bool] = False
     is_folder: ClassVar[bool] = False

@@ -94,7 +94,7 @@ def for_output(path: str, kind: Kind) -> str:
         return fitting[0]
     if is_special(Path(path)) and not is_folder:
         return default
-    known = ", ".join(sorted(each for layout in able.values() for each in layout.suffixes if each))
+    known = ", ".join(sorted({each for layout in able.values() for each in layout.suffixes if each}))
     why = "a folder, one file a video" if is_folder else f"{suffix or 'no suffix'} is none of {known}"
     raise UsageError(f"-o {path}: {why}: the name does not say in which format; give --to {'|'.join(able)}{broken}")
 

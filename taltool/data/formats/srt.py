@@ -28,6 +28,7 @@ class SubRip(Format):
         "ends; times are milliseconds"
     )
     kinds = ("proposals", "annotations")
+    tried_with = "srt 3.5.3"
     suffixes = (".srt",)
     one_video = True
     resolution = 0.001

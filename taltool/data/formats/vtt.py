@@ -27,6 +27,7 @@ class WebVtt(Format):
         "where they overlap; times are milliseconds"
     )
     kinds = ("proposals", "annotations")
+    tried_with = "webvtt-py 0.6.0"
     suffixes = (".vtt",)
     one_video = True
     resolution = 0.001
