@@ -64,7 +64,9 @@ class FormatOptions:
 
     score: that of proposals without one; clock: any of fps, stride, window, offset, for features; durations: video id
     -> seconds; subset: of annotations without one; classes: label -> number, where a file has only numbers;
-    drop_invalid: leave out segments that end before they start; show_scores: write them where people read the labels.
+    drop_invalid: leave out segments that end before they start; show_scores: write them where people read the labels;
+    labels: which of the kinds of labels that a file holds (verb, noun, action, sound); background: the labels of frames
+    in which nothing happens, the first of which is the one that is written.
     """
 
     score: float | None = None
@@ -74,6 +76,8 @@ class FormatOptions:
     classes: Mapping[str, int] | None = None
     drop_invalid: bool = False
     show_scores: bool = False
+    labels: str | None = None
+    background: tuple[str, ...] | None = None
 
 
 @dataclass
