@@ -60,6 +60,8 @@ def convert(
     relabel: str | Path | Mapping[str, str] | None = None,
     drop_invalid: bool = False,
     show_scores: bool = False,
+    labels: str | None = None,
+    background: str | None = None,
     random_split: float | None = None,
     by: str | None = None,
     resplit: bool = False,
@@ -74,9 +76,11 @@ def convert(
     content of the inputs and the name of the output tell. score is that of proposals that have none; fps, stride,
     window and offset (frames) are the clock of features; durations (seconds by video id), classes (number by label) and
     relabel (the labels that stay, and their new names) are mappings or the files to read them from. show_scores: write
-    the scores of proposals beside the labels in subtitles. random_split: put this share of the videos of a ground truth
-    into the subset training and the others into validation, drawn by seed, videos of one group `by` together; resplit:
-    even where they are in subsets already. link: features stay where they are, and the output refers to them.
+    the scores of proposals beside the labels in subtitles. labels: verb, noun, action or sound, where a file holds
+    several kinds of labels; background: the labels of frames, parted by commas, that are no action. random_split: put
+    this share of the videos of a ground truth into the subset training and the others into validation, drawn by seed,
+    videos of one group `by` together; resplit: even where they are in subsets already. link: features stay where they are,
+    and the output refers to them.
 
     Where the output is a folder, or its name ends with "/", each video gets a file of its own, see `write_proposals`.
 
@@ -93,6 +97,8 @@ def convert(
         classes=_mapping(classes, read_classes),
         drop_invalid=drop_invalid,
         show_scores=show_scores,
+        labels=labels,
+        background=None if background is None else tuple(name.strip() for name in background.split(",")),
     )
     if random_split is None and (by is not None or resplit):
         raise UsageError("--by and --resplit belong to --random-split")

@@ -52,7 +52,8 @@ def outline(head: bytes, depth: int) -> Iterator[tuple[tuple[str, ...], str]]:
     """
     if not head.lstrip().startswith(b"{"):
         return
-    brackets, keys = bytearray(), []
+    brackets = bytearray()
+    keys: list[str] = []
     for token in _TOKEN.finditer(head):
         sign = token[0]
         if sign in (b"{", b"["):

@@ -203,6 +203,23 @@ def convert(
         bool, typer.Option("--drop-invalid", help="Leave out segments that end before they start, and count them.")
     ] = False,
     show_scores: ShowScoresOption = False,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--labels",
+            metavar="KIND",
+            help="Annotations: which labels, where a file holds several kinds: verb, noun, action (EPIC-KITCHENS), "
+            "action, sound (Perception Test).",
+        ),
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            "--background",
+            metavar="LABEL[,LABEL]",
+            help="Labels of frames: those that are no action (background, SIL, action_start, action_end).",
+        ),
+    ] = None,
     random_split: Annotated[
         float | None,
         typer.Option(
@@ -256,6 +273,8 @@ def convert(
             "--relabel": relabel,
             "--drop-invalid": drop_invalid,
             "--show-scores": show_scores,
+            "--labels": labels,
+            "--background": background,
             "--random-split, --by, --resplit": random_split or by or resplit,
             "--link": link,
         }
@@ -293,6 +312,8 @@ def convert(
         relabel=relabel,
         drop_invalid=drop_invalid,
         show_scores=show_scores,
+        labels=labels,
+        background=background,
         random_split=random_split,
         by=by,
         resplit=resplit,

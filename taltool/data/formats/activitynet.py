@@ -114,9 +114,15 @@ class EntryReader:
         for each in annotations:
             if isinstance(each, dict) and isinstance(each.get("segment"), list):
                 each["segment"] = [_number(time) if isinstance(time, str) else time for time in each["segment"]]
-        if self._options.drop_invalid:
+        inverted = [each for each in annotations if _is_inverted(each)]
+        if inverted and not self._options.drop_invalid:
+            raise DataError(
+                f"{self._path}: video '{video_id}': segment {inverted[0]['segment']} ends before it starts (use "
+                "--drop-invalid)"
+            )
+        if inverted:
             entry["annotations"] = [each for each in annotations if not _is_inverted(each)]
-            self._dropped += len(annotations) - len(entry["annotations"])
+            self._dropped += len(inverted)
 
 
 def _number(text: str) -> float | str:
@@ -139,7 +145,9 @@ def write_annotations(content: Annotations, path: str) -> None:
     """Write a ground truth video by video; raises DataError unless every video has a duration."""
     head = content.head if "database" in content.head else content.head | {"database": None}
     entries = _timed(iter(content.entries), path)
-    first = list(islice(entries, 1))  # where durations lack, it is mostly from the first video on: nothing is written then
+    first = list(
+        islice(entries, 1)
+    )  # where durations lack, it is mostly from the first video on: nothing is written then
     with open_output(path) as stream:
         for number, (key, value) in enumerate(head.items()):
             stream.write((b"," if number else b"{") + orjson.dumps(key) + b":")

@@ -46,16 +46,14 @@ class BareJson(Format):
     )
     kinds = ("proposals", "annotations")
     is_written = False
-    tried_with = (
-        "RTD's thumos14_anno_action.json, BMN's anet_anno_action.json, multithumos.json and charades.json of super-events"
-    )
+    tried_with = "the files of RTD (THUMOS14), BMN (ActivityNet) and super-events (MultiTHUMOS, Charades)"
 
     def recognises(self, opening: Opening) -> bool:
         """A first member that is a video: an object with a list of annotations, or a list of proposals."""
         listed = _FIRST_LIST.match(opening.head)
         if listed:
             return {keys[0] for keys, _ in outline(opening.head[listed.end() :], 1)} >= {"segment", "score"}
-        found = set()
+        found: set[str] = set()
         for keys, first in outline(opening.head, 2):
             if len(keys) == 1 and (first != "{" or found):
                 return first == "{" and bool(found & {*_LISTS})
@@ -95,12 +93,14 @@ def _annotations(document: dict[str, Any], path: str, options: FormatOptions) ->
         key: _entry(video, name, namer, f"{path}: video '{key}'")
         for (key, video), name in zip(document.items(), found, strict=True)
     }
-    head = {"version": "from JSON of videos", "taxonomy": [], "database": None}
+    head: dict[str, Any] = {"version": "from JSON of videos", "taxonomy": [], "database": None}
     checked = reader.checked(entries)
     notes = reader.notes()
     others = {each: None for video in document.values() for each in video if each in _LISTS and each not in found}
     others |= {each: None for video in document.values() for each, value in video.items() if _is_other(each, value)}
-    return Annotations(checked.items(), head, notes + ([f"the keys {', '.join(others)} of the videos"] if others else []))
+    return Annotations(
+        checked.items(), head, notes + ([f"the keys {', '.join(others)} of the videos"] if others else [])
+    )
 
 
 def _is_other(key: str, value: Any) -> bool:
