@@ -79,8 +79,8 @@ def convert(
     the scores of proposals beside the labels in subtitles. labels: verb, noun, action or sound, where a file holds
     several kinds of labels; background: the labels of frames, parted by commas, that are no action. random_split: put
     this share of the videos of a ground truth into the subset training and the others into validation, drawn by seed,
-    videos of one group `by` together; resplit: even where they are in subsets already. link: features stay where they are,
-    and the output refers to them.
+    videos of one group `by` together; resplit: even where they are in subsets already. link: features stay where they
+    are, and the output refers to them.
 
     Where the output is a folder, or its name ends with "/", each video gets a file of its own, see `write_proposals`.
 

@@ -13,8 +13,13 @@ from taltool.cli.arguments import (
     StrideOption,
     WindowOption,
 )
+from taltool.data.formats import FORMATS
 from taltool.errors import UsageError
 from taltool.reporting import Reporter
+
+# In the order of the columns of the table.
+_KINDS = {"annotations": "G", "proposals": "P", "features": "F"}
+_TRIED_WIDTH = 46
 
 _MAN = r"""
 .SH FORMATS
@@ -24,6 +29,16 @@ and
 .B \-\-to
 win over both.
 @FORMATS@
+.PP
+What each is read and written for (G ground truth, P proposals, F features), and the programs or published files with
+which that was tried beside the tests:
+.PP
+.nf
+@TABLE@
+.fi
+.PP
+Pickles (.pkl) are read by nothing here, since reading one runs whatever code is in it; the message says how to make
+JSON or CSV of one.
 .PP
 Other packages add formats through the entry points of the group
 .IR taltool.formats ,
@@ -123,16 +138,20 @@ def __getattr__(name: str) -> str:
     """`MAN`, the sections of the manual page: made when it is asked for, since it imports every format to name it."""
     if name != "MAN":
         raise AttributeError(name)
-    from taltool.data.formats import FORMATS
+    import textwrap
 
     entries = []
-    for each, layout in ((each, FORMATS.load(each)) for each in FORMATS.names()):
-        if layout.__module__.startswith("taltool."):
-            kinds = " and ".join(layout.kinds).replace("annotations", "ground truth").capitalize()
-            suffixes = ", ".join(suffix or "those without a suffix" for suffix in layout.suffixes)
-            names = f"\nOutput names: {suffixes}." if suffixes else ""
-            entries.append(f".TP\n.B {each}\n" + f"{kinds}: {layout.summary}.{names}".replace("-", r"\-"))
-    return _MAN.replace("@FORMATS@", "\n".join(entries))
+    table = [f"{'FORMAT':<19}{'READ':<6}{'WRITTEN':<9}TRIED WITH"]
+    for each, layout in ((each, FORMATS.load(each)) for each in FORMATS.built_in()):
+        kinds = " and ".join(layout.kinds).replace("annotations", "ground truth").capitalize()
+        suffixes = ", ".join(suffix or "those without a suffix" for suffix in layout.suffixes)
+        names = f"\nOutput names: {suffixes}." if suffixes else ""
+        entries.append(f".TP\n.B {each}\n" + f"{kinds}: {layout.summary}.{names}".replace("-", r"\-"))
+        letters = " ".join(letter for kind, letter in _KINDS.items() if kind in layout.kinds)
+        tried = textwrap.wrap(layout.tried_with, _TRIED_WIDTH) or [""]
+        table.append(f"{each:<19}{letters:<6}{letters if layout.is_written else '':<9}{tried[0]}".rstrip())
+        table += [" " * 34 + line for line in tried[1:]]
+    return _MAN.replace("@FORMATS@", "\n".join(entries)).replace("@TABLE@", "\n".join(table).replace("-", r"\-"))
 
 
 def convert(
@@ -154,7 +173,8 @@ def convert(
         typer.Option(
             "--from",
             metavar="FORMAT",
-            help="Format of the input, if its content does not tell: a name, or a FILE.py that registers one.",
+            help="Format of the input, if its content does not tell: a name, or a FILE.py that registers one. There "
+            f"are {', '.join(FORMATS.built_in())}.",
         ),
     ] = None,
     target: Annotated[
@@ -162,7 +182,8 @@ def convert(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="Format of the output, if its name does not tell: a name, or a FILE.py as for --from.",
+            help="Format of the output, if its name does not tell: a name, or a FILE.py as for --from. Some are read "
+            "alone; the manual page has a table.",
         ),
     ] = None,
     score: Annotated[float | None, typer.Option("--score", help="Score of proposals that have none.")] = None,

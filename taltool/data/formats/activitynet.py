@@ -1,6 +1,7 @@
 """The ActivityNet layouts: {"results": ...} for proposals, {"database": ...} for ground truth."""
 
 import contextlib
+import math
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any
@@ -126,11 +127,12 @@ class EntryReader:
 
 
 def _number(text: str) -> float | str:
-    """The number that a text is; the text itself where it is none, which the checks refuse then."""
+    """The finite number that a text is; the text itself where it is none, which the checks refuse then."""
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return text
+    return number if math.isfinite(number) else text
 
 
 def _is_inverted(annotation: Any) -> bool:

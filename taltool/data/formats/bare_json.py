@@ -148,7 +148,8 @@ def _entry(video: dict[str, Any], listed: str, namer: Namer, where: str) -> dict
         frames, rate = metadata.get("num_frames"), metadata.get("frame_rate")
         if isinstance(frames, int | float) and isinstance(rate, int | float) and rate > 0:
             entry["duration"] = frames / rate
-    annotations = video.get(listed) or []
+    annotations = video.get(listed)
+    annotations = [] if annotations is None else annotations
     if not isinstance(annotations, list):
         raise DataError(f"{where}: expected a list of {listed}, found {type(annotations).__name__}")
     entry["annotations"] = [

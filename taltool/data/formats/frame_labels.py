@@ -25,6 +25,8 @@ _FOLDER, _MAPPING, _SPLITS = "groundTruth", "mapping.txt", "splits"
 # What the three data sets call it; 50 Salads has two labels for what is before and after the recipe.
 _BACKGROUND = ("background", "SIL", "action_start", "action_end")
 _SUBSETS = {"train": "training", "val": "validation", "test": "testing"}
+# A month at 60 frames a second.
+_MOST_FRAMES = 155_520_000
 # How far frames and a duration that both are given may be apart: the larger of seconds and share.
 _SECONDS_APART, _SHARE_APART = 1.0, 0.01
 
@@ -35,8 +37,8 @@ class FrameLabels(Format):
 
     summary = (
         "a folder with a text for each video, a label for each frame, with mapping.txt beside, as Breakfast, 50 "
-        "Salads and GTEA have it; a list of its splits (*.bundle) is read too; needs --fps, --background names the labels "
-        "that are none"
+        "Salads and GTEA have it; needs --fps; --background names the labels that are none; a list of a "
+        "split (*.bundle) is read too"
     )
     kinds = ("annotations",)
     is_folder = True
@@ -199,7 +201,11 @@ def _frames(
     """The label of each frame (n,), n being duration x fps, as a number into the names, the first being background."""
     if "duration" not in entry:
         raise DataError(f"{path}: video '{video_id}' has no duration, so how many frames is unknown: give --durations")
-    count = round(entry["duration"] * fps)
+    count = round(min(entry["duration"] * fps, _MOST_FRAMES + 1))
+    if not 0 < count <= _MOST_FRAMES:
+        raise DataError(
+            f"{path}: video '{video_id}' lasts {entry['duration']:g} s; this format holds 1 to {_MOST_FRAMES:,} frames"
+        )
     lost.subset(entry)
     names, owners = [background], np.full(count, -1, np.int64)
     ordered = sorted(entry.get("annotations") or [], key=lambda each: tuple(each["segment"]))
@@ -210,10 +216,10 @@ def _frames(
             names.append(label)
         numbers.append(names.index(label))
         # The frames whose middle the segment covers.
-        first, end = (int(np.ceil(max(time, 0) * fps - 0.5)) for time in each["segment"])
+        first, end = (int(np.ceil(min(max(time, 0) * fps, _MOST_FRAMES) - 0.5)) for time in each["segment"])
         owners[first : min(end, count)] = order
         wanted.append((max(first, 0), min(end, count)))
-        lost.count("segments that end past their video", int(end > count))
+        lost.count("segments that end past their video", int(first < count < end))
     kept = np.bincount(owners[owners >= 0], minlength=len(ordered))
     for (first, end), found in zip(wanted, kept.tolist(), strict=True):
         lost.count("segments shorter than a frame, or past the end", int(end <= first))
