@@ -364,6 +364,12 @@ def test_lists_of_splits_give_the_subsets(tmp_path: Path) -> None:
     convert(*lists, output=tmp_path / "gt.json", source="frame-labels", fps=15)
     subsets = {key: entry["subset"] for key, entry in database(tmp_path / "gt.json").items()}
     assert subsets == {"S1_Cheese_C1": "training", "S2_Tea_C1": "testing"}
+    # As Breakfast has it.
+    (folder / "mapping.txt").rename(folder / "splits" / "mapping_bf.txt")
+    lists[0].write_text("#bundle\n./data/groundTruth/S1_Cheese_C1.txt\n")
+    convert(lists[0], output=tmp_path / "one.json", source="frame-labels", fps=15)
+    assert list(database(tmp_path / "one.json")) == ["S1_Cheese_C1"]
+    assert sniff(str(folder)) == "frame-labels"
     lists[0].write_text("S1_Cheese_C1.txt\nS9.txt\n")
     with pytest.raises(DataError, match=r"1 of its 2 files are not there, .*S9\.txt the first"):
         convert(*lists, output=tmp_path / "gt.json", source="frame-labels", fps=15)

@@ -52,6 +52,53 @@ What the target cannot hold (durations in a CSV, say) is named in a warning.
 Where the output is a folder, or its name ends with /, each video gets a file of its own there, ID.SUFFIX, which takes
 the place of one that is there already; formats that hold one video a file (vtt, srt, audacity) need that for several.
 Every file appears only when it is whole.
+.SH DATA SETS
+Published annotations are read as they come; what lies beside them and what taltool has no place for is left out and
+named.
+Classes that are numbers in the file need
+.BR \-\-classes .
+.IP \(bu 2
+THUMOS14: the folder into which the archives of annotations were unpacked, lists of classes and durations beside them or
+not; MultiTHUMOS: its folder of one text a class. Neither has durations.
+.IP \(bu 2
+EPIC\-KITCHENS\-100: one of its CSV files,
+.B \-\-labels verb
+or
+.B noun
+and
+.BR \-\-durations\~EPIC_100_video_info.csv ;
+.B \-\-labels action
+labels with both numbers, 1,23.
+.IP \(bu 2
+Charades: its CSV with
+.BR \-\-classes\~Charades_v1_classes.txt ,
+or the JSON of super\-events, which has the durations of the videos themselves.
+.IP \(bu 2
+Perception Test: its JSON;
+.B \-\-labels action
+or
+.B sound
+where both are there.
+.IP \(bu 2
+Breakfast, 50 Salads, GTEA: the folder with groundTruth and mapping.txt, or two lists of a split, train.split1.bundle
+and test.split1.bundle, with
+.B \-\-from frame\-labels
+for their subsets;
+.B \-\-fps
+is 15, 30 and 15. Runs of background, SIL, action_start and action_end are no segments, unless
+.B \-\-background
+names others. Written, each video has duration x fps lines; of segments that overlap the later start wins, and what that
+costs is told.
+.IP \(bu 2
+SSN\(aqs proposal lists: the annotations in them, or with
+.B \-\-score 1.0
+the proposals.
+.IP \(bu 2
+BMN, BSN, G\-TAD, MMAction: the folder of one CSV a video, with
+.BR \-\-durations ,
+whose ids the videos get (v_ID.csv is ID where that is there);
+.B \-\-fps
+where times are frames, as G\-TAD\(aqs are for THUMOS14.
 .SH CLASSES
 .B \-\-relabel
 makes two data sets speak of the same classes: what FILE does not list is left out, and several labels may become one.
@@ -118,7 +165,10 @@ taltool convert detections.json -o detections.jsonl
 taltool convert shard-*.h5 -o all.h5
 taltool convert shard-*.h5 --link -o all.h5
 taltool convert i3d/ --fps 30 --stride 4 --window 16 --durations gt.json -o feats.h5
-taltool convert annotations/ --from thumos14 --durations lengths.csv -o gt.json
+taltool convert TH14_Temporal_Annotations_Test/ --durations lengths.csv -o gt.json
+taltool convert EPIC_100_train.csv --labels verb --durations EPIC_100_video_info.csv --subset training -o verbs.json
+taltool convert 50salads/ --fps 30 -o gt.json
+taltool convert BMN_results/ --durations gt.json | taltool nms | taltool evaluate gt.json
 taltool convert proposals-without-scores.json --score 1.0 | taltool nms --agnostic | taltool evaluate gt.json
 taltool convert detections.jsonl --to csv | head
 # subtitles of each video, to watch, and annotations made with an editor of subtitles

@@ -13,12 +13,12 @@ import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from taltool.data.files import utf8_stem
+from taltool.data.files import STANDARD, utf8_stem
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Format, FormatOptions, Opening, Proposals
 from taltool.data.formats.tables import Row, RowShelf, read_table, score, segment, to_proposals, valid
 from taltool.data.formats.text_folders import first_lines
-from taltool.errors import DataError
+from taltool.errors import DataError, UsageError
 
 _BOUNDS = (("xmin", "xmax"), ("tmin", "tmax"))
 # MMAction writes the scores of single snippets beside these times too: they are no proposals.
@@ -39,19 +39,24 @@ class Bmn(Format):
     is_folder = True
 
     def recognises(self, opening: Opening) -> bool:
-        """A folder whose first CSV names such columns."""
+        """A folder whose first CSV names such columns, or one such CSV."""
+        if not opening.suffixes:
+            return _bounds(opening.first_line().split(",")) is not None
         files = first_lines(opening.path, ".csv") if ".csv" in opening.suffixes else iter(())
         _, header = next(files, (None, ""))
         return _bounds(header.split(",")) is not None
 
     @contextlib.contextmanager
     def read(self, path: str, options: FormatOptions) -> Iterator[Proposals]:
-        """Read all files of the folder."""
-        files = sorted(Path(path).rglob("*.csv"))
+        """Read all files of the folder, or the one file."""
+        folder = Path(path) if Path(path).is_dir() else Path(path).parent
+        files = sorted(folder.rglob("*.csv")) if Path(path).is_dir() else [Path(path)]
+        if path == STANDARD:
+            raise UsageError("-: the name of a file is the id of its video, and standard input has none: name the file")
         if not files:
             raise DataError(f"{path}: no *.csv in it; expected a folder with one for each video")
         notes: list[str] = []
-        ids = {file: _video_id(file, Path(path), options.durations) for file in files}
+        ids = {file: _video_id(file, folder, options.durations) for file in files}
         rows = (row for file, video_id in ids.items() for row in _rows(file, video_id, options))
         with RowShelf(valid(rows, options, notes)) as shelf:
             yield to_proposals(shelf, options, notes, list(dict.fromkeys(ids.values())))

@@ -31,8 +31,9 @@ The tests ask of every format (tests/data/test_formats.py) that
 
 - it recognises what it wrote, but nothing that another format or none wrote;
 - it reads what it wrote: segments to the last bit, or within the `resolution` that it declares (but not those that
-  `write` said it loses, as labels of frames do where segments overlap), labels of ground truth, scores and labels of proposals unless `write` returned "the scores" or "the labels", values of features in their
-  number type and, with the user's help (`FormatOptions`), their clock;
+  `write` said it loses, as labels of frames do where segments overlap), labels of ground truth, scores and labels of
+  proposals unless `write` returned "the scores" or "the labels", values of features in their number type and, with the
+  user's help (`FormatOptions`), their clock;
 - what it read it writes as it was, byte for byte;
 - where writing fails nothing is left behind.
 

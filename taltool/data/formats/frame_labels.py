@@ -21,7 +21,9 @@ from taltool.data.formats.tables import Row, RowShelf, new_folder, to_annotation
 from taltool.data.records import Integers
 from taltool.errors import DataError, UsageError
 
-_FOLDER, _MAPPING, _SPLITS = "groundTruth", "mapping.txt", "splits"
+_FOLDER, _SPLITS = "groundTruth", "splits"
+# What is written; others are called mapping_bf.txt, say, and lie among the splits.
+_MAPPING, _MAPPINGS = "mapping.txt", "mapping*.txt"
 # What the three data sets call it; 50 Salads has two labels for what is before and after the recipe.
 _BACKGROUND = ("background", "SIL", "action_start", "action_end")
 _SUBSETS = {"train": "training", "val": "validation", "test": "testing"}
@@ -41,6 +43,7 @@ class FrameLabels(Format):
         "split (*.bundle) is read too"
     )
     kinds = ("annotations",)
+    tried_with = "the labels of the 1,460 videos of Breakfast, which come back byte for byte"
     is_folder = True
     # Half a frame, so it depends on the rate: of one frame a second, the lowest that makes sense.
     resolution = 0.5
@@ -48,7 +51,7 @@ class FrameLabels(Format):
     def recognises(self, opening: Opening) -> bool:
         """A folder with both groundTruth and mapping.txt."""
         path = Path(opening.path)
-        return ".txt" in opening.suffixes and (path / _FOLDER).is_dir() and (path / _MAPPING).is_file()
+        return ".txt" in opening.suffixes and (path / _FOLDER).is_dir() and bool(_mappings(path))
 
     @contextlib.contextmanager
     def read(self, path: str, options: FormatOptions) -> Iterator[Annotations]:
@@ -56,8 +59,8 @@ class FrameLabels(Format):
         fps, given = _frame_rate(path, options), Path(path)
         files, told = _listed(given) if given.is_file() else (_below(given), None)
         root = given.parent if given.is_file() else given
-        mapping = next((each for each in (root / _MAPPING, root.parent / _MAPPING) if each.is_file()), None)
-        known = None if mapping is None else _mapped(mapping)
+        mappings = _mappings(root) or _mappings(root.parent)
+        known = {label for mapping in mappings for label in _mapped(mapping)} if mappings else None
         notes, durations = _splits_left_out(given), dict[str, float]()
         background = dict.fromkeys(_BACKGROUND if options.background is None else options.background, 0)
         rows = (row for file in files for row in _rows(file, fps, known, background, durations, options))
@@ -94,7 +97,7 @@ def _frame_rate(path: str, options: FormatOptions) -> float:
 def _below(folder: Path) -> list[Path]:
     """The texts of a folder, in alphabetical order."""
     inner = folder / _FOLDER if (folder / _FOLDER).is_dir() else folder
-    files = sorted(file for file in inner.rglob("*.txt") if file.name != _MAPPING)
+    files = sorted(file for file in inner.rglob("*.txt") if not file.match(_MAPPINGS))
     if not files:
         raise DataError(f"{folder}: no *.txt in it; expected a folder with one for each video")
     return files
@@ -102,7 +105,7 @@ def _below(folder: Path) -> list[Path]:
 
 def _listed(path: Path) -> tuple[list[Path], str | None]:
     """The texts that a list names, and the subset that its own name says; a text of labels itself is the only one."""
-    names = [line.strip() for _, line in read_lines(str(path)) if line.strip()]
+    names = [line.strip() for _, line in read_lines(str(path)) if line.strip() and not line.startswith("#")]
     if path.suffix != ".bundle":
         return [path], None
     folders = [path.parent.parent / _FOLDER, path.parent / _FOLDER]
@@ -114,6 +117,11 @@ def _listed(path: Path) -> tuple[list[Path], str | None]:
     if missing:
         raise DataError(f"{path}: {len(missing)} of its {len(files)} files are not there, {missing[0]} the first")
     return files, next((subset for word, subset in _SUBSETS.items() if path.name.startswith(word)), None)
+
+
+def _mappings(folder: Path) -> list[Path]:
+    """The lists of labels of a folder, or else those among its splits."""
+    return sorted(folder.glob(_MAPPINGS)) or sorted((folder / _SPLITS).glob(_MAPPINGS))
 
 
 def _mapped(path: Path) -> set[str]:
@@ -150,7 +158,7 @@ def _rows(
         if not label:
             raise DataError(f"{where}: an empty line; every frame has a label")
         if known is not None and label not in known:
-            raise DataError(f"{where}: label '{label}' is not in {_MAPPING}, which lists {len(known)}")
+            raise DataError(f"{where}: label '{label}' is not in mapping.txt, which lists {len(known)}")
         if label in background:
             background[label] += count
         else:
