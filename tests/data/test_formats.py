@@ -348,7 +348,10 @@ def test_numbers_of_classes_need_names(tmp_path: Path) -> None:
     place.write_text('{"database": {"v": [{"segment": [1, 2], "label_id": 7, "scores": 0.5}]}}')
     with pytest.raises(DataError, match="name them with --classes"), open_content(str(place)):
         pass
-    with pytest.raises(DataError, match="label_id 7 has no name"), open_content(str(place), options=FACTS) as content:
+    with (
+        pytest.raises(DataError, match="prediction 1, label_id: class 7 has no name in --classes"),
+        open_content(str(place), options=FACTS) as content,
+    ):
         essence(content)
 
 

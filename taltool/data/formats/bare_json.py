@@ -11,7 +11,7 @@ and so are the proposals of programs made from MMAction: {"v_1": [{"segment", "s
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -19,7 +19,7 @@ import orjson
 from taltool.data.files import read_bytes
 from taltool.data.formats import FORMATS
 from taltool.data.formats.activitynet import EntryReader
-from taltool.data.formats.class_numbers import class_namer
+from taltool.data.formats.class_numbers import Namer, class_namer
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
 from taltool.data.json_documents import outline, parsed_document, telling_key
 from taltool.data.records import LabelVocabulary
@@ -31,8 +31,6 @@ _MICROSECONDS = 1e6
 _LOCALISED = {"action": "action_localisation", "sound": "sound_localisation"}
 _LISTS = ("annotations", "actions", *_LOCALISED.values())
 _FIRST_LIST = re.compile(rb'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:\s*\[\s*(?=\{)', re.DOTALL)
-
-Namer = Callable[[int | float, str], str]
 
 
 @FORMATS.register("bare-json")

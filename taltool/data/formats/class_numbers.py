@@ -6,11 +6,12 @@ from typing import Any
 from taltool.data.formats.contract import FormatOptions
 from taltool.errors import DataError
 
+# The name of a number; the second argument is where it stands, for messages.
+Namer = Callable[[int | float, str], str]
 
-def class_namer(
-    path: str, options: FormatOptions, known: Mapping[int, str] | None = None
-) -> Callable[[int | float, str], str]:
-    """What gives the name of a number (and a place, for messages): that of `--classes`, or else the one in `known`.
+
+def class_namer(path: str, options: FormatOptions, known: Mapping[int, str] | None = None) -> Namer:
+    """What gives the name of a number: that in `--classes`, or else the one in `known`.
 
     Raises DataError where there is neither, and where a number has no name.
     """
