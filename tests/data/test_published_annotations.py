@@ -3,17 +3,20 @@
 Where not said otherwise the numbers are those of the files themselves, and converted by hand."""
 
 import json
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from project import Run
 
 from taltool.data.convert import convert
 from taltool.data.formats.contract import Annotations, FormatOptions, Proposals
-from taltool.data.formats.sniffing import open_content, sniff
+from taltool.data.formats.sniffing import format_named, open_content, sniff
 from taltool.errors import DataError, UsageError
 
 
@@ -388,6 +391,33 @@ def test_broken_frame_labels_are_refused(text: str, facts: Any, complaint: str, 
     write(labels_of_frames(tmp_path) / "groundTruth" / "x.txt", text)
     with pytest.raises(DataError, match=complaint):
         database(tmp_path, clock={"fps": 15.0}, **facts)
+
+
+some_segments = st.lists(
+    st.tuples(st.floats(-1, 8), st.floats(0, 9), st.sampled_from("ab")).map(lambda s: (s[0], s[0] + s[1], s[2])),
+    max_size=5,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(some_segments, st.floats(0.5, 6), st.sampled_from([1.0, 7.5, 29.97]))
+def test_each_frame_has_the_label_of_the_segment_over_its_middle(
+    rows: list[tuple[float, float, str]], duration: float, fps: float
+) -> None:
+    annotations = [{"segment": [start, end], "label": label} for start, end, label in rows]
+    entry = {"duration": duration, "annotations": annotations}
+    with tempfile.TemporaryDirectory() as place:
+        content = Annotations([("v", entry)])
+        if not round(duration * fps):
+            return
+        format_named("frame-labels").write(content, f"{place}/a", FormatOptions(clock={"fps": fps}))
+        lines = Path(f"{place}/a/groundTruth/v.txt").read_text().splitlines()
+    assert len(lines) == round(duration * fps)
+    for frame, line in enumerate(lines):
+        middle = (frame + 0.5) / fps
+        over = [row for row in sorted(rows) if row[0] <= middle < row[1]]
+        near = any(abs(edge - middle) < 1e-9 for row in rows for edge in row[:2])
+        assert near or line == (over[-1][2] if over else "background")
 
 
 def test_frame_labels_have_one_line_a_frame(taltool: Run, tmp_path: Path) -> None:

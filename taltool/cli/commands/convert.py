@@ -191,16 +191,18 @@ def __getattr__(name: str) -> str:
     import textwrap
 
     entries = []
-    table = [f"{'FORMAT':<19}{'READ':<6}{'WRITTEN':<9}TRIED WITH"]
-    for each, layout in ((each, FORMATS.load(each)) for each in FORMATS.built_in()):
+    layouts = {each: FORMATS.load(each) for each in FORMATS.built_in()}
+    width = max(map(len, layouts)) + 2
+    table = [f"{'FORMAT':<{width}}{'READ':<6}{'WRITTEN':<9}TRIED WITH"]
+    for each, layout in layouts.items():
         kinds = " and ".join(layout.kinds).replace("annotations", "ground truth").capitalize()
         suffixes = ", ".join(suffix or "those without a suffix" for suffix in layout.suffixes)
         names = f"\nOutput names: {suffixes}." if suffixes else ""
         entries.append(f".TP\n.B {each}\n" + f"{kinds}: {layout.summary}.{names}".replace("-", r"\-"))
         letters = " ".join(letter for kind, letter in _KINDS.items() if kind in layout.kinds)
         tried = textwrap.wrap(layout.tried_with, _TRIED_WIDTH) or [""]
-        table.append(f"{each:<19}{letters:<6}{letters if layout.is_written else '':<9}{tried[0]}".rstrip())
-        table += [" " * 34 + line for line in tried[1:]]
+        table.append(f"{each:<{width}}{letters:<6}{letters if layout.is_written else '':<9}{tried[0]}".rstrip())
+        table += [" " * (width + 15) + line for line in tried[1:]]
     return _MAN.replace("@FORMATS@", "\n".join(entries)).replace("@TABLE@", "\n".join(table).replace("-", r"\-"))
 
 

@@ -28,6 +28,7 @@ class ActivityNet(Format):
         "output so"
     )
     kinds = ("proposals", "annotations")
+    tried_with = "the files of AFSD and BasicTAD (THUMOS14), and the sample submission of ActivityNet"
     suffixes = (".json",)
 
     def recognises(self, opening: Opening) -> bool:

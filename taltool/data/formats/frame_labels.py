@@ -216,7 +216,7 @@ def _frames(
         )
     lost.subset(entry)
     names, owners = [background], np.full(count, -1, np.int64)
-    ordered = sorted(entry.get("annotations") or [], key=lambda each: tuple(each["segment"]))
+    ordered = sorted(entry.get("annotations") or [], key=lambda each: (*each["segment"], each["label"]))
     wanted, numbers = [], []
     for order, each in enumerate(ordered):
         label = _checked(each["label"], background, f"{path}: video '{video_id}'")
