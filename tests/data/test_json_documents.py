@@ -359,6 +359,7 @@ def test_many_members_take_linear_time() -> None:
         # What such a key holds tells, too.
         (b'{"results": [{"id": 1}], "database": {"v": [', ("database", "[")),
         (b'{"database": "postgres", "video_id": 7}', ("", "")),
+        (b'{"video_id": {"id": "v"}, "proposals": {"a": [', ("", "")),
         (b'{"a\\"results\\": {": 1, "database": {"v": 3', ("database", "3")),
         (b'{"title": "results\\": {", "segments": [', ("segments", "")),
         (b'{"title": "cut off in a text with \\"results\\": {', ("", "")),

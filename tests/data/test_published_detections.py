@@ -74,6 +74,9 @@ def test_a_folder_of_bmn_has_shares_of_the_durations(tmp_path: Path) -> None:
     assert video.segments.tolist() == [[5.0, 10.0], [0.0, 20.0]]
     assert video.scores.tolist() == [0.18, 0.5]
     assert videos(folder, durations={"v_abc": 10.0})[0].segments.tolist() == [[2.5, 5.0], [0.0, 10.0]]
+    (folder / "v_abc.csv").rename(folder / "v_12.csv")
+    assert videos(folder, durations={"12": 20.0})[0].video_id == "12"
+    (folder / "v_12.csv").rename(folder / "v_abc.csv")
     # One of its files is as good.
     assert videos(folder / "v_abc.csv", durations={"abc": 20.0})[0].scores.tolist() == [0.18, 0.5]
     with pytest.raises(DataError, match=r"v_abc\.csv: times are shares .* duration of 'v_abc' is not known"):
