@@ -117,6 +117,10 @@ class Registry:
 
         return enter
 
+    def built_in(self) -> list[str]:
+        """The names of the entries of this package, sorted; imports none of them."""
+        return sorted(self._built_in)
+
     def names(self) -> list[str]:
         """Every name, sorted, with those of files that were named by their paths; imports none of the entries."""
         return sorted({*self._built_in, *self._foreign, *self._entries})

@@ -39,7 +39,7 @@ def read_ground_truth(path: str, split: str | None = None) -> GroundTruth:
 def demand_database(document: JsonDocument) -> None:
     """Raise DataError unless the document is a ground truth."""
     if not document.is_object("database"):
-        hint = " (these are proposals)" if "results" in document else ""
+        hint = " (these are proposals)" if "results" in document else "; of other layouts taltool convert makes one"
         raise DataError(f'{document.path}: expected a ground truth (a JSON object with "database"){hint}')
 
 

@@ -63,6 +63,8 @@ def convert(
     tier: str | Sequence[str] = (),
     tier_labels: bool = False,
     media: str | None = None,
+    labels: str | None = None,
+    background: str | None = None,
     random_split: float | None = None,
     by: str | None = None,
     resplit: bool = False,
@@ -79,9 +81,11 @@ def convert(
     relabel (the labels that stay, and their new names) are mappings or the files to read them from. show_scores: write
     the scores of proposals beside the labels in subtitles. tier: those tiers (attributes, ...) of the files of
     annotation tools alone; tier_labels: their names are the labels; media: what those tools are told that the file of a
-    video is called, {} being its id. random_split: put this share of the videos of a ground truth
-    into the subset training and the others into validation, drawn by seed, videos of one group `by` together; resplit:
-    even where they are in subsets already. link: features stay where they are, and the output refers to them.
+    video is called, {} being its id. labels: verb, noun, action or sound, where a file holds
+    several kinds of labels; background: the labels of frames, parted by commas, that are no action. random_split: put
+    this share of the videos of a ground truth into the subset training and the others into validation, drawn by seed,
+    videos of one group `by` together; resplit: even where they are in subsets already. link: features stay where they
+    are, and the output refers to them.
 
     Where the output is a folder, or its name ends with "/", each video gets a file of its own, see `write_proposals`.
 
@@ -101,6 +105,8 @@ def convert(
         tiers=(tier,) if isinstance(tier, str) else tuple(tier),
         tier_labels=tier_labels,
         media=media,
+        labels=labels,
+        background=None if background is None else tuple(name.strip() for name in background.split(",")),
     )
     if random_split is None and (by is not None or resplit):
         raise UsageError("--by and --resplit belong to --random-split")

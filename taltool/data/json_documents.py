@@ -34,10 +34,39 @@ _BRACE_BIT, _OPENING, _CLOSING = 0x20, ord("{"), ord("}")
 # The colon of a member stands behind the quote of its key or behind white space; colons inside of names seldom do.
 _COLONS = (b'":', b" :", b"\t:", b"\n:", b"\r:")
 
-# The first of these keys tells which kind of JSON it is; whatever stands before it (version, taxonomy) does not.
-_TELLING_KEY = re.compile(
-    rb'"(taltool|video_id|proposals|segments|results|database)"\s*:\s*(?:(\{)\s*"(?:[^"\\]|\\.)*"\s*:\s*(.))?'
-)
+# The first of these keys, in the outermost object, tells which kind of JSON it is, where its value begins like this;
+# whatever stands before it (version, taxonomy), or deeper, does not.
+_TELLING = {"taltool": "{", "video_id": '"', "proposals": "[", "segments": "[", "results": "{", "database": "{"}
+_TELLING_KEY = re.compile(rb'"(?:%s)"\s*:' % "|".join(_TELLING).encode())
+# Documents of these kinds have few members in the outermost object; one with more maps the ids of videos to something.
+_MOST_MEMBERS = 100
+# A key with its colon, a text, a bracket, or the beginning of a text whose end is not there.
+_TOKEN = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"(\s*:\s*)?|[][{}]|"', re.DOTALL)
+
+
+def outline(head: bytes, depth: int) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The members of the JSON object that `head` is the beginning of, and of the objects in it, in their order.
+
+    Each is the keys from the outside in, at most `depth`, and the first character of its value, empty where it is cut
+    off. What stands in lists is passed over. Nothing comes of what is no object.
+    """
+    if not head.lstrip().startswith(b"{"):
+        return
+    brackets = bytearray()
+    keys: list[str] = []
+    for token in _TOKEN.finditer(head):
+        sign = token[0]
+        if sign in (b"{", b"["):
+            brackets += sign
+        elif sign in (b"}", b"]"):
+            del brackets[-1:]
+            if not brackets:
+                return
+        elif sign == b'"':
+            return
+        elif token[2] is not None and len(brackets) <= depth and b"[" not in brackets:
+            keys[len(brackets) - 1 :] = [token[1].decode("utf-8", "replace")]
+            yield tuple(keys), head[token.end() : token.end() + 1].decode("ascii", "replace")
 
 
 def telling_key(head: bytes) -> tuple[str, str]:
@@ -45,8 +74,16 @@ def telling_key(head: bytes) -> tuple[str, str]:
 
     Both are empty where it does not begin like an object with such a key.
     """
-    found = _TELLING_KEY.search(head) if head.lstrip().startswith(b"{") else None
-    return (found[1].decode(), (found[3] or b"").decode("ascii", "replace")) if found else ("", "")
+    found, members = "", 0
+    for keys, first in outline(head, 2) if _TELLING_KEY.search(head) else ():
+        if found:
+            return found, first if len(keys) == 2 else ""
+        members += len(keys) == 1
+        if len(keys) == 1 and _TELLING.get(keys[0]) == first:
+            found = keys[0]
+        elif members > _MOST_MEMBERS:
+            break
+    return found, ""
 
 
 @contextlib.contextmanager

@@ -70,13 +70,22 @@ def some_features() -> Features:
     )
 
 
+def annotations_of_frames() -> Annotations:
+    """Those that labels of frames can hold: nothing overlaps, is without length or goes on past the end."""
+    content = some_annotations()
+    (_, first), (_, second) = entries = list(content.entries)
+    first["annotations"][1]["segment"] = [2.0, 9.5]
+    second["annotations"][0]["segment"] = [1.0, 1.1]
+    return replace(content, entries=entries)
+
+
 def sample(kind: str) -> Content:
     return {"proposals": some_proposals, "annotations": some_annotations, "features": some_features}[kind]()  # type: ignore[operator]
 
 
 def samples(name: str, kind: str) -> list[Content]:
     """The sample, or where a file of the format holds one video, each of its videos."""
-    content = sample(kind)
+    content = annotations_of_frames() if name == "frame-labels" else sample(kind)
     if not FORMATS.load(name).one_video:
         return [content]
     if isinstance(content, Proposals):
@@ -209,6 +218,7 @@ LOST = [
         "features",
         ["the clocks (fps 30, stride 4, window 16, offset 2) and durations", "the attributes", "the provenance"],
     ),
+    ("frame-labels", "annotations", ["the subsets (validation)"]),
     ("vtt", "proposals", ["the scores", "the durations", "the provenance"]),
     ("srt", "annotations", ["1 durations", "the subsets (validation)"]),
     ("audacity", "proposals", ["the scores", "the durations", "the provenance"]),
@@ -347,7 +357,10 @@ def test_numbers_of_classes_need_names(tmp_path: Path) -> None:
     place.write_text('{"database": {"v": [{"segment": [1, 2], "label_id": 7, "scores": 0.5}]}}')
     with pytest.raises(DataError, match="name them with --classes"), open_content(str(place)):
         pass
-    with pytest.raises(DataError, match="label_id 7 has no name"), open_content(str(place), options=FACTS) as content:
+    with (
+        pytest.raises(DataError, match="prediction 1, label_id: class 7 has no name in --classes"),
+        open_content(str(place), options=FACTS) as content,
+    ):
         essence(content)
 
 

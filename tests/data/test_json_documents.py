@@ -20,7 +20,14 @@ from hypothesis import strategies as st
 from taltool.data import json_documents
 from taltool.data.annotations import read_ground_truth
 from taltool.data.files import open_input
-from taltool.data.json_documents import JsonDocument, collector_at_rest, count_members, refuse_repeated_keys
+from taltool.data.json_documents import (
+    JsonDocument,
+    collector_at_rest,
+    count_members,
+    outline,
+    refuse_repeated_keys,
+    telling_key,
+)
 from taltool.data.proposals import ProposalReader
 from taltool.errors import DataError
 
@@ -337,3 +344,44 @@ def test_many_members_take_linear_time() -> None:
 
     # Looking every key up in a list of the others takes an hour for as many.
     assert seconds(200_000) < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b'{"results": {"v": []}}', ("results", "[")),
+        (b'{"version": "1", "taxonomy": [{"results": {}}], "database": {"v": {"duration": 1}}}', ("database", "{")),
+        (b' \n{"database": {}, "version": {"a": 1}}', ("database", "")),
+        (b'{"taltool": {"kind": "proposals"}}', ("taltool", '"')),
+        (b'{"duration": 3, "video_id": "v", "proposals": [', ("video_id", "")),
+        # Perception Test, of which the audit's case 16 is: its keys stand deeper, in a ground truth.
+        (b'{"video_1": {"metadata": {"video_id": "video_1"}, "proposals": []}}', ("", "")),
+        # What such a key holds tells, too.
+        (b'{"results": [{"id": 1}], "database": {"v": [', ("database", "[")),
+        (b'{"database": "postgres", "video_id": 7}', ("", "")),
+        (b'{"video_id": {"id": "v"}, "proposals": {"a": [', ("", "")),
+        (b'{"a\\"results\\": {": 1, "database": {"v": 3', ("database", "3")),
+        (b'{"title": "results\\": {", "segments": [', ("segments", "")),
+        (b'{"title": "cut off in a text with \\"results\\": {', ("", "")),
+        (b'{"version": 1}\n{"results": {"v": []}}', ("", "")),
+        (b'[{"results": {"v": []}}]', ("", "")),
+        (b"\xff\xfe\x00", ("", "")),
+    ],
+)
+def test_what_json_is_tell_the_keys_of_its_outermost_object(text: bytes, told: tuple[str, str]) -> None:
+    assert telling_key(text) == told
+
+
+@given(document=objects, style=styles)
+def test_the_outline_of_a_document_is_its_keys_by_depth(document: dict[str, Any], style: dict[str, Any]) -> None:
+    def walk(value: Any, above: tuple[str, ...]) -> list[tuple[str, ...]]:
+        if not isinstance(value, dict) or len(above) == 2:
+            return []
+        return [found for key, inner in value.items() for found in [(*above, key), *walk(inner, (*above, key))]]
+
+    text = json.dumps(document, **style).encode()
+    found = [tuple(json.loads(f'"{key}"') for key in keys) for keys, _ in outline(text, 2)]
+    assert found == walk(document, ())
+    for cut in (len(text) // 3, 2 * len(text) // 3):  # Of a beginning it is the beginning.
+        begun = [keys for keys, _ in outline(text[:cut], 2)]
+        assert begun == [keys for keys, _ in outline(text, 2)][: len(begun)]

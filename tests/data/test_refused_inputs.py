@@ -99,7 +99,7 @@ def test_label_without_a_name_is_refused(name: str, label: str, tmp_path: Path) 
         converted(INPUTS[name] % (1, label, 0.5), tmp_path)
 
 
-@pytest.mark.parametrize("duration", ["0", "-1", "true", '"9"', "[9]", "1e999", "NaN"])
+@pytest.mark.parametrize("duration", ["0", "-1", "true", '"9 s"', "[9]", "1e999", "NaN"])
 def test_duration_that_is_no_positive_number_is_refused(duration: str, tmp_path: Path) -> None:
     for to, text in (
         ("jsonl", '{"video_id": "v", "duration": %s, "segments": [], "scores": []}\n'),

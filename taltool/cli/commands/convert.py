@@ -13,8 +13,13 @@ from taltool.cli.arguments import (
     StrideOption,
     WindowOption,
 )
+from taltool.data.formats import FORMATS
 from taltool.errors import UsageError
 from taltool.reporting import Reporter
+
+# In the order of the columns of the table.
+_KINDS = {"annotations": "G", "proposals": "P", "features": "F"}
+_TRIED_WIDTH = 46
 
 _MAN = r"""
 .SH FORMATS
@@ -24,6 +29,16 @@ and
 .B \-\-to
 win over both.
 @FORMATS@
+.PP
+What each is read and written for (G ground truth, P proposals, F features), and the programs or published files with
+which that was tried beside the tests:
+.PP
+.nf
+@TABLE@
+.fi
+.PP
+Pickles (.pkl) are read by nothing here, since reading one runs whatever code is in it; the message says how to make
+JSON or CSV of one.
 .PP
 Other packages add formats through the entry points of the group
 .IR taltool.formats ,
@@ -73,6 +88,53 @@ it covers; without it in seconds, for a project whose labels are on a sound that
   <Audio name="audio" value="$video" sync="video"/>
 </View>
 .fi
+.SH DATA SETS
+Published annotations are read as they come; what lies beside them and what taltool has no place for is left out and
+named.
+Classes that are numbers in the file need
+.BR \-\-classes .
+.IP \(bu 2
+THUMOS14: the folder into which the archives of annotations were unpacked, lists of classes and durations beside them or
+not; MultiTHUMOS: its folder of one text a class. Neither has durations.
+.IP \(bu 2
+EPIC\-KITCHENS\-100: one of its CSV files,
+.B \-\-labels verb
+or
+.B noun
+and
+.BR \-\-durations\~EPIC_100_video_info.csv ;
+.B \-\-labels action
+labels with both numbers, 1,23.
+.IP \(bu 2
+Charades: its CSV with
+.BR \-\-classes\~Charades_v1_classes.txt ,
+or the JSON of super\-events, which has the durations of the videos themselves.
+.IP \(bu 2
+Perception Test: its JSON;
+.B \-\-labels action
+or
+.B sound
+where both are there.
+.IP \(bu 2
+Breakfast, 50 Salads, GTEA: the folder with groundTruth and mapping.txt, or two lists of a split, train.split1.bundle
+and test.split1.bundle, with
+.B \-\-from frame\-labels
+for their subsets;
+.B \-\-fps
+is 15, 30 and 15. Runs of background, SIL, action_start and action_end are no segments, unless
+.B \-\-background
+names others. Written, each video has duration x fps lines; of segments that overlap the later start wins, and what that
+costs is told.
+.IP \(bu 2
+SSN\(aqs proposal lists: the annotations in them, or with
+.B \-\-score 1.0
+the proposals.
+.IP \(bu 2
+BMN, BSN, G\-TAD, MMAction: the folder of one CSV a video, with
+.BR \-\-durations ,
+whose ids the videos get (v_ID.csv is ID where that is there);
+.B \-\-fps
+where times are frames, as G\-TAD\(aqs are for THUMOS14.
 .SH CLASSES
 .B \-\-relabel
 makes two data sets speak of the same classes: what FILE does not list is left out, and several labels may become one.
@@ -139,7 +201,10 @@ taltool convert detections.json -o detections.jsonl
 taltool convert shard-*.h5 -o all.h5
 taltool convert shard-*.h5 --link -o all.h5
 taltool convert i3d/ --fps 30 --stride 4 --window 16 --durations gt.json -o feats.h5
-taltool convert annotations/ --from thumos14 --durations lengths.csv -o gt.json
+taltool convert TH14_Temporal_Annotations_Test/ --durations lengths.csv -o gt.json
+taltool convert EPIC_100_train.csv --labels verb --durations EPIC_100_video_info.csv --subset training -o verbs.json
+taltool convert 50salads/ --fps 30 -o gt.json
+taltool convert BMN_results/ --durations gt.json | taltool nms | taltool evaluate gt.json
 taltool convert proposals-without-scores.json --score 1.0 | taltool nms --agnostic | taltool evaluate gt.json
 taltool convert detections.jsonl --to csv | head
 # subtitles of each video, to watch, and annotations made with an editor of subtitles
@@ -163,16 +228,22 @@ def __getattr__(name: str) -> str:
     """`MAN`, the sections of the manual page: made when it is asked for, since it imports every format to name it."""
     if name != "MAN":
         raise AttributeError(name)
-    from taltool.data.formats import FORMATS
+    import textwrap
 
     entries = []
-    for each, layout in ((each, FORMATS.load(each)) for each in FORMATS.names()):
-        if layout.__module__.startswith("taltool."):
-            kinds = " and ".join(layout.kinds).replace("annotations", "ground truth").capitalize()
-            suffixes = ", ".join(suffix or "those without a suffix" for suffix in layout.suffixes)
-            names = f"\nOutput names: {suffixes}." if suffixes else ""
-            entries.append(f".TP\n.B {each}\n" + f"{kinds}: {layout.summary}.{names}".replace("-", r"\-"))
-    return _MAN.replace("@FORMATS@", "\n".join(entries))
+    layouts = {each: FORMATS.load(each) for each in FORMATS.built_in()}
+    width = max(map(len, layouts)) + 2
+    table = [f"{'FORMAT':<{width}}{'READ':<6}{'WRITTEN':<9}TRIED WITH"]
+    for each, layout in layouts.items():
+        kinds = " and ".join(layout.kinds).replace("annotations", "ground truth").capitalize()
+        suffixes = ", ".join(suffix or "those without a suffix" for suffix in layout.suffixes)
+        names = f"\nOutput names: {suffixes}." if suffixes else ""
+        entries.append(f".TP\n.B {each}\n" + f"{kinds}: {layout.summary}.{names}".replace("-", r"\-"))
+        letters = " ".join(letter for kind, letter in _KINDS.items() if kind in layout.kinds)
+        tried = textwrap.wrap(layout.tried_with, _TRIED_WIDTH) or [""]
+        table.append(f"{each:<{width}}{letters:<6}{letters if layout.is_written else '':<9}{tried[0]}".rstrip())
+        table += [" " * (width + 15) + line for line in tried[1:]]
+    return _MAN.replace("@FORMATS@", "\n".join(entries)).replace("@TABLE@", "\n".join(table).replace("-", r"\-"))
 
 
 def convert(
@@ -194,7 +265,8 @@ def convert(
         typer.Option(
             "--from",
             metavar="FORMAT",
-            help="Format of the input, if its content does not tell: a name, or a FILE.py that registers one.",
+            help="Format of the input, if its content does not tell: a name, or a FILE.py that registers one. There "
+            f"are {', '.join(FORMATS.built_in())}.",
         ),
     ] = None,
     target: Annotated[
@@ -202,7 +274,8 @@ def convert(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="Format of the output, if its name does not tell: a name, or a FILE.py as for --from.",
+            help="Format of the output, if its name does not tell: a name, or a FILE.py as for --from. Some are read "
+            "alone; the manual page has a table.",
         ),
     ] = None,
     score: Annotated[float | None, typer.Option("--score", help="Score of proposals that have none.")] = None,
@@ -263,6 +336,23 @@ def convert(
             help="Files of annotation tools: how they find the video of an id, {} being the id: videos/{}.mp4.",
         ),
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--labels",
+            metavar="KIND",
+            help="Annotations: which labels, where a file holds several kinds: verb, noun, action (EPIC-KITCHENS), "
+            "action, sound (Perception Test).",
+        ),
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            "--background",
+            metavar="LABEL[,LABEL]",
+            help="Labels of frames: those that are no action (background, SIL, action_start, action_end).",
+        ),
+    ] = None,
     random_split: Annotated[
         float | None,
         typer.Option(
@@ -317,6 +407,8 @@ def convert(
             "--drop-invalid": drop_invalid,
             "--show-scores": show_scores,
             "--tier, --tier-labels, --media": tier or tier_labels or media,
+            "--labels": labels,
+            "--background": background,
             "--random-split, --by, --resplit": random_split or by or resplit,
             "--link": link,
         }
@@ -357,6 +449,8 @@ def convert(
         tier=tier or (),
         tier_labels=tier_labels,
         media=media,
+        labels=labels,
+        background=background,
         random_split=random_split,
         by=by,
         resplit=resplit,

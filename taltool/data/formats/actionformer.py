@@ -17,6 +17,7 @@ from taltool.data.annotations import demand_database
 from taltool.data.files import open_input, open_output
 from taltool.data.formats import FORMATS
 from taltool.data.formats.activitynet import read_annotations, write_annotations
+from taltool.data.formats.class_numbers import Namer, class_namer
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
 from taltool.data.formats.sniffing import beginning
 from taltool.data.json_documents import JsonDocument, telling_key
@@ -117,15 +118,11 @@ def _entering(
 
 @contextlib.contextmanager
 def _read_predictions(path: str, options: FormatOptions) -> Iterator[Proposals]:
-    if options.classes is None:
-        raise DataError(
-            f"{path}: classes are numbers here; name them with --classes FILE (names by line, or a ground truth)"
-        )
-    names = {number: name for name, number in options.classes.items()}
+    namer = class_namer(path, options)
     parser = VideoParser(LabelVocabulary(), options.score, options.drop_invalid)
 
     def batch(entries: dict[str, Any]) -> list[VideoProposals]:
-        return [parser.video(_as_record(*entry, names, options, path), path) for entry in entries.items()]
+        return [parser.video(_as_record(*entry, namer, options, path), path) for entry in entries.items()]
 
     def videos(document: JsonDocument, content: Proposals) -> Iterator[VideoProposals]:
         yield from chain.from_iterable(document.batches("database", batch, keys_of_videos))
@@ -139,23 +136,21 @@ def _read_predictions(path: str, options: FormatOptions) -> Iterator[Proposals]:
         yield content
 
 
-def _as_record(
-    video_id: str, predictions: Any, names: Mapping[Any, str], options: FormatOptions, path: str
-) -> dict[str, Any]:
+def _as_record(video_id: str, predictions: Any, namer: Namer, options: FormatOptions, path: str) -> dict[str, Any]:
     """The predictions of a video as a record of taltool's stream, whose classes have names."""
     where = f"{path}: video '{video_id}'"
     if not isinstance(predictions, list):
         raise DataError(f"{where}: expected a list of predictions, found {predictions!r}")
-    objects = [_as_object(each, names, f"{where}: prediction {n}") for n, each in enumerate(predictions, start=1)]
+    objects = [_as_object(each, namer, f"{where}: prediction {n}") for n, each in enumerate(predictions, start=1)]
     return {"video_id": video_id, "duration": options.durations.get(video_id), "proposals": objects}
 
 
-def _as_object(prediction: Any, names: Mapping[Any, str], where: str) -> dict[str, Any]:
+def _as_object(prediction: Any, namer: Namer, where: str) -> dict[str, Any]:
     """The prediction as an object of ActivityNet, whose class has a name."""
     if not isinstance(prediction, dict) or not prediction.keys() >= {"segment", "label_id"}:
         raise DataError(f"{where}: expected segment, label_id and scores, found {prediction!r}")
     label = prediction["label_id"]
-    if type(label) not in (int, float) or label not in names:
-        raise DataError(f"{where}: label_id {label!r} has no name in --classes ({len(names)} classes)")
+    if type(label) not in (int, float):
+        raise DataError(f"{where}: label_id {label!r} is not the number of a class")
     scored = {"score": prediction["scores"]} if "scores" in prediction else {}
-    return {"segment": prediction["segment"], "label": names[label]} | scored
+    return {"segment": prediction["segment"], "label": namer(label, f"{where}, label_id")} | scored

@@ -1,6 +1,7 @@
 """The ActivityNet layouts: {"results": ...} for proposals, {"database": ...} for ground truth."""
 
 import contextlib
+import math
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any
@@ -27,6 +28,7 @@ class ActivityNet(Format):
         "output so"
     )
     kinds = ("proposals", "annotations")
+    tried_with = "the files of AFSD and BasicTAD (THUMOS14), and the sample submission of ActivityNet"
     suffixes = (".json",)
 
     def recognises(self, opening: Opening) -> bool:
@@ -56,28 +58,99 @@ class ActivityNet(Format):
 @contextlib.contextmanager
 def read_annotations(path: str, options: FormatOptions) -> Iterator[Annotations]:
     """A ground truth with all that it holds, checked; durations that it lacks come from `options`."""
+    entries = EntryReader(path, options)
+    with open_input(path) as reader, JsonDocument(reader, path) as document:
+        batches = annotation_batches(document, entries.checked)
+        content = Annotations((), document.around("database"))
+        content.entries = _noting((entry for batch in batches for entry in batch.items()), entries, content)
+        yield content
 
-    def checked(entries: dict[str, Any]) -> dict[str, Any]:
+
+def _noting(
+    entries: Iterator[tuple[str, dict[str, Any]]], reader: "EntryReader", content: Annotations
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield from entries
+    content.notes += reader.notes()
+
+
+class EntryReader:
+    """Makes entries as they are published into those that this package has, and checks them.
+
+    Some have numbers as texts (HACS, AFSD's THUMOS14), and `duration_second` for duration (BMN and those after it).
+    Durations that an entry lacks and the subset come from `options`; one without any duration stays so.
+    """
+
+    def __init__(self, path: str, options: FormatOptions) -> None:
+        self._path, self._options = path, options
+        self._dropped = 0
+
+    def checked(self, entries: dict[str, Any]) -> dict[str, Any]:
+        """The entries by video id; raises DataError, naming video and annotation, for what is broken."""
         for video_id, entry in entries.items():
-            if not isinstance(entry, dict):
-                continue
-            if "duration" not in entry and video_id in options.durations:
-                entry["duration"] = options.durations[video_id]
-            if options.subset is not None:
-                entry["subset"] = options.subset
-        checked_videos(entries, LabelVocabulary(), path)
+            if isinstance(entry, dict):
+                self._mend(video_id, entry)
+        # The checks want a duration of everyone.
+        timed = {
+            video_id: {"duration": 1.0, **entry} if isinstance(entry, dict) else entry
+            for video_id, entry in entries.items()
+        }
+        checked_videos(timed, LabelVocabulary(), self._path)
         return entries
 
-    with open_input(path) as reader, JsonDocument(reader, path) as document:
-        batches = annotation_batches(document, checked)
-        yield Annotations((entry for batch in batches for entry in batch.items()), document.around("database"))
+    def notes(self) -> list[str]:
+        """What was left out so far, in words."""
+        return [f"{self._dropped} segments that end before they start"] if self._dropped else []
+
+    def _mend(self, video_id: str, entry: dict[str, Any]) -> None:
+        if "duration" not in entry and "duration_second" in entry:
+            entry["duration"] = entry.pop("duration_second")
+        if "duration" not in entry and video_id in self._options.durations:
+            entry["duration"] = self._options.durations[video_id]
+        if isinstance(entry.get("duration"), str):
+            entry["duration"] = _number(entry["duration"])
+        if self._options.subset is not None:
+            entry["subset"] = self._options.subset
+        annotations = entry.get("annotations")
+        if not isinstance(annotations, list):
+            return
+        for each in annotations:
+            if isinstance(each, dict) and isinstance(each.get("segment"), list):
+                each["segment"] = [_number(time) if isinstance(time, str) else time for time in each["segment"]]
+        inverted = [each for each in annotations if _is_inverted(each)]
+        if inverted and not self._options.drop_invalid:
+            raise DataError(
+                f"{self._path}: video '{video_id}': segment {inverted[0]['segment']} ends before it starts (use "
+                "--drop-invalid)"
+            )
+        if inverted:
+            entry["annotations"] = [each for each in annotations if not _is_inverted(each)]
+            self._dropped += len(inverted)
+
+
+def _number(text: str) -> float | str:
+    """The finite number that a text is; the text itself where it is none, which the checks refuse then."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
+
+
+def _is_inverted(annotation: Any) -> bool:
+    try:
+        start, end = annotation["segment"]
+        return bool(end < start)
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def write_annotations(content: Annotations, path: str) -> None:
     """Write a ground truth video by video; raises DataError unless every video has a duration."""
     head = content.head if "database" in content.head else content.head | {"database": None}
     entries = _timed(iter(content.entries), path)
-    first = list(islice(entries, 1))  # where durations lack, they lack from the first video on: nothing is written then
+    first = list(
+        islice(entries, 1)
+    )  # where durations lack, it is mostly from the first video on: nothing is written then
     with open_output(path) as stream:
         for number, (key, value) in enumerate(head.items()):
             stream.write((b"," if number else b"{") + orjson.dumps(key) + b":")

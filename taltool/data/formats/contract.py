@@ -30,9 +30,10 @@ where a folder is asked for; but proposals are read in JSON Lines and ActivityNe
 The tests ask of every format (tests/data/test_formats.py) that
 
 - it recognises what it wrote, but nothing that another format or none wrote;
-- it reads what it wrote: segments to the last bit, or within the `resolution` that it declares, labels of ground truth,
-  scores and labels of proposals unless `write` returned "the scores" or "the labels", values of features in their
-  number type and, with the user's help (`FormatOptions`), their clock;
+- it reads what it wrote: segments to the last bit, or within the `resolution` that it declares (but not those that
+  `write` said it loses, as labels of frames do where segments overlap), labels of ground truth, scores and labels of
+  proposals unless `write` returned "the scores" or "the labels", values of features in their number type and, with the
+  user's help (`FormatOptions`), their clock;
 - what it read it writes as it was, byte for byte;
 - where writing fails nothing is left behind.
 
@@ -68,6 +69,8 @@ class FormatOptions:
     tiers: of the files of annotation tools, those of several tiers (attributes, observations, ...) that are read;
     tier_labels: labels are the names of the tiers, not the texts in them; media: what an annotation tool is told that
     the video file of an id is called, {} being the id.
+    labels: which of the kinds of labels that a file holds (verb, noun, action, sound); background: the labels of frames
+    in which nothing happens, the first of which is the one that is written.
     """
 
     score: float | None = None
@@ -80,6 +83,8 @@ class FormatOptions:
     tiers: tuple[str, ...] = ()
     tier_labels: bool = False
     media: str | None = None
+    labels: str | None = None
+    background: tuple[str, ...] | None = None
 
 
 @dataclass

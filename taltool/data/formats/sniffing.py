@@ -1,6 +1,7 @@
 """Telling formats apart by content, and opening a file whatever its format is."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from taltool.errors import DataError, UsageError
 
 # A pickle of the number by which torch knew its own files.
 _OLD_TORCH = b"\x80\x02\x8a\n\x6c\xfc\x9c\x46\xf9 \x6a\xa8\x50\x19"
+
+# How a pickle begins: its protocol, and a frame or the beginning of an object; or, from Python 2, text.
+_PICKLE = re.compile(
+    rb"\x80[\x02-\x05](?:\x95.{8}|[\]}(c\x8a\x8cXU])|\((?:dp|lp)\d+\r?\n|c(?:copy_reg|numpy)", re.DOTALL
+)
 
 
 def beginning(path: str) -> Opening:
@@ -54,6 +60,20 @@ def is_saved_by_torch(head: bytes) -> bool:
     return (head.startswith(b"PK\x03\x04") and b"/data.pkl" in head[:300]) or head.startswith(_OLD_TORCH)
 
 
+def refuse_pickle(path: str) -> None:
+    """Raise DataError where a file is a pickle, and say how to make something else of it; torch's own are none."""
+    head = peek(path, 1 << 9)
+    if _PICKLE.match(head) is None or is_saved_by_torch(head):
+        return
+    raise DataError(
+        f"{path}: a pickle, which is not opened, since that runs whatever code is in it. Whoever trusts it makes JSON: "
+        f"python -c \"import json, pickle; json.dump(pickle.load(open({path!r}, 'rb')), open('out.json', 'w'), default="
+        "lambda a: a.tolist())\"; of a table (ActionFormer's eval_results.pkl) CSV, with columns video_id, start, end, "
+        "label, score: pandas.DataFrame(...).rename(columns={'video-id': 'video_id', 't-start': 'start', 't-end': "
+        "'end'}).to_csv('out.csv', index=False)"
+    )
+
+
 def usable_formats() -> tuple[dict[str, Format], str]:
     """The formats by name, and in words what keeps others, of other packages, from being among them.
 
@@ -93,5 +113,6 @@ def open_content(path: str, format_name: str | None = None, options: FormatOptio
         raise DataError(f"{path}: no such file")
     if Path(path).is_file():
         refuse_foreign(path)
+        refuse_pickle(path)
     with format_named(format_name or sniff(path)).read(path, options or FormatOptions()) as content:
         yield content

@@ -1,19 +1,29 @@
-"""The THUMOS14 annotations: a folder with one text file per class, `video start end` in seconds per line.
+"""The annotations of THUMOS14 and MultiTHUMOS: one text file per class, `video start end` in seconds per line.
 
-The files are named CLASS_val.txt and CLASS_test.txt; the ending says the subset, validation or testing.
+The files are named CLASS_val.txt and CLASS_test.txt; the ending says the subset, validation or testing. MultiTHUMOS has
+CLASS.txt, and there the subset is that in the name of each video. They may lie in folders below, as in the archives of
+the challenge, beside lists of classes, durations or videos, which are no classes and are left out.
 """
 
 import contextlib
+import re
 from collections.abc import Iterator
+from itertools import islice, pairwise
 from pathlib import Path
 
 from taltool.data.files import create_below, decode_text, file_name, read_text, shown, utf8_stem
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening
 from taltool.data.formats.tables import AnnotationRows, Row, RowShelf, new_folder, segment, to_annotations, valid
+from taltool.data.formats.text_folders import first_lines
 from taltool.errors import DataError
 
 _SUBSETS = {"_val": "validation", "_test": "testing"}
+_SUBSETS_OF_VIDEOS = {"video_validation_": "validation", "video_test_": "testing"}
+# The files of a folder that are asked, at most, whether it has such annotations.
+_LOOKED_INTO = 500
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_SEGMENT = re.compile(rf"\S+\s+{_NUMBER}\s+{_NUMBER}")
 
 
 @FORMATS.register("thumos14")
@@ -21,23 +31,36 @@ class Thumos14(Format):
     """Class and subset stand in the file names; durations are nowhere."""
 
     summary = (
-        "a folder with one text file per class, CLASS_val.txt or CLASS_test.txt, a line being: video start end; "
-        "needs --durations"
+        "a folder with one text file per class, CLASS_val.txt or CLASS_test.txt (MultiTHUMOS: CLASS.txt), a line being:"
+        " video start end; needs --durations"
     )
     kinds = ("annotations",)
+    tried_with = "the annotations of THUMOS14 as SSN ships them"
     is_folder = True
 
     def recognises(self, opening: Opening) -> bool:
-        """A folder with text files."""
-        return ".txt" in opening.suffixes
+        """A folder with text files, one of which begins with a segment."""
+        files = first_lines(opening.path, ".txt") if ".txt" in opening.suffixes else ()
+        return any(_is_class(file, line) for file, line in islice(files, _LOOKED_INTO))
 
     @contextlib.contextmanager
     def read(self, path: str, options: FormatOptions) -> Iterator[Annotations]:
-        """Read every *.txt of the folder, classes in alphabetical order."""
-        files = sorted(Path(path).glob("*.txt"))
+        """Read the file of every class, classes in alphabetical order."""
+        found = list(first_lines(path, ".txt"))
+        files = sorted((file for file, line in found if _is_class(file, line)), key=lambda file: file.name)
         if not files:
-            raise DataError(f"{path}: no *.txt in it; expected a folder with one text file per class")
-        notes: list[str] = []
+            raise DataError(
+                f"{path}: no text file in it has lines of: video start end; expected a folder with one file per class, "
+                "CLASS_val.txt or CLASS_test.txt"
+            )
+        for file, other in pairwise(files):
+            if file.name == other.name:
+                raise DataError(
+                    f"{shown(str(file))}: {shown(str(other))} is a file of the same class and subset; name one of "
+                    "their folders"
+                )
+        others = [shown(str(file.relative_to(path))) for file, _ in found if file not in set(files)]
+        notes = [f"{len(others)} text files that are no class: {', '.join(others[:5])}"] if others else []
         every = (row for file in files for row in _rows(file))
         with RowShelf(valid(every, options, notes)) as shelf:
             yield to_annotations(shelf, options, "from THUMOS14 text files", notes, sorted(shelf.video_ids))
@@ -79,6 +102,10 @@ def _label_and_subset(name: str) -> tuple[str, str | None]:
     return name, None
 
 
+def _is_class(file: Path, first_line: str) -> bool:
+    return file.stem.endswith(tuple(_SUBSETS)) or _SEGMENT.fullmatch(first_line) is not None
+
+
 def _rows(file: Path) -> Iterator[Row]:
     label, subset = _label_and_subset(utf8_stem(file, file.parent))
     for number, line in enumerate(read_text(str(file)).split("\n"), start=1):
@@ -88,4 +115,5 @@ def _rows(file: Path) -> Iterator[Row]:
         where = f"{shown(str(file))}:{number}"
         if len(words) != 3:
             raise DataError(f"{where}: expected 'video start end', found '{line.strip()}'")
-        yield Row(words[0], *segment(words[1], words[2], where), label, subset=subset, where=where)
+        told = next((name for begin, name in _SUBSETS_OF_VIDEOS.items() if words[0].startswith(begin)), None)
+        yield Row(words[0], *segment(words[1], words[2], where), label, subset=subset or told, where=where)
