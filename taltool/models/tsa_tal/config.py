@@ -151,8 +151,8 @@ def auto_settings(statistics: DatasetStatistics) -> SettingsBySection:
 
     Short videos are seen whole, long ones through windows; the network is as wide as the number of instances supports.
     On split 1 of 50 Salads, one run each, whole videos with noise on the features gave an average mAP of .69, windows
-    without noise .59. Samples played faster and slower gave .56 and .60 instead of .58 and .56 on ten training videos of
-    split 1 and ten of split 3.
+    without noise .59. Samples played faster and slower gave .56 and .60 instead of .58 and .56 on ten training videos
+    of split 1 and ten of split 3.
 
     From frames clips are shorter, and the backbone is a small one unless data are many, for its weights have to be
     learned from them; --init of public ones takes `--set model.backbone_divisor=1`.
