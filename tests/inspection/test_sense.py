@@ -86,7 +86,7 @@ def test_counts_are_those_of_a_walk_through_every_pair(tmp_path: Path) -> None:
     videos = {
         f"v{number}": [
             (start, start + length, "abc"[label])
-            for start, length, label in dice.integers(0, [9, 4, 3], (dice.integers(0, 8), 3)).tolist()
+            for start, length, label in dice.integers(0, [14, 4, 3], (dice.integers(0, 8), 3)).tolist()
         ]
         for number in range(60)
     }
@@ -99,20 +99,17 @@ def test_counts_are_those_of_a_walk_through_every_pair(tmp_path: Path) -> None:
             expected["instances of zero length"] += start == end
             expected["instances that start after the end of their video"] += start > 10 and end > 10
             expected["instances that end after their video"] += end > 10 >= start
-            if start < end and each not in seen:
-                seen.append(each)
-            elif start == end:
-                seen.append(each)
+            seen.append(each)
         lasting = [each for each in seen if each[0] < each[1]]
         for label in "abc":
-            own = sorted(each[:2] for each in lasting if each[2] == label)
+            own = sorted({each[:2] for each in lasting if each[2] == label})
             overlapping = [any(a < end and start < b for a, b in own[:n]) for n, (start, end) in enumerate(own)]
             expected["instances that overlap another one of their label"] += sum(overlapping)
         expected["videos without annotations"] += not instances
     found = oddities(tmp_path / "gt.json", database(videos))
     counts = {told.partition(" (first")[0].split(" ", 1)[1]: int(told.split()[0]) for told in found}
     assert {what: counts.get(what, 0) for what in expected} == expected
-    assert min(expected.values()) == 0 < sorted(expected.values())[1]
+    assert min(expected.values()) > 0
 
 
 def test_times_that_may_be_frames_are_told(tmp_path: Path) -> None:
@@ -189,7 +186,8 @@ def test_proposals_are_compared_with_a_ground_truth(tmp_path: Path) -> None:
     assert found.oddities == (
         "1 pairs of labels that differ by a slip (first: 'Diving', 'Divign')",
         f"1 videos that {truth} does not have (first: 'v_b.mp4')",
-        f"1 of these that {truth} has under a name with or without v_ or the suffix of a file (first: 'v_b.mp4' as 'b')",
+        f"1 of these that {truth} has under a name with or without v_ or the suffix of a file"
+        " (first: 'v_b.mp4' as 'b')",
         f"1 videos whose durations differ from those in {truth} by more than 0.5 s (first: 'a' 11.5 s, there 10 s)",
         f"2 videos of {truth} (training) that are not here (first: 'b', 'c')",
         f"2 labels that {truth} does not have (first: 'Divign', it has 'Diving', 'Run')",
