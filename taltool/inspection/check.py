@@ -75,15 +75,8 @@ def check(
     if bool(fixes) != bool(output):
         raise UsageError(f"--fix {fix or 'all'} and -o FILE belong together: what to mend, and where it goes")
     odd, mended = Oddities(file, reporter, show_all), Oddities(file, reporter)
-    task = _Task(
-        file,
-        read_ground_truth(str(ground_truth)) if ground_truth else None,
-        score,
-        fixes,
-        str(output or ""),
-        odd,
-        mended,
-    )
+    truth = read_ground_truth(str(ground_truth)) if ground_truth else None
+    task = _Task(path=file, truth=truth, score=score, fixes=fixes, output=str(output or ""), odd=odd, mended=mended)
     try:
         summary = task.summary(reporter)
     except DataError as error:
@@ -177,9 +170,12 @@ class _Task:
             add_differences(self.truth, sense.durations, sense.labels, self.odd)
 
     def _class_scores(self) -> str:
-        found = read_class_scores(self.path, reporter=_Noting(self.odd))
+        found = read_class_scores(self.path)
         if self.truth is not None and found.row_of is not None:
-            add_differences(self.truth, dict.fromkeys(found.row_of), found.names, self.odd)
+            # Those that are found with ActivityNet's `v_` or without it need not be there by this id.
+            there = {each for each in self.truth.videos if found.find(each) is not None}
+            others = {each for each in found.row_of if not there & {each, f"v_{each}", each.removeprefix("v_")}}
+            add_differences(self.truth, dict.fromkeys(sorted(there | others)), found.names, self.odd)
         return f"class scores, {len(found.rows)} videos, {len(found.names)} classes"
 
     def _splits(self) -> str:
@@ -197,17 +193,6 @@ class _Task:
             if not listed:
                 self.odd.notes.append(f"split '{name}' lists no video")
         return f"splits, {len(splits)} of them: {', '.join(list(splits)[:10])}{', ...' if len(splits) > 10 else ''}"
-
-
-class _Noting(Reporter):
-    """Counts among the oddities what a reader warns of."""
-
-    def __init__(self, odd: Oddities) -> None:
-        self._odd = odd
-
-    def warn(self, message: str) -> None:
-        """Take a warning down."""
-        self._odd.notes.append(message)
 
 
 def _video(path: str, kind: str, odd: Oddities) -> str:

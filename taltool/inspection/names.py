@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from pathlib import PurePosixPath
 
 from taltool.data.containers import VIDEO_SUFFIXES
 
@@ -60,5 +59,5 @@ def subset_slips(subsets: Collection[str]) -> Iterator[tuple[str, str]]:
 
 def plain_id(video_id: str) -> str:
     """A video id without ActivityNet's `v_` in front of it, and without the suffix of a video's file."""
-    suffix = PurePosixPath(video_id).suffix
-    return video_id.removesuffix(suffix if suffix.lower() in VIDEO_SUFFIXES else "").removeprefix("v_")
+    stem, _, suffix = video_id.rpartition(".")
+    return (stem if stem and f".{suffix.lower()}" in VIDEO_SUFFIXES else video_id).removeprefix("v_")

@@ -50,5 +50,5 @@ def add_differences(
     )
 
 
-def _differ(one: float, other: float | None) -> bool:
-    return other is not None and abs(one - other) > _SAME_DURATION
+def _differ(one: float | None, other: float | None) -> bool:
+    return one is not None and other is not None and abs(one - other) > _SAME_DURATION

@@ -71,11 +71,8 @@ class Batch:
         """Which (N,) have segment, label and video of another one, which is kept."""
         starts, ends = self.segments.T
         order = np.lexsort((self.rows, self.ranks, ends, starts, self.labels, self.owners))
-        same = np.ones(max(len(order) - 1, 0), bool)
-        for column in (self.owners, self.labels, starts, ends):
-            same &= np.diff(column[order]) == 0
         found = np.zeros(len(order), bool)
-        found[order[1:]] = same
+        found[order[1:]] = _equal_to_the_next(order, self.owners, self.labels, starts, ends)
         return found
 
 
@@ -130,10 +127,7 @@ def add_label_clashes(batch: Batch, odd: Oddities) -> None:
     batch = batch.take(~batch.repeated() & (batch.segments[:, 0] < batch.segments[:, 1]))
     starts, ends = batch.segments.T
     order = np.lexsort((batch.labels, ends, starts, batch.owners))
-    same = np.ones(max(len(order) - 1, 0), bool)
-    for column in (batch.owners, starts, ends):
-        same &= np.diff(column[order]) == 0
-    pairs = np.column_stack([order[:-1], order[1:]])[same]
+    pairs = np.column_stack([order[:-1], order[1:]])[_equal_to_the_next(order, batch.owners, starts, ends)]
     names = batch.names.names
     for labels in np.unique(batch.labels[pairs], axis=0):
         one, other = (names[label] for label in labels)
@@ -144,9 +138,7 @@ def add_label_clashes(batch: Batch, odd: Oddities) -> None:
             lambda number, those=those: batch.place(those[number, 0]),  # type: ignore[misc]
         )
     order = np.lexsort((ends, starts, batch.labels, batch.owners))
-    follows = np.ones(max(len(order) - 1, 0), bool)
-    for column in (batch.owners, batch.labels):
-        follows &= np.diff(column[order]) == 0
+    follows = _equal_to_the_next(order, batch.owners, batch.labels)
     # The latest end so far within one video and label: places in the order of all ends, raised with each such group.
     groups = np.concatenate([[0], np.cumsum(~follows)])[: len(order)]
     every, place = np.unique(ends, return_inverse=True)
@@ -154,6 +146,14 @@ def add_label_clashes(batch: Batch, odd: Oddities) -> None:
     overlapping = np.zeros(len(order), bool)
     overlapping[order[1:]] = follows & (starts[order[1:]] < every[np.maximum(latest[:-1], 0)])
     _add(odd, f"{batch.noun} that overlap another one of their label", batch, overlapping)
+
+
+def _equal_to_the_next(order: Integers, *columns: Floats | Integers) -> Booleans:
+    """Which (N - 1,) rows of all columns (N,), in that order, are equal to the one behind them."""
+    found = np.ones(max(len(order) - 1, 0), bool)
+    for column in columns:
+        found &= column[order[1:]] == column[order[:-1]]
+    return found
 
 
 def _add(odd: Oddities, what: str, batch: Batch, which: Booleans) -> None:

@@ -129,13 +129,13 @@ class AnnotationSense(Sense):
     def walk(self, entries: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, dict[str, Any]]]:
         """Video ids and entries, mended."""
         for some in in_batches(entries, lambda item: len(item[1].get("annotations") or [])):
-            # A table has no durations; a ground truth without them was refused when it was opened.
-            timed = {key: {"duration": 1.0} | entry for key, entry in some}
+            # Not every format has durations, and the checks want one.
+            timed = {key: entry | {"duration": entry.get("duration") or 1.0} for key, entry in some}
             videos = list(checked_videos(timed, self.labels, self._file).values())
             batch = self._pass(videos, [entry.get("duration") for _, entry in some])
             add_label_clashes(batch, self._odd)
             for video, (_, entry) in zip(videos, some, strict=True):
-                self._look_at(video, "duration" in entry)
+                self._look_at(video, entry.get("duration") is not None)
             if not self._mends:
                 yield from some
                 continue

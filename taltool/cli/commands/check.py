@@ -28,8 +28,7 @@ their label; videos without annotations, without a duration, or in no subset whe
 several classes, where nearly all have one; subsets that seem to be one, such as val and validation.
 .TP
 .B class scores
-One layout for all videos, finite numbers from 0 on.
-Odd: scores above 1, which may be logits.
+One layout for all videos, and that every score is a probability with the name of a class.
 .TP
 .B splits
 That no video is in two subsets of a split.
