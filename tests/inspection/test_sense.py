@@ -232,13 +232,17 @@ def test_class_scores_and_splits_are_told_and_compared(tmp_path: Path) -> None:
         assert reason in found.summary
 
 
-MENDABLE: Instances = [(1, 2, "a"), (9, 12, "a"), (11, 12, "a"), (4, 4, "b"), (9, 13, "a"), (1, 2, "a"), (-2, 3, "b")]
-MENDED = {
-    "clip": [(1, 2, "a"), (9, 10, "a"), (4, 4, "b"), (9, 10, "a"), (1, 2, "a"), (0, 3, "b")],
-    "zero-length": [(1, 2, "a"), (9, 12, "a"), (11, 12, "a"), (9, 13, "a"), (1, 2, "a"), (-2, 3, "b")],
-    "duplicates": [(1, 2, "a"), (9, 12, "a"), (11, 12, "a"), (4, 4, "b"), (9, 13, "a"), (-2, 3, "b")],
+MENDABLE: Instances = [
+    *((1, 2, "a"), (9, 12, "a"), (11, 12, "a"), (4, 4, "b")),
+    *((9, 13, "a"), (1, 2, "a"), (-2, 3, "b"), (-3, 0, "b")),
+]
+# By what is mended, the places of those that stay, and what they are then where that is something else.
+MENDED: dict[str, tuple[list[int], dict[int, tuple[float, float, str]]]] = {
+    "clip": ([0, 1, 3, 4, 5, 6], {1: (9, 10, "a"), 4: (9, 10, "a"), 6: (0, 3, "b")}),
+    "zero-length": ([0, 1, 2, 4, 5, 6, 7], {}),
+    "duplicates": ([0, 1, 2, 3, 4, 6, 7], {}),
     # What clipping has made equal is there twice then.
-    "all": [(1, 2, "a"), (9, 10, "a"), (0, 3, "b")],
+    "all": ([0, 1, 6], {1: (9, 10, "a"), 6: (0, 3, "b")}),
 }
 
 
@@ -250,7 +254,9 @@ def test_only_what_is_named_is_mended(fix: str, tmp_path: Path) -> None:
     found = check(source, fix=fix, output=target)
     document = json.loads(target.read_text())
     read = document["database"]
-    assert [(*each["segment"], each["label"]) for each in read["v"]["annotations"]] == MENDED[fix]
+    places, changed = MENDED[fix]
+    expected = [changed.get(place, MENDABLE[place]) for place in places]
+    assert [(*each["segment"], each["label"]) for each in read["v"]["annotations"]] == expected
     assert read["v"]["annotations"][0]["note"] == "kept"
     assert {key: read[key] for key in "uw"} == {key: entries[key] for key in "uw"}
     assert (document["taxonomy"], read["v"]["url"]) == ([1], "x")
@@ -262,7 +268,7 @@ def test_only_what_is_named_is_mended(fix: str, tmp_path: Path) -> None:
 def test_what_was_mended_is_counted(tmp_path: Path) -> None:
     source = written(tmp_path / "gt.json", database({"v": MENDABLE}))
     assert check(source, fix="all", output=tmp_path / "out.json").mended == (
-        "1 instances outside of their video left out (first: video 'v' [11, 12] 'a')",
+        "2 instances outside of their video left out (first: video 'v' [11, 12] 'a', video 'v' [-3, 0] 'b')",
         "2 instances cut at the end of their video (first: video 'v' [9, 12] 'a', video 'v' [9, 13] 'a')",
         "1 instances that begin at 0 now (first: video 'v' [-2, 3] 'b')",
         "1 instances of zero length left out (first: video 'v' [4, 4] 'b')",
