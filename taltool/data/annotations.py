@@ -163,12 +163,11 @@ def read_split(split: str, truth: GroundTruth | None = None) -> dict[str, str]:
     except (KeyError, TypeError):
         known = ", ".join(splits) if isinstance(splits, dict) else "none"
         raise DataError(f"{file}: no split '{name}' (there are: {known})") from None
-    if not isinstance(subsets, dict):
-        raise DataError(f"{file}: split '{name}': expected {{subset: [video ids]}}, found {type(subsets).__name__}")
+    lists = subsets.values() if isinstance(subsets, dict) else [None]
+    if not all(isinstance(each, list) and all(isinstance(key, str) for key in each) for each in lists):
+        raise DataError(f"{file}: split '{name}': expected {{subset: [video ids]}}")
     subset_of: dict[str, str] = {}
     for subset, video_ids in subsets.items():
-        if not isinstance(video_ids, list) or not all(isinstance(each, str) for each in video_ids):
-            raise DataError(f"{file}: split '{name}': subset '{subset}' is not a list of video ids")
         for video_id in video_ids:
             if video_id in subset_of:
                 raise DataError(f"{file}: split '{name}': video '{video_id}' is listed twice")

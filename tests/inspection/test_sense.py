@@ -222,8 +222,8 @@ def test_class_scores_and_splits_are_told_and_compared(tmp_path: Path) -> None:
     )
     for broken, reason in (
         ('{"one": {"training": ["a"], "validation": ["a"]}}', "split 'one': video 'a' is listed twice"),
-        ('{"one": {"training": ["a"]}, "two": {"training": "ab"}}', "subset 'training' is not a list of video ids"),
-        ('{"one": {"training": ["a"]}, "two": [1]}', "split 'two': expected {subset: [video ids]}, found list"),
+        ('{"one": {"training": ["a"]}, "two": {"training": "ab"}}', "split 'two': expected {subset: [video ids]}"),
+        ('{"one": {"training": ["a"]}, "two": [1]}', "split 'two': expected {subset: [video ids]}"),
         ('{"one": {"training": ["c"]}}', f"split 'one': video 'c' is not in {truth}"),
     ):
         splits.write_text(broken)
