@@ -179,6 +179,8 @@ class _Task:
         return f"class scores, {len(found.rows)} videos, {len(found.names)} classes"
 
     def _splits(self) -> str:
+        if not Path(self.path).is_file():
+            raise DataError(f"{self.path}: splits are read from a file, not from a pipe; name the file")
         splits = parsed_document(read_bytes(self.path)[0], self.path)
         for name in splits:
             listed = read_split(f"{self.path}:{name}", self.truth)

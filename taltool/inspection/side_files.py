@@ -1,6 +1,7 @@
 """Class scores of videos and splits: JSON that no format of `convert` is, told by its content."""
 
 import re
+from pathlib import Path
 from typing import Any, Literal
 
 import orjson
@@ -21,7 +22,9 @@ def side_file(start: Opening) -> Literal["class scores", "splits"] | None:
     if key or not start.head.lstrip().startswith((b"{", b"[")):
         return None
     try:
-        document = parsed_document(read_bytes(start.path)[0], start.path)
+        # A pipe is read once, by who is told what it holds; of a longer document it is not told then.
+        is_file = Path(start.path).is_file()
+        document = parsed_document(read_bytes(start.path)[0] if is_file else start.head, start.path)
     except orjson.JSONDecodeError:
         return None
     first = next(iter(document.values() if isinstance(document, dict) else document), None)

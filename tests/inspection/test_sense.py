@@ -326,6 +326,15 @@ def test_all_names_every_place(tmp_path: Path) -> None:
     ]
 
 
+def test_a_pipe_is_read_once(taltool: Run) -> None:
+    told = {b'{"v": {"a": 0.5}}': "ok: class scores, 1 videos", b'{"one": {"training": ["v"]}}': "name the file"}
+    told[b'{"v": {"x": "y"}}'] = "no known format"
+    for text, words in told.items():
+        done = taltool("check", "-", stdin=text)
+        assert words in done.stdout.decode()
+        assert b"Traceback" not in done.stderr
+
+
 def test_strict_makes_odd_a_failure_and_schema_prints_one(taltool: Run, tmp_path: Path) -> None:
     odd = written(tmp_path / "odd.json", database({"v": [(4, 4, "a")]}))
     good = written(tmp_path / "good.json", database({"v": [(4, 5, "a")]}))
