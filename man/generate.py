@@ -52,7 +52,9 @@ Proposals travel as JSON Lines, see
 .BR taltool\-proposals (5),
 features as HDF5, see
 .BR taltool\-features (5);
-ground truth is ActivityNet JSON, checkpoints are safetensors.
+ground truth as ActivityNet JSON, see
+.BR taltool\-annotations (5),
+which has splits and class scores too; checkpoints are safetensors.
 .BR taltool\-convert (1)
 turns other formats into these.
 .SH PLUG\-INS

@@ -38,6 +38,7 @@ ONLY_PRINTED = {
     "evaluate": {"layout", "fail_under"},
     "diagnose": {"format"},
     "info": {"layout"},
+    "check": {"strict", "schema"},
 }
 # What a command hands to a function of a higher floor, since it takes a network: that function, and the options for it
 # alone.

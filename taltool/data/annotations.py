@@ -163,6 +163,9 @@ def read_split(split: str, truth: GroundTruth | None = None) -> dict[str, str]:
     except (KeyError, TypeError):
         known = ", ".join(splits) if isinstance(splits, dict) else "none"
         raise DataError(f"{file}: no split '{name}' (there are: {known})") from None
+    lists = subsets.values() if isinstance(subsets, dict) else [None]
+    if not all(isinstance(each, list) and all(isinstance(key, str) for key in each) for each in lists):
+        raise DataError(f"{file}: split '{name}': expected {{subset: [video ids]}}")
     subset_of: dict[str, str] = {}
     for subset, video_ids in subsets.items():
         for video_id in video_ids:

@@ -1,24 +1,32 @@
-"""`check`: is a file whole: does it end where it should, and is everything in it what it says."""
+"""`check`: is a file whole, and does it make sense: what is in it is what it says, and nothing in it is odd."""
 
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, SupportsInt
+from typing import Any
 
 import numpy as np
 
-from taltool.data.annotations import checked_videos
+from taltool.data.annotations import read_ground_truth, read_split
 from taltool.data.checkpoint_header import KEY, CheckpointHeader, read_tensor_table
+from taltool.data.class_scores import read_class_scores
 from taltool.data.clock import UnknownClockError
-from taltool.data.files import STANDARD
+from taltool.data.files import STANDARD, read_bytes
 from taltool.data.formats.contract import Annotations, Features, FormatOptions, Proposals
+from taltool.data.formats.output import write_proposals
 from taltool.data.formats.sniffing import beginning, open_content
-from taltool.data.json_documents import telling_key
-from taltool.data.records import Floats, Integers, LabelVocabulary
+from taltool.data.json_documents import parsed_document, telling_key
+from taltool.data.provenance import InputFile, step
+from taltool.data.records import GroundTruth
 from taltool.data.stored_frames import pieces
 from taltool.data.training_log import read_epochs
-from taltool.errors import DataError
+from taltool.errors import DataError, UsageError
 from taltool.inspection.info import info, kind_of
+from taltool.inspection.names import subset_slips
+from taltool.inspection.oddities import Oddities
+from taltool.inspection.reference import add_differences
+from taltool.inspection.sense import BACKWARDS, FIXES, AnnotationSense, ProposalSense, Sense
+from taltool.inspection.side_files import side_file
 from taltool.reporting import SILENT, Reporter
 
 # Unsigned views of the number types of safetensors, and the bits of the exponent: all set = infinite or NaN.
@@ -28,51 +36,168 @@ _EXPONENTS = {"F16": ("<u2", 0x7C00), "BF16": ("<u2", 0x7F80), "F32": ("<u4", 0x
 @dataclass(frozen=True)
 class Finding:
     """What was found of one file. summary: in a few words what it holds, or why it is not whole; oddities: what is odd
-    in it but usable, one phrase each."""
+    in it but usable, one phrase each; mended: what is no more so in the file that was written."""
 
     file: str
     is_whole: bool
     summary: str
     oddities: tuple[str, ...] = ()
+    mended: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """`Finding(gt.json: ok: annotations, ...; odd: 47 repeated instances ...)`."""
         odd = f"; odd: {', '.join(self.oddities)}" if self.oddities else ""
-        return f"Finding({self.file}: {'ok' if self.is_whole else 'not whole'}: {self.summary}{odd})"
+        mended = f"; mended: {', '.join(self.mended)}" if self.mended else ""
+        return f"Finding({self.file}: {'ok' if self.is_whole else 'not whole'}: {self.summary}{odd}{mended})"
 
 
-def check(file: str | Path = STANDARD, *, score: float | None = None, reporter: Reporter = SILENT) -> Finding:
+def check(
+    file: str | Path = STANDARD,
+    *,
+    ground_truth: str | Path | None = None,
+    score: float | None = None,
+    show_all: bool = False,
+    fix: str | None = None,
+    output: str | Path | None = None,
+    reporter: Reporter = SILENT,
+) -> Finding:
     """Read all of a file of any kind and say whether it is whole, and what is odd in it, which is warned of too.
 
-    score stands in for missing scores of proposals. A file that is not whole, or not there, raises nothing.
+    ground_truth: a file whose videos, durations and labels it should fit. score stands in for missing scores of
+    proposals. show_all: warn of every odd segment by itself too. fix: what to mend of a ground truth or of proposals,
+    words of `FIXES` with commas between, or "all"; `output` gets all else as it was, and the oddities that are told are
+    those that it has. A file that is not whole, or not there, raises nothing, unless it was to be mended.
+
+    Raises UsageError for a fix that there is none, without an output, or of a file of another kind; DataError where the
+    ground truth cannot be read, or nothing can be mended or written.
     """
-    file, odd = str(file), _Oddities()
+    file, fixes = str(file), _fixes(fix)
+    if bool(fixes) != bool(output):
+        raise UsageError(f"--fix {fix or 'all'} and -o FILE belong together: what to mend, and where it goes")
+    odd, mended = Oddities(file, reporter, show_all), Oddities(file, reporter)
+    truth = read_ground_truth(str(ground_truth)) if ground_truth else None
+    task = _Task(path=file, truth=truth, score=score, fixes=fixes, output=str(output or ""), odd=odd, mended=mended)
     try:
-        summary = _summary(file, odd, score)
+        summary = task.summary(reporter)
     except DataError as error:
+        if fixes:
+            raise
         return Finding(file, False, str(error).removeprefix(f"{file}: "))
-    oddities = tuple(odd.told())
+    oddities, done = tuple(odd.told()), tuple(mended.told())
+    for each in done:
+        reporter.note(f"{output}: mended: {each}")
     for oddity in oddities:
-        reporter.warn(f"{file}: {oddity}")
-    return Finding(file, True, summary, oddities)
+        reporter.warn(f"{output or file}: {oddity}")
+    return Finding(file, True, summary, oddities, done)
 
 
-def _summary(path: str, odd: "_Oddities", score: float | None) -> str:
-    """What the file holds, in a few words; raises DataError, saying why, where it is not whole."""
-    kind = kind_of(path)
-    if kind == "checkpoint":
-        return _checkpoint(path, odd)
-    if kind in ("video", "videos", "frames"):
-        return _video(path, kind, odd)
-    if kind == "metrics":
-        return f"metrics, {len(read_epochs(path))} epochs"
-    with open_content(path, options=FormatOptions(score=score)) as content:
-        if isinstance(content, Proposals):
-            return _proposals(path, content, odd)
-        return _annotations(path, content, odd) if isinstance(content, Annotations) else _features(path, content, odd)
+def _fixes(words: str | None) -> tuple[str, ...]:
+    wanted = tuple(word.strip() for word in words.split(",")) if words else ()
+    for word in wanted:
+        if word not in (*FIXES, "all"):
+            raise UsageError(f"--fix {word}: what is mended is {', '.join(FIXES)}, or all of it")
+    return FIXES if "all" in wanted else wanted
 
 
-def _video(path: str, kind: str, odd: "_Oddities") -> str:
+@dataclass(frozen=True)
+class _Task:
+    """What was asked of one file, and the counts of what is odd in it and what was mended."""
+
+    path: str
+    truth: GroundTruth | None
+    score: float | None
+    fixes: tuple[str, ...]
+    output: str
+    odd: Oddities
+    mended: Oddities
+
+    def summary(self, reporter: Reporter) -> str:
+        """What the file holds, in a few words; raises DataError, saying why, where it is not whole."""
+        side = side_file(beginning(self.path)) if self.path == STANDARD or not Path(self.path).is_dir() else None
+        kind = side or kind_of(self.path)
+        if kind != "content" and self.fixes:
+            raise UsageError(f"--fix mends ground truth and proposals; {self.path} holds neither")
+        if kind == "checkpoint":
+            return _checkpoint(self.path, self.odd)
+        if kind in ("video", "videos", "frames"):
+            return _video(self.path, kind, self.odd)
+        if kind == "metrics":
+            return f"metrics, {len(read_epochs(self.path))} epochs"
+        if kind == "class scores":
+            return self._class_scores()
+        if kind == "splits":
+            return self._splits()
+        options = FormatOptions(score=self.score, drop_invalid=BACKWARDS in self.fixes)
+        with open_content(self.path, options=options) as content:
+            if isinstance(content, Proposals):
+                return self._proposals(content, options, reporter)
+            if isinstance(content, Annotations):
+                return self._annotations(content, options, reporter)
+            if self.fixes:
+                raise UsageError(f"--fix mends ground truth and proposals; {self.path} holds features")
+            return _features(self.path, content, self.odd, self.truth)
+
+    def _proposals(self, content: Proposals, options: FormatOptions, reporter: Reporter) -> str:
+        key = telling_key(beginning(self.path).head)[0] if self.path != STANDARD else "taltool"
+        sense = ProposalSense(self.odd, self.mended, self.fixes, self.truth.durations if self.truth else None)
+        content.videos = sense.walk(content.videos)
+        if self.fixes:
+            content.provenance = [*(content.provenance or []), step([InputFile.named(self.path)])]
+            write_proposals(content, self.output, None, options, reporter=reporter)
+        else:
+            deque(content.videos, maxlen=0)
+        self._finish(sense, content)
+        unsure = "" if key in ("taltool", "results") else "; plain lines, no end line tells whether they are all"
+        return f"proposals, {len(sense.durations)} videos, {sense.num_segments} proposals{unsure}"
+
+    def _annotations(self, content: Annotations, options: FormatOptions, reporter: Reporter) -> str:
+        sense = AnnotationSense(self.path, self.odd, self.mended, self.fixes)
+        content.entries = sense.walk(content.entries)
+        if self.fixes:
+            write_proposals(content, self.output, None, options, reporter=reporter)
+        else:
+            deque(content.entries, maxlen=0)
+        self._finish(sense, content)
+        counts = f"{len(sense.durations)} videos, {sense.num_segments} instances, {len(sense.labels)} classes"
+        return f"annotations, {counts}"
+
+    def _finish(self, sense: Sense, content: Proposals | Annotations) -> None:
+        sense.finish()
+        # What the reader left out is mended where that was asked for, and else only looks whole.
+        notes = self.mended.notes if self.fixes else self.odd.notes
+        notes += [f"{note} left out" for note in content.notes]
+        if self.truth is not None:
+            add_differences(self.truth, sense.durations, sense.labels, self.odd)
+
+    def _class_scores(self) -> str:
+        found = read_class_scores(self.path)
+        if self.truth is not None and found.row_of is not None:
+            # Those that are found with ActivityNet's `v_` or without it need not be there by this id.
+            there = {each for each in self.truth.videos if found.find(each) is not None}
+            others = {each for each in found.row_of if not there & {each, f"v_{each}", each.removeprefix("v_")}}
+            add_differences(self.truth, dict.fromkeys(sorted(there | others)), found.names, self.odd)
+        return f"class scores, {len(found.rows)} videos, {len(found.names)} classes"
+
+    def _splits(self) -> str:
+        if not Path(self.path).is_file():
+            raise DataError(f"{self.path}: splits are read from a file, not from a pipe; name the file")
+        splits = parsed_document(read_bytes(self.path)[0], self.path)
+        for name in splits:
+            listed = read_split(f"{self.path}:{name}", self.truth)
+            others = [each for each in (self.truth.videos if self.truth else ()) if each not in listed]
+            self.odd.add(
+                f"videos of {self.truth.file if self.truth else ''} that split '{name}' leaves out",
+                len(others),
+                lambda number, others=others: f"'{others[number]}'",  # type: ignore[misc]
+            )
+            for one, other in subset_slips(splits[name]):
+                self.odd.notes.append(f"split '{name}' has the subsets '{one}' and '{other}'; are they one?")
+            if not listed:
+                self.odd.notes.append(f"split '{name}' lists no video")
+        return f"splits, {len(splits)} of them: {', '.join(list(splits)[:10])}{', ...' if len(splits) > 10 else ''}"
+
+
+def _video(path: str, kind: str, odd: Oddities) -> str:
     facts = info(path).facts
     if kind == "videos":
         wrong = [*facts["not_read"], *facts["damage"]]
@@ -87,64 +212,12 @@ def _video(path: str, kind: str, odd: "_Oddities") -> str:
     return held
 
 
-class _Oddities:
-    """Counts of odd things, with the video that showed each first."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self._counts: dict[str, int] = {}
-        self._first: dict[str, str] = {}
-
-    def add(self, what: str, video_id: str, count: SupportsInt) -> None:
-        """Count `what` in a video."""
-        if int(count):
-            self._counts[what] = self._counts.get(what, 0) + int(count)
-            self._first.setdefault(what, video_id)
-
-    def add_segments(
-        self, what: str, video_id: str, segments: Floats, labels: Integers | None, end: float | None
-    ) -> None:
-        """Count what is odd in the segments (N, 2), in seconds, of a video that lasts until `end`."""
-        numbers = np.zeros(len(segments)) if labels is None else labels
-        distinct = np.unique(np.column_stack([segments, numbers]), axis=0)
-        self.add(f"{what} of zero length", video_id, np.count_nonzero(segments[:, 0] >= segments[:, 1]))
-        self.add(f"{what} that start before 0", video_id, np.count_nonzero(segments[:, 0] < 0))
-        if end is not None:
-            self.add(f"{what} that end after their video", video_id, np.count_nonzero(segments[:, 1] > end))
-        self.add(f"repeated {what}", video_id, len(segments) - len(distinct))
-
-    def told(self) -> list[str]:
-        """One phrase for each kind."""
-        return self.notes + [f"{n} {what} (first in video '{self._first[what]}')" for what, n in self._counts.items()]
-
-
-def _proposals(path: str, content: Proposals, odd: _Oddities) -> str:
-    videos = number = 0
-    for video in content.videos:
-        videos, number = videos + 1, number + len(video)
-        odd.add_segments("proposals", video.video_id, video.segments, video.labels, video.duration)
-    key = telling_key(beginning(path).head)[0] if path != STANDARD else "taltool"
-    unsure = "" if key in ("taltool", "results") else "; plain lines, no end line tells whether they are all"
-    return f"proposals, {videos} videos, {number} proposals{unsure}"
-
-
-def _annotations(path: str, content: Annotations, odd: _Oddities) -> str:
-    names, videos, instances = LabelVocabulary(), 0, 0
-    for video_id, entry in content.entries:
-        # A table has no durations; a ground truth without them was refused when it was opened.
-        timed = "duration" in entry
-        video = checked_videos({video_id: {"duration": 1.0} | entry}, names, path)[video_id]
-        videos, instances = videos + 1, instances + len(video)
-        odd.add("videos without a duration: give --durations where they are used", video_id, not timed)
-        odd.add_segments("instances", video_id, video.segments, video.labels, video.duration if timed else None)
-    return f"annotations, {videos} videos, {instances} instances, {len(names)} classes"
-
-
-def _features(path: str, content: Features, odd: _Oddities) -> str:
+def _features(path: str, content: Features, odd: Oddities, truth: GroundTruth | None) -> str:
     if not content.ids:
         raise DataError(f"{path}: no video in it")
     named = max((last for _, last in (content.streams or {}).values()), default=0)
     shapes: dict[tuple[int, tuple[int, int] | None], str] = {}
+    durations: dict[str, float | None] = dict.fromkeys(content.ids)
     for video_id in content.ids:
         length, channels = content.shape(video_id)
         if channels < named:
@@ -159,18 +232,22 @@ def _features(path: str, content: Features, odd: _Oddities) -> str:
         try:
             clock = content.clock(video_id)
         except UnknownClockError:
-            odd.add("videos without a clock: give --fps, --stride and --window where they are used", video_id, 1)
+            odd.add_video("videos without a clock: give --fps, --stride and --window where they are used", video_id)
             continue
+        durations[video_id] = clock.duration
         last_end = (clock.offset + (length - 1) * clock.stride + clock.window) / clock.fps
         late = last_end > clock.duration + max(clock.window, clock.stride) / clock.fps
-        odd.add("videos whose last snippet lies past their end", video_id, late)
+        if late:
+            odd.add_video("videos whose last snippet lies past their end", video_id)
     if len(shapes) > 1:
         first, other, *_ = shapes.values()
         raise DataError(f"{path}: video '{other}' is of another kind, size or number of channels than '{first}'")
+    if truth is not None:
+        add_differences(truth, durations, (), odd)
     return f"{'frame store' if content.of_frames else 'features'}, {len(content.ids)} videos"
 
 
-def _checkpoint(path: str, odd: _Oddities) -> str:
+def _checkpoint(path: str, odd: Oddities) -> str:
     table = read_tensor_table(path)
     metadata = table.pop("__metadata__", None) or {}
     with Path(path).open("rb") as stream:

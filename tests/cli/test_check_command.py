@@ -114,11 +114,14 @@ BROKEN = [
     (text("hello\n", "x"), "cannot tell what this is"),
 ]
 ODD = [
-    (ground_truth(f"{INSTANCE},{INSTANCE}"), "1 repeated instances (first in video 'v')"),
+    (ground_truth(f"{INSTANCE},{INSTANCE}"), "1 repeated instances (first: video 'v' [1, 2] 'a')"),
     (ground_truth('{"segment":[8,12],"label":"a"}'), "1 instances that end after their video"),
     (ground_truth('{"segment":[8,8],"label":"a"}'), "1 instances of zero length"),
     (text(HEADER + VIDEO.replace("[1,2]", "[-1,20]") + END, "p.jsonl"), "1 proposals that start before 0"),
-    (text(HEADER + VIDEO.replace("[1,2]", "[-1,20]") + END, "p.jsonl"), "1 proposals that end after their video"),
+    (
+        text(HEADER + VIDEO.replace("[1,2]", "[-1,20]") + END, "p.jsonl"),
+        "1 proposals that end after their video (first: video 'v' [-1, 20])",
+    ),
     (changed(shortened), "1 videos whose last snippet lies past their end"),
     (checkpoint(2.0, finished=False), "the training is not finished"),
 ]

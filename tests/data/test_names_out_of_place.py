@@ -58,7 +58,9 @@ def test_table_of_annotations_is_whole_though_it_holds_no_durations(tmp_path: Pa
     (tmp_path / "a").write_text("video_id,start,end,label\nv,1,2,x\nw,0,9,y\n")
     found = check(str(tmp_path / "a"))
     assert (found.is_whole, found.summary) == (True, "annotations, 2 videos, 2 instances, 2 classes")
-    assert found.oddities == ("2 videos without a duration: give --durations where they are used (first in video 'v')",)
+    assert found.oddities == (
+        "2 videos without a duration: give --durations where they are used (first: video 'v', video 'w')",
+    )
 
 
 @pytest.mark.parametrize("facts", ['"version": true', '"version": 2, "videos": true', '"version": 2, "videos": -1'])

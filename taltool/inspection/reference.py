@@ -1,0 +1,54 @@
+"""A file about videos beside the ground truth: ids, durations and labels that do not fit."""
+
+from collections.abc import Iterable, Mapping
+
+from taltool.data.records import GroundTruth
+from taltool.inspection.names import plain_id, slips
+from taltool.inspection.oddities import Oddities
+
+# Seconds; programs that count frames, or trust headers, differ by less.
+_SAME_DURATION = 0.5
+
+
+def add_differences(
+    truth: GroundTruth, durations: Mapping[str, float | None], labels: Iterable[str], odd: Oddities
+) -> None:
+    """Count what a file says of videos, whose durations (seconds, None where it has none) these are, and of `labels`
+    that does not fit the ground truth."""
+    ids, file = list(durations), truth.file
+    strange = [each for each in ids if each not in truth.videos]
+    odd.add(f"videos that {file} does not have", len(strange), lambda number: f"'{strange[number]}'")
+    names_of = {plain_id(each): each for each in truth.videos} if strange else {}
+    near = [(each, names_of[plain_id(each)]) for each in strange if plain_id(each) in names_of]
+    odd.add(
+        f"of these that {file} has under a name with or without v_ or the suffix of a file",
+        len(near),
+        lambda number: f"'{near[number][0]}' as '{near[number][1]}'",
+    )
+    known = {each: (truth.videos[each].duration, durations[each]) for each in ids if each in truth.videos}
+    other = [(each, own, theirs) for each, (own, theirs) in known.items() if _differ(own, theirs)]
+    odd.add(
+        f"videos whose durations differ from those in {file} by more than {_SAME_DURATION} s",
+        len(other),
+        lambda number: f"'{other[number][0]}' {other[number][2]:g} s, there {other[number][1]:g} s",
+    )
+    # Nobody predicts on the training videos: only the subsets that the file is about are expected whole.
+    subsets = {truth.videos[each].subset for each in known}
+    lacking = [each for each, video in truth.videos.items() if video.subset in subsets and each not in known]
+    within = ", ".join(sorted(str(each) for each in subsets if each is not None))
+    odd.add(
+        f"videos of {file}{f' ({within})' if within else ''} that are not here",
+        len(lacking),
+        lambda number: f"'{lacking[number]}'",
+    )
+    unknown = [label for label in labels if label not in truth.names]
+    meant = {new: old for old, new in slips([*truth.names, *unknown])}
+    odd.add(
+        f"labels that {file} does not have",
+        len(unknown),
+        lambda n: f"'{unknown[n]}'" + (f", it has '{meant[unknown[n]]}'" if unknown[n] in meant else ""),
+    )
+
+
+def _differ(one: float | None, other: float | None) -> bool:
+    return one is not None and other is not None and abs(one - other) > _SAME_DURATION
