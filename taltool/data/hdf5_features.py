@@ -31,8 +31,9 @@ ROOT_ATTRIBUTES = ("format", "version", "streams", "provenance")
 # Attributes of every video: its clock, and last, when the video is whole, that it is.
 CLOCK_ATTRIBUTES = ("fps", "stride", "window", "offset", "duration")
 COMPLETE = "complete"
-# What extraction adds to a video: the frames that it has, what it is made of, and what of that could not be decoded.
-EXTRACTION_ATTRIBUTES = ("num_frames", "source", "problem")
+# What extraction adds to a video: the frames that it has, what it is made of, what of that could not be decoded, and
+# what was mended of its clock.
+EXTRACTION_ATTRIBUTES = ("num_frames", "source", "problem", "mended")
 # Axes of a dataset that holds frames.
 _FRAMES_AXES = 4
 
