@@ -119,7 +119,7 @@ ODD = [
     (ground_truth('{"segment":[8,8],"label":"a"}'), "1 instances of zero length"),
     (text(HEADER + VIDEO.replace("[1,2]", "[-1,20]") + END, "p.jsonl"), "1 proposals that start before 0"),
     (text(HEADER + VIDEO.replace("[1,2]", "[-1,20]") + END, "p.jsonl"), "1 proposals that end after their video"),
-    (changed(shortened), "1 videos whose last snippet lies past their end"),
+    (changed(shortened), "in 1 of 1 videos the last snippet ends far after the end of the video"),
     (checkpoint(2.0, finished=False), "the training is not finished"),
 ]
 

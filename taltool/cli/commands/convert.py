@@ -1,6 +1,6 @@
 """`taltool convert`: any format into any other that can hold it."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -170,6 +170,22 @@ def convert(
     stride: StrideOption = None,
     window: WindowOption = None,
     offset: OffsetOption = None,
+    dataset: Annotated[
+        str,
+        typer.Option(
+            "--dataset",
+            metavar="NAME[,NAME]",
+            help="Features of others: the part of arrays' names that is not of the videos' ids; several are streams of "
+            "one video: rgb,flow.",
+        ),
+    ] = "",
+    channels_first: Annotated[
+        bool, typer.Option("--channels-first", help="Features of others: arrays are (channels, snippets).")
+    ] = False,
+    crops: Annotated[
+        Literal["mean"] | None,
+        typer.Option("--crops", help="Features of others: average over 5 or 10 crops of each picture."),
+    ] = None,
     durations: Annotated[
         str | None,
         typer.Option(
@@ -251,6 +267,7 @@ def convert(
             "--to": target,
             "--score": score,
             "--fps, --stride, --window, --offset": fps or stride or window or offset,
+            "--dataset, --channels-first, --crops": dataset or channels_first or crops,
             "--durations": durations,
             "--subset": subset,
             "--relabel": relabel,
@@ -287,6 +304,9 @@ def convert(
         stride=stride,
         window=window,
         offset=offset,
+        dataset=dataset,
+        channels_first=channels_first,
+        crops=crops,
         durations=durations,
         subset=subset,
         classes=classes,

@@ -65,6 +65,9 @@ class FormatOptions:
     score: that of proposals without one; clock: any of fps, stride, window, offset, for features; durations: video id
     -> seconds; subset: of annotations without one; classes: label -> number, where a file has only numbers;
     drop_invalid: leave out segments that end before they start; show_scores: write them where people read the labels.
+    Of arrays of features: dataset: the parts of their names that are not of videos' ids, several being streams of one
+    video; channels_first: they are (C, T); crops: what becomes of those of one picture, `mean`, or None where there are
+    none.
     """
 
     score: float | None = None
@@ -74,6 +77,9 @@ class FormatOptions:
     classes: Mapping[str, int] | None = None
     drop_invalid: bool = False
     show_scores: bool = False
+    dataset: tuple[str, ...] = ()
+    channels_first: bool = False
+    crops: Literal["mean"] | None = None
 
 
 @dataclass
@@ -112,7 +118,7 @@ class Annotations:
 @dataclass
 class Features:
     """Feature sequences of many videos, asked for by video id: shapes (T, C) and clocks without reading values (T, C);
-    extras are further attributes of a video.
+    extras are further attributes of a video. hints are what the user may want to know of them, in words.
 
     frame_size is (H, W) where a video's values are frames, uint8 (T, H, W, C), and None elsewhere. Frames are read when
     they are sliced, see `taltool.data.stored_frames`.
@@ -127,6 +133,7 @@ class Features:
     streams: dict[str, tuple[int, int]] = field(default_factory=dict)
     provenance: Chain | None = None
     notes: list[str] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
     frame_size: Callable[[str], tuple[int, int] | None] = lambda video_id: None
     kind: ClassVar[Kind] = "features"
 
