@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 from project import Run
 
@@ -156,8 +157,8 @@ def test_check_and_info_say_the_same(tmp_path: Path) -> None:
 
 def test_train_refuses_a_clock_of_the_command_line_that_cannot_be(taltool: Run, tmp_path: Path) -> None:
     feature_file(tmp_path / "f.h5", (100, 8, 64.0), (100, 8, 64.0))
-    entry = '{"duration": 160.0, "annotations": [{"segment": [10, 20], "label": "a"}]}'
-    (tmp_path / "gt.json").write_text('{"database": {"v0": %s, "v1": %s}}' % (entry, entry))
+    entry = {"duration": 160.0, "annotations": [{"segment": [10, 20], "label": "a"}]}
+    (tmp_path / "gt.json").write_bytes(orjson.dumps({"database": {"v0": entry, "v1": entry}}))
     words = ("train", "--model", "afsd", tmp_path / "f.h5", tmp_path / "gt.json", "-o", tmp_path / "m.safetensors")
     refused = taltool(*words, "--fps", 20)
     assert refused.returncode == 3

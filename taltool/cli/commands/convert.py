@@ -37,6 +37,57 @@ What the target cannot hold (durations in a CSV, say) is named in a warning.
 Where the output is a folder, or its name ends with /, each video gets a file of its own there, ID.SUFFIX, which takes
 the place of one that is there already; formats that hold one video a file (vtt, srt, audacity) need that for several.
 Every file appears only when it is whole.
+.SH FEATURES
+Features of others are a folder of arrays (.npy, .npz, .pt, .mat, .csv, .h5), or one HDF5 file; the id of a video is the
+path of its array there, without suffix.
+Where that holds more than the id,
+.B \-\-dataset
+names the rest:
+.B \-\-dataset c3d_features
+takes v_1/c3d_features in an HDF5 file for the video v_1, and the array of that name out of v_1.npz;
+.B \-\-dataset rgb,flow
+makes one video, whose channels are both streams in this order, of v_1_rgb.npy and v_1_flow.npy, of rgb/v_1.npy and
+flow/v_1.npy, and of v_1/rgb and v_1/flow.
+A stream that lacks the last snippet shortens the others by it, which is told.
+.PP
+Arrays are (snippets, channels).
+Axes of length 1 are left out;
+.B \-\-channels\-first
+says that they are (channels, snippets), and
+.B \-\-crops mean
+averages a third axis of 5 or 10 crops, the first or the second one.
+Nothing of that is guessed.
+.PP
+.BR \-\-fps ,
+.B \-\-stride
+and
+.B \-\-window
+are the clock; snippet
+.I i
+covers the frames from
+.RI offset " + " i " * " stride
+on.
+Where a source says that the centre of snippet
+.I i
+is at
+.IR i " * " stride / fps ,
+.B \-\-offset
+is minus half a window; where it counts frames from 1, one less than it says.
+.PP
+The clock is compared with the durations
+.RB ( \-\-durations ,
+or those in the file): the last snippet of a video ends within two windows, or 5 % of the duration, of its end.
+Where half of the videos or more end elsewhere the options are refused, with the frame rate that would do if there is
+one; few are named in a warning.
+.BR taltool\-train (1)
+and
+.BR taltool\-predict (1)
+do the same;
+.BR taltool\-check (1)
+and
+.BR taltool\-info (1)
+only tell.
+Videos of different channels in one file are an error.
 .SH CLASSES
 .B \-\-relabel
 makes two data sets speak of the same classes: what FILE does not list is left out, and several labels may become one.
@@ -103,6 +154,8 @@ taltool convert detections.json -o detections.jsonl
 taltool convert shard-*.h5 -o all.h5
 taltool convert shard-*.h5 --link -o all.h5
 taltool convert i3d/ --fps 30 --stride 4 --window 16 --durations gt.json -o feats.h5
+# c3d_features/v_1.npz with an array for each stream; the centre of snippet i is at 8 i / 25 s
+taltool convert c3d_features/ --dataset rgb,flow --fps 25 --stride 8 --window 16 --offset -8 -o feats.h5
 taltool convert annotations/ --from thumos14 --durations lengths.csv -o gt.json
 taltool convert proposals-without-scores.json --score 1.0 | taltool nms --agnostic | taltool evaluate gt.json
 taltool convert detections.jsonl --to csv | head
