@@ -90,13 +90,13 @@ class ArrayVideos:
         """All as one content; attributes are those of the file."""
         ids = sorted(self._videos)
         return Features(
-            ids,
-            self.shape,
-            self.clock,
-            self.values,
-            self.extras,
-            dict(attributes or {}),
-            self._ranges(),
+            ids=ids,
+            shape=self.shape,
+            clock=self.clock,
+            values=self.values,
+            extras=self.extras,
+            attributes=dict(attributes or {}),
+            streams=self._ranges(),
             notes=self._notes,
             hints=[] if self._options.dataset else told_by_names(ids),
         )

@@ -42,16 +42,10 @@ is the last one whose time is not after
 makes 768 frames of the whole video, evenly spread, but never more than it has:
 short videos are sampled densely, long ones sparsely, each with a rate of its own, which its clock tells.
 Frames that are missing or cannot be decoded are replaced by the one before.
-.PP
-Where the clock of a video breaks, as in recordings that were put behind each other, on DVDs and in broadcasts,
-frames are taken in the order of the file, and time goes on from the last one before the break by a frame's duration.
-A break is a step back, and a gap longer than 10 seconds in an MPEG transport or program stream, where clocks start anew
-as a rule, or longer than 10 minutes elsewhere: so long a frame is shown on, as in recorded slides.
-Frames that share a time are spread up to the next one.
-All that is told in a warning, and the attribute
-.I mended
-of the features keeps it.
-A picture that changes its size is squeezed into the first one's.
+Where a clock breaks, as in joined recordings, on DVDs and in broadcasts, frames are taken in the order of the file, and
+time goes on by a frame's duration. A break is a step back, or a gap of more than 10 seconds in an MPEG transport or
+program stream, of more than 10 minutes elsewhere: so long a frame is shown on, as in recorded slides. Frames that share
+a time are spread up to the next one. A warning tells, and so does the attribute "mended" of the features.
 Only windows that lie wholly in the video are cut;
 a video shorter than one window gives one snippet, its last frame being repeated.
 .SH BACKBONES
