@@ -8,8 +8,8 @@ work on the grid: snippet i is the cell [i, i + 1), so its centre lies at i + 0.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +83,18 @@ class FeatureClock:
         """The clock of `length` cells that divide a video of `duration` seconds evenly (a rescaled feature file)."""
         _check_number("duration", duration)
         return cls(fps=length / duration, stride=1.0, window=1.0, offset=0.0, duration=duration)
+
+
+# The names by which files say a clock.
+CLOCK_ATTRIBUTES = tuple(each.name for each in fields(FeatureClock))
+
+
+def clock_number(value: Any, name: str, where: str) -> float:
+    """What a file says the `name` of a clock is, as a number; raises DataError, `where` naming the video."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise DataError(f"{where}: {name} is {value!r}; expected a number") from None
 
 
 def _check_number(name: str, value: float) -> None:

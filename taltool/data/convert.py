@@ -4,9 +4,10 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from taltool.data.contents import concatenate, relabelled
+from taltool.data.feature_checks import common_channels, compare_clocks
 from taltool.data.files import STANDARD
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Kind
@@ -54,6 +55,9 @@ def convert(
     stride: float | None = None,
     window: float | None = None,
     offset: float | None = None,
+    dataset: str | Sequence[str] = "",
+    channels_first: bool = False,
+    crops: Literal["mean"] | None = None,
     durations: str | Path | Mapping[str, float] | None = None,
     subset: str | None = None,
     classes: str | Path | Mapping[str, int] | None = None,
@@ -75,17 +79,19 @@ def convert(
 ) -> Conversion:
     """Read files of one kind, join them, write them to `output`; return, and warn of, what is left out or lost.
 
-    Without a file standard input is read. source and target name formats (or Python files that register one); None: the
-    content of the inputs and the name of the output tell. score is that of proposals that have none; fps, stride,
-    window and offset (frames) are the clock of features; durations (seconds by video id), classes (number by label) and
-    relabel (the labels that stay, and their new names) are mappings or the files to read them from. show_scores: write
-    the scores of proposals beside the labels in subtitles. tier: those tiers (attributes, ...) of the files of
+    Without a file standard input is read. source and target name formats (or Python files that register one); None:
+    the content of the inputs and the name of the output tell. score is that of proposals that have none; fps,
+    stride, window and offset (frames) are the clock of features; of arrays of features, dataset: the part of their
+    names that is not of videos' ids, several ("rgb,flow") being streams of one video; channels_first: they are (C,
+    T); crops: "mean" averages those of one picture. durations (seconds by video id), classes (number by label) and
+    relabel (the labels that stay, and their new names) are mappings or the files to read them from. show_scores:
+    write the scores of proposals beside the labels in subtitles. tier: those tiers (attributes, ...) of the files of
     annotation tools alone; tier_labels: their names are the labels; media: what those tools are told that the file of a
-    video is called, {} being its id. labels: verb, noun, action or sound, where a file holds
-    several kinds of labels; background: the labels of frames, parted by commas, that are no action. random_split: put
-    this share of the videos of a ground truth into the subset training and the others into validation, drawn by seed,
-    videos of one group `by` together; resplit: even where they are in subsets already. link: features stay where they
-    are, and the output refers to them.
+    video is called, {} being its id. labels: verb, noun, action or sound, where a file holds several kinds of labels;
+    background: the labels of frames, parted by commas, that are no action. random_split: put this share of the videos of a
+    ground truth into the subset training and the others into validation, drawn by seed, videos of one group `by`
+    together; resplit: even where they are in subsets already. link: features stay where they are, and the output
+    refers to them.
 
     Where the output is a folder, or its name ends with "/", each video gets a file of its own, see `write_proposals`.
 
@@ -107,6 +113,9 @@ def convert(
         media=media,
         labels=labels,
         background=None if background is None else tuple(name.strip() for name in background.split(",")),
+        dataset=tuple(filter(None, dataset.split(",") if isinstance(dataset, str) else dataset)),
+        channels_first=channels_first,
+        crops=crops,
     )
     if random_split is None and (by is not None or resplit):
         raise UsageError("--by and --resplit belong to --random-split")
@@ -131,6 +140,11 @@ def convert(
             )
         if not isinstance(content, Annotations):
             content.provenance = None if this_step is None else [*(content.provenance or []), this_step]
+        if isinstance(content, Features):
+            for hint in content.hints:
+                reporter.warn(f"{', '.join(paths)}: {hint}")
+            common_channels(content, content.ids, ", ".join(paths))
+            compare_clocks(content, content.ids, ", ".join(paths), reporter, is_said=bool(options.clock))
         if link:
             _link(content, name, paths, output, options)
             return Conversion(output, content.kind, name)

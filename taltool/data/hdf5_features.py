@@ -18,7 +18,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from taltool.data.clock import FeatureClock, clock_from
+from taltool.data.clock import CLOCK_ATTRIBUTES, FeatureClock, clock_from, clock_number
 from taltool.data.files import NO_LOCKS, STANDARD, refuse_foreign, replacing
 from taltool.data.provenance import Chain, checked_extraction
 from taltool.data.stored_frames import Frames, pieces
@@ -28,11 +28,11 @@ FORMAT = "taltool-features"
 VERSION = 1
 # Attributes of the file that the writer enters itself; further ones (backbone, settings, ...) are the caller's.
 ROOT_ATTRIBUTES = ("format", "version", "streams", "provenance")
-# Attributes of every video: its clock, and last, when the video is whole, that it is.
-CLOCK_ATTRIBUTES = ("fps", "stride", "window", "offset", "duration")
+# The last attribute of every video beside its clock, when the video is whole.
 COMPLETE = "complete"
-# What extraction adds to a video: the frames that it has, what it is made of, and what of that could not be decoded.
-EXTRACTION_ATTRIBUTES = ("num_frames", "source", "problem")
+# What extraction adds to a video: the frames that it has, what it is made of, what of that could not be decoded, and
+# what was mended of its clock.
+EXTRACTION_ATTRIBUTES = ("num_frames", "source", "problem", "mended")
 # Axes of a dataset that holds frames.
 _FRAMES_AXES = 4
 
@@ -144,7 +144,8 @@ class FeatureFile:
 
     def video_attributes(self, video_id: str) -> dict[str, Any]:
         """The attributes of one dataset."""
-        return {name: _plain(value) for name, value in self._dataset(video_id).attrs.items()}
+        self.check(video_id)
+        return self.attributes_of(video_id)
 
     def shape(self, video_id: str) -> tuple[int, int]:
         """(T, C) of one video, without reading it."""
@@ -169,7 +170,7 @@ class FeatureFile:
         """The clock of one video; raises DataError, with the mend, where nobody knows it."""
         length, _ = self.shape(video_id)
         attributes, where = self.video_attributes(video_id), self.where(video_id)
-        known = {name: _number(attributes[name], name, where) for name in CLOCK_ATTRIBUTES if name in attributes}
+        known = {name: clock_number(attributes[name], name, where) for name in CLOCK_ATTRIBUTES if name in attributes}
         known |= self.clock_options.given()
         duration = known.get("duration", self.durations.get(video_id))
         return clock_from(known, length, duration, where)
@@ -206,6 +207,19 @@ class FeatureFile:
     def check(self, video_id: str) -> None:
         """Raise DataError unless the video's dataset is whole, of features or of frames, and not empty."""
         self._dataset(video_id)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another program than taltool wrote this file."""
+        return not self._is_own
+
+    def as_stored(self, name: str) -> h5py.Dataset:
+        """A dataset whatever it holds, by its path; only while the file is open."""
+        return self._file[name]
+
+    def attributes_of(self, name: str) -> dict[str, Any]:
+        """The attributes of a dataset, whatever it holds."""
+        return {name: _plain(value) for name, value in self._file[name].attrs.items()}
 
     def _dataset(self, video_id: str) -> h5py.Dataset:
         node = self._file.get(video_id) if video_id else None
@@ -347,14 +361,6 @@ class FeatureWriter:
             if found is None:
                 raise
             raise OSError(int(found[1]), os.strerror(int(found[1])), self.path) from failed
-
-
-def _number(value: Any, name: str, where: str) -> float:
-    """The attribute `name` of a video as a number."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise DataError(f"{where}: {name} is {value!r}; expected a number") from None
 
 
 def _plain(value: Any) -> Any:

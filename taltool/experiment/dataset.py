@@ -5,7 +5,7 @@ Nothing is left out silently: what cannot be used is an error with a count, or t
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,16 +65,6 @@ def _present(
     if missing:
         reporter.warn(f"{len(missing)} of {len(wanted)} videos have no features, skipped: {list_some(missing)}")
     return there.intersection(wanted)
-
-
-def check_channels(file: FeatureFile, video_ids: Iterable[str]) -> int:
-    """The number of channels that all these videos have; raises DataError where they differ."""
-    counts = {video_id: file.shape(video_id)[1] for video_id in video_ids}
-    (common, _), *others = Counter(counts.values()).most_common()
-    if others:
-        odd = next(video_id for video_id, count in counts.items() if count != common)
-        raise DataError(f"{file.path}: video '{odd}' has {counts[odd]} channels, most have {common}; extract it again")
-    return common
 
 
 def usable_instances(truth: GroundTruth, file: FeatureFile, reporter: Reporter) -> dict[str, tuple[Floats, Integers]]:

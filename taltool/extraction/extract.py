@@ -136,8 +136,8 @@ def extract(
                     reporter.warn(f"{where} failed: {outcome.reason}")
                     if outcome.traceback:
                         reporter.detail(outcome.traceback)
-                elif outcome.problem:
-                    reporter.warn(f"{where} {outcome.problem}")
+                elif outcome.flaws:
+                    reporter.warn(f"{where} {outcome.flaws}")
                 task.advance(1)
         total = assemble(output, partial_results, earlier, settings, streams, added)
     reporter.note(f"{output}: {total} videos" if total else f"{output} is not written: no video could be read")

@@ -32,7 +32,7 @@ from taltool.extraction.settings import ExtractionSettings
 from taltool.video.frames import FrameSequence
 from taltool.video.sources import VideoSource
 
-NUM_FRAMES, SOURCE, PROBLEM = EXTRACTION_ATTRIBUTES
+NUM_FRAMES, SOURCE, PROBLEM, MENDED = EXTRACTION_ATTRIBUTES
 # Pictures are handed from thread to thread in groups, for each time one wakes the other costs both: so many pictures in
 # a group, or what came within so many seconds; and so many groups of a video may wait to be used.
 _GROUP, _GROUP_SECONDS, _GROUPS_AHEAD = 8, 0.2, 4
@@ -43,11 +43,12 @@ _BATCHES_AHEAD = 2
 @dataclass(frozen=True)
 class Outcome:
     """What became of one video: its features, or the reason why there are none, with the traceback of an error that
-    nobody foresaw; problem tells what could not be decoded of it."""
+    nobody foresaw; problem tells what could not be decoded of it, mended what was mended of its clock."""
 
     source: VideoSource
     features: VideoFeatures | None = None
     problem: str | None = None
+    mended: str | None = None
     reason: str | None = None
     traceback: str | None = None
 
@@ -55,6 +56,11 @@ class Outcome:
     def video_id(self) -> str:
         """The id of the video."""
         return self.source.video_id
+
+    @property
+    def flaws(self) -> str:
+        """What was wrong with a video that was read nevertheless, in words; empty where nothing was."""
+        return "; ".join(each for each in (self.mended, self.problem) if each)
 
     @classmethod
     def failed(cls, source: VideoSource, error: Exception) -> "Outcome":
@@ -111,10 +117,9 @@ class Reading:
         offset = frames.timeline.first * rate + windows.offset
         clock = FeatureClock(rate, float(windows.stride), float(windows.window), offset, duration=frames.duration)
         attributes = {NUM_FRAMES: frames.count, SOURCE: orjson.dumps(self.identity).decode()}
-        problem = frames.losses.summary()
-        if problem:
-            attributes[PROBLEM] = problem
-        return Outcome(self.source, VideoFeatures(self.source.video_id, stored, clock, attributes), problem)
+        flaws = {PROBLEM: frames.losses.summary(), MENDED: frames.mends.summary()}
+        attributes |= {name: flaw for name, flaw in flaws.items() if flaw}
+        return Outcome(self.source, VideoFeatures(self.source.video_id, stored, clock, attributes), **flaws)
 
 
 def _in_type(values: NDArray[Any], dtype: str) -> NDArray[Any]:

@@ -11,6 +11,7 @@ from taltool.data.annotations import read_ground_truth, read_split
 from taltool.data.checkpoint_header import KEY, CheckpointHeader, read_tensor_table
 from taltool.data.class_scores import read_class_scores
 from taltool.data.clock import UnknownClockError
+from taltool.data.feature_checks import common_channels, disagreement
 from taltool.data.files import STANDARD, read_bytes
 from taltool.data.formats.contract import Annotations, Features, FormatOptions, Proposals
 from taltool.data.formats.output import write_proposals
@@ -215,11 +216,13 @@ def _video(path: str, kind: str, odd: Oddities) -> str:
 def _features(path: str, content: Features, odd: Oddities, truth: GroundTruth | None) -> str:
     if not content.ids:
         raise DataError(f"{path}: no video in it")
+    if not content.of_frames:
+        common_channels(content, content.ids, path)
     named = max((last for _, last in (content.streams or {}).values()), default=0)
     shapes: dict[tuple[int, tuple[int, int] | None], str] = {}
     durations: dict[str, float | None] = dict.fromkeys(content.ids)
     for video_id in content.ids:
-        length, channels = content.shape(video_id)
+        _, channels = content.shape(video_id)
         if channels < named:
             raise DataError(f"{path}: video '{video_id}' has {channels} channels, and its streams name {named}")
         shapes.setdefault((channels, content.frame_size(video_id)), video_id)
@@ -230,18 +233,15 @@ def _features(path: str, content: Features, odd: Oddities, truth: GroundTruth | 
         except OSError as error:
             raise DataError(f"{path}: video '{video_id}' cannot be read ({error}); extract it again") from error
         try:
-            clock = content.clock(video_id)
+            durations[video_id] = content.clock(video_id).duration
         except UnknownClockError:
             odd.add_video("videos without a clock: give --fps, --stride and --window where they are used", video_id)
-            continue
-        durations[video_id] = clock.duration
-        last_end = (clock.offset + (length - 1) * clock.stride + clock.window) / clock.fps
-        late = last_end > clock.duration + max(clock.window, clock.stride) / clock.fps
-        if late:
-            odd.add_video("videos whose last snippet lies past their end", video_id)
     if len(shapes) > 1:
         first, other, *_ = shapes.values()
         raise DataError(f"{path}: video '{other}' is of another kind, size or number of channels than '{first}'")
+    odd.notes += content.hints
+    if (found := disagreement(content, content.ids)) is not None:
+        odd.notes.append(str(found))
     if truth is not None:
         add_differences(truth, durations, (), odd)
     return f"{'frame store' if content.of_frames else 'features'}, {len(content.ids)} videos"

@@ -14,12 +14,14 @@ import orjson
 from taltool.data.checkpoint_header import KEY, CheckpointHeader, read_tensor_table
 from taltool.data.clock import UnknownClockError
 from taltool.data.containers import VIDEO_SUFFIXES, container_name
+from taltool.data.feature_checks import common_channels, disagreement
 from taltool.data.files import STANDARD
 from taltool.data.formats.contract import Annotations, Features, FormatOptions, Proposals
 from taltool.data.formats.sniffing import beginning, open_content
 from taltool.data.quantiles import Quantiles
 from taltool.data.records import Floats, Integers, LabelVocabulary
 from taltool.data.training_log import read_epochs
+from taltool.errors import DataError
 from taltool.video.sources import IMAGE_SUFFIXES, image_files
 
 Facts = dict[str, Any]
@@ -191,9 +193,20 @@ def _features(content: Features) -> Facts:
         "hours": sum(durations) / 3600 if durations else None,
         "seconds_per_video": _quantiles(durations),
         "streams": content.streams,
+        "oddities": [*content.hints, *_disagreements(content)],
         "attributes": content.attributes,
         "provenance": content.provenance or [],
     }
+
+
+def _disagreements(content: Features) -> list[str]:
+    """In what the features disagree with each other, or with what they say of their videos."""
+    found = disagreement(content, content.ids)
+    try:
+        common_channels(content, content.ids, "")
+    except DataError as error:
+        return [str(error).removeprefix(": "), *([str(found)] if found else [])]
+    return [str(found)] if found else []
 
 
 def _frames(content: Features) -> Facts:

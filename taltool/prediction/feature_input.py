@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from taltool.data.containers import VIDEO_SUFFIXES, container_name
+from taltool.data.feature_checks import compare_clocks
 from taltool.data.files import STANDARD, peek
 from taltool.data.hdf5_features import ClockOptions, FeatureFile
 from taltool.data.provenance import Chain, InputFile, Step, step
@@ -70,11 +71,15 @@ class FeatureInput:
         return self.features.provenance
 
     def check(self, detector: Detector, video_ids: Sequence[str], force: bool, reporter: Reporter) -> None:
-        """Raise DataError where the features are not what the networks learnt from; see `.compatibility`.
+        """Raise DataError where the features are not what the networks learnt from, see `.compatibility`, or their
+        clock cannot be what the user said.
 
         Raises UsageError where they learnt from frames and these are features, or the other way.
         """
         check_kind(self._checkpoints, detector, video_ids)
+        file = self.features
+        is_said = bool(file.clock_options.given())
+        compare_clocks(file, video_ids, file.path, reporter, durations=file.durations, is_said=is_said)
         check_extraction(self._checkpoints, self.features.extraction, self.features.path, force, reporter)
         check_features(self._checkpoints, detector, video_ids, reporter)
 

@@ -89,8 +89,8 @@ class VideoInput:
                 if outcome.features is None:
                     failed.append(VideoFailure(outcome.video_id, f"{where}: {outcome.reason}", outcome.traceback or ""))
                     continue
-                if outcome.problem:
-                    reporter.warn(f"{where} {outcome.problem}")
+                if outcome.flaws:
+                    reporter.warn(f"{where} {outcome.flaws}")
                 paces[outcome.video_id] = outcome.features.clock.seconds_per_snippet
                 self.features.add(outcome.features)
                 yield outcome.video_id

@@ -13,6 +13,7 @@ import torch
 
 from taltool.data.checkpoint_header import CheckpointHeader, read_checkpoint_header
 from taltool.data.downloads import digest
+from taltool.data.feature_checks import common_channels, compare_clocks
 from taltool.data.hdf5_features import FeatureFile
 from taltool.data.provenance import SELECTED_ON, TRAINED_ON, InputFile, step
 from taltool.data.records import GroundTruth
@@ -107,13 +108,15 @@ class TrainingData:
 def read_data(file: FeatureFile, truth: GroundTruth, subsets: Subsets, reporter: Reporter) -> TrainingData:
     """The videos of a run with their usable instances; raises UsageError and DataError for what cannot be used."""
     chosen = dataset.videos_with_features(truth.subset(subsets.training), file, subsets.skip_missing, reporter)
+    is_said = bool(file.clock_options.given())
+    compare_clocks(file, chosen.videos, file.path, reporter, durations=file.durations, is_said=is_said)
     strangers = len(set(file.ids) - set(truth.videos))
     if strangers:
         reporter.note(f"{strangers} videos of {file.path} are not in {truth.file}; not used")
     instances = dataset.usable_instances(chosen, file, reporter)
     classes = dataset.class_names(chosen, instances, reporter)
     videos = dataset.label_videos(chosen, instances, classes, reporter)
-    channels = dataset.check_channels(file, [video.video_id for video in videos])
+    channels = common_channels(file, chosen.videos, file.path)
     validation = None
     if subsets.validation is not None:
         held_out = dataset.videos_with_features(truth.subset(subsets.validation), file, subsets.skip_missing, reporter)

@@ -15,8 +15,10 @@ from typing import Any
 import av
 import numpy as np
 from av.error import FFmpegError
+from av.format import Flags
 
 from taltool.errors import DataError
+from taltool.video.broken_clocks import Mends, Packet, Stamp, mended
 from taltool.video.timing import Times
 
 # AVI stores no display times: where frames are reordered, those of neighbours come out exchanged. The times of this
@@ -25,27 +27,29 @@ _REORDER = 4
 _MICROSECONDS = 1_000_000
 # Bytes of a video's packets that are kept between the scan and the decoding; a longer video is read twice.
 _MOST_KEPT = 64 << 20
+# Gaps (s) up to which a frame is shown on, as players do. A slide of a recorded lecture, or a picture of a GIF, may
+# last for minutes; of formats in which clocks break as a rule (MPEG transport and program streams) even 10 s are a
+# break, which is what FFmpeg's own program takes for one.
+_LONGEST_GAP, _LONGEST_GAP_OF_STREAMS = 600.0, 10.0
 
 
 @dataclass
 class _Packets:
     """What one pass over the packets of a video finds.
 
-    stamps: the times of those that hold a visible frame; last: the end of the last one; size: bytes of all; waiting:
-    the packets themselves while they are few enough; error: why there are no more, if the pass was cut short.
+    visible: what it says of those that hold a visible frame; size: bytes of all; waiting: the packets themselves while
+    they are few enough; error: why there are no more, if the pass was cut short.
     """
 
-    stamps: list[int | None] = field(default_factory=list)
-    last: int = 0
+    visible: list[Packet] = field(default_factory=list)
     size: int = 0
     waiting: deque[Any] = field(default_factory=deque)
     error: FFmpegError | None = None
 
     def add(self, packet: Any) -> None:
         """Take note of the next packet, and keep it where there is room."""
-        if packet.size and not packet.is_discard:
-            self.stamps.append(packet.pts)
-            self.last = max(self.last, (packet.pts or 0) + (packet.duration or 0))
+        if _is_visible(packet):
+            self.visible.append(Packet(packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe))
         self.size += packet.size
         if self.is_kept:
             self.waiting.append(packet)
@@ -81,7 +85,8 @@ class PacketScan:
     times (N,): seconds after the video's zero, sorted; tick: their resolution (s); declared: frame rates that headers
     name; end: the moment (s) at which the file says that it ends, or its last packet does; zero: the container's time
     (s) that counts as 0; pixel_aspect: width of a pixel over its height; cut: why the file could not be read to its
-    end, if so. kept: what was read, for the one who decodes it first to take.
+    end, if so. stamps: the times (ticks) of visible packets in the order of the file, and mends: where they are not
+    what the file says (see `.broken_clocks`). kept: what was read, for the one who decodes it first to take.
     """
 
     times: Times
@@ -91,6 +96,8 @@ class PacketScan:
     zero: float
     pixel_aspect: float
     cut: str | None
+    stamps: list[Stamp] = field(default_factory=list)
+    mends: Mends = field(default_factory=Mends)
     kept: list[_Kept] = field(default_factory=list)
 
 
@@ -123,7 +130,7 @@ def scan(path: str) -> PacketScan:
                 packets.add(packet)
         except FFmpegError as error:
             packets.error = error
-        if not packets.stamps:
+        if not packets.visible:
             cut = f" that can be read ({_reason(packets.error)})" if packets.error else ""
             raise DataError(f"holds no frames{cut}")
         found = _described(packets, container, stream)
@@ -135,15 +142,28 @@ def scan(path: str) -> PacketScan:
 def _described(packets: _Packets, container: Any, stream: Any) -> PacketScan:
     unit = float(stream.time_base)
     declared = [float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate]
-    zero = max(0.0, (container.start_time or 0) / _MICROSECONDS)
-    known = [stamp for stamp in packets.stamps if stamp is not None]
+    breaks_as_a_rule = Flags.ts_discont in Flags(container.format.flags)
+    longest = _LONGEST_GAP_OF_STREAMS if breaks_as_a_rule else _LONGEST_GAP
+    zero = (container.start_time or 0) / _MICROSECONDS
+    if not breaks_as_a_rule:  # There what lies before 0 is not shown; a transport stream that wraps soon begins there.
+        zero = max(0.0, zero)
+    stamps, mends = mended(packets.visible, _usual_step(packets.visible, unit, declared), unit, longest)
+    known = [stamp for stamp in stamps if stamp is not None]
     if known:
-        times = np.sort(np.array(known, np.float64)) * unit - zero
+        times = np.sort(np.array(known, np.float64)) * unit
+        if times[0] - zero > longest:
+            mends.ahead.insert(0, 0.0)
+            zero = float(times[0])
+        times -= zero
     elif declared:  # A bare stream (.h264) has no times at all, but its frames follow each other at a known rate.
-        times, zero = np.arange(len(packets.stamps)) / declared[0], 0.0
+        times, zero = np.arange(len(stamps)) / declared[0], 0.0
     else:
         raise DataError("holds no timestamps and names no frame rate")
-    end = max((container.duration or 0) / _MICROSECONDS, packets.last * unit - zero)
+    if mends.back or mends.ahead:  # What headers and packets say of lengths is by the broken clock.
+        end = float(times[-1])
+    else:
+        ends = [(stamp or 0) + packet.length for stamp, packet in zip(stamps, packets.visible, strict=True)]
+        end = max((container.duration or 0) / _MICROSECONDS, max(ends) * unit - zero)
     return PacketScan(
         times=times,
         tick=unit,
@@ -152,7 +172,18 @@ def _described(packets: _Packets, container: Any, stream: Any) -> PacketScan:
         zero=zero,
         pixel_aspect=float(stream.sample_aspect_ratio or 1),
         cut=_reason(packets.error) if packets.error else None,
+        stamps=stamps,
+        mends=mends,
     )
+
+
+def _usual_step(packets: list[Packet], unit: float, declared: list[float]) -> float:
+    """The usual distance (ticks) of two frames, by the order in which they are decoded."""
+    for stamps in ([packet.decoded for packet in packets], [packet.shown for packet in packets]):
+        distances = np.diff(np.array([stamp for stamp in stamps if stamp is not None], np.int64))
+        if (forward := distances[distances > 0]).size:
+            return float(np.median(forward))
+    return 1 / declared[0] / unit if declared else 1.0
 
 
 def decode_frames(path: str, known: PacketScan, losses: Losses) -> Iterator[tuple[float, Any]]:
@@ -166,7 +197,7 @@ def decode_frames(path: str, known: PacketScan, losses: Losses) -> Iterator[tupl
     seconds = -step
     with _packets(path, known) as (stream, packets):
         unit = float(stream.time_base)
-        for frame in _frames(packets, unit, known.zero, losses):
+        for frame in _frames(_on_one_clock(packets, known.stamps), unit, known.zero, losses):
             seconds = seconds + step if frame.pts is None else frame.pts * unit - known.zero
             heapq.heappush(times, seconds)
             waiting.append(frame)
@@ -186,6 +217,23 @@ def _packets(path: str, known: PacketScan) -> Iterator[tuple[Any, Iterator[Any]]
     else:
         with _opened(path) as (container, stream):
             yield stream, container.demux(stream)
+
+
+def _on_one_clock(packets: Iterator[Any], stamps: list[Stamp]) -> Iterator[Any]:
+    """The packets with these times, those of the visible ones, for decoders hand on the time of a packet."""
+    place = 0
+    for packet in packets:
+        if _is_visible(packet) and place < len(stamps):
+            stamp, place = stamps[place], place + 1
+            if stamp is not None and stamp != packet.pts:
+                if packet.dts is not None:
+                    packet.dts += stamp - packet.pts
+                packet.pts = stamp
+        yield packet
+
+
+def _is_visible(packet: Any) -> bool:
+    return bool(packet.size and not packet.is_discard)
 
 
 def _frames(packets: Iterator[Any], unit: float, zero: float, losses: Losses) -> Iterator[Any]:

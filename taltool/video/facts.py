@@ -25,6 +25,7 @@ Facts = dict[str, Any]
 # Transfer functions of pictures with a high dynamic range, by their number in ITU-T H.273.
 _HIGH_DYNAMIC_RANGE = {16: "PQ", 18: "HLG"}
 _INTERLACED = frozenset(range(2, 6))  # orders of fields, as FFmpeg numbers them; 1 is progressive, 0 unknown
+_MARKED_BEFORE_JOINT = 2
 # Seconds: what is shorter is the rounding of a container.
 _LATE = 0.05
 # So far (share of a frame) the average rate may be from the usual one before both are told.
@@ -35,12 +36,11 @@ _RATE_TOLERANCE = 0.001
 class _Packets:
     """What the packets of a video show in the order in which they lie in the file.
 
-    timeless: how many do not say when they are shown; steps_back: how often the decoder's clock goes back; broken: when
-    those are shown (s) that are marked as broken, or whose parts are longer or shorter than they are.
+    timeless: how many do not say when they are shown; broken: when those are shown (s) that are marked as broken, or
+    whose parts are longer or shorter than they are.
     """
 
     timeless: int = 0
-    steps_back: int = 0
     broken: list[float | None] = field(default_factory=list)
 
 
@@ -58,7 +58,7 @@ def video_facts(path: str) -> Facts:
         with av.open(path, metadata_errors="replace") as opened:
             stream = video_stream(opened)
             facts = _length(found, own) | _picture(stream, frame, found) | _others(opened)
-            packets = _packets(opened, stream)
+            packets = _packets(opened, stream, found)
             facts["damage"] = [*_damage(found, stream, packets, frame, losses)]
             facts["oddities"] = [
                 *_oddities_of_time(found, own, stream, packets),
@@ -72,17 +72,19 @@ def video_facts(path: str) -> Facts:
     return {"container": container, "bytes": Path(path).stat().st_size} | facts
 
 
-def _packets(container: Any, stream: Any) -> _Packets:
-    found, before, length = _Packets(), None, _length_size(stream.codec_context)
+def _packets(container: Any, stream: Any, known: PacketScan) -> _Packets:
+    found, length = _Packets(), _length_size(stream.codec_context)
+    place = -1
     try:
         for packet in container.demux(stream):
             if not packet.size:
                 continue
             found.timeless += packet.pts is None
-            if packet.dts is not None:
-                found.steps_back += before is not None and packet.dts < before
-                before = packet.dts
-            if packet.is_corrupt or (length and not _is_of_whole_parts(bytes(packet), length)):
+            place += not packet.is_discard
+            # Where recordings were joined a transport stream counts its packets anew, which is no loss; FFmpeg marks
+            # one of the last frames before that as broken.
+            is_at_joint = any(0 <= joint - place <= _MARKED_BEFORE_JOINT for joint in known.mends.joints)
+            if (packet.is_corrupt and not is_at_joint) or (length and not _is_of_whole_parts(bytes(packet), length)):
                 found.broken.append(None if packet.pts is None else float(packet.pts * packet.time_base))
     except FFmpegError:
         return found  # The scan met it too, and says so.
@@ -239,10 +241,8 @@ def _oddities_of_time(found: PacketScan, own: Timeline, stream: Any, packets: _P
         missing = int(np.rint((times[-1] - times[0]) * own.fps)) + 1 - len(times)
         if missing > 0:
             yield f"gaps: {missing} frames are not there; the one before each stands in"
-    if same := int(np.count_nonzero(distances <= 0)):
-        yield f"frames at the time of another: {same}"
-    if packets.steps_back:
-        yield f"a clock that goes back: {packets.steps_back} times, as in recordings that were put behind each other"
+    if told := found.mends.summary():
+        yield told.replace("has a clock that", "a broken clock:", 1)
     if packets.timeless:
         yield f"packets without a time: {packets.timeless}"
     if times[0] > _LATE:

@@ -78,8 +78,8 @@ class FrameSequence:
     pictures the whole video becomes instead, evenly spread, unless it has fewer. A folder of images is a video too,
     whose rate is images_fps. `timeline` tells the time of every picture; `duration` (s) is what the file
     says, or the end of its last frame where that is later. After the iteration `count` tells how many pictures there
-    were, and `losses` what could not be decoded. Raises DataError for what is no video, and where no frame can be
-    decoded.
+    were, and `losses` what could not be decoded; `mends` says what was mended of the video's clock. Raises DataError
+    for what is no video, and where no frame can be decoded.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class FrameSequence:
         if frames is not None:
             self.timeline = self._own.of_at_most(frames, self._own.snapped(last) + self._own.step)
         self.duration = max(self._scan.end, last + self.timeline.step)
-        self.losses = Losses()
+        self.losses, self.mends = Losses(), self._scan.mends
         self.count = 0
 
     def __iter__(self) -> Iterator[Picture]:

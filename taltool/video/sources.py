@@ -188,10 +188,13 @@ def _refuse_clashes(sources: list[VideoSource]) -> None:
     counts = Counter(source.video_id for source in sources)
     for video_id, count in counts.items():
         if count > 1:
-            paths = ", ".join(source.path for source in sources if source.video_id == video_id)
+            paths = [source.path for source in sources if source.video_id == video_id]
+            mend = "or name the folder that holds them instead: ids are paths inside it"
+            if len({Path(path).parent for path in paths}) == 1:
+                pattern = Path(paths[0]).with_name(f"*{Path(paths[0]).suffix}")
+                mend = f"or name those of one kind, '{pattern}' say: they differ in their suffix alone"
             raise UsageError(
-                f"{count} files would have the video id '{video_id}': {paths}; rename them, or name the folder that "
-                "holds them instead: ids are paths inside it"
+                f"{count} files would have the video id '{video_id}': {', '.join(paths)}; rename them, {mend}"
             )
         for folder in map(str, PurePosixPath(video_id).parents):
             if folder in counts:

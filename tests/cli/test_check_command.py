@@ -122,7 +122,7 @@ ODD = [
         text(HEADER + VIDEO.replace("[1,2]", "[-1,20]") + END, "p.jsonl"),
         "1 proposals that end after their video (first: video 'v' [-1, 20])",
     ),
-    (changed(shortened), "1 videos whose last snippet lies past their end"),
+    (changed(shortened), "in 1 of 1 videos the last snippet ends far after the end of the video"),
     (checkpoint(2.0, finished=False), "the training is not finished"),
 ]
 

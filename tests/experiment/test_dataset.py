@@ -86,14 +86,6 @@ def test_a_subset_without_videos_is_an_error(tmp_path: Path) -> None:
         dataset.videos_with_features(truth, file, False, SILENT)
 
 
-def test_videos_of_other_channels_than_most_are_named(tmp_path: Path) -> None:
-    with (
-        FeatureFile(features_of(tmp_path, {"t1": 3, "t2": 3, "t3": 5})) as file,
-        pytest.raises(DataError, match="video 't3' has 5 channels, most have 3"),
-    ):
-        dataset.check_channels(file, ["t1", "t2", "t3"])
-
-
 def test_classes_without_a_training_instance_are_told_and_not_learnt(tmp_path: Path) -> None:
     whole = truth_of(tmp_path, {"t1": [(3, 5, "b"), (3, 5, "a"), (20, 25, "lost")], "v1": [(3, 5, "strange")]})
     truth = whole.subset("training")

@@ -163,3 +163,18 @@ def test_a_folder_of_images_that_gets_one_more_has_changed(tmp_path: Path) -> No
     before = source.identity()
     make(tmp_path, "v/2.jpg")
     assert source.identity() != before
+
+
+def test_files_that_differ_in_their_suffix_alone_are_told_apart_by_a_pattern(tmp_path: Path) -> None:
+    make(tmp_path, "v/a.mp4", "v/a.avi", "v/b.mp4")
+    with pytest.raises(UsageError, match=r"2 files would have the video id 'a': .*'(.*\*\.avi)' say") as refused:
+        find([str(tmp_path / "v")])
+    pattern = str(refused.value).split("'")[3]
+    assert ids(pattern) == ["a"]
+
+
+def test_files_of_one_name_in_two_folders_are_told_apart_by_their_folder(tmp_path: Path) -> None:
+    make(tmp_path, "v/a.mp4", "w/a.mp4")
+    with pytest.raises(UsageError, match="or name the folder that holds them"):
+        find([str(tmp_path / "v/a.mp4"), str(tmp_path / "w/a.mp4")])
+    assert ids(tmp_path) == ["v/a", "w/a"]

@@ -1,6 +1,6 @@
 """`taltool convert`: any format into any other that can hold it."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -135,6 +135,57 @@ BMN, BSN, G\-TAD, MMAction: the folder of one CSV a video, with
 whose ids the videos get (v_ID.csv is ID where that is there);
 .B \-\-fps
 where times are frames, as G\-TAD\(aqs are for THUMOS14.
+.SH FEATURES
+Features of others are a folder of arrays (.npy, .npz, .pt, .mat, .csv, .h5), or one HDF5 file; the id of a video is the
+path of its array there, without suffix.
+Where that holds more than the id,
+.B \-\-dataset
+names the rest:
+.B \-\-dataset c3d_features
+takes v_1/c3d_features in an HDF5 file for the video v_1, and the array of that name out of v_1.npz;
+.B \-\-dataset rgb,flow
+makes one video, whose channels are both streams in this order, of v_1_rgb.npy and v_1_flow.npy, of rgb/v_1.npy and
+flow/v_1.npy, and of v_1/rgb and v_1/flow.
+A stream that lacks the last snippet shortens the others by it, which is told.
+.PP
+Arrays are (snippets, channels).
+Axes of length 1 are left out;
+.B \-\-channels\-first
+says that they are (channels, snippets), and
+.B \-\-crops mean
+averages a third axis of 5 or 10 crops, the first or the second one.
+Nothing of that is guessed.
+.PP
+.BR \-\-fps ,
+.B \-\-stride
+and
+.B \-\-window
+are the clock; snippet
+.I i
+covers the frames from
+.RI offset " + " i " * " stride
+on.
+Where a source says that the centre of snippet
+.I i
+is at
+.IR i " * " stride / fps ,
+.B \-\-offset
+is minus half a window; where it counts frames from 1, one less than it says.
+.PP
+The clock is compared with the durations
+.RB ( \-\-durations ,
+or those in the file): the last snippet of a video ends within two windows, or 5 % of the duration, of its end.
+Where half of the videos or more end elsewhere the options are refused, with the frame rate that would do if there is
+one; few are named in a warning.
+.BR taltool\-train (1)
+and
+.BR taltool\-predict (1)
+do the same;
+.BR taltool\-check (1)
+and
+.BR taltool\-info (1)
+only tell.
+Videos of different channels in one file are an error.
 .SH CLASSES
 .B \-\-relabel
 makes two data sets speak of the same classes: what FILE does not list is left out, and several labels may become one.
@@ -205,6 +256,9 @@ taltool convert TH14_Temporal_Annotations_Test/ --durations lengths.csv -o gt.js
 taltool convert EPIC_100_train.csv --labels verb --durations EPIC_100_video_info.csv --subset training -o verbs.json
 taltool convert 50salads/ --fps 30 -o gt.json
 taltool convert BMN_results/ --durations gt.json | taltool nms | taltool evaluate gt.json
+# c3d_features/v_1.npz with an array for each stream; the centre of snippet i is at 8 i / 25 s
+taltool convert c3d_features/ --dataset rgb,flow --fps 25 --stride 8 --window 16 --offset -8 -o feats.h5
+taltool convert annotations/ --from thumos14 --durations lengths.csv -o gt.json
 taltool convert proposals-without-scores.json --score 1.0 | taltool nms --agnostic | taltool evaluate gt.json
 taltool convert detections.jsonl --to csv | head
 # subtitles of each video, to watch, and annotations made with an editor of subtitles
@@ -283,6 +337,22 @@ def convert(
     stride: StrideOption = None,
     window: WindowOption = None,
     offset: OffsetOption = None,
+    dataset: Annotated[
+        str,
+        typer.Option(
+            "--dataset",
+            metavar="NAME[,NAME]",
+            help="Features of others: the part of arrays' names that is not of the videos' ids; several are streams of "
+            "one video: rgb,flow.",
+        ),
+    ] = "",
+    channels_first: Annotated[
+        bool, typer.Option("--channels-first", help="Features of others: arrays are (channels, snippets).")
+    ] = False,
+    crops: Annotated[
+        Literal["mean"] | None,
+        typer.Option("--crops", help="Features of others: average over 5 or 10 crops of each picture."),
+    ] = None,
     durations: Annotated[
         str | None,
         typer.Option(
@@ -401,6 +471,7 @@ def convert(
             "--to": target,
             "--score": score,
             "--fps, --stride, --window, --offset": fps or stride or window or offset,
+            "--dataset, --channels-first, --crops": dataset or channels_first or crops,
             "--durations": durations,
             "--subset": subset,
             "--relabel": relabel,
@@ -440,6 +511,9 @@ def convert(
         stride=stride,
         window=window,
         offset=offset,
+        dataset=dataset,
+        channels_first=channels_first,
+        crops=crops,
         durations=durations,
         subset=subset,
         classes=classes,

@@ -42,6 +42,10 @@ is the last one whose time is not after
 makes 768 frames of the whole video, evenly spread, but never more than it has:
 short videos are sampled densely, long ones sparsely, each with a rate of its own, which its clock tells.
 Frames that are missing or cannot be decoded are replaced by the one before.
+Where a clock breaks, as in joined recordings, on DVDs and in broadcasts, frames are taken in the order of the file, and
+time goes on by a frame's duration. A break is a step back, or a gap of more than 10 seconds in an MPEG transport or
+program stream, of more than 10 minutes elsewhere: so long a frame is shown on, as in recorded slides. Frames that share
+a time are spread up to the next one. A warning tells, and so does the attribute "mended" of the features.
 Only windows that lie wholly in the video are cut;
 a video shorter than one window gives one snippet, its last frame being repeated.
 .SH BACKBONES

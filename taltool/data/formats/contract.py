@@ -71,6 +71,9 @@ class FormatOptions:
     the video file of an id is called, {} being the id.
     labels: which of the kinds of labels that a file holds (verb, noun, action, sound); background: the labels of frames
     in which nothing happens, the first of which is the one that is written.
+    Of arrays of features: dataset: the parts of their names that are not of videos' ids, several being streams of one
+    video; channels_first: they are (C, T); crops: what becomes of those of one picture, `mean`, or None where there are
+    none.
     """
 
     score: float | None = None
@@ -85,6 +88,9 @@ class FormatOptions:
     media: str | None = None
     labels: str | None = None
     background: tuple[str, ...] | None = None
+    dataset: tuple[str, ...] = ()
+    channels_first: bool = False
+    crops: Literal["mean"] | None = None
 
 
 @dataclass
@@ -123,7 +129,7 @@ class Annotations:
 @dataclass
 class Features:
     """Feature sequences of many videos, asked for by video id: shapes (T, C) and clocks without reading values (T, C);
-    extras are further attributes of a video.
+    extras are further attributes of a video. hints are what the user may want to know of them, in words.
 
     frame_size is (H, W) where a video's values are frames, uint8 (T, H, W, C), and None elsewhere. Frames are read when
     they are sliced, see `taltool.data.stored_frames`.
@@ -138,6 +144,7 @@ class Features:
     streams: dict[str, tuple[int, int]] = field(default_factory=dict)
     provenance: Chain | None = None
     notes: list[str] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
     frame_size: Callable[[str], tuple[int, int] | None] = lambda video_id: None
     kind: ClassVar[Kind] = "features"
 

@@ -2,14 +2,16 @@
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from taltool.data.clock import CLOCK_ATTRIBUTES
+from taltool.data.feature_arrays import ArrayVideos, Source, told_by_names
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Features, Format, FormatOptions, Opening
 from taltool.data.hdf5_features import (
-    CLOCK_ATTRIBUTES,
     COMPLETE,
     ROOT_ATTRIBUTES,
     ClockOptions,
@@ -17,7 +19,10 @@ from taltool.data.hdf5_features import (
     FeatureWriter,
     VideoFeatures,
 )
+from taltool.errors import UsageError
 
+# More axes than these hold crops, or are 1 long.
+_AXES = 2
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
@@ -36,8 +41,22 @@ class Hdf5(Format):
 
     @contextlib.contextmanager
     def read(self, path: str, options: FormatOptions) -> Iterator[Features]:
-        """Read video by video."""
+        """Read video by video; what others wrote goes by the names and axes that the user says."""
         with FeatureFile(path, ClockOptions(**options.clock), options.durations) as file:
+            kept = {name: value for name, value in file.attributes.items() if name not in ROOT_ATTRIBUTES}
+            is_said = bool(options.dataset or options.channels_first or options.crops)
+            if is_said and not file.is_foreign:
+                raise UsageError(
+                    f"{path}: taltool wrote it, so names and axes are right: --dataset, --channels-first and --crops "
+                    "are for the files of others"
+                )
+            if is_said or any(_is_of_other_axes(file.as_stored(name)) for name in file.ids):
+                sources = {
+                    name: Source(file.where(name), partial(file.as_stored, name), partial(file.attributes_of, name))
+                    for name in file.ids
+                }
+                yield ArrayVideos(sources, options, path).features(kept)
+                return
 
             def values(video_id: str) -> Any:
                 if file.frame_size(video_id):
@@ -55,9 +74,10 @@ class Hdf5(Format):
                 clock=file.clock,
                 values=values,
                 extras=extras,
-                attributes={name: value for name, value in file.attributes.items() if name not in ROOT_ATTRIBUTES},
+                attributes=kept,
                 streams=file.streams,
                 provenance=file.provenance,
+                hints=told_by_names(file.ids) if file.is_foreign else [],
                 frame_size=file.frame_size,
             )
 
@@ -68,3 +88,9 @@ class Hdf5(Format):
                 values, clock = content.values(video_id), content.clock(video_id)
                 writer.write(VideoFeatures(video_id, values, clock, content.extras(video_id)))
         return []
+
+
+def _is_of_other_axes(dataset: Any) -> bool:
+    """Whether a dataset holds numbers, but neither (T, C) nor frames."""
+    is_frames = dataset.ndim == _AXES + 2 and dataset.dtype == np.uint8
+    return dataset.ndim > _AXES and not is_frames and dataset.dtype.kind in "fiu"

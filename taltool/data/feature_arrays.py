@@ -1,0 +1,293 @@
+"""Features in the arrays of others, whatever their shapes and names: of each video one sequence (T, C).
+
+What is not said is not guessed: axes of length 1 are left out, but which of two axes is time, and whether a third holds
+crops, the user says. An array has the name of its place (`v_1`, `v_1/c3d`, `rgb/v_1`); `--dataset` names what of that
+is no part of the video's id, and where it names several, they are streams of one video.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taltool.data.clock import CLOCK_ATTRIBUTES, FeatureClock, clock_from, clock_number
+from taltool.data.files import utf8_stem
+from taltool.data.formats.contract import Features, FormatOptions, Opening
+from taltool.errors import DataError
+
+# So many crops of a picture are common: its corners and its centre, and those of its mirror image.
+_CROPS = (5, 10)
+# The axes of an array with crops.
+_WITH_CROPS = 3
+# What parts of names that are often those of streams or layers look like.
+_USUAL = re.compile(r"rgb|flow|opt(ical)?_?flow|audio|.*feat(ure)?s?|.*_?(c3d|i3d|tsn|fc\d)_?.*", re.IGNORECASE)
+_SEPARATORS = "_-."
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an array is: in words for messages; opened, it has a shape and a dtype, and NumPy can read it.
+
+    attributes: what is said of it.
+    """
+
+    where: str
+    open: Callable[[], Any]
+    attributes: Callable[[], Mapping[str, Any]] = dict
+
+
+def keyed(keys: Sequence[str], options: FormatOptions, where: str) -> list[str]:
+    """What to add to the name of a file that holds the arrays `keys`, one string for each array that may be wanted.
+
+    Raises DataError where there are several, and the user names none.
+    """
+    if options.dataset:
+        return [f"/{key}" for key in keys]
+    if len(keys) != 1:
+        raise DataError(
+            f"{where}: holds {len(keys)} arrays ({', '.join(keys[:8])}); --dataset NAME takes one of them, "
+            "--dataset NAME,NAME several as streams of one video"
+        )
+    return [""]
+
+
+class ArrayVideos:
+    """The videos that arrays hold, by the arrays' names; raises DataError where streams are missing, or ids clash."""
+
+    def __init__(self, sources: Mapping[str, Source], options: FormatOptions, path: str) -> None:
+        self._options, self._path = options, path
+        self._streams = tuple(options.dataset) or ("",)
+        self._videos: dict[str, dict[str, Source]] = {}
+        others = []
+        for name, source in sources.items():
+            found = _split(name, options.dataset)
+            if found is None:
+                others.append(name)
+                continue
+            video_id, stream = found
+            parts = self._videos.setdefault(video_id, {})
+            if stream in parts:
+                raise DataError(
+                    f"{source.where} and {parts[stream].where} would both be video '{video_id}'; rename one"
+                )
+            parts[stream] = source
+        if not self._videos:
+            there = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
+            raise DataError(f"{path}: no array is named {' or '.join(options.dataset)}; there are: {there or 'none'}")
+        for video_id, parts in self._videos.items():
+            if missing := [name for name in self._streams if name not in parts]:
+                raise DataError(f"{path}: video '{video_id}' has {', '.join(parts)}, but no {missing[0]}")
+        self._notes = [f"{len(others)} arrays that --dataset does not name (the first: {others[0]})"] if others else []
+        self._shapes: dict[str, tuple[int, int]] = {}
+        self._shortened = 0
+
+    def features(self, attributes: Mapping[str, Any] | None = None) -> Features:
+        """All as one content; attributes are those of the file."""
+        ids = sorted(self._videos)
+        return Features(
+            ids=ids,
+            shape=self.shape,
+            clock=self.clock,
+            values=self.values,
+            extras=self.extras,
+            attributes=dict(attributes or {}),
+            streams=self._ranges(),
+            notes=self._notes,
+            hints=[] if self._options.dataset else told_by_names(ids),
+        )
+
+    def _ranges(self) -> dict[str, tuple[int, int]]:
+        """The channels [first, last) of each stream, by the first video; none where there is but one."""
+        if len(self._streams) == 1:
+            return {}
+        widths = [_outline(source, self._options)[1] for source in self._parts(min(self._videos))]
+        ends = list(accumulate(widths, initial=0))
+        return dict(zip(self._streams, pairwise(ends), strict=True))
+
+    def _parts(self, video_id: str) -> list[Source]:
+        """The arrays of a video, in the order of the streams."""
+        return [self._videos[video_id][name] for name in self._streams]
+
+    def shape(self, video_id: str) -> tuple[int, int]:
+        """(T, C) of a video; raises DataError where its arrays are no such thing, or of different lengths."""
+        if video_id not in self._shapes:
+            parts = self._parts(video_id)
+            outlines = [_outline(source, self._options) for source in parts]
+            lengths = [length for length, _ in outlines]
+            if max(lengths) - min(lengths) > 1:
+                told = ", ".join(f"{length} in {part.where}" for length, part in zip(lengths, parts, strict=True))
+                raise DataError(f"{self._path}: the streams of video '{video_id}' differ in their snippets: {told}")
+            if max(lengths) > min(lengths):
+                self._note_shortened()
+            self._shapes[video_id] = min(lengths), sum(channels for _, channels in outlines)
+        return self._shapes[video_id]
+
+    def _note_shortened(self) -> None:
+        """Note that a stream loses its last snippet, which another lacks: flow ends one frame earlier than pictures."""
+        if self._shortened:
+            self._notes.pop()
+        self._shortened += 1
+        self._notes.append(f"the last snippet, which one of their streams lacks, of {self._shortened} videos")
+
+    def clock(self, video_id: str) -> FeatureClock:
+        """The clock of a video, from what is said of its array and by the user."""
+        first, *_ = self._parts(video_id)
+        said = first.attributes()
+        known = {name: clock_number(said[name], name, first.where) for name in CLOCK_ATTRIBUTES if name in said}
+        known |= self._options.clock
+        duration = known.get("duration", self._options.durations.get(video_id))
+        return clock_from(known, self.shape(video_id)[0], duration, first.where)
+
+    def values(self, video_id: str) -> NDArray[np.floating[Any]]:
+        """(T, C), float16 where all streams are, else float32; raises DataError for what is not finite."""
+        length, _ = self.shape(video_id)
+        parts = [_read(source, self._options)[:length] for source in self._parts(video_id)]
+        for source, values in zip(self._parts(video_id), parts, strict=True):
+            if not np.isfinite(values).all():
+                row, column = np.argwhere(~np.isfinite(values))[0]
+                raise DataError(
+                    f"{source.where}: snippet {row}, channel {column} is {values[row, column]}; extract it again"
+                )
+        return np.concatenate(parts, axis=1)
+
+    def extras(self, video_id: str) -> dict[str, Any]:
+        """What else is said of a video's first array, and the name of its file."""
+        first, *_ = self._parts(video_id)
+        said = {name: value for name, value in first.attributes().items() if name not in CLOCK_ATTRIBUTES}
+        return {"source": PurePath(first.where).name} | said
+
+
+def _outline(source: Source, options: FormatOptions) -> tuple[int, int]:
+    """(T, C) of an array."""
+    array = source.open()
+    _, time, channels = _axes(array, source.where, options)
+    return array.shape[time], array.shape[channels]
+
+
+def _read(source: Source, options: FormatOptions) -> NDArray[np.floating[Any]]:
+    """An array as (T, C)."""
+    array = source.open()
+    crops, time, channels = _axes(array, source.where, options)
+    values = np.array(array)
+    if values.dtype not in (np.float16, np.float32):
+        values = values.astype(np.float32)
+    if crops is not None:
+        values = values.mean(axis=crops, keepdims=True, dtype=np.float32).astype(values.dtype)
+    values = np.moveaxis(values, (time, channels), (-2, -1))
+    return values.reshape(values.shape[-2:])
+
+
+def _axes(array: Any, where: str, options: FormatOptions) -> tuple[int | None, int, int]:
+    """Which axes of an array hold crops (None: none does), snippets and channels."""
+    shape, dtype = tuple(array.shape), array.dtype
+    axes, crops, mend = _long_axes(shape), None, ""
+    if len(axes) == _WITH_CROPS and 0 not in shape:
+        may_be = [axis for axis in axes[:2] if shape[axis] in _CROPS]
+        if options.crops is None and may_be:
+            mend = f"; are these {shape[may_be[0]]} crops? --crops mean averages them"
+        elif len(may_be) > 1:
+            raise DataError(f"{where}: cannot tell which axis of {shape} holds the crops; give it averaged")
+        elif options.crops is not None and may_be:
+            crops = may_be[0]
+            axes.remove(crops)
+    if len(axes) != 2 or dtype.kind not in "fiu" or 0 in shape:
+        raise DataError(f"{where}: expected numbers of shape (T, C), found {dtype} {shape}{mend}")
+    time, channels = reversed(axes) if options.channels_first else axes
+    return crops, time, channels
+
+
+def files_below(path: str, *suffixes: str) -> dict[str, Path]:
+    """The files of a folder, to its depth, with one of these suffixes, by their paths in it without suffix.
+
+    Raises DataError where there is none, and where two would have one name.
+    """
+    found: dict[str, Path] = {}
+    for file in sorted(Path(path).rglob("[!.]*")):
+        if file.suffix.lower() in suffixes and file.is_file():
+            name = utf8_stem(file, Path(path))
+            if name in found:
+                raise DataError(f"{found[name]} and {file} would be one video; rename one of them")
+            found[name] = file
+    if not found:
+        raise DataError(f"{path}: no *{' or *'.join(suffixes)} in it")
+    return found
+
+
+def is_folder_of(opening: Opening, *suffixes: str) -> bool:
+    """Whether this is a folder with files of these suffixes, and of no others."""
+    return bool(opening.suffixes & {*suffixes}) and opening.suffixes <= {"", *suffixes}
+
+
+def _long_axes(shape: tuple[int, ...]) -> list[int]:
+    """The axes of an array that are longer than 1; of two axes both, and of more at least two."""
+    if len(shape) == 2:
+        return [0, 1]
+    axes = [axis for axis, length in enumerate(shape) if length != 1]
+    if len(shape) > 2 and len(axes) < 2:  # A single snippet (1, 1, C) or (1, C, 1, 1), or a single channel.
+        last = max(axes[0] if axes else len(shape) - 1, 1)
+        return [last - 1, last]
+    return axes
+
+
+def _split(name: str, datasets: Sequence[str]) -> tuple[str, str] | None:
+    """The video's id and the stream in the name of an array; None where it has none of the datasets in it."""
+    if not datasets:
+        return name, ""
+    folders = name.split("/")
+    # The longest first: `_rgb_flow` is not `_flow`.
+    for dataset in sorted(datasets, key=len, reverse=True):
+        if (inside := _without(folders, dataset.split("/"))) is not None:
+            return inside, dataset
+    for dataset in sorted(datasets, key=len, reverse=True):
+        for separator in _SEPARATORS:
+            video_id = name.removesuffix(separator + dataset)
+            if video_id not in (name, "") and not video_id.endswith("/"):
+                return video_id, dataset
+    return None
+
+
+def _without(folders: Sequence[str], dataset: Sequence[str]) -> str | None:
+    """A path without the parts that are a dataset's, which are neighbours in it; None where they are not."""
+    size = len(dataset)
+    for first in range(len(folders) - size, -1, -1):
+        if list(folders[first : first + size]) == list(dataset) and len(folders) > size:
+            return "/".join([*folders[:first], *folders[first + size :]])
+    return None
+
+
+def told_by_names(ids: Sequence[str]) -> list[str]:
+    """A hint where what stands for videos seems to be streams or layers of them, by their names."""
+    for take in (_last_folder, _first_folder, _last_word):
+        found = [take(video_id) for video_id in ids]
+        names = sorted({name for _, name in found})
+        videos = {video for video, _ in found}
+        if "" in names or not videos or len(names) > 8 or len(videos) * len(names) != len(ids):
+            continue
+        if all(map(_USUAL.fullmatch, names)) or (take is _last_folder and len(videos) > 2 * len(names)):
+            does = (
+                "takes that off" if len(names) == 1 else "makes streams of one video of those that differ in it alone"
+            )
+            told = " or ".join(f"'{name}'" for name in names)
+            place = "begin with" if take is _first_folder else "end in"
+            return [f"the ids of all videos ({len(ids)}) {place} {told}: --dataset {','.join(names)} {does}"]
+    return []
+
+
+def _last_folder(video_id: str) -> tuple[str, str]:
+    video, _, name = video_id.rpartition("/")
+    return (video, name) if video else (video_id, "")
+
+
+def _first_folder(video_id: str) -> tuple[str, str]:
+    name, _, video = video_id.partition("/")
+    return (video, name) if video else (video_id, "")
+
+
+def _last_word(video_id: str) -> tuple[str, str]:
+    found = re.fullmatch(r"(.+)[_.-]([^/_.-]+)", video_id)
+    return (found[1], found[2]) if found else (video_id, "")

@@ -1,0 +1,55 @@
+"""Features as a folder of NumPy archives, one video each, ID.npz; which of their arrays is meant, the user says."""
+
+import contextlib
+import zipfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taltool.data.feature_arrays import ArrayVideos, Source, files_below, is_folder_of, keyed
+from taltool.data.formats import FORMATS
+from taltool.data.formats.contract import Features, Format, FormatOptions, Opening
+from taltool.errors import DataError
+
+
+@FORMATS.register("npz")
+class Npz(Format):
+    """Archives of arrays, as np.savez writes them."""
+
+    summary = "a folder of ID.npz, in each an array (snippets, channels), or several that --dataset names, see FEATURES"
+    kinds = ("features",)
+    is_folder = True
+    is_written = False
+
+    def recognises(self, opening: Opening) -> bool:
+        """A folder of nothing else."""
+        return is_folder_of(opening, ".npz")
+
+    def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Features]:
+        """Read video by video; the clock comes from `options`."""
+        sources = {}
+        for name, file in files_below(path, ".npz").items():
+            keys = _keys(file)
+            for key, ending in zip(keys, keyed(keys, options, str(file)), strict=False):
+                sources[name + ending] = Source(str(file), partial(_array, file, key))
+        return contextlib.nullcontext(ArrayVideos(sources, options, path).features())
+
+
+def _keys(file: Path) -> list[str]:
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            return list(archive.files)
+    except (ValueError, EOFError, OSError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise DataError(f"{file}: not a NumPy archive ({error})") from error
+
+
+def _array(file: Path, key: str) -> NDArray[Any]:
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            found: NDArray[Any] = archive[key]
+            return found
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise DataError(f"{file}: its array '{key}' cannot be read ({error})") from error
