@@ -1,11 +1,13 @@
 """`convert`: any format into any other that can hold it, several files into one; nothing is lost without a word."""
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from taltool.data.annotations import read_id_list
+from taltool.data.changes import Changes, changed
 from taltool.data.contents import concatenate, relabelled
 from taltool.data.files import STANDARD
 from taltool.data.formats import FORMATS
@@ -58,6 +60,16 @@ def convert(
     subset: str | None = None,
     classes: str | Path | Mapping[str, int] | None = None,
     relabel: str | Path | Mapping[str, str] | None = None,
+    keep_labels: Sequence[str] = (),
+    strip_prefix: str = "",
+    strip_suffix: str = "",
+    add_prefix: str = "",
+    videos: str | Path | Collection[str] | None = None,
+    rename_subsets: Mapping[str, str] | None = None,
+    keep_subsets: Sequence[str] = (),
+    columns: Mapping[str, str] | None = None,
+    header: bool = True,
+    times: str = "seconds",
     drop_invalid: bool = False,
     show_scores: bool = False,
     random_split: float | None = None,
@@ -73,7 +85,11 @@ def convert(
     Without a file standard input is read. source and target name formats (or Python files that register one); None: the
     content of the inputs and the name of the output tell. score is that of proposals that have none; fps, stride,
     window and offset (frames) are the clock of features; durations (seconds by video id), classes (number by label) and
-    relabel (the labels that stay, and their new names) are mappings or the files to read them from. show_scores: write
+    relabel (the labels that stay, and their new names) are mappings or the files to read them from; keep_labels are the
+    labels that stay as they are. strip_prefix, strip_suffix, add_prefix, videos (ids, or the file that lists them),
+    rename_subsets and keep_subsets: see `changes.Changes`. columns says which column of a table is the video, start,
+    end, label, score or subset, by its name or, without header, by its number from 1. times "frames": they are divided
+    by fps. drop_invalid: leave out segments that end before they start. show_scores: write
     the scores of proposals beside the labels in subtitles. random_split: put this share of the videos of a ground truth
     into the subset training and the others into validation, drawn by seed, videos of one group `by` together; resplit:
     even where they are in subsets already. link: features stay where they are, and the output refers to them.
@@ -93,16 +109,40 @@ def convert(
         classes=_mapping(classes, read_classes),
         drop_invalid=drop_invalid,
         show_scores=show_scores,
+        columns=columns or {},
+        header=header,
+        in_frames=times == "frames",
+    )
+    if times not in ("seconds", "frames"):
+        raise UsageError(f"--times {times}: expected seconds or frames")
+    if options.in_frames and fps is None:
+        raise UsageError("--times frames: how many frames a second? Give --fps")
+    if relabel and keep_labels:
+        raise UsageError("--relabel lists the labels that stay, and so does --keep-label; give one of both")
+    if options.columns or not header:
+        if source not in (None, "csv"):
+            raise UsageError(f"--columns, --no-header: they are of tables, and not of --from {source}")
+        source = "csv"
+    changes = Changes(
+        strip_prefix=strip_prefix,
+        strip_suffix=strip_suffix,
+        add_prefix=add_prefix,
+        videos=read_id_list(str(videos))[0] if isinstance(videos, str | Path) else videos,
+        rename_subsets=rename_subsets or {},
+        keep_subsets=[keep_subsets] if isinstance(keep_subsets, str) else keep_subsets,
+        fps=fps if options.in_frames else None,
     )
     if random_split is None and (by is not None or resplit):
         raise UsageError("--by and --resplit belong to --random-split")
     if random_split is not None and subset is not None:
         raise UsageError("--subset puts all videos into one subset, --random-split into two; leave one of them out")
     this_step = step(map(InputFile.named, paths)) if provenance else None
-    names = _mapping(relabel, read_relabelling)
+    names = _mapping(relabel, read_relabelling) or {
+        name: name for name in ([keep_labels] if isinstance(keep_labels, str) else keep_labels)
+    }
     with contextlib.ExitStack() as files:
         contents = [files.enter_context(open_content(path, source, options)) for path in paths]
-        content = concatenate(contents, paths)
+        content = changed(concatenate(contents, paths), changes, reporter)
         if names:
             content = relabelled(content, names)
         split = None
@@ -118,6 +158,8 @@ def convert(
         if not isinstance(content, Annotations):
             content.provenance = None if this_step is None else [*(content.provenance or []), this_step]
         if link:
+            if changes != Changes():
+                raise UsageError("--link refers to all videos by their ids: other ids, or fewer videos, need a copy")
             _link(content, name, paths, output, options)
             return Conversion(output, content.kind, name)
         if isinstance(content, Features):

@@ -65,6 +65,8 @@ class FormatOptions:
     score: that of proposals without one; clock: any of fps, stride, window, offset, for features; durations: video id
     -> seconds; subset: of annotations without one; classes: label -> number, where a file has only numbers;
     drop_invalid: leave out segments that end before they start; show_scores: write them where people read the labels.
+    columns: meaning -> name of a table's column, or its number from 1 where the table has no header; in_frames: whoever
+    reads divides the times by the frame rate, whatever the columns are called.
     """
 
     score: float | None = None
@@ -74,6 +76,9 @@ class FormatOptions:
     classes: Mapping[str, int] | None = None
     drop_invalid: bool = False
     show_scores: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
+    header: bool = True
+    in_frames: bool = False
 
 
 @dataclass
@@ -157,7 +162,8 @@ class Format(ABC):
     """One layout of files (or folders). summary: what it is, for the manual page, a line without a full stop; kinds:
     what it can hold; is_written: whether it can be written too, or is read alone; holds_frames: features may be frames;
     suffixes: file names that ask for it, the first that of new files. is_folder: it is a folder of files; one_video: a
-    file holds one video, whose id is the file's name without suffix; resolution: the seconds by which the times that
+    file holds one video, whose id is the file's name without suffix; gives_way: another format that recognises a file
+    of this one is meant, for it knows the file better; resolution: the seconds by which the times that
     are read may differ from those that were written. tried_with: the program, or the published files, with which it was
     tried, for the table of formats in the manual page."""
 
@@ -169,6 +175,7 @@ class Format(ABC):
     holds_frames: ClassVar[bool] = False
     is_folder: ClassVar[bool] = False
     one_video: ClassVar[bool] = False
+    gives_way: ClassVar[bool] = False
     resolution: ClassVar[float] = 0.0
 
     @abstractmethod

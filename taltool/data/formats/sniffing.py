@@ -30,6 +30,7 @@ def sniff(path: str) -> str:
     refuse_pictures(path, start.head)
     formats, broken = usable_formats()
     found = [name for name, layout in formats.items() if layout.recognises(start)]
+    found = [name for name in found if len(found) == 1 or not formats[name].gives_way]
     if len(found) == 1:
         return found[0]
     if start.suffixes and not found:
