@@ -24,7 +24,8 @@ def read_ground_truth(path: str, split: str | None = None) -> GroundTruth:
     """Read annotations; with `split` ("FILE:NAME") the subsets come from there instead.
 
     Segments past the end of the video, of zero length, or given twice are kept as they are (real data sets have
-    them); a segment that ends before it starts is an error. Raises DataError naming file, video and annotation.
+    them); a segment that ends before it starts is an error. Durations may be missing. Raises DataError naming file,
+    video and annotation.
     """
     names, videos = LabelVocabulary(), {}
     if Path(path).is_file() and telling_key(peek(path))[0] in ("taltool", "video_id"):
@@ -85,7 +86,8 @@ def _videos(database: dict[str, Any], names: LabelVocabulary) -> dict[str, Video
     if set(map(len, pairs)) - {2}:
         raise ValueError
     segments = _times(list(chain.from_iterable(pairs))).reshape(-1, 2)
-    if not (_times(durations) > 0).all() or not (segments[:, 0] <= segments[:, 1]).all():
+    known_durations = _times([each for each in durations if each is not None])
+    if not (known_durations > 0).all() or not (segments[:, 0] <= segments[:, 1]).all():
         raise ValueError
     labels = names.numbered(words)
     occurring: set[str] = set().union(*everything)
@@ -99,7 +101,8 @@ def _videos(database: dict[str, Any], names: LabelVocabulary) -> dict[str, Video
                 said = [each.get(name) for each in annotations]
                 numbers = [value if isinstance(value, int | float) else np.nan for value in said]
                 attributes[name] = np.array(numbers, np.float64)
-        videos[video_id] = VideoAnnotations(video_id, float(duration), subset, segments[own], labels[own], attributes)
+        length = None if duration is None else float(duration)
+        videos[video_id] = VideoAnnotations(video_id, length, subset, segments[own], labels[own], attributes)
     return videos
 
 
@@ -122,7 +125,7 @@ def _refuse_broken(entry: Any, where: str) -> None:
     if not isinstance(entry, dict):
         raise DataError(f"{where}: expected an object, found {type(entry).__name__}")
     duration = entry.get("duration")
-    if not _is_time(duration) or not duration > 0:
+    if duration is not None and (not _is_time(duration) or not duration > 0):
         raise DataError(f"{where}: duration {duration!r} is not a positive number of seconds")
     annotations, subset = entry.get("annotations") or [], entry.get("subset")
     if not isinstance(annotations, list):
@@ -136,7 +139,27 @@ def _refuse_broken(entry: Any, where: str) -> None:
         if not isinstance(segment, list) or len(segment) != 2 or not all(map(_is_time, segment)):
             raise DataError(f"{where}: annotation {number}: segment {segment!r} is not [start, end] in seconds")
         if not segment[0] <= segment[1]:
-            raise DataError(f"{where}: annotation {number}: segment {segment} ends before it starts")
+            raise DataError(
+                f"{where}: annotation {number}: segment {segment} ends before it starts "
+                "(taltool convert --drop-invalid leaves such out)"
+            )
+
+
+def drop_inverted(entry: Any) -> int:
+    """Take the annotations that end before they start out of a video's entry; return how many. What is broken stays."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("annotations"), list):
+        return 0
+    kept = [each for each in entry["annotations"] if not _is_inverted(each)]
+    dropped = len(entry["annotations"]) - len(kept)
+    entry["annotations"] = kept
+    return dropped
+
+
+def _is_inverted(annotation: Any) -> bool:
+    segment = annotation.get("segment") if isinstance(annotation, dict) else None
+    if not isinstance(segment, list) or len(segment) != 2 or not all(map(_is_time, segment)):
+        return False
+    return bool(segment[0] > segment[1])
 
 
 def _is_time(value: Any) -> TypeGuard[int | float]:

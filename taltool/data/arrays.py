@@ -5,7 +5,7 @@ cannot count is left out and counted, so that every number can say what it is ab
 segment 16, its score 8, its video 4, its class 2 (4 from 32,768 classes on).
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from taltool.data.lateness import Lateness
 from taltool.data.records import (
     Booleans,
     Floats,
@@ -85,7 +86,7 @@ class Scope:
     video_ids are sorted, position = number; class_names in order of first appearance in the ground truth; excused
     holds the segments in whose reach false positives are forgiven (label `excused` of the protocol), labels 0.
     left_out says for each video id of the same ground truth that does not count, why. only_known: other videos do not
-    count either, instead of holding false positives alone.
+    count either, instead of holding false positives alone. durations: seconds by video id, where they are known.
     """
 
     video_ids: list[str]
@@ -96,6 +97,7 @@ class Scope:
     agnostic: bool = False
     other_classes: frozenset[str] = frozenset()
     only_known: bool = False
+    durations: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ class Contents:
 
     counted: what entered the numbers; left_out: reason -> what did not; unknown_videos and unknown_labels: what
     entered although the ground truth does not know the video, or (recall only) the label; zero_length: detections
-    that cannot match; labelled: whether any detection carries a label; unlabelled: how many that counted do not.
+    that cannot match; labelled: whether any detection carries a label; unlabelled: how many that counted do not;
+    lateness: how many end after their videos.
     """
 
     counted: Amount
@@ -122,6 +125,7 @@ class Contents:
     zero_length: int = 0
     labelled: bool = True
     unlabelled: int = 0
+    lateness: Lateness = field(default_factory=Lateness)
 
 
 def scope(
@@ -170,6 +174,7 @@ def scope(
         left_out=left_out,
         agnostic=agnostic,
         other_classes=others,
+        durations={video.video_id: video.duration for video in videos if video.duration is not None},
     )
 
 
@@ -218,6 +223,7 @@ class DetectionColumns:
         self._number_of: dict[int, int] = {}
         self._left_out: dict[str, Amount] = {}
         self._labelled, self._unlabelled = False, 0
+        self._lateness = Lateness()
 
     def add(self, video: VideoProposals) -> None:
         """Append the detections of a video, or count them as left out."""
@@ -233,6 +239,7 @@ class DetectionColumns:
             return
         self._video_ids.append(video.video_id)
         self._counts.append(len(video))
+        self._lateness.add(video.segments, self._within.durations.get(video.video_id))
         self._segments.add(video.segments)
         self._scores.add(video.scores)
         names: Collection[str | None] = _NO_LABEL if video.labels is None else video.names
@@ -272,6 +279,7 @@ class DetectionColumns:
             zero_length=int(np.count_nonzero(segments[:, 1] <= segments[:, 0])),
             labelled=self._labelled,
             unlabelled=self._unlabelled,
+            lateness=self._lateness,
         )
         return Detections(videos, labels, segments, scores), contents
 

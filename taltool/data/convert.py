@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from taltool.data.annotations import read_id_list
 from taltool.data.changes import Changes, changed
+from taltool.data.class_lists import read_classes
 from taltool.data.contents import concatenate, relabelled
 from taltool.data.files import STANDARD
 from taltool.data.formats import FORMATS
@@ -18,7 +19,7 @@ from taltool.data.hdf5_features import FeatureFile, FeatureWriter
 from taltool.data.provenance import InputFile, step
 from taltool.data.random_split import RandomSplit
 from taltool.data.random_split import random_split as draw_split
-from taltool.data.sidecars import read_classes, read_durations, read_relabelling
+from taltool.data.sidecars import read_durations, read_relabelling
 from taltool.errors import UsageError
 from taltool.reporting import SILENT, Reporter, Task
 

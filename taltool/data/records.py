@@ -173,13 +173,14 @@ def broken(segments: Floats, scores: Floats) -> Booleans:
 
 @dataclass(frozen=True, eq=False)
 class VideoAnnotations:
-    """Ground truth of one video: segments (M, 2) seconds, labels (M,) numbers into the ground truth's `names`.
+    """Ground truth of one video: segments (M, 2) seconds, labels (M,) numbers into the ground truth's `names`; duration
+    in seconds, or None where nobody said.
 
     judged holds what annotators said of the instances besides, by name (M,), nan where they said nothing.
     """
 
     video_id: str
-    duration: float
+    duration: float | None
     subset: str | None
     segments: Floats
     labels: Integers
@@ -214,8 +215,8 @@ class GroundTruth:
 
     @property
     def durations(self) -> dict[str, float]:
-        """Seconds by video id."""
-        return {video_id: video.duration for video_id, video in self.videos.items()}
+        """Seconds by video id, of the videos of which they are known."""
+        return {key: video.duration for key, video in self.videos.items() if video.duration is not None}
 
     def subset(self, names: str | None) -> "GroundTruth":
         """The videos of the subsets in the comma-separated `names`; None means all.

@@ -21,6 +21,7 @@ from taltool.data.concurrency import parallel_map
 from taltool.data.files import STANDARD
 from taltool.data.formats.contract import FormatOptions, Proposals
 from taltool.data.formats.output import write_proposals
+from taltool.data.lateness import Lateness
 from taltool.data.proposals import ProposalReader
 from taltool.data.provenance import InputFile, step
 from taltool.data.records import Integers, LabelVocabulary, VideoProposals
@@ -99,14 +100,21 @@ def nms(
     # The header of the input is read here, so that the output can begin with what it says.
     with ProposalReader(source) as reader, reporter.track("nms", reader.num_videos) as task:
         chain = [*reader.provenance, step([InputFile.named(source)])] if provenance else None
-        read, written = Count(), Count(task)
+        read, written, lateness = Count(), Count(task), Lateness()
+
+        def counted() -> Iterator[VideoProposals]:
+            for video in map(read, reader):
+                lateness.add(video.segments, video.duration)
+                yield video
 
         def videos() -> Iterator[VideoProposals]:
             with errors_naming(reader.file):
-                yield from map(written, suppress_stream(map(read, reader), settings, threads))
+                yield from map(written, suppress_stream(counted(), settings, threads))
 
         content = Proposals(videos(), reader.labels, reader.num_videos, chain)
         write_proposals(content, target, to, FormatOptions(show_scores=show_scores), reporter=reporter)
+    if late := lateness.remark("proposals"):
+        reporter.warn(f"{reader.file}: {late}")
     return Suppressed(
         videos=written.videos, proposals=read.proposals, kept=written.proposals, settings=settings, output=target
     )

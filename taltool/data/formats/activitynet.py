@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from taltool.data.annotations import annotation_batches, checked_videos
+from taltool.data.annotations import annotation_batches, checked_videos, demand_database, drop_inverted
 from taltool.data.files import open_input, open_output
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
@@ -56,21 +56,35 @@ class ActivityNet(Format):
 @contextlib.contextmanager
 def read_annotations(path: str, options: FormatOptions) -> Iterator[Annotations]:
     """A ground truth with all that it holds, checked; durations that it lacks come from `options`."""
+    dropped = 0
 
     def checked(entries: dict[str, Any]) -> dict[str, Any]:
+        nonlocal dropped
         for video_id, entry in entries.items():
             if not isinstance(entry, dict):
                 continue
-            if "duration" not in entry and video_id in options.durations:
-                entry["duration"] = options.durations[video_id]
+            if entry.get("duration") is None:
+                entry.pop("duration", None)
+                if video_id in options.durations:
+                    entry["duration"] = options.durations[video_id]
+            if options.drop_invalid:
+                dropped += drop_inverted(entry)
             if options.subset is not None:
                 entry["subset"] = options.subset
         checked_videos(entries, LabelVocabulary(), path)
         return entries
 
     with open_input(path) as reader, JsonDocument(reader, path) as document:
-        batches = annotation_batches(document, checked)
-        yield Annotations((entry for batch in batches for entry in batch.items()), document.around("database"))
+
+        def entries() -> Iterator[tuple[str, dict[str, Any]]]:
+            for batch in annotation_batches(document, checked):
+                yield from batch.items()
+            if dropped:
+                content.notes.append(f"{dropped} segments that end before they start")
+
+        content = Annotations(entries(), document.around("database"))
+        demand_database(document)
+        yield content
 
 
 def write_annotations(content: Annotations, path: str) -> None:
