@@ -56,13 +56,13 @@ class Table:
     rows: Iterator[tuple[str, list[str]]]
 
 
-def open_table(path: str, *, header: bool = True) -> Table:
-    """The table in a file.
+def open_table(path: str, *, header: bool = True, lines: Iterator[tuple[int, str]] | None = None) -> Table:
+    """The table in a file, whose numbered lines may have been read already.
 
     Raises DataError where two columns have one name, a row has another number of fields than the first line, or the
     text is not UTF-8 or not CSV.
     """
-    lines = read_lines(path)
+    lines = read_lines(path) if lines is None else lines
     first = next(((number, line) for number, line in lines if line.strip()), None)
     if first is None:
         raise DataError(f"{path}: empty, where a table is expected")

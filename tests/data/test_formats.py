@@ -393,7 +393,7 @@ def test_a_broken_format_of_a_package_matters_only_where_no_other_knows_the_file
     assert convert(tmp_path / "a.jsonl", output=tmp_path / "a.csv").format == "csv"
     assert sniff(str(tmp_path / "a.csv")) == "csv"
     (tmp_path / "odd").write_text("odd")
-    with pytest.raises(DataError, match=f"looks like no known format .*; {complaint}"):
+    with pytest.raises(DataError, match=f"looks like no known format: .*; {complaint}"):
         sniff(str(tmp_path / "odd"))
     with pytest.raises(UsageError, match=f"give --to .*; {complaint}"):
         for_output("a.theirs", "proposals")
@@ -543,4 +543,4 @@ def test_a_format_of_ones_own_is_named_by_its_file(taltool: Run, tmp_path: Path)
     assert taltool("convert", "--from", OWN, tmp_path / "a.spans", "-o", tmp_path / "b.spans").returncode == 0
     assert (tmp_path / "b.spans").read_bytes() == (tmp_path / "a.spans").read_bytes()
     unknown = taltool("convert", tmp_path / "a.spans", "--to", "csv")
-    assert b"cannot tell what this is" in unknown.stderr
+    assert b"looks like no known format: text that begins with 'spans'" in unknown.stderr
