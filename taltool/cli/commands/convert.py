@@ -38,7 +38,59 @@ What the target cannot hold (durations in a CSV, say) is named in a warning.
 Where the output is a folder, or its name ends with /, each video gets a file of its own there, ID.SUFFIX, which takes
 the place of one that is there already; formats that hold one video a file (vtt, srt, audacity) need that for several.
 Every file appears only when it is whole.
+.SH TABLES
+Of CSV and TSV the first line names the columns, and tells what parts them: commas, semicolons or tabs.
+Columns are known by their usual names, whatever their case, blanks, dots, _ and \-:
+.TP
+.B video
+video_id, video, vid, youtube_id, name, filename
+.TP
+.B start, end
+start, t\-start, start_time, begin; end, t\-end, end_time, stop: seconds, or [hh:]mm:ss[.fff]
+.TP
+.B start_frame, end_frame
+start_frame, end_frame, stop_frame: divided by
+.BR \-\-fps ,
+so that frame 0 begins at 0 s; the segment ends where the end frame begins. Where there are seconds too, those are read.
+.TP
+.B label, score, subset
+label, class, action, category, activity; score, confidence, conf, prob; subset, split, set, partition
+.PP
+Where two columns fit one meaning, or none does,
+.B \-\-columns video=clip,start=from,end=to,label=what
+says which; with
+.B \-\-no\-header
+there is no line of names, and columns are numbered from 1.
+Both say that the input is a table.
+A first column without a name is the numbers of the rows, as pandas writes them; what else is not read is named in a
+warning.
+.PP
+.B \-\-times frames
+divides the times of an input of any format by
+.BR \-\-fps .
+.SH VIDEOS AND SUBSETS
+Nothing is renamed unasked.
+.B \-\-strip\-prefix
+and
+.B \-\-strip\-suffix
+take a text off the ids that have it, then
+.B \-\-add\-prefix
+puts one before all ids;
+.B \-\-videos
+keeps those in FILE, as they are called then: one id a line, a JSON list, or a table with a column of them.
+.B \-\-rename\-subset val=validation
+gives a subset another name,
+.B \-\-keep\-subset
+keeps the subsets of these (new) names.
 .SH CLASSES
+.B \-\-classes
+reads one name a line, the first being number 0; lines of a number and a name (7 BaseballPitch, 7,BaseballPitch, or the
+name first); a table with the columns id (label_id, class_id, ...) and name (label, class, ...); JSON: [names],
+{"0": name}, {name: 0}, [{"id": 0, "name": name}], any of them in {"classes": ...}; or a ground truth with label_id.
+A first line that only says label, class or name is a header; where it says action, activity or category it may be a
+class, and is refused.
+Two names of one number, and two numbers of one name, are refused.
+.PP
 .B \-\-relabel
 makes two data sets speak of the same classes: what FILE does not list is left out, and several labels may become one.
 A video of which no annotation stays is left out too, one that had none before stays.
@@ -110,6 +162,9 @@ taltool convert detections.jsonl --to csv | head
 # subtitles of each video, to watch, and annotations made with an editor of subtitles
 taltool convert detections.jsonl --show-scores --to vtt -o subtitles/
 taltool convert subtitles/*.srt --durations lengths.csv -o gt.json
+# a table with columns of its own, in frames, of which one subset is wanted
+taltool convert clips.tsv --columns video=clip,start=from,end=to --times frames --fps 25 --keep-subset val -o gt.json
+taltool convert gt.json --strip-prefix v_ --rename-subset val=validation --videos ids.txt -o plain.json
 taltool convert gt.json --random-split 0.8 -o split.json
 # cooking_03_clip7 and cooking_03_clip8 stay together
 taltool convert gt.json --random-split 0.8 --by '(.*)_clip' --seed 1 -o split.json
@@ -177,7 +232,7 @@ def convert(
             "--durations",
             "--ground-truth",
             metavar="FILE",
-            help="Durations of the videos: a ground truth, a feature file, or a CSV of video_id,duration.",
+            help="Durations of the videos: a ground truth, a feature file, or a table of video_id,duration.",
         ),
     ] = None,
     subset: Annotated[
@@ -188,8 +243,8 @@ def convert(
         typer.Option(
             "--classes",
             metavar="FILE",
-            help="Numbers of the classes: names, one per line, from 0; or a ground truth with label_id. With --model: "
-            "in the network's order.",
+            help="Numbers of the classes: names by line from 0, numbered lines, a table, JSON, or a ground truth with "
+            "label_id. With --model: in the network's order.",
         ),
     ] = None,
     relabel: Annotated[
@@ -197,7 +252,7 @@ def convert(
         typer.Option(
             "--relabel",
             metavar="FILE",
-            help="Annotations, detections: keep only the labels in FILE, a CSV of label,new_label, and rename them.",
+            help="Annotations, detections: keep only the labels in FILE, a table of label,new_label, and rename them.",
         ),
     ] = None,
     keep_label: Annotated[
