@@ -4,7 +4,6 @@ import io
 import pickle
 import sqlite3
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +47,7 @@ FILES: dict[str, tuple[bytes | str, str]] = {
     "Parquet": (b"PAR1\x15\x04", "a Parquet file; write it as CSV"),
     "MATLAB": (b"MATLAB 5.0 MAT-file, Platform: GLNXA64\r\n", "a MATLAB file"),
     "noise": (bytes(range(1, 200)), "bytes that are no text"),
-    "list of objects": ('[{"video": "a", "t": {"x": 1}}, {"other": 2}]', "a JSON list of objects with the keys 'video', 't';"),
+    "list of objects": ('[{"video": "a", "t": {}}, {"y": 2}]', "a JSON list of objects with the keys 'video', 't';"),
     "object": ('{"foo": {"database2": 1}, "b\\"r": [{"x": 1}]}', r"a JSON object with the keys 'foo', 'b.*r';"),
     "list of numbers": ("[1, 2]", "a JSON list of numbers or texts;"),
     "empty object": ("{}", "a JSON object with nothing in it;"),
@@ -56,8 +55,8 @@ FILES: dict[str, tuple[bytes | str, str]] = {
     "XML": ("<?xml version='1.0'?><a/>", "XML that begins with"),
     "lines": ("v1 1.0 2.0\n", "text that begins with 'v1 1.0 2.0'; the first line of a table names its columns"),
     "no header": ("v1,1.0,2.0,run\n", "--no-header --columns video=1,start=2,end=3,label=4$"),
-    "other names": ("clip,start,to,what\nv,1,2,a\n", "none is the video or the end by its name; .*--columns video=NAME,end=NAME$"),
-    "two columns": ("a;b\n1;2\n", "'a', 'b', of which none is the video or the start or the end .* a column for each"),
+    "other names": ("clip,start,to,what\nv,1,2,a\n", "none is the video or the end .*--columns video=NAME,end=NAME$"),
+    "two columns": ("a;b\n1;2\n", "a table with the columns 'a', 'b', of which none is .* a column for each"),
 }  # fmt: skip
 
 
@@ -65,10 +64,9 @@ FILES: dict[str, tuple[bytes | str, str]] = {
 def test_a_file_of_no_format_is_called_what_it_is(name: str, tmp_path: Path) -> None:
     content, said = FILES[name]
     (tmp_path / "x").write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(
-        DataError, match=rf"/x: looks like no known format: {said}" if "--" not in said else said
-    ) as told:
+    with pytest.raises(DataError, match=said) as told:
         sniff(str(tmp_path / "x"))
+    assert str(told.value).startswith(f"{tmp_path}/x: looks like no known format: ")
     assert "--from" not in str(told.value)
 
 
@@ -88,9 +86,6 @@ def test_databases_and_folders_are_told_too(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     with pytest.raises(DataError, match="empty: empty"):
         sniff(str(tmp_path / "empty"))
-
-
-Cut = Callable[[bytes], bytes]
 
 
 @pytest.mark.parametrize("name", FILES)
