@@ -68,7 +68,7 @@ class _Ids:
         old = self._old_of.setdefault(new, video_id)
         if old != video_id:
             raise DataError(f"videos '{old}' and '{video_id}' would both be called '{new}'; strip less of their ids")
-        if not new:
+        if not new and video_id:
             raise DataError(f"video '{video_id}': nothing is left of its id; strip less of it")
         if self._changes.videos is not None and new not in self._changes.videos:
             self._left_out += 1

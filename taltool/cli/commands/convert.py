@@ -1,18 +1,28 @@
 """`taltool convert`: any format into any other that can hold it."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from taltool.cli.arguments import (
+    AddPrefixOption,
+    ColumnsOption,
     FpsOption,
+    HeaderOption,
+    KeepLabelOption,
+    KeepSubsetOption,
     OffsetOption,
     ProvenanceOption,
+    RenameSubsetOption,
     SeedOption,
     ShowScoresOption,
     StrideOption,
+    StripPrefixOption,
+    StripSuffixOption,
+    TimesOption,
+    VideosOption,
     WindowOption,
+    pairs,
 )
 from taltool.errors import UsageError
 from taltool.reporting import Reporter
@@ -255,59 +265,16 @@ def convert(
             help="Annotations, detections: keep only the labels in FILE, a table of label,new_label, and rename them.",
         ),
     ] = None,
-    keep_label: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--keep-label",
-            metavar="NAME",
-            help="Annotations, detections: keep only this label; may be given several times.",
-        ),
-    ] = None,
-    keep_subset: Annotated[
-        str | None,
-        typer.Option("--keep-subset", metavar="NAMES", help="Annotations: keep only these subsets, parted by commas."),
-    ] = None,
-    rename_subset: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--rename-subset",
-            metavar="OLD=NEW",
-            help="Annotations: call this subset otherwise; may be given several times.",
-        ),
-    ] = None,
-    videos: Annotated[
-        str | None,
-        typer.Option("--videos", metavar="FILE", help="Keep only the videos whose ids FILE lists, one a line."),
-    ] = None,
-    strip_prefix: Annotated[
-        str, typer.Option("--strip-prefix", metavar="TEXT", help="Take this off the beginnings of video ids (v_).")
-    ] = "",
-    strip_suffix: Annotated[
-        str, typer.Option("--strip-suffix", metavar="TEXT", help="Take this off the ends of video ids (.mp4).")
-    ] = "",
-    add_prefix: Annotated[
-        str, typer.Option("--add-prefix", metavar="TEXT", help="Put this before the video ids, after the two others.")
-    ] = "",
-    columns: Annotated[
-        str | None,
-        typer.Option(
-            "--columns",
-            metavar="MEANING=NAME,...",
-            help="Tables: which column is the video, start, end, label, score, subset, where its name does not tell.",
-        ),
-    ] = None,
-    header: Annotated[
-        bool,
-        typer.Option(
-            "--header/--no-header", help="Tables: the first line names the columns, or --columns numbers them."
-        ),
-    ] = True,
-    times: Annotated[
-        str,
-        typer.Option(
-            "--times", metavar="seconds|frames", help="frames: the times of the input are frames, divided by --fps."
-        ),
-    ] = "seconds",
+    keep_label: KeepLabelOption = None,
+    keep_subset: KeepSubsetOption = None,
+    rename_subset: RenameSubsetOption = None,
+    videos: VideosOption = None,
+    strip_prefix: StripPrefixOption = "",
+    strip_suffix: StripSuffixOption = "",
+    add_prefix: AddPrefixOption = "",
+    columns: ColumnsOption = None,
+    header: HeaderOption = True,
+    times: TimesOption = "seconds",
     drop_invalid: Annotated[
         bool, typer.Option("--drop-invalid", help="Leave out segments that end before they start, and count them.")
     ] = False,
@@ -408,12 +375,12 @@ def convert(
         relabel=relabel,
         keep_labels=keep_label or (),
         keep_subsets=keep_subset.split(",") if keep_subset else (),
-        rename_subsets=_pairs("--rename-subset", rename_subset or ()),
+        rename_subsets=pairs("--rename-subset", rename_subset or ()),
         videos=videos,
         strip_prefix=strip_prefix,
         strip_suffix=strip_suffix,
         add_prefix=add_prefix,
-        columns=_pairs("--columns", columns.split(",") if columns else ()),
+        columns=pairs("--columns", columns.split(",") if columns else ()),
         header=header,
         times=times,
         drop_invalid=drop_invalid,
@@ -426,16 +393,3 @@ def convert(
         provenance=provenance,
         reporter=reporter,
     )
-
-
-def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
-    """The texts before and behind the = of each word; raises UsageError where one has none."""
-    pairs = {}
-    for word in given:
-        before, equals, behind = word.partition("=")
-        if not (before.strip() and equals and behind.strip()):
-            raise UsageError(
-                f"{option} {word}: expected {'OLD=NEW' if option == '--rename-subset' else 'MEANING=NAME'}"
-            )
-        pairs[before.strip()] = behind.strip()
-    return pairs
