@@ -102,14 +102,13 @@ def nms(
         chain = [*reader.provenance, step([InputFile.named(source)])] if provenance else None
         read, written, lateness = Count(), Count(task), Lateness()
 
-        def counted() -> Iterator[VideoProposals]:
-            for video in map(read, reader):
-                lateness.add(video.segments, video.duration)
-                yield video
+        def timed(video: VideoProposals) -> VideoProposals:
+            lateness.add(video.segments, video.duration)
+            return read(video)
 
         def videos() -> Iterator[VideoProposals]:
             with errors_naming(reader.file):
-                yield from map(written, suppress_stream(counted(), settings, threads))
+                yield from map(written, suppress_stream(map(timed, reader), settings, threads))
 
         content = Proposals(videos(), reader.labels, reader.num_videos, chain)
         write_proposals(content, target, to, FormatOptions(show_scores=show_scores), reporter=reporter)
