@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taltool.data.lateness import Lateness
 from taltool.data.records import (
     Booleans,
     Floats,
     GroundTruth,
     Integers,
+    Lateness,
     VideoAnnotations,
     VideoProposals,
 )

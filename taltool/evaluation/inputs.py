@@ -12,10 +12,9 @@ from pathlib import Path
 from taltool.data.annotations import read_id_list
 from taltool.data.arrays import Contents, DetectionColumns, Detections, Scope, scope
 from taltool.data.files import STANDARD
-from taltool.data.lateness import Lateness
 from taltool.data.proposals import ProposalReader
 from taltool.data.provenance import SeenVideos, seen_videos
-from taltool.data.records import GroundTruth
+from taltool.data.records import GroundTruth, Lateness
 from taltool.errors import DataError, UsageError
 from taltool.ops.protocols import ACTIVITYNET, PROTOCOLS, Protocol
 from taltool.reporting import Reporter

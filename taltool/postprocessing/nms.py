@@ -21,10 +21,9 @@ from taltool.data.concurrency import parallel_map
 from taltool.data.files import STANDARD
 from taltool.data.formats.contract import FormatOptions, Proposals
 from taltool.data.formats.output import write_proposals
-from taltool.data.lateness import Lateness
 from taltool.data.proposals import ProposalReader
 from taltool.data.provenance import InputFile, step
-from taltool.data.records import Integers, LabelVocabulary, VideoProposals
+from taltool.data.records import Integers, LabelVocabulary, Lateness, VideoProposals
 from taltool.errors import DataError
 from taltool.ops.nms import ProposalBatch, suppress_batch
 from taltool.ops.nms_settings import Suppression, resolve
