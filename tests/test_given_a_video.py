@@ -13,12 +13,13 @@ from video.numbered_videos import write
 
 from taltool.data.annotations import read_ground_truth, read_id_list, read_split
 from taltool.data.checkpoint_header import read_checkpoint_header
+from taltool.data.class_lists import read_classes
 from taltool.data.class_scores import read_class_scores
 from taltool.data.convert import convert
 from taltool.data.formats.sniffing import open_content
 from taltool.data.hdf5_features import FeatureFile
 from taltool.data.proposals import ProposalReader
-from taltool.data.sidecars import read_classes, read_durations, read_relabelling
+from taltool.data.sidecars import read_durations, read_relabelling
 from taltool.data.training_log import read_epochs, read_training_log
 from taltool.errors import DataError, UsageError
 from taltool.evaluation.plot import plot

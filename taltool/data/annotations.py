@@ -10,12 +10,15 @@ from typing import Any, TypeGuard, TypeVar
 import numpy as np
 import orjson
 
+from taltool.data.columns import SEGMENT_COLUMNS, header_columns, listed, meanings, open_table, placed, spelled
 from taltool.data.files import decode_text, open_input, peek, read_bytes, refuse_live_input
 from taltool.data.json_documents import JsonDocument, parsed_document, telling_key
 from taltool.data.records import Floats, GroundTruth, LabelVocabulary, VideoAnnotations
 from taltool.errors import DataError, UsageError
 
 Made = TypeVar("Made")
+# What stands above a column of video ids, and is none.
+_ID_HEADERS = ("videoid", "videoids", "video", "videos", "videoname", "youtubeid", "filename")
 # Numbers that DETAD's ground truth carries for each instance.
 ANNOTATOR_ATTRIBUTES = ("context-size", "context-distance", "agreement")
 
@@ -24,7 +27,8 @@ def read_ground_truth(path: str, split: str | None = None) -> GroundTruth:
     """Read annotations; with `split` ("FILE:NAME") the subsets come from there instead.
 
     Segments past the end of the video, of zero length, or given twice are kept as they are (real data sets have
-    them); a segment that ends before it starts is an error. Raises DataError naming file, video and annotation.
+    them); a segment that ends before it starts is an error. Durations may be missing. Raises DataError naming file,
+    video and annotation.
     """
     names, videos = LabelVocabulary(), {}
     if Path(path).is_file() and telling_key(peek(path))[0] in ("taltool", "video_id"):
@@ -85,7 +89,8 @@ def _videos(database: dict[str, Any], names: LabelVocabulary) -> dict[str, Video
     if set(map(len, pairs)) - {2}:
         raise ValueError
     segments = _times(list(chain.from_iterable(pairs))).reshape(-1, 2)
-    if not (_times(durations) > 0).all() or not (segments[:, 0] <= segments[:, 1]).all():
+    known_durations = _times([each for each in durations if each is not None])
+    if not (known_durations > 0).all() or not (segments[:, 0] <= segments[:, 1]).all():
         raise ValueError
     labels = names.numbered(words)
     occurring: set[str] = set().union(*everything)
@@ -99,7 +104,8 @@ def _videos(database: dict[str, Any], names: LabelVocabulary) -> dict[str, Video
                 said = [each.get(name) for each in annotations]
                 numbers = [value if isinstance(value, int | float) else np.nan for value in said]
                 attributes[name] = np.array(numbers, np.float64)
-        videos[video_id] = VideoAnnotations(video_id, float(duration), subset, segments[own], labels[own], attributes)
+        length = None if duration is None else float(duration)
+        videos[video_id] = VideoAnnotations(video_id, length, subset, segments[own], labels[own], attributes)
     return videos
 
 
@@ -122,7 +128,7 @@ def _refuse_broken(entry: Any, where: str) -> None:
     if not isinstance(entry, dict):
         raise DataError(f"{where}: expected an object, found {type(entry).__name__}")
     duration = entry.get("duration")
-    if not _is_time(duration) or not duration > 0:
+    if duration is not None and (not _is_time(duration) or not duration > 0):
         raise DataError(f"{where}: duration {duration!r} is not a positive number of seconds")
     annotations, subset = entry.get("annotations") or [], entry.get("subset")
     if not isinstance(annotations, list):
@@ -136,7 +142,10 @@ def _refuse_broken(entry: Any, where: str) -> None:
         if not isinstance(segment, list) or len(segment) != 2 or not all(map(_is_time, segment)):
             raise DataError(f"{where}: annotation {number}: segment {segment!r} is not [start, end] in seconds")
         if not segment[0] <= segment[1]:
-            raise DataError(f"{where}: annotation {number}: segment {segment} ends before it starts")
+            raise DataError(
+                f"{where}: annotation {number}: segment {segment} ends before it starts "
+                "(taltool convert --drop-invalid leaves such out)"
+            )
 
 
 def _is_time(value: Any) -> TypeGuard[int | float]:
@@ -144,7 +153,8 @@ def _is_time(value: Any) -> TypeGuard[int | float]:
 
 
 def read_split(split: str, truth: GroundTruth | None = None) -> dict[str, str]:
-    """The subset of each video id, from `FILE:NAME`, FILE holding {NAME: {subset: [ids]}}.
+    """The subset of each video id, from `FILE:NAME`: FILE holds {NAME: {subset: [ids]}}, or it is a table with a column
+    of video ids and a column NAME of subsets.
 
     Raises UsageError for another form, DataError for an unknown NAME, an id in two subsets, or (with `truth`) an id
     that the ground truth does not have.
@@ -155,6 +165,19 @@ def read_split(split: str, truth: GroundTruth | None = None) -> dict[str, str]:
     refuse_live_input(file)
     if not Path(file).exists():
         raise DataError(f"{file}: no such file (from --split {split})")
+    is_json = peek(file).lstrip().startswith((b"{", b"["))
+    pairs = _split_of_json(file, name) if is_json else _split_of_table(file, name)
+    subset_of: dict[str, str] = {}
+    for video_id, subset in pairs:
+        if video_id in subset_of:
+            raise DataError(f"{file}: split '{name}': video '{video_id}' is listed twice")
+        if truth is not None and video_id not in truth.videos:
+            raise DataError(f"{file}: split '{name}': video '{video_id}' is not in {truth.file}")
+        subset_of[video_id] = subset
+    return subset_of
+
+
+def _split_of_json(file: str, name: str) -> Iterator[tuple[str, str]]:
     try:
         splits = parsed_document(read_bytes(file)[0], file)
         subsets = splits[name]
@@ -166,25 +189,52 @@ def read_split(split: str, truth: GroundTruth | None = None) -> dict[str, str]:
     lists = subsets.values() if isinstance(subsets, dict) else [None]
     if not all(isinstance(each, list) and all(isinstance(key, str) for key in each) for each in lists):
         raise DataError(f"{file}: split '{name}': expected {{subset: [video ids]}}")
-    subset_of: dict[str, str] = {}
-    for subset, video_ids in subsets.items():
-        for video_id in video_ids:
-            if video_id in subset_of:
-                raise DataError(f"{file}: split '{name}': video '{video_id}' is listed twice")
-            if truth is not None and video_id not in truth.videos:
-                raise DataError(f"{file}: split '{name}': video '{video_id}' is not in {truth.file}")
-            subset_of[video_id] = subset
-    return subset_of
+    yield from ((video_id, subset) for subset, video_ids in subsets.items() for video_id in video_ids)
+
+
+def _split_of_table(file: str, name: str) -> Iterator[tuple[str, str]]:
+    table = open_table(file)
+    places = placed(table, {"video": SEGMENT_COLUMNS["video"]})
+    if "video" not in places:
+        raise DataError(f"{table.where}: no column of the video ids ({listed(table.columns)})")
+    if name not in table.columns:
+        raise DataError(f"{table.where}: no split '{name}' ({listed(table.columns)})")
+    for _, fields in table.rows:
+        if subset := fields[table.columns.index(name)]:  # Nothing there: in no subset.
+            yield fields[places["video"]], subset
 
 
 def read_id_list(path: str) -> tuple[list[str], str]:
-    """The ids in a text file, in its order, and its SHA-256; empty lines and lines that begin with # are skipped.
+    """The video ids in a file, in its order, and its SHA-256: one a line, or a JSON list, or a table's column of them.
 
-    Raises DataError where the file is not UTF-8 text or lists nothing.
+    Of lines, the empty ones and those that begin with # are skipped, and a first one that only says `video_id`, or the
+    like. Raises DataError where the file is not UTF-8 text or lists nothing.
     """
     content, sha256 = read_bytes(path)
-    lines = [line.strip() for line in decode_text(content, path).split("\n")]
-    ids = list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+    ids = list(dict.fromkeys(_listed_ids(content, path)))
     if not ids:
         raise DataError(f"{path}: lists no video id (one per line)")
     return ids, sha256
+
+
+def _listed_ids(content: bytes, path: str) -> Iterator[str]:
+    if content.lstrip().startswith((b"[", b"{")):
+        try:
+            ids = parsed_document(content, path)
+        except orjson.JSONDecodeError as error:
+            raise DataError(f"{path}: not JSON: {error}; expected video ids, one a line or as a list") from error
+        if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
+            raise DataError(f"{path}: expected a JSON list of video ids, or one a line")
+        yield from ids
+        return
+    lines = list(enumerate(decode_text(content, path).split("\n"), start=1))
+    columns = header_columns(next((line for _, line in lines if line.strip()), ""))
+    if len(columns) > 1 and meanings(columns, {"video": SEGMENT_COLUMNS["video"]}):
+        table = open_table(path, lines=iter(lines))
+        place = placed(table, {"video": SEGMENT_COLUMNS["video"]})["video"]
+        yield from (fields[place] for _, fields in table.rows)
+        return
+    is_header = len(columns) == 1 and spelled(columns[0]) in _ID_HEADERS
+    for line in [line.strip() for _, line in lines if line.strip()][is_header:]:
+        if not line.startswith("#"):
+            yield line

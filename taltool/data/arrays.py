@@ -5,9 +5,10 @@ cannot count is left out and counted, so that every number can say what it is ab
 segment 16, its score 8, its video 4, its class 2 (4 from 32,768 classes on).
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from taltool.data.records import (
     Floats,
     GroundTruth,
     Integers,
+    Lateness,
     VideoAnnotations,
     VideoProposals,
 )
@@ -85,7 +87,7 @@ class Scope:
     video_ids are sorted, position = number; class_names in order of first appearance in the ground truth; excused
     holds the segments in whose reach false positives are forgiven (label `excused` of the protocol), labels 0.
     left_out says for each video id of the same ground truth that does not count, why. only_known: other videos do not
-    count either, instead of holding false positives alone.
+    count either, instead of holding false positives alone. durations: seconds by video id, where they are known.
     """
 
     video_ids: list[str]
@@ -96,6 +98,7 @@ class Scope:
     agnostic: bool = False
     other_classes: frozenset[str] = frozenset()
     only_known: bool = False
+    durations: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,9 @@ class Contents:
 
     counted: what entered the numbers; left_out: reason -> what did not; unknown_videos and unknown_labels: what
     entered although the ground truth does not know the video, or (recall only) the label; zero_length: detections
-    that cannot match; labelled: whether any detection carries a label; unlabelled: how many that counted do not.
+    that cannot match; labelled: whether any detection carries a label; unlabelled: how many that counted do not;
+    lateness: how many end after their videos; renaming: the option of `convert` that makes known ids of most of the
+    unknown ones, where there is one.
     """
 
     counted: Amount
@@ -122,6 +127,8 @@ class Contents:
     zero_length: int = 0
     labelled: bool = True
     unlabelled: int = 0
+    lateness: Lateness = field(default_factory=Lateness)
+    renaming: str = ""
 
 
 def scope(
@@ -170,6 +177,7 @@ def scope(
         left_out=left_out,
         agnostic=agnostic,
         other_classes=others,
+        durations={video.video_id: video.duration for video in videos if video.duration is not None},
     )
 
 
@@ -218,6 +226,7 @@ class DetectionColumns:
         self._number_of: dict[int, int] = {}
         self._left_out: dict[str, Amount] = {}
         self._labelled, self._unlabelled = False, 0
+        self._lateness = Lateness()
 
     def add(self, video: VideoProposals) -> None:
         """Append the detections of a video, or count them as left out."""
@@ -233,6 +242,7 @@ class DetectionColumns:
             return
         self._video_ids.append(video.video_id)
         self._counts.append(len(video))
+        self._lateness.add(video.segments, self._within.durations.get(video.video_id))
         self._segments.add(video.segments)
         self._scores.add(video.scores)
         names: Collection[str | None] = _NO_LABEL if video.labels is None else video.names
@@ -272,6 +282,8 @@ class DetectionColumns:
             zero_length=int(np.count_nonzero(segments[:, 1] <= segments[:, 0])),
             labelled=self._labelled,
             unlabelled=self._unlabelled,
+            lateness=self._lateness,
+            renaming=_renaming(strangers, self._known | within.left_out.keys()),
         )
         return Detections(videos, labels, segments, scores), contents
 
@@ -313,6 +325,17 @@ class _Column:
         """All values (N,), which are the column's no more."""
         taken, self._bytes = self._bytes, bytearray()
         return np.frombuffer(taken, self._dtype)
+
+
+def _renaming(strangers: list[str], known: Collection[str]) -> str:
+    """The option that makes known ids of more than half of the strange ones; empty where none of the usual does."""
+    suffix = PurePath(strangers[0]).suffix if strangers else ""
+    found = {
+        "--strip-prefix v_": [each.removeprefix("v_") in known for each in strangers],
+        "--add-prefix v_": [f"v_{each}" in known for each in strangers],
+        f"--strip-suffix {suffix}": [each.removesuffix(suffix) in known for each in strangers],
+    }
+    return next((option for option, are_known in found.items() if 2 * sum(are_known) > len(strangers)), "")
 
 
 def _amount(videos: Numbers, counts: Integers) -> Amount:

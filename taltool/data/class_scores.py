@@ -6,8 +6,10 @@ classification       {"results": {id: [{"label": name, "score": s}, ...]}}, with
 by name              {id: {name: s, ...}}
 UntrimmedNet         a table of 101 columns, row = number in the video's name - 1: .npy, or JSON [[...], ...]
 UntrimmedNet by id   {id: [101 or 20 scores]}
+tables (CSV, TSV)    a column of video ids and one of each class; or a row a class: video_id, label, score
 
-All videos of a file have one layout; every entry is checked.
+All videos of a file have one layout; every entry is checked. Where labels are numbers, or rows have no names, a list of
+the classes names them.
 """
 
 import io
@@ -20,11 +22,12 @@ from typing import Any
 import numpy as np
 import orjson
 
-from taltool.data.files import read_bytes
+from taltool.data.columns import SEGMENT_COLUMNS, open_table, placed
+from taltool.data.files import decode_text, read_bytes
+from taltool.data.formats.tables import score as score_of
 from taltool.data.json_documents import parsed_document
 from taltool.data.records import Booleans, Floats, LabelVocabulary
 from taltool.errors import DataError
-from taltool.reporting import SILENT, Reporter
 
 # THUMOS14's 20 detection classes among the 101 of its classification task, which are numbered from 1.
 THUMOS14_COLUMNS = {
@@ -93,14 +96,16 @@ class ClassScores:
         return None if found is None else self.rows[found]
 
 
-def read_class_scores(path: str, softmax: bool = False, reporter: Reporter = SILENT) -> ClassScores:
+def read_class_scores(path: str, softmax: bool = False, classes: Mapping[str, int] | None = None) -> ClassScores:
     """Read class scores of videos in any of the layouts above; with `softmax` the numbers are logits.
 
-    The softmax of a video is over the classes that it lists; those that it leaves out have score 0. Raises DataError,
-    naming the video, for unknown or mixed layouts, labels that are no names, wrong lengths, and numbers that are
-    negative or not finite; warns of scores above 1, which may be logits.
+    classes: the number of each class, where the file has numbers for labels, or rows without names. The softmax of a
+    video is over the classes that it lists; those that it leaves out have score 0. Raises DataError, naming the video,
+    for unknown or mixed layouts, labels without a name, wrong lengths, numbers that are not finite, and numbers below 0
+    or above 1, which are no probabilities.
     """
     content, sha256 = read_bytes(path)
+    names_of = None if classes is None else {number: name for name, number in classes.items()}
     if content.startswith(_NPY_MAGIC):
         try:
             table = np.load(io.BytesIO(content), allow_pickle=False)
@@ -108,18 +113,20 @@ def read_class_scores(path: str, softmax: bool = False, reporter: Reporter = SIL
             raise DataError(f"{path}: not a table of numbers: {error}") from error
         if table.dtype.kind not in "fiu":
             raise DataError(f"{path}: expected a table of numbers, found {table.dtype}")
-        names, rows = _columns(path, np.asarray(table, np.float64))
+        names, rows = _columns(path, np.asarray(table, np.float64), names_of)
         listed, row_of = np.ones(rows.shape, bool), None
+    elif content.lstrip().startswith((b"{", b"[")):
+        names, rows, listed, row_of = _parsed(path, content, names_of)
     else:
-        names, rows, listed, row_of = _parsed(path, content)
+        names, rows, listed, row_of = _of_table(path, content, names_of)
     ids = [f"row {row + 1}" for row in range(len(rows))] if row_of is None else [f"video '{each}'" for each in row_of]
     _refuse(~np.isfinite(rows), ids, path, "class scores must be finite numbers")
     if softmax:
         rows = _softmax(rows, listed)
-    _refuse(rows < 0, ids, path, "class scores must be numbers from 0 on; are these logits? use --softmax")
+    _refuse(rows < 0, ids, path, "class scores must be numbers from 0 to 1; are these logits? use --softmax")
     above = np.flatnonzero((rows > _MOST).any(1))
     if len(above):
-        reporter.warn(
+        raise DataError(
             f"{path}: {len(above)} of {len(rows)} videos have class scores above 1, {ids[above[0]]} "
             f"{rows[above[0]].max():g}; are these logits? use --softmax"
         )
@@ -141,26 +148,101 @@ def _softmax(rows: Floats, listed: Booleans) -> Floats:
     return powers / np.maximum(powers.sum(1, keepdims=True), 1.0)
 
 
-def _columns(path: str, table: Floats) -> tuple[list[str], Floats]:
-    """The 20 classes and their columns of a table with UntrimmedNet's 101 columns, or with those 20."""
+def _columns(path: str, table: Floats, names_of: Mapping[int, str] | None) -> tuple[list[str], Floats]:
+    """The names and columns of a table without names: those of --classes, or else THUMOS14's 20 classes, of a table
+    with UntrimmedNet's 101 columns, or with those 20."""
+    if names_of is not None:
+        if table.ndim != 2 or sorted(names_of) != list(range(table.shape[1])):
+            raise DataError(
+                f"{path}: a table of shape {table.shape}, and --classes has the numbers {min(names_of)} to "
+                f"{max(names_of)}; it must name every column, the first being number 0"
+            )
+        return [names_of[number] for number in range(table.shape[1])], table
     if table.ndim == 2 and table.shape[1] == _ALL_COLUMNS:
         table = table[:, np.array(list(THUMOS14_COLUMNS)) - 1]
     if table.ndim != 2 or table.shape[1] != len(THUMOS14_COLUMNS):
         raise DataError(
             f"{path}: a table of shape {table.shape} without class names; expected {_ALL_COLUMNS} columns (THUMOS14's "
-            f"classes) or {len(THUMOS14_COLUMNS)}; other scores need names: {{'results': ..., 'classes': [...]}}"
+            f"classes) or {len(THUMOS14_COLUMNS)}; name those of others with --classes, or in the file: "
+            "{'results': ..., 'classes': [...]}"
         )
     return list(THUMOS14_COLUMNS.values()), table
 
 
-def _parsed(path: str, content: bytes) -> tuple[list[str], Floats, Booleans, dict[str, int] | None]:
+def _of_table(
+    path: str, content: bytes, names_of: Mapping[int, str] | None
+) -> tuple[list[str], Floats, Booleans, dict[str, int]]:
+    """The same as `_parsed`, of a table of text."""
+    table = open_table(path, lines=iter(enumerate(decode_text(content, path).split("\n"), start=1)))
+    places = placed(table, {key: SEGMENT_COLUMNS[key] for key in ("video", "label", "score")})
+    if "video" not in places:
+        raise DataError(f"{table.where}: not class scores: neither JSON, nor .npy, nor a table with a column video_id")
+    listed: dict[str, list[tuple[Any, float]]] = {}
+    if {"label", "score"} <= places.keys():
+        for where, fields in table.rows:
+            one = (fields[places["label"]], score_of(fields[places["score"]], where))
+            listed.setdefault(fields[places["video"]], []).append(one)
+        return _sparse(path, listed, names_of)
+    # A nameless first column is the numbers of the rows.
+    columns = [each for each, name in enumerate(table.columns) if each != places["video"] and (each or name)]
+    for where, fields in table.rows:
+        video_id = fields[places["video"]]
+        if video_id in listed:
+            raise DataError(f"{where}: video '{video_id}' comes a second time")
+        listed[video_id] = [(table.columns[each], score_of(fields[each], where)) for each in columns]
+    return _sparse(path, listed, names_of)
+
+
+def _sparse(
+    path: str, listed: Mapping[str, list[tuple[Any, float]]], names_of: Mapping[int, str] | None
+) -> tuple[list[str], Floats, Booleans, dict[str, int]]:
+    """The same as `_parsed`, of the classes and scores that each video lists."""
+    labels = [(video_id, label) for video_id, pairs in listed.items() for label, _ in pairs]
+    numbers = [(video_id, label) for video_id, label in labels if isinstance(label, int) or label.isdecimal()]
+    if numbers and names_of is None:
+        video_id, label = numbers[0]
+        raise DataError(
+            f"{path}: video '{video_id}': label {label} is a number, not the name of a class; give the names with "
+            "--classes FILE"
+        )
+    if 0 < len(numbers) < len(labels):
+        raise DataError(
+            f"{path}: some labels are numbers, such as {numbers[0][1]}, and some are names; write one of both"
+        )
+    vocabulary = LabelVocabulary()
+    rows, are_listed = [], []
+    for video_id, pairs in listed.items():
+        own = [_name_of(label, names_of, f"{path}: video '{video_id}'") if numbers else label for label, _ in pairs]
+        rows.append(vocabulary.numbered(own))
+        are_listed.append(np.array([score for _, score in pairs], np.float64))
+    table = np.zeros((len(rows), len(vocabulary)))
+    mask = np.zeros(table.shape, bool)
+    for row, (classes, scores) in enumerate(zip(rows, are_listed, strict=True)):
+        # Of a class that is listed twice the best score counts.
+        table[row, classes] = -np.inf
+        np.maximum.at(table[row], classes, scores)
+        mask[row, classes] = True
+    return vocabulary.names, table, mask, {video_id: row for row, video_id in enumerate(listed)}
+
+
+def _name_of(label: int | str, names_of: Mapping[int, str] | None, where: str) -> str:
+    name = (names_of or {}).get(int(label))
+    if name is None:
+        raise DataError(f"{where}: label {label} has no name in --classes ({len(names_of or {})} classes)")
+    return name
+
+
+def _parsed(
+    path: str, content: bytes, names_of: Mapping[int, str] | None
+) -> tuple[list[str], Floats, Booleans, dict[str, int] | None]:
     """Names (K), rows (V, K), which classes each video lists (V, K), and the row of each id, if there are ids."""
     try:
         document = parsed_document(content, path)
     except orjson.JSONDecodeError as error:
-        raise DataError(f"{path}: neither JSON nor .npy: {error}") from error
+        raise DataError(f"{path}: not JSON: {error}") from error
     if isinstance(document, list):
-        names, rows = _columns(path, _table({f"row {number + 1}": row for number, row in enumerate(document)}, path))
+        table = _table({f"row {number + 1}": row for number, row in enumerate(document)}, path)
+        names, rows = _columns(path, table, names_of)
         return names, rows, np.ones(rows.shape, bool), None
     if not isinstance(document, dict):
         raise DataError(f"{path}: expected class scores of videos, found {type(document).__name__}")
@@ -171,18 +253,13 @@ def _parsed(path: str, content: bytes) -> tuple[list[str], Floats, Booleans, dic
     of_video = {f"video '{video_id}'": scores for video_id, scores in videos.items()}
     layout = _layout(of_video, path)
     if layout == _Layout.row:
-        names, rows = _named_columns(path, _table(of_video, path), document.get("class", document.get("classes")))
+        own_names = document.get("class", document.get("classes"))
+        if isinstance(own_names, list) and names_of is not None:
+            raise DataError(f"{path}: names its classes itself; leave --classes out")
+        names, rows = _named_columns(path, _table(of_video, path), own_names, names_of)
         return names, rows, np.ones(rows.shape, bool), row_of
-    labels = LabelVocabulary()
-    named = [_named(scores, layout, f"{path}: {where}") for where, scores in of_video.items()]
-    numbers = [labels.numbered([name for name, _ in each]) for each in named]
-    rows, listed = np.zeros((len(named), len(labels))), np.zeros((len(named), len(labels)), bool)
-    for row, (own, each) in enumerate(zip(numbers, named, strict=True)):
-        # Of a class that is listed twice the best score counts.
-        rows[row, own] = -np.inf
-        np.maximum.at(rows[row], own, [score for _, score in each])
-        listed[row, own] = True
-    return labels.names, rows, listed, row_of
+    named = {video_id: _named(scores, layout, f"{path}: video '{video_id}'") for video_id, scores in videos.items()}
+    return _sparse(path, named, names_of)
 
 
 def _layout(of_video: Mapping[str, Any], path: str) -> _Layout:
@@ -217,10 +294,12 @@ def _table(rows: Mapping[str, Any], path: str) -> Floats:
     return np.array(numbers, np.float64)
 
 
-def _named_columns(path: str, table: Floats, names: Any) -> tuple[list[str], Floats]:
+def _named_columns(
+    path: str, table: Floats, names: Any, names_of: Mapping[int, str] | None
+) -> tuple[list[str], Floats]:
     """Names and columns of a table whose file gives the names of its classes, or else of UntrimmedNet's."""
     if not isinstance(names, list):
-        return _columns(path, table)
+        return _columns(path, table, names_of)
     odd = [name for name in names if not isinstance(name, str)]
     if odd:
         raise DataError(f"{path}: class {odd[0]!r} is not a name; put names in the place of numbers")
@@ -232,8 +311,8 @@ def _named_columns(path: str, table: Floats, names: Any) -> tuple[list[str], Flo
     return names, table
 
 
-def _named(scores: Any, layout: _Layout, where: str) -> list[tuple[str, float]]:
-    """The classes of one video with their scores."""
+def _named(scores: Any, layout: _Layout, where: str) -> list[tuple[str | int, float]]:
+    """The classes of one video, by name or number, with their scores."""
     if not scores:
         return []
     if layout == _Layout.by_name:
@@ -246,8 +325,8 @@ def _named(scores: Any, layout: _Layout, where: str) -> list[tuple[str, float]]:
                 raise DataError(f"{where}: not class scores: expected {layout}, found {str(entry)[:80]}")
         pairs = [(entry[key], entry["score"]) for entry in entries]
     for name, score in pairs:
-        if not isinstance(name, str):
-            raise DataError(f"{where}: label {name!r} is not the name of a class; put names in the place of numbers")
+        if not isinstance(name, str | int) or isinstance(name, bool):
+            raise DataError(f"{where}: label {name!r} is not the name of a class")
         if not _is_number(score):
             raise DataError(f"{where}: score {score!r} of '{name}' is not a number")
     return pairs

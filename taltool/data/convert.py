@@ -1,11 +1,14 @@
 """`convert`: any format into any other that can hold it, several files into one; nothing is lost without a word."""
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from taltool.data.annotations import read_id_list
+from taltool.data.changes import Changes, changed
+from taltool.data.class_lists import read_classes
 from taltool.data.contents import concatenate, relabelled
 from taltool.data.feature_checks import common_channels, compare_clocks
 from taltool.data.files import STANDARD
@@ -17,7 +20,7 @@ from taltool.data.hdf5_features import FeatureFile, FeatureWriter
 from taltool.data.provenance import InputFile, step
 from taltool.data.random_split import RandomSplit
 from taltool.data.random_split import random_split as draw_split
-from taltool.data.sidecars import read_classes, read_durations, read_relabelling
+from taltool.data.sidecars import read_durations, read_relabelling
 from taltool.errors import UsageError
 from taltool.reporting import SILENT, Reporter, Task
 
@@ -62,6 +65,16 @@ def convert(
     subset: str | None = None,
     classes: str | Path | Mapping[str, int] | None = None,
     relabel: str | Path | Mapping[str, str] | None = None,
+    keep_labels: Sequence[str] = (),
+    strip_prefix: str = "",
+    strip_suffix: str = "",
+    add_prefix: str = "",
+    videos: str | Path | Collection[str] | None = None,
+    rename_subsets: Mapping[str, str] | None = None,
+    keep_subsets: Sequence[str] = (),
+    columns: Mapping[str, str] | None = None,
+    header: bool = True,
+    times: str = "seconds",
     drop_invalid: bool = False,
     show_scores: bool = False,
     tier: str | Sequence[str] = (),
@@ -79,19 +92,30 @@ def convert(
 ) -> Conversion:
     """Read files of one kind, join them, write them to `output`; return, and warn of, what is left out or lost.
 
-    Without a file standard input is read. source and target name formats (or Python files that register one); None:
-    the content of the inputs and the name of the output tell. score is that of proposals that have none; fps,
-    stride, window and offset (frames) are the clock of features; of arrays of features, dataset: the part of their
-    names that is not of videos' ids, several ("rgb,flow") being streams of one video; channels_first: they are (C,
-    T); crops: "mean" averages those of one picture. durations (seconds by video id), classes (number by label) and
-    relabel (the labels that stay, and their new names) are mappings or the files to read them from. show_scores:
-    write the scores of proposals beside the labels in subtitles. tier: those tiers (attributes, ...) of the files of
-    annotation tools alone; tier_labels: their names are the labels; media: what those tools are told that the file of a
-    video is called, {} being its id. labels: verb, noun, action or sound, where a file holds several kinds of labels;
-    background: the labels of frames, parted by commas, that are no action. random_split: put this share of the videos of a
-    ground truth into the subset training and the others into validation, drawn by seed, videos of one group `by`
-    together; resplit: even where they are in subsets already. link: features stay where they are, and the output
-    refers to them.
+    Without a file standard input is read. source and target name formats (or Python files that register one); None: the
+    content of the inputs and the name of the output tell. Where a file is asked for, what is in it will do too.
+
+    What the inputs do not say:
+    score: that of proposals that have none; durations: seconds by video id, or the file to read them from; classes:
+    number by label, or their file; subset: of all annotations; times: "frames" are divided by fps.
+    fps, stride, window, offset (frames): the clock of features.
+    dataset, channels_first, crops: of arrays of features, the part of their names that is not of videos' ids, several
+    ("rgb,flow") being streams of one video; that they are (C, T); "mean": the average of the crops of one picture.
+    columns, header: which column of a table is the video, start, end, label, score or subset, by its name or, without
+    header, by its number from 1.
+    labels, background: verb, noun, action or sound, where a file holds several kinds of labels; the labels of frames,
+    parted by commas, that are no action.
+    tier, tier_labels, media: of the files of annotation tools those tiers (attributes, ...) alone; that their names are
+    the labels; what the tool is told that the file of a video is called, {} being its id.
+
+    What is changed:
+    strip_prefix, strip_suffix, add_prefix, videos (ids, or the file that lists them), rename_subsets, keep_subsets: see
+    `changes.Changes`; relabel: the labels that stay, and their new names, or their file; keep_labels: those that stay
+    as they are.
+    drop_invalid: segments that end before they start are left out; show_scores: subtitles have them beside labels.
+    random_split: this share of the videos of a ground truth is put into the subset training and the others into
+    validation, drawn by seed, videos of one group `by` together; resplit: even where they are in subsets already.
+    link: features stay where they are, and the output refers to them.
 
     Where the output is a folder, or its name ends with "/", each video gets a file of its own, see `write_proposals`.
 
@@ -116,16 +140,40 @@ def convert(
         dataset=tuple(filter(None, dataset.split(",") if isinstance(dataset, str) else dataset)),
         channels_first=channels_first,
         crops=crops,
+        columns=columns or {},
+        header=header,
+        in_frames=times == "frames",
+    )
+    if times not in ("seconds", "frames"):
+        raise UsageError(f"--times {times}: expected seconds or frames")
+    if options.in_frames and fps is None:
+        raise UsageError("--times frames: how many frames a second? Give --fps")
+    if relabel and keep_labels:
+        raise UsageError("--relabel lists the labels that stay, and so does --keep-label; give one of both")
+    if options.columns or not header:
+        if source not in (None, "csv"):
+            raise UsageError(f"--columns, --no-header: they are of tables, and not of --from {source}")
+        source = "csv"
+    changes = Changes(
+        strip_prefix=strip_prefix,
+        strip_suffix=strip_suffix,
+        add_prefix=add_prefix,
+        videos=read_id_list(str(videos))[0] if isinstance(videos, str | Path) else videos,
+        rename_subsets=rename_subsets or {},
+        keep_subsets=[keep_subsets] if isinstance(keep_subsets, str) else keep_subsets,
+        fps=fps if options.in_frames else None,
     )
     if random_split is None and (by is not None or resplit):
         raise UsageError("--by and --resplit belong to --random-split")
     if random_split is not None and subset is not None:
         raise UsageError("--subset puts all videos into one subset, --random-split into two; leave one of them out")
     this_step = step(map(InputFile.named, paths)) if provenance else None
-    names = _mapping(relabel, read_relabelling)
+    names = _mapping(relabel, read_relabelling) or {
+        name: name for name in ([keep_labels] if isinstance(keep_labels, str) else keep_labels)
+    }
     with contextlib.ExitStack() as files:
         contents = [files.enter_context(open_content(path, source, options)) for path in paths]
-        content = concatenate(contents, paths)
+        content = changed(concatenate(contents, paths), changes, reporter)
         if names:
             content = relabelled(content, names)
         split = None
@@ -146,6 +194,8 @@ def convert(
             common_channels(content, content.ids, ", ".join(paths))
             compare_clocks(content, content.ids, ", ".join(paths), reporter, is_said=bool(options.clock))
         if link:
+            if changes != Changes():
+                raise UsageError("--link refers to all videos by their ids: other ids, or fewer videos, need a copy")
             _link(content, name, paths, output, options)
             return Conversion(output, content.kind, name)
         if isinstance(content, Features):

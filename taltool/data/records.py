@@ -14,6 +14,8 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 FeatureArray = NDArray[np.float32]
+# By so much may a segment end after its video before it counts: rounding, and durations of containers.
+_SHARE, _SECONDS = 0.05, 1.0
 
 
 class LabelVocabulary:
@@ -173,13 +175,14 @@ def broken(segments: Floats, scores: Floats) -> Booleans:
 
 @dataclass(frozen=True, eq=False)
 class VideoAnnotations:
-    """Ground truth of one video: segments (M, 2) seconds, labels (M,) numbers into the ground truth's `names`.
+    """Ground truth of one video: segments (M, 2) seconds, labels (M,) numbers into the ground truth's `names`; duration
+    in seconds, or None where nobody said.
 
     judged holds what annotators said of the instances besides, by name (M,), nan where they said nothing.
     """
 
     video_id: str
-    duration: float
+    duration: float | None
     subset: str | None
     segments: Floats
     labels: Integers
@@ -214,8 +217,8 @@ class GroundTruth:
 
     @property
     def durations(self) -> dict[str, float]:
-        """Seconds by video id."""
-        return {video_id: video.duration for video_id, video in self.videos.items()}
+        """Seconds by video id, of the videos of which they are known."""
+        return {key: video.duration for key, video in self.videos.items() if video.duration is not None}
 
     def subset(self, names: str | None) -> "GroundTruth":
         """The videos of the subsets in the comma-separated `names`; None means all.
@@ -241,3 +244,28 @@ class GroundTruth:
         """The same videos with subsets of their own (by video id), from `split`; unlisted videos belong to none."""
         videos = {k: replace(v, subset=subset_of.get(k)) for k, v in self.videos.items()}
         return replace(self, videos=videos, split=split)
+
+
+class Lateness:
+    """Counts the segments that end after their videos, among those of videos whose duration is known.
+
+    Where most do, far behind the end, the times are no seconds.
+    """
+
+    def __init__(self) -> None:
+        self.timed = self.late = 0
+
+    def add(self, segments: Floats, duration: float | None) -> None:
+        """Count the segments (N, 2), in seconds, of one video."""
+        if duration is not None:
+            self.timed += len(segments)
+            self.late += int(np.count_nonzero(segments[:, 1] > duration * (1 + _SHARE) + _SECONDS))
+
+    def remark(self, what: str) -> str | None:
+        """What a reader must know, in a line, where more than half of them end after their videos."""
+        if 2 * self.late <= self.timed:
+            return None
+        return (
+            f"{self.late} of {self.timed} {what} end after their videos: are these frames? "
+            "taltool convert --times frames --fps N makes seconds of them"
+        )

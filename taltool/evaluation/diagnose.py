@@ -13,7 +13,7 @@ import numpy as np
 from taltool.data.annotations import read_ground_truth
 from taltool.data.arrays import Scope
 from taltool.data.records import Floats, GroundTruth
-from taltool.errors import UsageError
+from taltool.errors import DataError, UsageError
 from taltool.evaluation.inputs import EvaluatedFile, Truth, chosen_part, files_to_read, names_in, read_detections
 from taltool.ops.diagnosis import FalsePositives, Ties, false_positives
 from taltool.ops.diagnosis_instances import (
@@ -166,6 +166,11 @@ def diagnose(
 def instance_values(truth: GroundTruth, within: Scope) -> dict[str, Floats]:
     """The characteristics (M,) of the instances of a scope: measured ones, and judged ones where the file has them."""
     videos = [truth.videos[video_id] for video_id in within.video_ids]
+    if unknown := [video.video_id for video in videos if video.duration is None]:
+        raise DataError(
+            f"{truth.file}: {len(unknown)} of {len(videos)} videos have no duration, '{unknown[0]}' the first, and "
+            "coverage is a part of it; give them: taltool convert GT --durations FILE -o NEW.json"
+        )
     durations = np.array([video.duration for video in videos])
     found = characteristics(within.truth.segments, within.truth.videos, durations)
     chosen = set(within.class_names)

@@ -14,7 +14,7 @@ from taltool.data.arrays import Contents, DetectionColumns, Detections, Scope, s
 from taltool.data.files import STANDARD
 from taltool.data.proposals import ProposalReader
 from taltool.data.provenance import SeenVideos, seen_videos
-from taltool.data.records import GroundTruth
+from taltool.data.records import GroundTruth, Lateness
 from taltool.errors import DataError, UsageError
 from taltool.ops.protocols import ACTIVITYNET, PROTOCOLS, Protocol
 from taltool.reporting import Reporter
@@ -125,6 +125,11 @@ def chosen_part(
     if not len(within.truth):
         where = f"subset '{subset}'" if whole.subsets else "it"
         raise DataError(f"{whole.file}: no instance in {where} (are its labels withheld, or all videos excluded?)")
+    lateness = Lateness()
+    for video in whole.only(within.video_ids).videos.values():
+        lateness.add(video.segments, video.duration)
+    if late := lateness.remark("instances"):
+        reporter.warn(f"{whole.file}: {late}")
     # A label that another protocol excuses may be counted as a class here.
     rules = next((each for each in PROTOCOLS.values() if each.excused in within.class_names), None)
     if rules is not None:
@@ -170,6 +175,7 @@ def remarks(contents: Contents) -> Iterator[str]:
         yield (
             f"counted as false positives: {strange.detections} detections in {strange.videos} videos that the ground "
             "truth does not have (--only-annotated leaves them out)"
+            + (f"; most have other names there: taltool convert {contents.renaming}" if contents.renaming else "")
         )
     if contents.unknown_labels:
         total, names = sum(contents.unknown_labels.values()), list(contents.unknown_labels)
@@ -177,5 +183,7 @@ def remarks(contents: Contents) -> Iterator[str]:
         yield f"without effect on mAP: {total} detections of {len(names)} labels that no instance has ({shown})"
     if contents.labelled and contents.unlabelled:
         yield f"without effect on mAP: {contents.unlabelled} detections without a label"
+    if late := contents.lateness.remark("detections"):
+        yield late
     if contents.zero_length:
         yield f"never matched: {contents.zero_length} detections of zero length"

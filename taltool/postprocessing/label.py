@@ -11,13 +11,14 @@ Detections that have labels may get others in their place, or keep them: then th
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from taltool.data.class_lists import read_classes
 from taltool.data.class_scores import read_class_scores
 from taltool.data.files import STANDARD
 from taltool.data.formats.contract import FormatOptions, Proposals
@@ -67,6 +68,7 @@ def label(
     combine: str = Combination.product,
     weight: float = 0.5,
     softmax: bool = False,
+    classes: str | Path | Mapping[str, int] | None = None,
     replace: bool = False,
     keep_labels: bool = False,
     skip_missing: bool = False,
@@ -77,7 +79,8 @@ def label(
 
     proposals and output: files, "-" is standard input and output; to: the format of the output, None: as its name says,
     see `taltool.data.formats.output.write_proposals`; show_scores: in subtitles, beside the labels.
-    The classes are those of a file of class scores (classifier; softmax: they are logits) or of overlapping detections
+    The classes are those of a file of class scores (classifier; softmax: they are logits; classes: the
+    numbers of the classes, or the file of them, where it has numbers) or of overlapping detections
     (the option --from; they count by `vote`, a `Vote` or its name), one of both. Each proposal gets its top_k best
     classes with scores that `combine`, a `Combination` or its name, makes of the proposal's and the class's;
     weight, in [0, 1], belongs to weighted. Of detections that are equal in segment and label the best is written.
@@ -90,6 +93,8 @@ def label(
     how, counted = choice(Combination, combine, "--combine"), choice(Vote, vote, "--vote")
     if (classifier is None) == (detections is None):
         raise UsageError("give the classes with --classifier FILE, or with --from FILE, one of both")
+    if classes is not None and classifier is None:
+        raise UsageError("--classes names the classes of --classifier; give that too")
     if keep_labels and replace:
         raise UsageError("--keep-labels and --replace: labels stay, or give way; give one of both")
     if top_k < 1:
@@ -101,7 +106,8 @@ def label(
         source: _VideoScores | _Voters
         voters = None
         if classifier is not None:
-            source = _VideoScores(str(classifier), softmax, reporter)
+            numbers = read_classes(str(classes)) if isinstance(classes, str | Path) else classes
+            source = _VideoScores(str(classifier), softmax, numbers)
         elif detections is not None:
             voters = opened.enter_context(ProposalReader(str(detections)))
             source = _Voters(voters, opened.enter_context(Shelf()), counted)
@@ -199,8 +205,8 @@ def labelled(
 class _VideoScores:
     """Every proposal of a video gets the video's class scores, those of all K classes in the file."""
 
-    def __init__(self, file: str, softmax: bool, reporter: Reporter) -> None:
-        self.file, self._scores = file, read_class_scores(file, softmax, reporter)
+    def __init__(self, file: str, softmax: bool, classes: Mapping[str, int] | None) -> None:
+        self.file, self._scores = file, read_class_scores(file, softmax, classes)
         self.names = LabelVocabulary(self._scores.names, complete=True)
 
     def shares(self, video: VideoProposals) -> Floats | None:

@@ -23,7 +23,7 @@ from taltool.data.formats.contract import FormatOptions, Proposals
 from taltool.data.formats.output import write_proposals
 from taltool.data.proposals import ProposalReader
 from taltool.data.provenance import InputFile, step
-from taltool.data.records import Integers, LabelVocabulary, VideoProposals
+from taltool.data.records import Integers, LabelVocabulary, Lateness, VideoProposals
 from taltool.errors import DataError
 from taltool.ops.nms import ProposalBatch, suppress_batch
 from taltool.ops.nms_settings import Suppression, resolve
@@ -99,14 +99,20 @@ def nms(
     # The header of the input is read here, so that the output can begin with what it says.
     with ProposalReader(source) as reader, reporter.track("nms", reader.num_videos) as task:
         chain = [*reader.provenance, step([InputFile.named(source)])] if provenance else None
-        read, written = Count(), Count(task)
+        read, written, lateness = Count(), Count(task), Lateness()
+
+        def timed(video: VideoProposals) -> VideoProposals:
+            lateness.add(video.segments, video.duration)
+            return read(video)
 
         def videos() -> Iterator[VideoProposals]:
             with errors_naming(reader.file):
-                yield from map(written, suppress_stream(map(read, reader), settings, threads))
+                yield from map(written, suppress_stream(map(timed, reader), settings, threads))
 
         content = Proposals(videos(), reader.labels, reader.num_videos, chain)
         write_proposals(content, target, to, FormatOptions(show_scores=show_scores), reporter=reporter)
+    if late := lateness.remark("proposals"):
+        reporter.warn(f"{reader.file}: {late}")
     return Suppressed(
         videos=written.videos, proposals=read.proposals, kept=written.proposals, settings=settings, output=target
     )

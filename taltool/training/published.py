@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from taltool.data.checkpoint_header import CheckpointHeader
+from taltool.data.class_lists import read_classes
 from taltool.data.files import STANDARD
 from taltool.data.provenance import InputFile, step
-from taltool.data.sidecars import read_classes
 from taltool.errors import DataError, UsageError
 from taltool.experiment.checkpoint import SAFETENSORS, read_tensors, save_checkpoint
 from taltool.experiment.configuration import to_plain

@@ -111,7 +111,7 @@ BROKEN = [
     (checkpoint(float("inf")), "tensor 'a' holds values that are not finite"),
     (text('{"epoch":1}\n{"epoch":2,"lo', "m.jsonl"), ":2: not JSON"),
     (text("", "x"), "empty"),
-    (text("hello\n", "x"), "cannot tell what this is"),
+    (text("hello\n", "x"), "looks like no known format: text that begins with 'hello'"),
 ]
 ODD = [
     (ground_truth(f"{INSTANCE},{INSTANCE}"), "1 repeated instances (first: video 'v' [1, 2] 'a')"),

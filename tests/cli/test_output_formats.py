@@ -101,13 +101,17 @@ def test_a_folder_gets_a_file_for_each_video(name: str, taltool: Run, folder: Pa
 @pytest.mark.parametrize(
     ("output", "to", "complaint"),
     [
-        ("x.tsv", None, r"-o .*x\.tsv: \.tsv is none of .*\.csv, .*\.json, \.jsonl, \.ndjson, .*\.srt, \.txt, \.vtt"),
+        (
+            "x.dat",
+            None,
+            r"-o .*x\.dat: \.dat is none of .*\.csv, .*\.json, \.jsonl, \.ndjson, .*\.srt, \.tsv, \.txt, \.vtt",
+        ),
         ("x.json.gz", None, r"-o .*x\.json\.gz: \.gz is none of"),
         ("x.h5", None, r"-o .*x\.h5: \.h5 is none of"),
         ("new/", None, "-o .*new/: a folder, one file a video"),
         (".", None, "-o .*: a folder, one file a video"),
         ("x", "vt", r"no format is named 'vt'; did you mean 'vtt'\?"),
-        ("x", "hdf5", "--to hdf5: it holds features, th"),
+        ("x", "hdf5", "--to hdf5: it holds features, not proposals"),
     ],
 )
 @pytest.mark.parametrize("name", STAGES)

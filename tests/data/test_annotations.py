@@ -36,7 +36,6 @@ def test_withheld_annotations_mean_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("document", "complaint"),
     [
-        (database(duration=None), "video 'v': duration None is not a positive number"),
         (
             database(annotations=[{"segment": [2, 1], "label": "a"}]),
             r"annotation 1: segment \[2, 1\] ends before it starts",

@@ -8,17 +8,6 @@ import pytest
 
 from taltool.data.class_scores import THUMOS14_COLUMNS, read_class_scores
 from taltool.errors import DataError
-from taltool.reporting import Reporter
-
-
-class Listener(Reporter):
-    """Remembers its warnings."""
-
-    def __init__(self):
-        self.heard = []
-
-    def warn(self, message):
-        self.heard.append(message)
 
 
 def written(folder, content):
@@ -124,23 +113,87 @@ def test_a_video_without_classes_fits_every_layout(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "said"),
     [
-        ({"a": {"Run": 1.0000002}, "b": {"Jump": 1}}, []),
-        (
-            {"a": {"Run": 0.5}, "b": {"Run": 0.5, "Jump": 17.3}},
-            ["1 of 2 videos have class scores above 1, video 'b' 17.3; are these logits? use --softmax"],
-        ),
-        ([[17.3] * 20], ["1 of 1 videos have class scores above 1, row 1 17.3; are these logits? use --softmax"]),
+        ({"a": {"Run": 0.5}, "b": {"Run": 0.5, "Jump": 17.3}}, "1 of 2 videos .* above 1, video 'b' 17.3; .*--softmax"),
+        ([[17.3] * 20], "1 of 1 videos have class scores above 1, row 1 17.3; .*--softmax"),
     ],
 )
-def test_scores_above_1_are_told(tmp_path, content, told):
-    listener, path = Listener(), written(tmp_path, content)
-    read_class_scores(path, reporter=listener)
-    assert listener.heard == [f"{path}: {message}" for message in told]
-    quiet = Listener()
-    read_class_scores(path, softmax=True, reporter=quiet)
-    assert quiet.heard == []
+def test_scores_above_1_are_no_probabilities(tmp_path, content, said):
+    path = written(tmp_path, content)
+    with pytest.raises(DataError, match=said):
+        read_class_scores(path)
+    assert read_class_scores(path, softmax=True).rows.max() <= 1
+    rounded = written(tmp_path, {"a": {"Run": 1.0000002}, "b": {"Jump": 1}})
+    assert best(read_class_scores(rounded), "a") == ("Run", 1.0000002)
+
+
+CLASSES = {"Run": 0, "Jump": 133}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"results": {"a": [{"label": 133, "score": 0.7}], "b": [{"label": 0, "score": 0.6}]}},
+        {"a": {"0": 0.1, "133": 0.7}, "b": {"0": 0.6}},
+        {"a": {"class": 133, "score": 0.7}, "b": {"class": 0, "score": 0.6}},
+    ],
+)
+def test_numbers_for_labels_need_a_list_of_the_classes(tmp_path, content):
+    path = written(tmp_path, content)
+    with pytest.raises(DataError, match=r"video 'a': label \d+ is a number, not the name of a class; .*--classes"):
+        read_class_scores(path)
+    scores = read_class_scores(path, classes=CLASSES)
+    assert (best(scores, "a"), best(scores, "b")) == (("Jump", 0.7), ("Run", 0.6))
+    with pytest.raises(DataError, match=r"label 133 has no name in --classes \(1 classes\)"):
+        read_class_scores(path, classes={"Run": 0})
+
+
+def test_numbers_and_names_do_not_mix(tmp_path):
+    path = written(tmp_path, {"a": {"0": 0.1, "Jump": 0.7}})
+    with pytest.raises(DataError, match="some labels are numbers, such as 0, and some are names"):
+        read_class_scores(path, classes=CLASSES)
+
+
+def test_rows_without_names_take_those_of_a_list(tmp_path):
+    rows = {"a": [0.1, 0.7], "b": [0.6, 0.2]}
+    scores = read_class_scores(written(tmp_path, rows), classes={"Jump": 1, "Run": 0})
+    assert (best(scores, "a"), best(scores, "b")) == (("Jump", 0.7), ("Run", 0.6))
+    for classes in ({"Jump": 1}, {"Jump": 2, "Run": 1}):
+        with pytest.raises(DataError, match="it must name every column, the first being number 0"):
+            read_class_scores(written(tmp_path, rows), classes=classes)
+    with pytest.raises(DataError, match="names its classes itself"):
+        read_class_scores(written(tmp_path, {"results": rows, "classes": ["Run", "Jump"]}), classes=CLASSES)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "video_id,Run,Jump\na,0.1,0.7\nb,0.6,0.2\n",
+        ",video,Run,Jump\n0,a,0.1,0.7\n1,b,0.6,0.2\n",
+        "Jump;Run;Video-ID\r\n0.7;0.1;a\r\n0.2;0.6;b\r\n",
+        "video_id\tlabel\tscore\nb\tRun\t0.6\na\tRun\t0.1\na\tJump\t0.7\n",
+    ],
+)
+def test_tables_give_the_same_classes(tmp_path, text):
+    (tmp_path / "scores.csv").write_bytes(text.encode())
+    scores = read_class_scores(str(tmp_path / "scores.csv"))
+    assert (best(scores, "a"), best(scores, "b")) == (("Jump", 0.7), ("Run", 0.6))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("video_id,Run\na,0.1\na,0.2\n", r"scores.csv:3: video 'a' comes a second time"),
+        ("video_id,Run\na,\n", r"scores.csv:2: score '' is not a number"),
+        ("Run,Jump\n0.1,0.2\n", r"neither JSON, nor .npy, nor a table with a column video_id"),
+        ("video_id,0,1\na,0.5,0.5\n", r"video 'a': label 0 is a number"),
+    ],
+)
+def test_a_table_that_cannot_be_meant_is_refused(tmp_path, text, said):
+    (tmp_path / "scores.csv").write_text(text)
+    with pytest.raises(DataError, match=said):
+        read_class_scores(str(tmp_path / "scores.csv"))
 
 
 @pytest.mark.parametrize("table", [np.array([["0.5"] * 20]), np.full((1, 20), True), np.full((1, 20), 1j)])
@@ -174,9 +227,9 @@ def test_an_array_that_is_not_finite_is_refused(tmp_path, value, softmax):
         ({"results": {"a": ["0.1", 0.2]}, "class": ["Run", "Jump"]}, "video 'a': expected a list of numbers"),
         ({"results": {"a": [0.1, 0.2], "b": [0.1, None]}, "class": ["Run", "Jump"]}, "video 'b': expected a list of"),
         ([[0.5] * 20, [0.5] * 19 + [True]], "row 2: expected a list of numbers"),
-        ({"a": [{"label": 133, "score": 0.5}]}, "video 'a': label 133 is not the name of a class; put names in"),
+        ({"a": [{"label": 133, "score": 0.5}]}, "video 'a': label 133 is a number, not the name of a class"),
         ({"a": [{"label": "Run", "score": 1}, {"label": None, "score": 0.5}]}, "video 'a': label None is not"),
-        ({"a": {"class": 7, "score": 0.5}}, "video 'a': label 7 is not the name of a class"),
+        ({"a": {"class": 7, "score": 0.5}}, "video 'a': label 7 is a number, not the name of a class"),
         ({"a": {"class": None, "score": 0.5}}, "video 'a': label None is not the name of a class"),
         ({"a": [{"label": "Run", "score": "nan"}]}, "video 'a': score 'nan' of 'Run' is not a number"),
         ({"a": {"Run": None}}, "video 'a': score None of 'Run' is not a number"),
@@ -187,7 +240,7 @@ def test_an_array_that_is_not_finite_is_refused(tmp_path, value, softmax):
         ({"a": {"Run": 0.5}, "b": [{"label": "Run", "score": 1}]}, "video 'b' has a list of .* a file has one layout"),
         ({"a": {"class": "Run", "score": 0.5}, "b": {"Run": 0.5}}, "video 'b' has {name: s, ...}, those before it"),
         ({"a": [0.5] * 20, "b": {"Run": 0.5}}, "video 'b' has {name: s, ...}, those before it a list of numbers"),
-        (7, "found int"),
+        (7, "not class scores: neither JSON, nor .npy, nor a table"),
     ],
 )
 def test_broken_files_are_named(tmp_path, content, word):

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from taltool.data.class_lists import read_classes
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, FormatOptions, Opening
 from taltool.data.formats.sniffing import format_named, open_content, sniff
-from taltool.data.sidecars import read_classes, read_durations, read_relabelling
+from taltool.data.sidecars import read_durations, read_relabelling
 from taltool.errors import DataError
 from taltool.inspection.info import kind_of
 

@@ -5,13 +5,24 @@ from typing import Annotated, Literal
 import typer
 
 from taltool.cli.arguments import (
+    AddPrefixOption,
+    ColumnsOption,
     FpsOption,
+    HeaderOption,
+    KeepLabelOption,
+    KeepSubsetOption,
     OffsetOption,
     ProvenanceOption,
+    RenameSubsetOption,
     SeedOption,
     ShowScoresOption,
     StrideOption,
+    StripPrefixOption,
+    StripSuffixOption,
+    TimesOption,
+    VideosOption,
     WindowOption,
+    pairs,
 )
 from taltool.data.formats import FORMATS
 from taltool.errors import UsageError
@@ -186,7 +197,59 @@ and
 .BR taltool\-info (1)
 only tell.
 Videos of different channels in one file are an error.
+.SH TABLES
+Of CSV and TSV the first line names the columns, and tells what parts them: commas, semicolons or tabs.
+Columns are known by their usual names, whatever their case, blanks, dots, _ and \-:
+.TP
+.B video
+video_id, video, vid, youtube_id, name, filename
+.TP
+.B start, end
+start, t\-start, start_time, begin; end, t\-end, end_time, stop: seconds, or [hh:]mm:ss[.fff]
+.TP
+.B start_frame, end_frame
+start_frame, end_frame, stop_frame: divided by
+.BR \-\-fps ,
+so that frame 0 begins at 0 s; the segment ends where the end frame begins. Where there are seconds too, those are read.
+.TP
+.B label, score, subset
+label, class, action, category, activity; score, confidence, conf, prob; subset, split, set, partition
+.PP
+Where two columns fit one meaning, or none does,
+.B \-\-columns video=clip,start=from,end=to,label=what
+says which; with
+.B \-\-no\-header
+there is no line of names, and columns are numbered from 1.
+Both say that the input is a table.
+A first column without a name is the numbers of the rows, as pandas writes them; what else is not read is named in a
+warning.
+.PP
+.B \-\-times frames
+divides the times of an input of any format by
+.BR \-\-fps .
+.SH VIDEOS AND SUBSETS
+Nothing is renamed unasked.
+.B \-\-strip\-prefix
+and
+.B \-\-strip\-suffix
+take a text off the ids that have it, then
+.B \-\-add\-prefix
+puts one before all ids;
+.B \-\-videos
+keeps those in FILE, as they are called then: one id a line, a JSON list, or a table with a column of them.
+.B \-\-rename\-subset val=validation
+gives a subset another name,
+.B \-\-keep\-subset
+keeps the subsets of these (new) names.
 .SH CLASSES
+.B \-\-classes
+reads one name a line, the first being number 0; lines of a number and a name (7 BaseballPitch, 7,BaseballPitch, or the
+name first); a table with the columns id (label_id, class_id, ...) and name (label, class, ...); JSON: [names],
+{"0": name}, {name: 0}, [{"id": 0, "name": name}], any of them in {"classes": ...}; or a ground truth with label_id.
+A first line that only says label, class or name is a header; where it says action, activity or category it may be a
+class, and is refused.
+Two names of one number, and two numbers of one name, are refused.
+.PP
 .B \-\-relabel
 makes two data sets speak of the same classes: what FILE does not list is left out, and several labels may become one.
 A video of which no annotation stays is left out too, one that had none before stays.
@@ -268,6 +331,9 @@ taltool convert subtitles/*.srt --durations lengths.csv -o gt.json
 taltool convert session*.eaf --tier actions --durations lengths.csv -o gt.json
 taltool convert coded.boris -o gt.json
 taltool convert detections.jsonl --to labelstudio --media 'https://host/videos/{}.mp4' -o tasks.json
+# a table with columns of its own, in frames, of which one subset is wanted
+taltool convert clips.tsv --columns video=clip,start=from,end=to --times frames --fps 25 --keep-subset val -o gt.json
+taltool convert gt.json --strip-prefix v_ --rename-subset val=validation --videos ids.txt -o plain.json
 taltool convert gt.json --random-split 0.8 -o split.json
 # cooking_03_clip7 and cooking_03_clip8 stay together
 taltool convert gt.json --random-split 0.8 --by '(.*)_clip' --seed 1 -o split.json
@@ -359,7 +425,7 @@ def convert(
             "--durations",
             "--ground-truth",
             metavar="FILE",
-            help="Durations of the videos: a ground truth, a feature file, or a CSV of video_id,duration.",
+            help="Durations of the videos: a ground truth, a feature file, or a table of video_id,duration.",
         ),
     ] = None,
     subset: Annotated[
@@ -370,8 +436,8 @@ def convert(
         typer.Option(
             "--classes",
             metavar="FILE",
-            help="Numbers of the classes: names, one per line, from 0; or a ground truth with label_id. With --model: "
-            "in the network's order.",
+            help="Numbers of the classes: names by line from 0, numbered lines, a table, JSON, or a ground truth with "
+            "label_id. With --model: in the network's order.",
         ),
     ] = None,
     relabel: Annotated[
@@ -379,9 +445,19 @@ def convert(
         typer.Option(
             "--relabel",
             metavar="FILE",
-            help="Annotations, detections: keep only the labels in FILE, a CSV of label,new_label, and rename them.",
+            help="Annotations, detections: keep only the labels in FILE, a table of label,new_label, and rename them.",
         ),
     ] = None,
+    keep_label: KeepLabelOption = None,
+    keep_subset: KeepSubsetOption = None,
+    rename_subset: RenameSubsetOption = None,
+    videos: VideosOption = None,
+    strip_prefix: StripPrefixOption = "",
+    strip_suffix: StripSuffixOption = "",
+    add_prefix: AddPrefixOption = "",
+    columns: ColumnsOption = None,
+    header: HeaderOption = True,
+    times: TimesOption = "seconds",
     drop_invalid: Annotated[
         bool, typer.Option("--drop-invalid", help="Leave out segments that end before they start, and count them.")
     ] = False,
@@ -475,6 +551,12 @@ def convert(
             "--durations": durations,
             "--subset": subset,
             "--relabel": relabel,
+            "--keep-label": keep_label,
+            "--keep-subset, --rename-subset": keep_subset or rename_subset,
+            "--videos": videos,
+            "--strip-prefix, --strip-suffix, --add-prefix": strip_prefix or strip_suffix or add_prefix,
+            "--columns, --no-header": columns or not header,
+            "--times": times != "seconds",
             "--drop-invalid": drop_invalid,
             "--show-scores": show_scores,
             "--tier, --tier-labels, --media": tier or tier_labels or media,
@@ -518,6 +600,16 @@ def convert(
         subset=subset,
         classes=classes,
         relabel=relabel,
+        keep_labels=keep_label or (),
+        keep_subsets=keep_subset.split(",") if keep_subset else (),
+        rename_subsets=pairs("--rename-subset", rename_subset or ()),
+        videos=videos,
+        strip_prefix=strip_prefix,
+        strip_suffix=strip_suffix,
+        add_prefix=add_prefix,
+        columns=pairs("--columns", columns.split(",") if columns else ()),
+        header=header,
+        times=times,
         drop_invalid=drop_invalid,
         show_scores=show_scores,
         tier=tier or (),

@@ -81,13 +81,22 @@ reads these layouts, told by content:
 .B UntrimmedNet
 THUMOS14's 101 classes as columns (of which the 20 detection classes are taken), .npy or JSON: a row per video, found
 by the number at the end of the video's name, from 1; or {ID: [101 or 20 scores]}.
+.TP
+.B tables
+CSV or TSV, told by the first line: a column video_id and one of each class, or video_id, label and score, a row for
+each class that a video lists.
+.PP
+Labels may be numbers, and rows without names, where
+.B \-\-classes
+says the names (see CLASSES in
+.BR taltool\-convert (1)).
 .PP
 Where an id is not in the file, it is looked for with ActivityNet's v_ put in front or taken off.
 All videos of a file have one layout.
 With
 .B \-\-softmax
 the numbers are logits; the softmax of a video is over the classes that the file lists for it, and the others have score
-0. Scores above 1 without it are warned of.
+0. Scores above 1 or below 0 are refused without it.
 """
 
 EXAMPLES = """
@@ -128,6 +137,14 @@ def label(
         float, typer.Option(metavar="W", min=0, max=1, help="weighted: how much the class counts.")
     ] = 0.5,
     softmax: Annotated[bool, typer.Option("--softmax", help="The class scores are logits.")] = False,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            "--classes",
+            metavar="FILE",
+            help="--classifier: the names of its numbers, as for convert.",
+        ),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace labels that proposals have.")] = False,
     keep_labels: Annotated[
         bool, typer.Option("--keep-labels", help="Keep labels; the score of the same class counts.")
@@ -157,6 +174,7 @@ def label(
         combine=combine,
         weight=weight,
         softmax=softmax,
+        classes=classes,
         replace=replace,
         keep_labels=keep_labels,
         skip_missing=skip_missing,

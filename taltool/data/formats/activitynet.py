@@ -89,12 +89,7 @@ class EntryReader:
         for video_id, entry in entries.items():
             if isinstance(entry, dict):
                 self._mend(video_id, entry)
-        # The checks want a duration of everyone.
-        timed = {
-            video_id: {"duration": 1.0, **entry} if isinstance(entry, dict) else entry
-            for video_id, entry in entries.items()
-        }
-        checked_videos(timed, LabelVocabulary(), self._path)
+        checked_videos(entries, LabelVocabulary(), self._path)
         return entries
 
     def notes(self) -> list[str]:
@@ -102,6 +97,8 @@ class EntryReader:
         return [f"{self._dropped} segments that end before they start"] if self._dropped else []
 
     def _mend(self, video_id: str, entry: dict[str, Any]) -> None:
+        if entry.get("duration") is None:
+            entry.pop("duration", None)
         if "duration" not in entry and "duration_second" in entry:
             entry["duration"] = entry.pop("duration_second")
         if "duration" not in entry and video_id in self._options.durations:

@@ -71,6 +71,8 @@ class FormatOptions:
     the video file of an id is called, {} being the id.
     labels: which of the kinds of labels that a file holds (verb, noun, action, sound); background: the labels of frames
     in which nothing happens, the first of which is the one that is written.
+    columns: meaning -> name of a table's column, or its number from 1 where the table has no header; in_frames: whoever
+    reads divides the times by the frame rate, whatever the columns are called.
     Of arrays of features: dataset: the parts of their names that are not of videos' ids, several being streams of one
     video; channels_first: they are (C, T); crops: what becomes of those of one picture, `mean`, or None where there are
     none.
@@ -91,6 +93,9 @@ class FormatOptions:
     dataset: tuple[str, ...] = ()
     channels_first: bool = False
     crops: Literal["mean"] | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    header: bool = True
+    in_frames: bool = False
 
 
 @dataclass
@@ -175,10 +180,11 @@ class Format(ABC):
     """One layout of files (or folders). summary: what it is, for the manual page, a line without a full stop; kinds:
     what it can hold; is_written: whether it can be written too, or is read alone; holds_frames: features may be frames;
     suffixes: file names that ask for it, the first that of new files. is_folder: it is a folder of files; one_video: a
-    file holds one video, whose id is the file's name without suffix; resolution: the seconds by which the times that
-    are read may differ from those that were written. tried_with: the program, or the published files, with which it was
-    tried, for the table of formats in the manual page; requires: the module that it needs beside taltool's own
-    dependencies, from the extra of the format's name."""
+    file holds one video, whose id is the file's name without suffix; gives_way: another format that recognises a file
+    of this one is meant, for it knows the file better; resolution: the seconds by which the times that are read may
+    differ from those that were written. tried_with: the program, or the published files, with which it was tried, for
+    the table of formats in the manual page; requires: the module that it needs beside taltool's own dependencies, from
+    the extra of the format's name."""
 
     summary: ClassVar[str]
     kinds: ClassVar[tuple[Kind, ...]]
@@ -189,6 +195,7 @@ class Format(ABC):
     holds_frames: ClassVar[bool] = False
     is_folder: ClassVar[bool] = False
     one_video: ClassVar[bool] = False
+    gives_way: ClassVar[bool] = False
     resolution: ClassVar[float] = 0.0
 
     @abstractmethod

@@ -1,13 +1,15 @@
-"""Segments as comma-separated values: a header line, then video_id,start,end,label[,score] per segment, in seconds."""
+"""Segments as a table of text: a header line, then video_id,start,end,label[,score] per segment, in seconds."""
 
 import contextlib
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
+from taltool.data.columns import SEGMENT_COLUMNS, header_columns, listed, meanings, open_table, placed
 from taltool.data.files import open_output
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
@@ -15,7 +17,6 @@ from taltool.data.formats.tables import (
     AnnotationRows,
     Row,
     RowShelf,
-    read_table,
     score,
     segment,
     to_annotations,
@@ -26,8 +27,8 @@ from taltool.data.records import VideoProposals
 from taltool.data.video_json import to_objects
 from taltool.errors import DataError
 
-_NEEDED = ("video_id", "start", "end")
-_KNOWN = (*_NEEDED, "label", "score")
+_COLUMNS = ("video_id", "start", "end")
+_SAY = "say which with --columns {meaning}={name}"
 # What a name must not hold: a row is one line, and no text has a NUL byte.
 _UNFIT = re.compile(r"[\r\n\0]")
 
@@ -37,47 +38,93 @@ class Csv(Format):
     """Columns are found by name, in any order; with a score column they are proposals, without it annotations."""
 
     summary = (
-        "one row per segment, video_id,start,end,label; proposals have a score too, and may lack the label; columns "
-        "are found by their names in the first line"
+        "one row per segment, columns parted by commas, semicolons or tabs and found by their names in the first line: "
+        "video_id, start, end, label, subset and the like (start_frame, end_frame with --fps); proposals have a score "
+        "too, and may lack the label"
     )
     kinds = ("proposals", "annotations")
-    suffixes = (".csv",)
+    suffixes = (".csv", ".tsv")
+    # The tables of data sets have such columns too, and others that only their own formats know.
+    gives_way = True
 
     def recognises(self, opening: Opening) -> bool:
         """A first line that names the columns."""
-        # Any other line is split all the same, where a reader of CSV would raise.
-        columns = [name.strip().strip('"').strip() for name in opening.first_line().split(",")]
-        return set(_NEEDED) <= set(columns)
+        return not missing_columns(meanings(header_columns(opening.first_line()), SEGMENT_COLUMNS))
 
     @contextlib.contextmanager
     def read(self, path: str, options: FormatOptions) -> Iterator[Proposals | Annotations]:
         """Read all rows, which may be in any order."""
-        columns, table = read_table(path, _NEEDED)
-        strange = [name for name in columns if name not in _KNOWN]
-        notes = [f"the columns {', '.join(strange)}"] if strange else []
-        scored = "score" in columns or options.score is not None
-        if not scored and "label" not in columns:
+        table = open_table(path, header=options.header)
+        places = placed(table, SEGMENT_COLUMNS, options.columns, mend=_SAY)
+        if missing := missing_columns(places):
+            mend = _SAY.format(meaning=missing[0], name="NAME" if options.header else "NUMBER")
+            raise DataError(f"{table.where}: no column of the {missing[0]} ({listed(table.columns)}); {mend}")
+        frames = "start" not in places or "end" not in places
+        fps = options.clock.get("fps") if frames and not options.in_frames else 1.0
+        if fps is None:
+            first, last = (table.columns[places[each]] for each in ("start_frame", "end_frame"))
+            raise DataError(f"{table.where}: '{first}' and '{last}' are frames; give the frame rate with --fps")
+        read = {"video", "label", "score", *(("start_frame", "end_frame") if frames else ("start", "end"))}
+        scored = "score" in places or options.score is not None
+        if not scored:
+            read.add("subset")
+        notes = _unread(table.columns, [places[meaning] for meaning in places if meaning in read])
+        if not scored and "label" not in places:
             raise DataError(
-                f"{path}:1: neither a label (annotations) nor a score (proposals); give one with --score 1.0"
+                f"{table.where}: neither a label (annotations) nor a score (proposals) ({listed(table.columns)}); give "
+                "a score with --score 1.0, or " + _SAY.format(meaning="label", name="NAME")
             )
-        with RowShelf(valid((_row(where, fields) for where, fields in table), options, notes)) as shelf:
+        places = {meaning.removesuffix("_frame"): place for meaning, place in places.items() if meaning in read}
+        rows = (_row(where, fields, places, fps) for where, fields in table.rows)
+        with RowShelf(valid(rows, options, notes)) as shelf:
             yield to_proposals(shelf, options, notes) if scored else to_annotations(shelf, options, "from CSV", notes)
 
     def write(self, content: Proposals | Annotations, path: str, options: FormatOptions) -> list[str]:
-        """Lost: durations, subsets, provenance, and videos without a segment."""
+        """Lost: durations, provenance, videos without a segment, and subsets where the first segment has none."""
         if isinstance(content, Proposals):
             scored = _ProposalRows(content)
-            _write(path, (*_NEEDED, *(["label"] if scored.labelled else []), "score"), scored)
+            _write(path, (*_COLUMNS, *(["label"] if scored.labelled else []), "score"), scored)
             return scored.lost()
-        rows = AnnotationRows(content)
-        _write(path, (*_NEEDED, "label"), ((row.video_id, row.start, row.end, row.label) for row in rows))
-        return rows.lost()
+        entries = AnnotationRows(content)
+        rows = iter(entries)
+        first = list(islice(rows, 1))
+        # The first annotation tells whether there is a column of subsets.
+        has_subsets = any(row.subset is not None for row in first)
+        columns = (*_COLUMNS, "label", *(["subset"] if has_subsets else []))
+        fields = (
+            (row.video_id, row.start, row.end, row.label, row.subset)[: len(columns)] for row in chain(first, rows)
+        )
+        _write(path, columns, fields)
+        return entries.lost(kept_subsets=entries.subsets if has_subsets else ())
 
 
-def _row(where: str, fields: dict[str, str]) -> Row:
-    start, end = segment(fields["start"], fields["end"], where)
-    known = score(fields["score"], where) if fields.get("score") else None
-    return Row(fields["video_id"], start, end, fields.get("label") or None, known, where=where)
+def missing_columns(found: Collection[str]) -> list[str]:
+    """Which of the meanings that a table of segments needs are not among those that were found."""
+    times = ("start", "end") if not {"start_frame", "end_frame"} <= {*found} else ()
+    return [meaning for meaning in ("video", *times) if meaning not in found]
+
+
+def _unread(columns: list[str], read: Collection[int]) -> list[str]:
+    """A note of the columns that are not read; a nameless first one is the numbers of the rows, as pandas writes."""
+    others = [name for place, name in enumerate(columns) if place not in read and (place or name)]
+    return [f"the columns {', '.join(name or 'without a name' for name in others)}"] if others else []
+
+
+def _row(where: str, fields: list[str], places: Mapping[str, int], fps: float) -> Row:
+    found = {meaning: fields[place] for meaning, place in places.items()}
+    start, end = segment(found["start"], found["end"], where)
+    known = score(found["score"], where) if found.get("score") else None
+    if not found["video"]:
+        raise DataError(f"{where}: no video id")
+    return Row(
+        found["video"],
+        start / fps,
+        end / fps,
+        found.get("label") or None,
+        known,
+        subset=found.get("subset") or None,
+        where=where,
+    )
 
 
 class _ProposalRows:
@@ -114,7 +161,8 @@ class _ProposalRows:
 def _write(path: str, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
     with open_output(path) as stream:
         text = io.TextIOWrapper(stream, "utf-8", newline="", write_through=True)
-        writer = csv.writer(text, lineterminator="\n")
+        delimiter = "\t" if Path(path).suffix == ".tsv" else ","
+        writer = csv.writer(text, lineterminator="\n", delimiter=delimiter)
         writer.writerow(columns)
         writer.writerows(_fitting(row, path) for row in rows)
         text.detach()

@@ -5,10 +5,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from taltool.data.containers import refuse_folder, refuse_pictures
+from taltool.data.containers import VIDEO_SUFFIXES, refuse_folder, refuse_pictures
 from taltool.data.files import STANDARD, UTF_16_MARKS, peek, refuse_foreign, refuse_live_input
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Content, Format, FormatOptions, Opening
+from taltool.data.formats.findings import refusal
 from taltool.errors import DataError, UsageError
 
 # A pickle of the number by which torch knew its own files.
@@ -36,23 +37,24 @@ def sniff(path: str) -> str:
     refuse_pictures(path, start.head)
     formats, broken = usable_formats()
     found = [name for name, layout in formats.items() if layout.recognises(start)]
+    found = [name for name in found if len(found) == 1 or not formats[name].gives_way]
     if len(found) == 1:
         return found[0]
-    if start.suffixes and not found:
+    if start.suffixes and not found and start.suffixes & VIDEO_SUFFIXES:
         refuse_folder(path)
     if start.head.startswith(UTF_16_MARKS):
         raise DataError(f"{path}: UTF-16, which no format is; convert it: iconv -f utf-16 -t utf-8")
-    if not start.head and not start.suffixes:
+    if not start.head and not Path(path).is_dir():
         raise DataError(f"{path}: empty (did the command before it fail?)")
     if not found and is_saved_by_torch(start.head):
         raise DataError(
             f"{path}: weights, as torch.save writes them: taltool convert {path} --model MODEL --preset PRESET makes a "
             "checkpoint of them, taltool train --init begins with them"
         )
-    seen = f"it may be {' or '.join(found)}" if found else "its beginning looks like no known format"
-    raise DataError(
-        f"{path}: cannot tell what this is: {seen} ({', '.join(formats)}); convert it with --from FORMAT{broken}"
-    )
+    if not found:
+        raise DataError(f"{path}: looks like no known format: {refusal(start, formats)}{broken}")
+    options = " or ".join(f"--from {name}" for name in found)
+    raise DataError(f"{path}: cannot tell what this is, for several formats may be meant: convert it with {options}")
 
 
 def is_saved_by_torch(head: bytes) -> bool:

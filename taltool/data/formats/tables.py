@@ -1,8 +1,8 @@
 """What the formats made of rows share: rows to records, records to rows, and folders written whole."""
 
 import contextlib
-import csv
 import math
+import re
 import tempfile
 from array import array
 from collections.abc import Collection, Iterable, Iterator
@@ -15,11 +15,14 @@ from typing import Any, Self
 import numpy as np
 import orjson
 
-from taltool.data.files import STANDARD, read_lines, shown
+from taltool.data.columns import listed, open_table
+from taltool.data.files import STANDARD
 from taltool.data.formats.contract import Annotations, FormatOptions, Proposals
 from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
 
+# [hh:]mm:ss[.fff]: the first unit may be any number, those behind it stay below 60.
+_CLOCK = re.compile(r"(?:(\d+):(?=[0-5]\d:))?(\d+):([0-5]\d(?:\.\d*)?)")
 # Rows that are written to a shelf together, and the bytes of a shelf that stay in memory.
 _RUN, _IN_MEMORY = 4096, 1 << 24
 
@@ -38,51 +41,36 @@ class Row:
 
 
 def read_table(path: str, needed: tuple[str, ...]) -> tuple[list[str], Iterator[tuple[str, dict[str, str]]]]:
-    """The columns of a CSV file, and its rows by column, each with its place (file:line), as they are read.
+    """The columns of a table, and its rows by column, each with its place (file:line), as they are read.
 
-    Raises DataError where a needed column is missing, two have one name, a row has another number of fields than the
-    header, or the text is not UTF-8 or not CSV.
+    The names of the columns are taken as they stand; `columns.placed` knows them by their usual names. Raises DataError
+    where a needed column is missing, and as `columns.open_table` does.
     """
-    lines = _lines(path)
-    _, header = next(lines, (path, []))
-    columns = [name.strip() for name in header]
-    missing = [name for name in needed if name not in columns]
-    if missing:
-        raise DataError(f"{path}:1: no column '{missing[0]}' (there are: {', '.join(columns) or 'none'})")
-    twice = [name for name in columns if name and columns.count(name) > 1]
-    if twice:
-        raise DataError(f"{path}:1: two columns '{twice[0]}'; rename or remove one")
-
-    def rows() -> Iterator[tuple[str, dict[str, str]]]:
-        for where, fields in lines:
-            if len(fields) != len(columns):
-                raise DataError(f"{where}: {len(fields)} fields, expected {len(columns)} ({', '.join(columns)})")
-            yield where, dict(zip(columns, map(str.strip, fields), strict=True))
-
-    return columns, rows()
+    table = open_table(path)
+    if missing := [name for name in needed if name not in table.columns]:
+        raise DataError(f"{table.where}: no column '{missing[0]}' ({listed(table.columns)})")
+    return table.columns, ((where, dict(zip(table.columns, fields, strict=True))) for where, fields in table.rows)
 
 
-def _lines(path: str) -> Iterator[tuple[str, list[str]]]:
-    """The fields of each line that is not blank, and its place. A row is one line: a stray quote swallows no other."""
-    for number, line in read_lines(path):
-        where = f"{shown(path)}:{number}"
-        try:
-            fields = next(csv.reader([line], strict=True), [])
-        except csv.Error as error:
-            raise DataError(
-                f"{where}: not a line of CSV ({error}); quotes must close on the line where they open, and a field is "
-                f"at most {csv.field_size_limit()} characters long"
-            ) from error
-        if fields:
-            yield where, fields
+def seconds(text: str) -> float:
+    """The time that a text is, in seconds or as [hh:]mm:ss[.fff]; raises ValueError for what is none."""
+    if "_" in text:  # To Python 1_0 is ten.
+        raise ValueError
+    if ":" not in text:
+        return float(text)
+    found = _CLOCK.fullmatch(text.strip())
+    if not found:
+        raise ValueError
+    return int(found[1] or 0) * 3600 + int(found[2]) * 60 + float(found[3])
 
 
 def segment(start: str | float, end: str | float, where: str) -> tuple[float, float]:
-    """The two times as seconds; raises DataError for what is no segment."""
+    """The two times as seconds, texts as `seconds` reads them; raises DataError for what is no segment."""
     try:
-        times = float(start), float(end)
+        times = seconds(str(start)), seconds(str(end))
     except ValueError:
-        raise DataError(f"{where}: '{start}', '{end}' are not start and end in seconds") from None
+        comma = "; write a point for the comma" if "," in f"{start}{end}" else ""
+        raise DataError(f"{where}: '{start}', '{end}' are not start and end in seconds{comma}") from None
     if not all(map(math.isfinite, times)):
         raise DataError(f"{where}: segment [{start}, {end}] is not finite")
     return times

@@ -1,0 +1,134 @@
+"""What a file is that no format knows, in words, and what to do with it: for the message that refuses it."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import orjson
+
+from taltool.data.columns import SEGMENT_COLUMNS, header_columns, meanings
+from taltool.data.formats.contract import Format, Opening
+
+_UNPACK = "unpack it, and name what is in it"
+_SAVE = "save the table as CSV (UTF-8), and name that"
+# The beginnings that tell a kind of file, and what to do with it.
+_KINDS: tuple[tuple[bytes, str, str], ...] = (
+    (rb"version https://git-lfs", "a pointer of Git LFS, in place of the file", "fetch the file itself: git lfs pull"),
+    (rb"\s*<(!DOCTYPE html|html)", "a web page", "was the page of a download saved in place of the file?"),
+    (rb"%PDF-", "a PDF document", "name the data that it tells of"),
+    (rb"PK\x03\x04.{0,9999}(\[Content_Types\]\.xml|xl/)", "an Office document, as of Excel", _SAVE),
+    (rb"\xd0\xcf\x11\xe0", "an old Office document, as of Excel", _SAVE),
+    (rb"PK\x03\x04.{0,200}\.npy", "an npz archive", "FEATURES"),
+    (rb"PK\x03\x04", "a ZIP archive", _UNPACK),
+    (rb"BZh|\xfd7zXZ|7z\xbc\xaf|Rar!|\x28\xb5\x2f\xfd|.{257}ustar", "an archive", _UNPACK),
+    (rb"PAR1", "a Parquet file", "write it as CSV: pandas.read_parquet(FILE).to_csv(NEW, index=False)"),
+    (rb"SQLite format 3\0", "an SQLite database", "write its table as CSV: sqlite3 -header -csv FILE 'select ...'"),
+    (
+        rb"\x80[\x02-\x05]",
+        "a pickle",
+        "which is not opened, for it can run any code: where it was made, write what is in it as JSON (json.dump)",
+    ),
+    (rb"MATLAB 5\.0|MATLAB 7", "a MATLAB file", "FEATURES"),
+    (rb"\x93NUMPY", "a single array of NumPy", "FEATURES"),
+    (rb"\x89HDF\r\n\x1a\n", "an HDF5 file", "FEATURES"),
+    (rb"RIFF....WAVE|ID3|fLaC|OggS", "sound without pictures", "name the video"),
+    (rb"\{\\rtf", "an RTF document", "save it as plain text (UTF-8)"),
+)
+_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"(\s*:)?|[{}\[\]]')
+# Names that are shown; characters of a JSON in which its keys are looked for.
+_SHOWN, _SEARCHED = 8, 1 << 16
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+
+
+def refusal(opening: Opening, formats: Mapping[str, Format]) -> str:
+    """What a file (or folder) that none of the formats recognises is, what it lacks, and what may help."""
+    if Path(opening.path).is_dir():
+        return _of_folder(opening, formats)
+    head = opening.head
+    for pattern, what, mend in _KINDS:
+        if re.match(pattern, head, re.DOTALL | re.IGNORECASE):
+            mend = mend.replace("FEATURES", f"features are read as {_names(formats, 'features')}")
+            return f"{what}; {mend}"
+    if _CONTROL.search(head):
+        return "bytes that are no text; is it the right file?"
+    if head.lstrip().startswith((b"{", b"[")):
+        return f"{_json_in_words(head)}; of JSON are read: {_naming('JSON', formats)}"
+    if head.lstrip().startswith(b"<"):
+        return f"XML that begins with {_short(opening.first_line())}; of XML are read: {_naming('XML', formats)}"
+    return _of_text(opening.first_line())
+
+
+def _of_folder(opening: Opening, formats: Mapping[str, Format]) -> str:
+    counts = Counter(each.suffix.lower() for each in Path(opening.path).rglob("*") if each.is_file())
+    found = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in counts.most_common(_SHOWN))
+    folders = ", ".join(name for name, layout in formats.items() if layout.is_folder)
+    return (
+        f"a folder of {found or 'no file'}; of folders are read: {folders} (see FORMATS in taltool-convert(1)); files "
+        "can be named one by one"
+    )
+
+
+def _of_text(line: str) -> str:
+    columns = header_columns(line)
+    if len(columns) < 2:
+        return f"text that begins with {_short(line)}; the first line of a table names its columns: video_id,start,end"
+    found = meanings(columns, SEGMENT_COLUMNS)
+    needed = {meaning: SEGMENT_COLUMNS[meaning] for meaning in ("video", "start", "end")}
+    missing = [meaning for meaning in needed if meaning not in found]
+    shown = ", ".join(map(_short, columns[:_SHOWN])) + (", ..." if len(columns) > _SHOWN else "")
+    told = f"a table with the columns {shown}, of which none is the {' or the '.join(missing)} by its name"
+    if any(re.fullmatch(r"[-+.\d:]+", name) for name in columns):
+        return f"{told}; without a line of names: taltool convert --no-header --columns video=1,start=2,end=3,label=4"
+    if len(columns) < len(needed):
+        return f"{told}; segments need a column for each of {', '.join(needed)}"
+    return (
+        f"{told}; if they are there under other names: taltool convert --columns "
+        f"{','.join(f'{meaning}=NAME' for meaning in missing)}"
+    )
+
+
+def _json_in_words(head: bytes) -> str:
+    """`a JSON object with the keys a, b`, as far as its beginning tells."""
+    text = head[:_SEARCHED].decode("utf-8", "replace").lstrip()
+    depth, in_list = 0, text.startswith("[")
+    level = 2 if in_list else 1
+    keys: dict[str, None] = {}
+    for token in _TOKENS.finditer(text):
+        mark = token[0]
+        if mark in "{[":
+            depth += 1
+        elif mark in "}]":
+            depth -= 1
+            if in_list and keys:
+                break
+        elif depth == level and token[1]:
+            keys[mark.rpartition('"')[0].strip('"')] = None
+    shown = ", ".join(map(_short, list(keys)[:_SHOWN])) + (", ..." if len(keys) > _SHOWN else "")
+    what = "a JSON list" if in_list else "a JSON object"
+    if keys:
+        return f"{what} {'of objects ' if in_list else ''}with the keys {shown}"
+    try:
+        size = len(orjson.loads(head))
+    except orjson.JSONDecodeError:
+        return "text that begins like JSON, and is none or not whole"
+    return f"{what} {'of numbers or texts' if size else 'with nothing in it'}"
+
+
+def _names(formats: Mapping[str, Format], kind: str) -> str:
+    return ", ".join(name for name, layout in formats.items() if kind in layout.kinds)
+
+
+def _naming(word: str, formats: Mapping[str, Format]) -> str:
+    """The formats that say, in their summary or by their suffix, that they are of a kind of file."""
+    suffix = f".{word.lower()}"
+    of_kind = [
+        name
+        for name, layout in formats.items()
+        if word in layout.summary or any(each.startswith(suffix) for each in layout.suffixes)
+    ]
+    return f"{', '.join(of_kind) or 'none'} (see FORMATS in taltool-convert(1))"
+
+
+def _short(text: str) -> str:
+    return repr(text[:40] + ("..." if len(text) > 40 else ""))
