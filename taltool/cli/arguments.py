@@ -1,12 +1,9 @@
 """Arguments that several commands share: same word, same meaning everywhere."""
 
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
 import typer
-
-from taltool.errors import UsageError
 
 
 class ProgressStyle(StrEnum):
@@ -107,69 +104,3 @@ WindowOption = Annotated[
 OffsetOption = Annotated[
     float | None, typer.Option("--offset", help="Foreign features: frame at which the first snippet begins.")
 ]
-
-# What `convert` changes in a content, and how it reads tables.
-KeepLabelOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--keep-label",
-        metavar="NAME",
-        help="Annotations, detections: keep only this label; may be given more than once.",
-    ),
-]
-KeepSubsetOption = Annotated[
-    str | None,
-    typer.Option("--keep-subset", metavar="NAMES", help="Annotations: keep only these subsets, parted by commas."),
-]
-RenameSubsetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--rename-subset",
-        metavar="OLD=NEW",
-        help="Annotations: call this subset otherwise; may be given several times.",
-    ),
-]
-VideosOption = Annotated[
-    str | None,
-    typer.Option("--videos", metavar="FILE", help="Keep only the videos whose ids FILE lists, one a line."),
-]
-StripPrefixOption = Annotated[
-    str, typer.Option("--strip-prefix", metavar="TEXT", help="Take this off the beginnings of video ids (v_).")
-]
-StripSuffixOption = Annotated[
-    str, typer.Option("--strip-suffix", metavar="TEXT", help="Take this off the ends of video ids (.mp4).")
-]
-AddPrefixOption = Annotated[
-    str, typer.Option("--add-prefix", metavar="TEXT", help="Put this before the video ids, after the two others.")
-]
-ColumnsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--columns",
-        metavar="MEANING=NAME,...",
-        help="Tables: which column is the video, start, end, label, score, subset, where its name does not tell.",
-    ),
-]
-HeaderOption = Annotated[
-    bool,
-    typer.Option("--header/--no-header", help="Tables: the first line names the columns, or --columns numbers them."),
-]
-TimesOption = Annotated[
-    str,
-    typer.Option(
-        "--times", metavar="seconds|frames", help="frames: the times of the input are frames, divided by --fps."
-    ),
-]
-
-
-def pairs(option: str, given: Sequence[str]) -> dict[str, str]:
-    """The texts before and behind the = of each word; raises UsageError where one has none."""
-    pairs = {}
-    for word in given:
-        before, equals, behind = word.partition("=")
-        if not (before.strip() and equals and behind.strip()):
-            raise UsageError(
-                f"{option} {word}: expected {'OLD=NEW' if option == '--rename-subset' else 'MEANING=NAME'}"
-            )
-        pairs[before.strip()] = behind.strip()
-    return pairs

@@ -1,27 +1,40 @@
 """`taltool convert`: any format into any other that can hold it."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from taltool.cli.arguments import (
-    AddPrefixOption,
-    ColumnsOption,
     FpsOption,
-    HeaderOption,
-    KeepLabelOption,
-    KeepSubsetOption,
     OffsetOption,
     ProvenanceOption,
-    RenameSubsetOption,
     SeedOption,
     ShowScoresOption,
     StrideOption,
+    WindowOption,
+)
+from taltool.cli.foreign_files import (
+    AddPrefixOption,
+    BackgroundOption,
+    ChannelsFirstOption,
+    ClassesOption,
+    ColumnsOption,
+    CropsOption,
+    DatasetOption,
+    DurationsOption,
+    HeaderOption,
+    KeepLabelOption,
+    KeepSubsetOption,
+    LabelsOption,
+    MediaOption,
+    RelabelOption,
+    RenameSubsetOption,
     StripPrefixOption,
     StripSuffixOption,
+    TierLabelsOption,
+    TierOption,
     TimesOption,
     VideosOption,
-    WindowOption,
     pairs,
 )
 from taltool.data.formats import FORMATS
@@ -63,170 +76,9 @@ What the target cannot hold (durations in a CSV, say) is named in a warning.
 Where the output is a folder, or its name ends with /, each video gets a file of its own there, ID.SUFFIX, which takes
 the place of one that is there already; formats that hold one video a file (vtt, srt, audacity) need that for several.
 Every file appears only when it is whole.
-.SH ANNOTATION TOOLS
-Files of ELAN, BORIS, VGG VIA 3, Label Studio, CVAT and Audacity are ground truth, and detections can be opened in them
-to be looked at and mended.
-A tool knows a video by its media file, whose name without folders and suffix is the id here; of several that play side
-by side the first one counts.
-Where a file is written for a tool,
-.B \-\-media
-says how it finds the video of an id; without it that is ID.mp4 (in ELAN the user links the video).
 .PP
-Where segments stand in several places (tiers of ELAN, attributes of VIA, controls of Label Studio, observations of
-BORIS), nothing is guessed: what there is is told, and
-.B \-\-tier
-names what to read.
-.B \-\-tier\-labels
-takes the names of ELAN's tiers as labels, all of those that have annotations, where a tier is a class.
-.PP
-Proposals keep their scores in VIA (an attribute
-.IR score ),
-BORIS (the comment of the event that starts) and Label Studio (predictions); in ELAN with
-.BR \-\-show\-scores .
-In BORIS segments of one label that overlap are of different subjects, in ELAN they stand in tiers below each other.
-A state event of BORIS that never stops is refused, or left out with
-.BR \-\-drop\-invalid .
-.PP
-CVAT and the TimelineLabels of Label Studio count frames:
-.B \-\-fps
-says how many are in a second. With it Label Studio's tasks are written in frames, too, each segment as the frames that
-it covers; without it in seconds, for a project whose labels are on a sound that plays along:
-.PP
-.nf
-<View>
-  <Labels name="label" toName="audio"><Label value="Diving"/></Labels>
-  <Video name="video" value="$video" sync="audio"/>
-  <Audio name="audio" value="$video" sync="video"/>
-</View>
-.fi
-.SH DATA SETS
-Published annotations are read as they come; what lies beside them and what taltool has no place for is left out and
-named.
-Classes that are numbers in the file need
-.BR \-\-classes .
-.IP \(bu 2
-THUMOS14: the folder into which the archives of annotations were unpacked, lists of classes and durations beside them or
-not; MultiTHUMOS: its folder of one text a class. Neither has durations.
-.IP \(bu 2
-EPIC\-KITCHENS\-100: one of its CSV files,
-.B \-\-labels verb
-or
-.B noun
-and
-.BR \-\-durations\~EPIC_100_video_info.csv ;
-.B \-\-labels action
-labels with both numbers, 1,23.
-.IP \(bu 2
-Charades: its CSV with
-.BR \-\-classes\~Charades_v1_classes.txt ,
-or the JSON of super\-events, which has the durations of the videos themselves.
-.IP \(bu 2
-Perception Test: its JSON;
-.B \-\-labels action
-or
-.B sound
-where both are there.
-.IP \(bu 2
-Breakfast, 50 Salads, GTEA: the folder with groundTruth and mapping.txt, or two lists of a split, train.split1.bundle
-and test.split1.bundle, with
-.B \-\-from frame\-labels
-for their subsets;
-.B \-\-fps
-is 15, 30 and 15. Runs of background, SIL, action_start and action_end are no segments, unless
-.B \-\-background
-names others. Written, each video has duration x fps lines; of segments that overlap the later start wins, and what that
-costs is told.
-.IP \(bu 2
-SSN\(aqs proposal lists: the annotations in them, or with
-.B \-\-score 1.0
-the proposals.
-.IP \(bu 2
-BMN, BSN, G\-TAD, MMAction: the folder of one CSV a video, with
-.BR \-\-durations ,
-whose ids the videos get (v_ID.csv is ID where that is there);
-.B \-\-fps
-where times are frames, as G\-TAD\(aqs are for THUMOS14.
-.SH FEATURES
-Features of others are a folder of arrays (.npy, .npz, .pt, .mat, .csv, .h5), or one HDF5 file; the id of a video is the
-path of its array there, without suffix.
-Where that holds more than the id,
-.B \-\-dataset
-names the rest:
-.B \-\-dataset c3d_features
-takes v_1/c3d_features in an HDF5 file for the video v_1, and the array of that name out of v_1.npz;
-.B \-\-dataset rgb,flow
-makes one video, whose channels are both streams in this order, of v_1_rgb.npy and v_1_flow.npy, of rgb/v_1.npy and
-flow/v_1.npy, and of v_1/rgb and v_1/flow.
-A stream that lacks the last snippet shortens the others by it, which is told.
-.PP
-Arrays are (snippets, channels).
-Axes of length 1 are left out;
-.B \-\-channels\-first
-says that they are (channels, snippets), and
-.B \-\-crops mean
-averages a third axis of 5 or 10 crops, the first or the second one.
-Nothing of that is guessed.
-.PP
-.BR \-\-fps ,
-.B \-\-stride
-and
-.B \-\-window
-are the clock; snippet
-.I i
-covers the frames from
-.RI offset " + " i " * " stride
-on.
-Where a source says that the centre of snippet
-.I i
-is at
-.IR i " * " stride / fps ,
-.B \-\-offset
-is minus half a window; where it counts frames from 1, one less than it says.
-.PP
-The clock is compared with the durations
-.RB ( \-\-durations ,
-or those in the file): the last snippet of a video ends within two windows, or 5 % of the duration, of its end.
-Where half of the videos or more end elsewhere the options are refused, with the frame rate that would do if there is
-one; few are named in a warning.
-.BR taltool\-train (1)
-and
-.BR taltool\-predict (1)
-do the same;
-.BR taltool\-check (1)
-and
-.BR taltool\-info (1)
-only tell.
-Videos of different channels in one file are an error.
-.SH TABLES
-Of CSV and TSV the first line names the columns, and tells what parts them: commas, semicolons or tabs.
-Columns are known by their usual names, whatever their case, blanks, dots, _ and \-:
-.TP
-.B video
-video_id, video, vid, youtube_id, name, filename
-.TP
-.B start, end
-start, t\-start, start_time, begin; end, t\-end, end_time, stop: seconds, or [hh:]mm:ss[.fff]
-.TP
-.B start_frame, end_frame
-start_frame, end_frame, stop_frame: divided by
-.BR \-\-fps ,
-so that frame 0 begins at 0 s; the segment ends where the end frame begins. Where there are seconds too, those are read.
-.TP
-.B label, score, subset
-label, class, action, category, activity; score, confidence, conf, prob; subset, split, set, partition
-.PP
-Where two columns fit one meaning, or none does,
-.B \-\-columns video=clip,start=from,end=to,label=what
-says which; with
-.B \-\-no\-header
-there is no line of names, and columns are numbered from 1.
-Both say that the input is a table.
-A first column without a name is the numbers of the rows, as pandas writes them; what else is not read is named in a
-warning.
-.PP
-.B \-\-times frames
-divides the times of an input of any format by
-.BR \-\-fps .
+What each of them may look like, which columns tables have, what the names of features mean:
+.BR taltool\-formats (5).
 .SH VIDEOS AND SUBSETS
 Nothing is renamed unasked.
 .B \-\-strip\-prefix
@@ -242,14 +94,6 @@ gives a subset another name,
 .B \-\-keep\-subset
 keeps the subsets of these (new) names.
 .SH CLASSES
-.B \-\-classes
-reads one name a line, the first being number 0; lines of a number and a name (7 BaseballPitch, 7,BaseballPitch, or the
-name first); a table with the columns id (label_id, class_id, ...) and name (label, class, ...); JSON: [names],
-{"0": name}, {name: 0}, [{"id": 0, "name": name}], any of them in {"classes": ...}; or a ground truth with label_id.
-A first line that only says label, class or name is a header; where it says action, activity or category it may be a
-class, and is refused.
-Two names of one number, and two numbers of one name, are refused.
-.PP
 .B \-\-relabel
 makes two data sets speak of the same classes: what FILE does not list is left out, and several labels may become one.
 A video of which no annotation stays is left out too, one that had none before stays.
@@ -403,51 +247,15 @@ def convert(
     stride: StrideOption = None,
     window: WindowOption = None,
     offset: OffsetOption = None,
-    dataset: Annotated[
-        str,
-        typer.Option(
-            "--dataset",
-            metavar="NAME[,NAME]",
-            help="Features of others: the part of arrays' names that is not of the videos' ids; several are streams of "
-            "one video: rgb,flow.",
-        ),
-    ] = "",
-    channels_first: Annotated[
-        bool, typer.Option("--channels-first", help="Features of others: arrays are (channels, snippets).")
-    ] = False,
-    crops: Annotated[
-        Literal["mean"] | None,
-        typer.Option("--crops", help="Features of others: average over 5 or 10 crops of each picture."),
-    ] = None,
-    durations: Annotated[
-        str | None,
-        typer.Option(
-            "--durations",
-            "--ground-truth",
-            metavar="FILE",
-            help="Durations of the videos: a ground truth, a feature file, or a table of video_id,duration.",
-        ),
-    ] = None,
+    dataset: DatasetOption = "",
+    channels_first: ChannelsFirstOption = False,
+    crops: CropsOption = None,
+    durations: DurationsOption = None,
     subset: Annotated[
         str | None, typer.Option("--subset", metavar="NAME", help="Annotations: put all videos into this subset.")
     ] = None,
-    classes: Annotated[
-        str | None,
-        typer.Option(
-            "--classes",
-            metavar="FILE",
-            help="Numbers of the classes: names by line from 0, numbered lines, a table, JSON, or a ground truth with "
-            "label_id. With --model: in the network's order.",
-        ),
-    ] = None,
-    relabel: Annotated[
-        str | None,
-        typer.Option(
-            "--relabel",
-            metavar="FILE",
-            help="Annotations, detections: keep only the labels in FILE, a table of label,new_label, and rename them.",
-        ),
-    ] = None,
+    classes: ClassesOption = None,
+    relabel: RelabelOption = None,
     keep_label: KeepLabelOption = None,
     keep_subset: KeepSubsetOption = None,
     rename_subset: RenameSubsetOption = None,
@@ -462,43 +270,11 @@ def convert(
         bool, typer.Option("--drop-invalid", help="Leave out segments that end before they start, and count them.")
     ] = False,
     show_scores: ShowScoresOption = False,
-    tier: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--tier",
-            metavar="NAME",
-            help="Files of annotation tools: read this tier (attribute, control, observation); may be given again.",
-        ),
-    ] = None,
-    tier_labels: Annotated[
-        bool,
-        typer.Option("--tier-labels", help="ELAN: labels are the names of the tiers, not the texts in them."),
-    ] = False,
-    media: Annotated[
-        str | None,
-        typer.Option(
-            "--media",
-            metavar="PATTERN",
-            help="Files of annotation tools: how they find the video of an id, {} being the id: videos/{}.mp4.",
-        ),
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            "--labels",
-            metavar="KIND",
-            help="Annotations: which labels, where a file holds several kinds: verb, noun, action (EPIC-KITCHENS), "
-            "action, sound (Perception Test).",
-        ),
-    ] = None,
-    background: Annotated[
-        str | None,
-        typer.Option(
-            "--background",
-            metavar="LABEL[,LABEL]",
-            help="Labels of frames: those that are no action (background, SIL, action_start, action_end).",
-        ),
-    ] = None,
+    tier: TierOption = None,
+    tier_labels: TierLabelsOption = False,
+    media: MediaOption = None,
+    labels: LabelsOption = None,
+    background: BackgroundOption = None,
     random_split: Annotated[
         float | None,
         typer.Option(
