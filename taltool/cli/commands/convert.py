@@ -161,11 +161,9 @@ taltool convert shard-*.h5 --link -o all.h5
 taltool convert i3d/ --fps 30 --stride 4 --window 16 --durations gt.json -o feats.h5
 taltool convert TH14_Temporal_Annotations_Test/ --durations lengths.csv -o gt.json
 taltool convert EPIC_100_train.csv --labels verb --durations EPIC_100_video_info.csv --subset training -o verbs.json
-taltool convert 50salads/ --fps 30 -o gt.json
 taltool convert BMN_results/ --durations gt.json | taltool nms | taltool evaluate gt.json
 # c3d_features/v_1.npz with an array for each stream; the centre of snippet i is at 8 i / 25 s
 taltool convert c3d_features/ --dataset rgb,flow --fps 25 --stride 8 --window 16 --offset -8 -o feats.h5
-taltool convert annotations/ --from thumos14 --durations lengths.csv -o gt.json
 taltool convert proposals-without-scores.json --score 1.0 | taltool nms --agnostic | taltool evaluate gt.json
 taltool convert detections.jsonl --to csv | head
 # subtitles of each video, to watch, and annotations made with an editor of subtitles
@@ -173,7 +171,6 @@ taltool convert detections.jsonl --show-scores --to vtt -o subtitles/
 taltool convert subtitles/*.srt --durations lengths.csv -o gt.json
 # what people annotated with ELAN or BORIS, and detections for them to mend
 taltool convert session*.eaf --tier actions --durations lengths.csv -o gt.json
-taltool convert coded.boris -o gt.json
 taltool convert detections.jsonl --to labelstudio --media 'https://host/videos/{}.mp4' -o tasks.json
 # a table with columns of its own, in frames, of which one subset is wanted
 taltool convert clips.tsv --columns video=clip,start=from,end=to --times frames --fps 25 --keep-subset val -o gt.json
