@@ -65,19 +65,19 @@ def convert(
     subset: str | None = None,
     classes: str | Path | Mapping[str, int] | None = None,
     relabel: str | Path | Mapping[str, str] | None = None,
-    keep_labels: Sequence[str] = (),
+    keep_label: str | Sequence[str] | None = None,
+    keep_subset: str | Sequence[str] | None = None,
+    rename_subset: Mapping[str, str] | None = None,
+    videos: str | Path | Collection[str] | None = None,
     strip_prefix: str = "",
     strip_suffix: str = "",
     add_prefix: str = "",
-    videos: str | Path | Collection[str] | None = None,
-    rename_subsets: Mapping[str, str] | None = None,
-    keep_subsets: Sequence[str] = (),
     columns: Mapping[str, str] | None = None,
     header: bool = True,
     times: str = "seconds",
     drop_invalid: bool = False,
     show_scores: bool = False,
-    tier: str | Sequence[str] = (),
+    tier: str | Sequence[str] | None = None,
     tier_labels: bool = False,
     media: str | None = None,
     labels: str | None = None,
@@ -109,8 +109,8 @@ def convert(
     the labels; what the tool is told that the file of a video is called, {} being its id.
 
     What is changed:
-    strip_prefix, strip_suffix, add_prefix, videos (ids, or the file that lists them), rename_subsets, keep_subsets: see
-    `changes.Changes`; relabel: the labels that stay, and their new names, or their file; keep_labels: those that stay
+    strip_prefix, strip_suffix, add_prefix, videos (ids, or the file that lists them), rename_subset, keep_subset: see
+    `changes.Changes`; relabel: the labels that stay, and their new names, or their file; keep_label: those that stay
     as they are.
     drop_invalid: segments that end before they start are left out; show_scores: subtitles have them beside labels.
     random_split: this share of the videos of a ground truth is put into the subset training and the others into
@@ -132,7 +132,7 @@ def convert(
         classes=_mapping(classes, read_classes),
         drop_invalid=drop_invalid,
         show_scores=show_scores,
-        tiers=(tier,) if isinstance(tier, str) else tuple(tier),
+        tiers=_several(tier),
         tier_labels=tier_labels,
         media=media,
         labels=labels,
@@ -148,7 +148,7 @@ def convert(
         raise UsageError(f"--times {times}: expected seconds or frames")
     if options.in_frames and fps is None:
         raise UsageError("--times frames: how many frames a second? Give --fps")
-    if relabel and keep_labels:
+    if relabel and keep_label:
         raise UsageError("--relabel lists the labels that stay, and so does --keep-label; give one of both")
     if options.columns or not header:
         if source not in (None, "csv"):
@@ -159,8 +159,8 @@ def convert(
         strip_suffix=strip_suffix,
         add_prefix=add_prefix,
         videos=read_id_list(str(videos))[0] if isinstance(videos, str | Path) else videos,
-        rename_subsets=rename_subsets or {},
-        keep_subsets=[keep_subsets] if isinstance(keep_subsets, str) else keep_subsets,
+        rename_subsets=rename_subset or {},
+        keep_subsets=_several(keep_subset),
         fps=fps if options.in_frames else None,
     )
     if random_split is None and (by is not None or resplit):
@@ -168,9 +168,7 @@ def convert(
     if random_split is not None and subset is not None:
         raise UsageError("--subset puts all videos into one subset, --random-split into two; leave one of them out")
     this_step = step(map(InputFile.named, paths)) if provenance else None
-    names = _mapping(relabel, read_relabelling) or {
-        name: name for name in ([keep_labels] if isinstance(keep_labels, str) else keep_labels)
-    }
+    names = _mapping(relabel, read_relabelling) or {name: name for name in _several(keep_label)}
     with contextlib.ExitStack() as files:
         contents = [files.enter_context(open_content(path, source, options)) for path in paths]
         content = changed(concatenate(contents, paths), changes, reporter)
@@ -239,6 +237,11 @@ def _tell(split: RandomSplit, seed: int, reporter: Reporter) -> None:
         if side.lacking:
             some = ", ".join(f"'{label}'" for label in side.lacking[:5]) + (", ..." if len(side.lacking) > 5 else "")
             reporter.warn(f"{name} has no instance of {len(side.lacking)} classes: {some}; try another --seed")
+
+
+def _several(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """One or several texts, or none."""
+    return (given,) if isinstance(given, str) else tuple(given or ())
 
 
 def _mapping(

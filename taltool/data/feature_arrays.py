@@ -207,7 +207,7 @@ def files_below(path: str, *suffixes: str) -> dict[str, Path]:
     Raises DataError where there is none, and where two would have one name.
     """
     found: dict[str, Path] = {}
-    for file in sorted(Path(path).rglob("[!.]*")):
+    for file in sorted(Path(path).rglob("*")):
         if file.suffix.lower() in suffixes and file.is_file():
             name = utf8_stem(file, Path(path))
             if name in found:

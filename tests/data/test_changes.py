@@ -96,25 +96,25 @@ def test_only_listed_videos_stay(tmp_path: Path) -> None:
 
 def test_subsets_get_other_names_and_some_stay(tmp_path: Path) -> None:
     found, left_out, _ = changed(
-        tmp_path, {"database": DATABASE}, rename_subsets={"val": "validation"}, keep_subsets=["validation"]
+        tmp_path, {"database": DATABASE}, rename_subset={"val": "validation"}, keep_subset=["validation"]
     )
     assert found == {"v_a.mp4": DATABASE["v_a.mp4"] | {"subset": "validation"}}
     assert left_out == ("2 videos of other subsets",)
 
 
 def test_only_one_label_stays(tmp_path: Path) -> None:
-    found, left_out, _ = changed(tmp_path, {"database": DATABASE}, keep_labels=["hop"])
+    found, left_out, _ = changed(tmp_path, {"database": DATABASE}, keep_label=["hop"])
     assert found == {"v_b.mp4": DATABASE["v_b.mp4"]}
     assert left_out == ("2 annotations of other labels, and 2 videos that had no others",)
 
 
 REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
-    ({"strip_prefix": "v_", "videos": ["x"], "keep_subsets": ["val"]}, DataError, "no video of the input is listed"),
+    ({"strip_prefix": "v_", "videos": ["x"], "keep_subset": ["val"]}, DataError, "no video of the input is listed"),
     ({"strip_prefix": "c"}, DataError, "video 'c': nothing is left of its id"),
-    ({"rename_subsets": {"test": "x"}}, DataError, r"--rename-subset: no subset 'test' \(there are: val, train\)"),
-    ({"keep_subsets": ["test"]}, DataError, r"--keep-subset: no subset 'test' \(there are: val, train\)"),
+    ({"rename_subset": {"test": "x"}}, DataError, r"--rename-subset: no subset 'test' \(there are: val, train\)"),
+    ({"keep_subset": ["test"]}, DataError, r"--keep-subset: no subset 'test' \(there are: val, train\)"),
     ({"times": "minutes"}, UsageError, "--times minutes: expected seconds or frames"),
-    ({"relabel": {"run": "a"}, "keep_labels": ["run"]}, UsageError, "give one of both"),
+    ({"relabel": {"run": "a"}, "keep_label": ["run"]}, UsageError, "give one of both"),
     ({"header": False, "source": "activitynet"}, UsageError, "they are of tables, and not of --from activitynet"),
 ]
 
@@ -136,7 +136,7 @@ def test_two_videos_never_become_one(tmp_path: Path) -> None:
 
 def test_proposals_have_no_subsets_and_features_no_times(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--keep-subset: proposals have no subsets"):
-        changed(tmp_path, {"results": {"v": []}}, keep_subsets=["val"])
+        changed(tmp_path, {"results": {"v": []}}, keep_subset=["val"])
     (tmp_path / "npy").mkdir()
     np.save(tmp_path / "npy" / "v.npy", np.zeros((3, 2), np.float32))
     with pytest.raises(UsageError, match="--times frames: features have no segments"):

@@ -77,7 +77,9 @@ def test_numbers_that_are_texts_are_numbers(tmp_path: Path) -> None:
 
 def test_a_ground_truth_without_durations_goes_where_none_are_needed(tmp_path: Path) -> None:
     convert(write(tmp_path / "afsd.json", AFSD), output=tmp_path / "x.csv")
-    assert (tmp_path / "x.csv").read_text() == "video_id,start,end,label\nvideo_test_0000896,18.6,24.8,HighJump\n"
+    assert (
+        tmp_path / "x.csv"
+    ).read_text() == "video_id,start,end,label,subset\nvideo_test_0000896,18.6,24.8,HighJump,test\n"
     with pytest.raises(DataError, match="1 of 1 videos have no duration"):
         convert(tmp_path / "afsd.json", output=tmp_path / "x.json")
 
@@ -93,7 +95,9 @@ def test_segments_that_end_before_they_start_are_left_out_of_json_too(tmp_path: 
     # The segment is of Charades: seven of its 66,500 are like that.
     annotations = [{"segment": [38.0, 13.0], "label": "a"}, {"segment": [1, 2], "label": "a"}]
     path = write(tmp_path / "gt.json", {"database": {"AKKWU": {"duration": 40, "annotations": annotations}}})
-    with pytest.raises(DataError, match=r"'AKKWU': segment \[38.0, 13.0\] ends before it starts \(use --drop-invalid"):
+    with pytest.raises(
+        DataError, match=r"'AKKWU': segment \[38.0, 13.0\] ends before it starts \(taltool convert --drop-invalid"
+    ):
         database(path)
     assert segments(database(path, drop_invalid=True)["AKKWU"]) == [("a", 1, 2)]
     assert notes(path, drop_invalid=True) == ["1 segments that end before they start"]

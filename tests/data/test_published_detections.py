@@ -98,7 +98,9 @@ def test_a_folder_of_mmaction_is_one_of_those(tmp_path: Path) -> None:
     assert (video.segments.tolist(), video.scores.tolist()) == ([[2.0, 4.0]], [0.72])
     # The scores of single snippets that it writes in another step, with the same names of times.
     snippets = folder_of(tmp_path / "tem", v_a="action,start,end,tmin,tmax\n0.1,0.2,0.3,0.0,0.01\n")
-    with pytest.raises(DataError, match="tem: a folder, where a file is expected"):
+    with pytest.raises(
+        DataError, match=r"tem: looks like no known format: a folder of 1 \.csv; of folders are read: bmn"
+    ):
         sniff(str(snippets))
     with pytest.raises(DataError, match=r"v_a\.csv:1: expected proposals, with columns xmin and xmax"):
         videos(snippets, "bmn", durations={"v_a": 8.0})

@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+from strange_contents import written_formats
 
 from taltool.data.convert import convert
 from taltool.data.formats import FORMATS
-from taltool.errors import UsageError
 
-WRITTEN = [
-    name for name in FORMATS.names() if FORMATS.load(name).is_written and "annotations" in FORMATS.load(name).kinds
-]
+WRITTEN = [name for name in written_formats() if "annotations" in FORMATS.load(name).kinds]
 # What formats say that they lost of videos, and nothing of segments and labels. What begins otherwise is of those.
 OF_VIDEOS = ("durations", "the subsets", "videos without annotations", "the keys", "the taxonomy", "the numbers of")
 SEGMENT = tuple[float, float]
@@ -72,12 +70,7 @@ def test_real_ground_truth_comes_back(name: str, data: str, shared: Path, tmp_pa
     facts: dict[str, Any] = {"durations": source, "fps": 30, "stride": 1, "window": 1}
     labels = {label: n for n, label in enumerate(sorted({label for e in before.values() for label in by_label(e)}))}
     output = f"{there}/" if kind.one_video else there
-    try:
-        lost = convert(source, output=output, target=name, classes=labels, **facts).lost
-    except UsageError as error:
-        if "pip install" in str(error):
-            pytest.skip(str(error))
-        raise
+    lost = convert(source, output=output, target=name, classes=labels, **facts).lost
     # Where a file is one video, files are named after them.
     files = sorted(file for file in there.rglob("*") if file.is_file()) if kind.one_video else [there]
     back = tmp_path / "back.json"
@@ -101,7 +94,9 @@ def test_real_ground_truth_comes_back(name: str, data: str, shared: Path, tmp_pa
             assert found.keys() == expected.keys()
             for label in expected:
                 assert len(found[label]) == len(expected[label])
-                assert np.abs(np.subtract(found[label], expected[label])).max() <= resolution, (key, label)
+                # Rounded, two may change places.
+                apart = np.abs(np.subtract.outer(found[label], expected[label])[:, [0, 1], :, [0, 1]]).max(0)
+                assert max(apart.min(0).max(), apart.min(1).max()) <= resolution, (key, label)
         else:
             # What touches or overlaps may be one, or cut; nothing may come that was not there.
             assert found.keys() <= expected.keys()

@@ -116,8 +116,8 @@ class EntryReader:
         inverted = [each for each in annotations if _is_inverted(each)]
         if inverted and not self._options.drop_invalid:
             raise DataError(
-                f"{self._path}: video '{video_id}': segment {inverted[0]['segment']} ends before it starts (use "
-                "--drop-invalid)"
+                f"{self._path}: video '{video_id}': segment {inverted[0]['segment']} ends before it starts "
+                "(taltool convert --drop-invalid leaves such out)"
             )
         if inverted:
             entry["annotations"] = [each for each in annotations if not _is_inverted(each)]

@@ -18,16 +18,16 @@ def class_namer(path: str, options: FormatOptions, known: Mapping[int, str] | No
     names: dict[Any, str] = dict(known or {})
     if options.classes is not None:
         names = {number: name for name, number in options.classes.items()}
-    if not names:
+    elif not names:
         raise DataError(
             f"{path}: classes are numbers here; name them with --classes FILE (names by line, or a ground truth)"
         )
 
     def name(number: int | float, where: str) -> str:
         if number not in names:
-            known = f"(there are {len(names)}, from {min(names)} to {max(names)})"
+            known = f"(there are {len(names)}, from {min(names)} to {max(names)})" if names else "(there are none)"
             counted = "; do the numbers of the file count from 1? then give the list as lines of NUMBER NAME"
-            hint = counted if number == len(names) and min(names) == 0 else ""
+            hint = counted if names and number == len(names) and min(names) == 0 else ""
             raise DataError(f"{where}: class {number} has no name in --classes {known}{hint}")
         return names[number]
 
