@@ -4,6 +4,7 @@ In a frame store, which is such a file, it is (T, H, W, C) uint8: pictures, neve
 """
 
 import contextlib
+import functools
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,8 @@ COMPLETE = "complete"
 EXTRACTION_ATTRIBUTES = ("num_frames", "source", "problem", "mended")
 # Axes of a dataset that holds frames.
 _FRAMES_AXES = 4
+# Videos whose clocks stay in memory, a few hundred bytes each.
+_CLOCKS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class FeatureFile:
         self, path: str, clock_options: ClockOptions | None = None, durations: Mapping[str, float] | None = None
     ) -> None:
         self.path, self.clock_options, self.durations = path, clock_options or ClockOptions(), durations or {}
+        # Attributes of HDF5 are slow to read, and every step of a training's beginning asks for all clocks.
+        self._clock_of = functools.lru_cache(_CLOCKS)(self._read_clock)
 
     def __enter__(self) -> Self:
         if self.path == STANDARD:
@@ -168,12 +173,15 @@ class FeatureFile:
 
     def clock(self, video_id: str) -> FeatureClock:
         """The clock of one video; raises DataError, with the mend, where nobody knows it."""
-        length, _ = self.shape(video_id)
-        attributes, where = self.video_attributes(video_id), self.where(video_id)
-        known = {name: clock_number(attributes[name], name, where) for name in CLOCK_ATTRIBUTES if name in attributes}
+        return self._clock_of(video_id)
+
+    def _read_clock(self, video_id: str) -> FeatureClock:
+        dataset, where = self._dataset(video_id), self.where(video_id)
+        found = ((name, dataset.attrs.get(name)) for name in CLOCK_ATTRIBUTES)
+        known = {name: clock_number(_plain(value), name, where) for name, value in found if value is not None}
         known |= self.clock_options.given()
         duration = known.get("duration", self.durations.get(video_id))
-        return clock_from(known, length, duration, where)
+        return clock_from(known, dataset.shape[0], duration, where)
 
     def read(
         self, video_id: str, first: int = 0, last: int | None = None, channels: NDArray[np.int64] | None = None
