@@ -141,12 +141,13 @@ TimesOption = Annotated[
 
 def pairs(option: str, given: Sequence[str]) -> dict[str, str]:
     """The texts before and behind the = of each word; raises UsageError where one has none."""
-    pairs = {}
+    pairs: dict[str, str] = {}
     for word in given:
         before, equals, behind = word.partition("=")
         if not (before.strip() and equals and behind.strip()):
             raise UsageError(
                 f"{option} {word}: expected {'OLD=NEW' if option == '--rename-subset' else 'MEANING=NAME'}"
             )
-        pairs[before.strip()] = behind.strip()
+        if pairs.setdefault(before.strip(), behind.strip()) != behind.strip():
+            raise UsageError(f"{option} {word}: '{before.strip()}' is {pairs[before.strip()]} already")
     return pairs

@@ -78,6 +78,8 @@ def _videos(database: dict[str, Any], names: LabelVocabulary) -> dict[str, Video
     """The videos, checked all together, which is much faster than one by one; some error if anything is wrong."""
     entries = list(database.values())
     lists = [entry.get("annotations") or [] for entry in entries]
+    if not all(lists) and any(_other_list(entry) for entry in entries):
+        raise ValueError
     subsets = [entry.get("subset") for entry in entries]
     durations = [entry.get("duration") for entry in entries]
     everything = list(chain.from_iterable(lists))
@@ -109,6 +111,18 @@ def _videos(database: dict[str, Any], names: LabelVocabulary) -> dict[str, Video
     return videos
 
 
+def _other_list(entry: dict[str, Any]) -> str | None:
+    """The key of a list that looks like annotations where an entry has none under their own name."""
+    if "annotations" in entry:
+        return None
+    for key, value in entry.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict) and "segment" in value[0]:
+            return key
+        if key == "segments" and value:
+            return key
+    return None
+
+
 def _demand_types(values: list[Any], *types: type) -> None:
     if not set(map(type, values)) <= set(types):
         raise TypeError
@@ -131,6 +145,8 @@ def _refuse_broken(entry: Any, where: str) -> None:
     if duration is not None and (not _is_time(duration) or not duration > 0):
         raise DataError(f"{where}: duration {duration!r} is not a positive number of seconds")
     annotations, subset = entry.get("annotations") or [], entry.get("subset")
+    if (other := _other_list(entry)) is not None:
+        raise DataError(f"{where}: no annotations, but a list '{other}' with segments; call it annotations")
     if not isinstance(annotations, list):
         raise DataError(f"{where}: expected a list of annotations, found {type(annotations).__name__}")
     if not isinstance(subset, str | None):

@@ -15,14 +15,14 @@ the classes names them.
 import io
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 import orjson
 
-from taltool.data.columns import SEGMENT_COLUMNS, open_table, placed
+from taltool.data.columns import SEGMENT_COLUMNS, open_table, placed, spelled
 from taltool.data.files import decode_text, read_bytes
 from taltool.data.formats.tables import score as score_of
 from taltool.data.json_documents import parsed_document
@@ -54,6 +54,8 @@ THUMOS14_COLUMNS = {
 }
 _ALL_COLUMNS = 101
 _PREFIX = "v_"
+# Facts on videos that tables have beside the classes, spelled as `columns.spelled` does.
+_NO_CLASSES = {"duration", "fps", "frames", "numframes", "width", "height", "subset", "split", "index", "unnamed:0"}
 _NPY_MAGIC = b"\x93NUMPY"
 # Probabilities whose sum was rounded may be a little above 1.
 _MOST = 1.001
@@ -74,6 +76,7 @@ class ClassScores:
     """Scores of whole videos: rows (V, K), names (K), and which row is whose.
 
     row_of holds video ids; for tables without ids it is None, and a row is found by the number in the video's name.
+    stems holds what stands before it in those that were looked for.
     """
 
     file: str
@@ -81,6 +84,7 @@ class ClassScores:
     names: list[str]
     rows: Floats
     row_of: dict[str, int] | None
+    stems: dict[str, str] = field(default_factory=dict)
 
     def find(self, video_id: str) -> Floats | None:
         """The scores (K,) of a video, None if it is not here.
@@ -88,8 +92,15 @@ class ClassScores:
         Where the id itself is not here, ActivityNet's `v_` in front of it is put on or taken off.
         """
         if self.row_of is None:
-            number = re.search(r"(\d+)$", video_id)
-            row = int(number[1]) - 1 if number else -1
+            number = re.fullmatch(r"(.*_)0*(\d+)", video_id)
+            if number is None:
+                return None
+            if self.stems.setdefault("stem", number[1]) != number[1]:
+                raise DataError(
+                    f"{self.file}: a table without ids is of videos that are called alike but for a number; "
+                    f"'{video_id}' does not begin with '{self.stems['stem']}'"
+                )
+            row = int(number[2]) - 1
             return self.rows[row] if 0 <= row < len(self.rows) else None
         other = video_id.removeprefix(_PREFIX) if video_id.startswith(_PREFIX) else _PREFIX + video_id
         found = self.row_of.get(video_id, self.row_of.get(other))
@@ -185,6 +196,8 @@ def _of_table(
         return _sparse(path, listed, names_of)
     # A nameless first column is the numbers of the rows.
     columns = [each for each, name in enumerate(table.columns) if each != places["video"] and (each or name)]
+    if facts := [table.columns[each] for each in columns if spelled(table.columns[each]) in _NO_CLASSES]:
+        raise DataError(f"{table.where}: column '{facts[0]}' is no class; leave it out")
     for where, fields in table.rows:
         video_id = fields[places["video"]]
         if video_id in listed:

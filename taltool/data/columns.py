@@ -126,6 +126,8 @@ def placed(
     for meaning, name in said.items():
         if name not in table.columns:
             raise DataError(f"{table.where}: no column '{name}' (--columns {meaning}={name}; {listed(table.columns)})")
+    if twice := [name for name in said.values() if list(said.values()).count(name) > 1]:
+        raise UsageError(f"--columns: '{twice[0]}' is given two meanings; a column has one")
     found = meanings([name for name in table.columns if name not in said.values()], usual)
     for meaning, names in found.items():
         if meaning not in said and len(names) > 1:
@@ -160,7 +162,7 @@ def _delimiter(line: str, where: str) -> str:
 def _fields(line: str, delimiter: str, where: str) -> list[str]:
     """The fields of a line. A row is one line: a stray quote swallows no other."""
     try:
-        return next(csv.reader([line], strict=True, delimiter=delimiter), [])
+        return next(csv.reader([line], strict=True, skipinitialspace=True, delimiter=delimiter), [])
     except csv.Error as error:
         raise DataError(
             f"{where}: not a line of CSV ({error}); quotes must close on the line where they open, and a field is "

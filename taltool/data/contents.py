@@ -125,23 +125,25 @@ def relabelled(content: Content, names: Mapping[str, str]) -> Content:
 
 
 def _relabelled_entries(content: Annotations, names: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    dropped = gone = 0
+    dropped = gone = kept = 0
     for video_id, entry in content.entries:
         before = entry.get("annotations") or []
         after = [each | {"label": names[each["label"]]} for each in before if each.get("label") in names]
         for each in after:
             each.pop("label_id", None)  # The number of the old label.
         dropped += len(before) - len(after)
+        kept += len(after)
         if after or not before:
             yield video_id, entry | {"annotations": after}
         else:
             gone += 1
+    _demand_some(kept, dropped, names)
     if dropped:
         content.notes.append(f"{dropped} annotations of other labels, and {gone} videos that had no others")
 
 
 def _relabelled_videos(content: Proposals, changed: Proposals, names: Mapping[str, str]) -> Iterator[VideoProposals]:
-    dropped = 0
+    dropped = left = 0
     for video in content.videos:
         if video.labels is None and not len(video):
             yield video
@@ -151,7 +153,16 @@ def _relabelled_videos(content: Proposals, changed: Proposals, names: Mapping[st
         old = video.names.names
         kept = video.take(np.array([old[label] in names for label in video.labels], bool))
         dropped += len(video) - len(kept)
+        left += len(kept)
         labels = changed.names.numbered([names[old[label]] for label in video.labels if old[label] in names])
         yield replace(kept, labels=labels, names=changed.names)
+    _demand_some(left, dropped, names)
     if dropped:
         changed.notes.append(f"{dropped} detections of other labels")
+
+
+def _demand_some(kept: int, dropped: int, names: Mapping[str, str]) -> None:
+    """Raise DataError where nothing is left of the labels."""
+    if dropped and not kept:
+        listed = ", ".join(f"'{name}'" for name in [*names][:5])
+        raise DataError(f"none of the labels to keep ({listed}{', ...' if len(names) > 5 else ''}) is in the input")

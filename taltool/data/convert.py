@@ -15,7 +15,7 @@ from taltool.data.files import STANDARD
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Kind
 from taltool.data.formats.output import able_to_write, for_output, write_proposals
-from taltool.data.formats.sniffing import open_content
+from taltool.data.formats.sniffing import format_named, format_of, open_content
 from taltool.data.hdf5_features import FeatureFile, FeatureWriter
 from taltool.data.provenance import InputFile, step
 from taltool.data.random_split import RandomSplit
@@ -170,15 +170,18 @@ def convert(
     this_step = step(map(InputFile.named, paths)) if provenance else None
     names = _mapping(relabel, read_relabelling) or {name: name for name in _several(keep_label)}
     with contextlib.ExitStack() as files:
-        contents = [files.enter_context(open_content(path, source, options)) for path in paths]
-        content = changed(concatenate(contents, paths), changes, reporter)
+        sources = [format_of(path, source) for path in paths]
+        contents = [files.enter_context(open_content(*each, options)) for each in zip(paths, sources, strict=True)]
+        content = concatenate(contents, paths)
+        name = FORMATS.canonical(target) if target else for_output(output, content.kind)
+        layout = able_to_write(name, content.kind)
+        _refuse_idle(options, content.kind, sources, name)
+        content = changed(content, changes, reporter)
         if names:
             content = relabelled(content, names)
         split = None
         if random_split is not None:
             content, split = _split(content, random_split, by, resplit, seed)
-        name = FORMATS.canonical(target) if target else for_output(output, content.kind)
-        layout = able_to_write(name, content.kind)
         if isinstance(content, Features) and not layout.holds_frames and content.of_frames:
             raise UsageError(
                 f"--to {name}: it holds features, the input holds frames, which stay HDF5: give -o FRAMES.h5, or make "
@@ -237,6 +240,35 @@ def _tell(split: RandomSplit, seed: int, reporter: Reporter) -> None:
         if side.lacking:
             some = ", ".join(f"'{label}'" for label in side.lacking[:5]) + (", ..." if len(side.lacking) > 5 else "")
             reporter.warn(f"{name} has no instance of {len(side.lacking)} classes: {some}; try another --seed")
+
+
+def _refuse_idle(options: FormatOptions, kind: Kind, sources: Collection[str], target: str) -> None:
+    """Raise UsageError for an option that changes nothing here: the user means something else by it."""
+    heeded = format_named(target).heeds_written.union(*(format_named(name).heeds for name in sources))
+    of_features = kind == "features"
+    given = {
+        "--labels": options.labels is not None and "labels" not in heeded,
+        "--background": options.background is not None and "background" not in heeded,
+        "--tier": bool(options.tiers) and "tier" not in heeded,
+        "--tier-labels": options.tier_labels and "tier_labels" not in heeded,
+        "--media": options.media is not None and "media" not in heeded,
+        "--show-scores": options.show_scores and "show_scores" not in heeded,
+        "--dataset, --channels-first, --crops": bool(options.dataset or options.channels_first or options.crops)
+        and "dataset" not in heeded,
+        "--fps": "fps" in options.clock and not (of_features or options.in_frames or "fps" in heeded),
+        "--stride, --window, --offset": bool(options.clock.keys() - {"fps"}) and not of_features,
+        "--score": options.score is not None and kind != "proposals",
+        "--subset": options.subset is not None and kind != "annotations",
+    }
+    if idle := [option for option, is_idle in given.items() if is_idle]:
+        hint = "; of times in frames --times frames makes seconds" if idle[0] == "--fps" else ""
+        raise UsageError(f"{idle[0]}: changes nothing of {kind} from {', '.join(dict.fromkeys(sources))}{hint}")
+    if (
+        options.in_frames
+        and not of_features
+        and (known := [name for name in sources if "times" not in format_named(name).heeds])
+    ):
+        raise UsageError(f"--times frames: {known[0]} says itself what its times are; leave it out")
 
 
 def _several(given: str | Sequence[str] | None) -> tuple[str, ...]:

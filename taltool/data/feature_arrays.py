@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from taltool.data.clock import CLOCK_ATTRIBUTES, FeatureClock, clock_from, clock_number
 from taltool.data.files import utf8_stem
 from taltool.data.formats.contract import Features, FormatOptions, Opening
-from taltool.errors import DataError
+from taltool.errors import DataError, UsageError
 
 # So many crops of a picture are common: its corners and its centre, and those of its mirror image.
 _CROPS = (5, 10)
@@ -60,6 +60,8 @@ class ArrayVideos:
     """The videos that arrays hold, by the arrays' names; raises DataError where streams are missing, or ids clash."""
 
     def __init__(self, sources: Mapping[str, Source], options: FormatOptions, path: str) -> None:
+        if len(set(options.dataset)) < len(options.dataset):
+            raise UsageError(f"--dataset {','.join(options.dataset)}: a stream is named twice")
         self._options, self._path = options, path
         self._streams = tuple(options.dataset) or ("",)
         self._videos: dict[str, dict[str, Source]] = {}
@@ -175,7 +177,8 @@ def _read(source: Source, options: FormatOptions) -> NDArray[np.floating[Any]]:
     crops, time, channels = _axes(array, source.where, options)
     values = np.array(array)
     if values.dtype not in (np.float16, np.float32):
-        values = values.astype(np.float32)
+        with np.errstate(over="ignore"):  # What float32 does not hold is told as not finite.
+            values = values.astype(np.float32)
     if crops is not None:
         values = values.mean(axis=crops, keepdims=True, dtype=np.float32).astype(values.dtype)
     values = np.moveaxis(values, (time, channels), (-2, -1))
@@ -186,6 +189,8 @@ def _axes(array: Any, where: str, options: FormatOptions) -> tuple[int | None, i
     """Which axes of an array hold crops (None: none does), snippets and channels."""
     shape, dtype = tuple(array.shape), array.dtype
     axes, crops, mend = _long_axes(shape), None, ""
+    if options.crops is not None and len(shape) == _WITH_CROPS:
+        axes = [0, 1, 2]  # One snippet, or one channel, is no axis to leave out where the third holds crops.
     if len(axes) == _WITH_CROPS and 0 not in shape:
         may_be = [axis for axis in axes[:2] if shape[axis] in _CROPS]
         if options.crops is None and may_be:

@@ -257,16 +257,25 @@ def _opened(path: str | Path) -> h5py.File:
         return h5py.File(path, "r", locking=False)
 
 
-def _datasets(group: h5py.Group, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the name of every dataset, and the file in which it lies if that is another one."""
+def _datasets(group: h5py.Group, prefix: str = "", within: tuple[int, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Yield the name of every dataset, and the file in which it lies if that is another one.
+
+    within: the addresses of the groups around this one. Raises DataError for a link that leads to nothing, or back.
+    """
+    within = (*within, h5py.h5o.get_info(group.id).addr)
     for name in group:
         link = group.get(name, getlink=True)
         if isinstance(link, h5py.ExternalLink):
             yield prefix + name, link.filename
             continue
-        kind = group.get(name, getclass=True)
+        try:
+            kind = group.get(name, getclass=True)
+        except (KeyError, RuntimeError) as error:
+            raise DataError(f"{group.file.filename}: its link '{prefix}{name}' leads to nothing; remove it") from error
         if kind is h5py.Group:
-            yield from _datasets(group[name], f"{prefix}{name}/")
+            if h5py.h5o.get_info(group[name].id).addr in within:
+                raise DataError(f"{group.file.filename}: its link '{prefix}{name}' leads back to a group around it")
+            yield from _datasets(group[name], f"{prefix}{name}/", within)
         elif kind is h5py.Dataset:
             yield prefix + name, ""
 

@@ -15,6 +15,9 @@ from taltool.errors import DataError
 # Segments (N, 2), scores (N,), label numbers (N,) or None where nothing has a label.
 _Columns = tuple[Floats, Floats, Integers | None]
 _NUMBERS = {int, float}
+# By what else programs call a label, whatever the case.
+_LABEL_KEYS = {"label", "labels", "class", "category", "activity", "action", "verb", "noun"}
+_LABEL_KEYS |= {f"{name}_{what}" for name in _LABEL_KEYS for what in ("id", "name")}
 
 
 def keys_of_objects(proposals: Any) -> int:
@@ -108,6 +111,7 @@ class VideoParser:
             raise DataError(_complaint(proposals)) from None
         kinds = set(map(type, labels))
         if kinds <= {type(None)}:
+            _refuse_other_labels(proposals)
             return *columns, None
         if kinds != {str}:
             raise DataError(_complaint(proposals))
@@ -159,6 +163,16 @@ class VideoParser:
             listed = f"(the header lists {len(self.classes)})"
             raise DataError(f"label {labels[number]} of proposal {number + 1} is the number of no class {listed}")
         return self.classes[numbers]
+
+
+def _refuse_other_labels(proposals: list[dict[str, Any]]) -> None:
+    """Raise DataError where proposals have no label but something else that says what they are."""
+    for number, proposal in enumerate(proposals, start=1):
+        if named := [key for key in proposal if key.casefold() in _LABEL_KEYS and key != "label"]:
+            raise DataError(
+                f"proposal {number} has no label, but '{named[0]}': {str(proposal[named[0]])[:40]!r}; call it label, "
+                "and give the name of the class"
+            )
 
 
 def _as_arrays(pairs: Sequence[Any], scores: Sequence[Any], without_words: bool = False) -> tuple[Floats, Floats]:

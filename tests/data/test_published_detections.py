@@ -89,7 +89,7 @@ def test_windows_of_gtad_become_one_video(tmp_path: Path) -> None:
     assert video.video_id == "video_test_0000004"
     assert video.segments.tolist() == [[3.0, 6.0], [128.0, 130.0]]
     assert video.scores.tolist() == [0.125, 0.5]
-    with pytest.raises(DataError, match=r"_0\.csv:2: \[30, 60\] are no shares of the video; are these frames\?"):
+    with pytest.raises(DataError, match=r"_5\.csv: of video .*; windows of one are read in frames \(--fps\)"):
         videos(folder, durations={"video_test_0000004": 33.7})
 
 

@@ -38,6 +38,7 @@ class ActionFormer(Format):
         "beside each label; --classes gives the numbers"
     )
     kinds = ("proposals", "annotations")
+    heeds = frozenset({"times"})
 
     def recognises(self, opening: Opening) -> bool:
         """A database whose entries are lists; its ground truth is plain ActivityNet."""

@@ -28,6 +28,7 @@ class ActivityNet(Format):
         "output so"
     )
     kinds = ("proposals", "annotations")
+    heeds = frozenset({"times"})
     tried_with = "the files of AFSD and BasicTAD (THUMOS14), and the sample submission of ActivityNet"
     suffixes = (".json",)
 
@@ -99,6 +100,8 @@ class EntryReader:
     def _mend(self, video_id: str, entry: dict[str, Any]) -> None:
         if entry.get("duration") is None:
             entry.pop("duration", None)
+        if "subset" not in entry and isinstance(entry.get("split"), str):
+            entry["subset"] = entry.pop("split")
         if "duration" not in entry and "duration_second" in entry:
             entry["duration"] = entry.pop("duration_second")
         if "duration" not in entry and video_id in self._options.durations:
@@ -127,18 +130,17 @@ class EntryReader:
 def _number(text: str) -> float | str:
     """The finite number that a text is; the text itself where it is none, which the checks refuse then."""
     try:
-        number = float(text)
+        number = float("none" if "_" in text else text)  # To Python 1_0 is ten.
     except ValueError:
         return text
     return number if math.isfinite(number) else text
 
 
 def _is_inverted(annotation: Any) -> bool:
-    try:
-        start, end = annotation["segment"]
-        return bool(end < start)
-    except (KeyError, TypeError, ValueError):
+    segment = annotation.get("segment") if isinstance(annotation, dict) else None
+    if not isinstance(segment, list) or len(segment) != 2 or set(map(type, segment)) - {int, float}:
         return False
+    return bool(segment[1] < segment[0])
 
 
 def write_annotations(content: Annotations, path: str) -> None:

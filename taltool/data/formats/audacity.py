@@ -28,6 +28,7 @@ class Audacity(Format):
 
     summary = "Audacity labels of one video, a line for each segment: START, END and LABEL, parted by tabs"
     kinds = ("proposals", "annotations")
+    heeds_written = frozenset({"show_scores"})
     suffixes = (".txt",)
     one_video = True
 

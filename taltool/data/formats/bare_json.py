@@ -43,6 +43,7 @@ class BareJson(Format):
         "score}]}"
     )
     kinds = ("proposals", "annotations")
+    heeds = frozenset({"times", "labels"})
     is_written = False
     tried_with = "the files of RTD (THUMOS14), BMN (ActivityNet) and super-events (MultiTHUMOS, Charades)"
 

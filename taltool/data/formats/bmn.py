@@ -35,6 +35,7 @@ class Bmn(Format):
         " it; times are shares of the video, which needs --durations, or with --fps frames"
     )
     kinds = ("proposals",)
+    heeds = frozenset({"fps"})
     is_written = False
     is_folder = True
 
@@ -57,8 +58,10 @@ class Bmn(Format):
             raise DataError(f"{path}: no *.csv in it; expected a folder with one for each video")
         notes: list[str] = []
         ids = {file: _video_id(file, folder, options.durations) for file in files}
+        if "fps" not in options.clock:
+            _refuse_shared(ids)
         rows = (row for file, video_id in ids.items() for row in _rows(file, video_id, options))
-        with RowShelf(valid(rows, options, notes)) as shelf:
+        with RowShelf(valid(_not_shares(rows, path, options), options, notes)) as shelf:
             yield to_proposals(shelf, options, notes, list(dict.fromkeys(ids.values())))
 
 
@@ -73,6 +76,28 @@ def _video_id(file: Path, folder: Path, durations: Mapping[str, float]) -> str:
     window_of = name.rpartition("_")[0] if name.rpartition("_")[2].isdecimal() else name
     known = (name, name.removeprefix("v_"), window_of, window_of.removeprefix("v_"))
     return next((each for each in known if each in durations), name)
+
+
+def _refuse_shared(ids: Mapping[Path, str]) -> None:
+    """Raise DataError where two files are of one video: times that are shares of windows cannot be joined."""
+    first: dict[str, Path] = {}
+    for file, video_id in ids.items():
+        other = first.setdefault(video_id, file)
+        if other != file:
+            raise DataError(
+                f"{file}: of video '{video_id}', as {other} is; windows of one are read in frames (--fps), else leave "
+                "one of the two out"
+            )
+
+
+def _not_shares(rows: Iterator[Row], path: str, options: FormatOptions) -> Iterator[Row]:
+    """The rows; raises DataError after the last where all times that were to be frames are shares."""
+    latest = 0.0
+    for row in rows:
+        latest = max(latest, row.end)
+        yield row
+    if "fps" in options.clock and 0 < latest * options.clock["fps"] <= 1:
+        raise DataError(f"{path}: no time is above 1: these are shares of the video, not frames; leave --fps out")
 
 
 def _rows(file: Path, video_id: str, options: FormatOptions) -> Iterator[Row]:

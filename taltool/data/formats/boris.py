@@ -45,6 +45,8 @@ class Boris(Format):
 
     summary = "BORIS projects, an observation for each video, a state event for each segment, its behaviour the label"
     kinds = ("proposals", "annotations")
+    heeds = frozenset({"tier"})
+    heeds_written = frozenset({"media"})
     tried_with = "BORIS 8.27.4"
     suffixes = (".boris",)
 

@@ -183,8 +183,9 @@ class Format(ABC):
     file holds one video, whose id is the file's name without suffix; gives_way: another format that recognises a file
     of this one is meant, for it knows the file better; resolution: the seconds by which the times that are read may
     differ from those that were written. tried_with: the program, or the published files, with which it was tried, for
-    the table of formats in the manual page; requires: the module that it needs beside taltool's own dependencies, from
-    the extra of the format's name."""
+    the table of formats in the manual page; heeds, heeds_written: which of the options of `convert` that not all
+    formats of its kind need it goes by when it is read, and written (`times`: its times may be frames); requires: the
+    module that it needs beside taltool's own dependencies, from the extra of the format's name."""
 
     summary: ClassVar[str]
     kinds: ClassVar[tuple[Kind, ...]]
@@ -192,6 +193,8 @@ class Format(ABC):
     tried_with: ClassVar[str] = ""
     requires: ClassVar[str] = ""
     suffixes: ClassVar[tuple[str, ...]] = ()
+    heeds: ClassVar[frozenset[str]] = frozenset()
+    heeds_written: ClassVar[frozenset[str]] = frozenset()
     holds_frames: ClassVar[bool] = False
     is_folder: ClassVar[bool] = False
     one_video: ClassVar[bool] = False

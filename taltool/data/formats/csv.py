@@ -9,7 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from taltool.data.columns import SEGMENT_COLUMNS, header_columns, listed, meanings, open_table, placed
+from taltool.data.columns import SEGMENT_COLUMNS, header_columns, listed, meanings, open_table, placed, spelled
 from taltool.data.files import open_output
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
@@ -43,6 +43,7 @@ class Csv(Format):
         "too, and may lack the label"
     )
     kinds = ("proposals", "annotations")
+    heeds = frozenset({"fps", "columns", "times"})
     suffixes = (".csv", ".tsv")
     # The tables of data sets have such columns too, and others that only their own formats know.
     gives_way = True
@@ -55,7 +56,7 @@ class Csv(Format):
     def read(self, path: str, options: FormatOptions) -> Iterator[Proposals | Annotations]:
         """Read all rows, which may be in any order."""
         table = open_table(path, header=options.header)
-        places = placed(table, SEGMENT_COLUMNS, options.columns, mend=_SAY)
+        places = placed(table, SEGMENT_COLUMNS, _with_frames(options.columns), mend=_SAY)
         if missing := missing_columns(places):
             mend = _SAY.format(meaning=missing[0], name="NAME" if options.header else "NUMBER")
             raise DataError(f"{table.where}: no column of the {missing[0]} ({listed(table.columns)}); {mend}")
@@ -69,6 +70,9 @@ class Csv(Format):
         if not scored:
             read.add("subset")
         notes = _unread(table.columns, [places[meaning] for meaning in places if meaning in read])
+        if "fps" in options.clock and not frames and not options.in_frames:
+            first, last = (table.columns[places[each]] for each in ("start", "end"))
+            notes.append(f"--fps, since '{first}' and '{last}' are seconds (if they are frames: --times frames)")
         if not scored and "label" not in places:
             raise DataError(
                 f"{table.where}: neither a label (annotations) nor a score (proposals) ({listed(table.columns)}); give "
@@ -96,6 +100,12 @@ class Csv(Format):
         )
         _write(path, columns, fields)
         return entries.lost(kept_subsets=entries.subsets if has_subsets else ())
+
+
+def _with_frames(said: Mapping[str, str]) -> dict[str, str]:
+    """The columns that the user names, those of times whose names say frames as frames."""
+    frames = {meaning: SEGMENT_COLUMNS[f"{meaning}_frame"] for meaning in ("start", "end")}
+    return {f"{key}_frame" if spelled(name) in frames.get(key, ()) else key: name for key, name in said.items()}
 
 
 def missing_columns(found: Collection[str]) -> list[str]:

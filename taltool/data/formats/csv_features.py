@@ -23,6 +23,7 @@ class CsvFeatures(Format):
         "csv-features alone"
     )
     kinds = ("features",)
+    heeds = frozenset({"dataset"})
     is_folder = True
     is_written = False
 

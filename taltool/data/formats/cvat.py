@@ -30,6 +30,7 @@ class Cvat(Format):
         "which have one tag; needs --fps"
     )
     kinds = ("annotations",)
+    heeds = frozenset({"fps"})
     is_written = False
     suffixes = (".xml",)
 

@@ -46,6 +46,8 @@ class Elan(Format):
         "milliseconds"
     )
     kinds = ("proposals", "annotations")
+    heeds = frozenset({"tier", "tier_labels"})
+    heeds_written = frozenset({"media", "show_scores"})
     tried_with = "pympi-ling 1.71"
     suffixes = (".eaf",)
     one_video = True

@@ -29,6 +29,7 @@ class EpicKitchens(Format):
         "label, --classes names the numbers; needs --durations (EPIC_100_video_info.csv)"
     )
     kinds = ("annotations",)
+    heeds = frozenset({"labels"})
     is_written = False
     tried_with = "EPIC_100_validation.csv"
 

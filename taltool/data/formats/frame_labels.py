@@ -43,6 +43,8 @@ class FrameLabels(Format):
         "split (*.bundle) is read too"
     )
     kinds = ("annotations",)
+    heeds = frozenset({"fps", "background"})
+    heeds_written = frozenset({"fps", "background"})
     tried_with = "the labels of the 1,460 videos of Breakfast, which come back byte for byte"
     is_folder = True
     # Half a frame, so it depends on the rate: of one frame a second, the lowest that makes sense.
@@ -65,6 +67,9 @@ class FrameLabels(Format):
         background = dict.fromkeys(_BACKGROUND if options.background is None else options.background, 0)
         rows = (row for file in files for row in _rows(file, fps, known, background, durations, options))
         with RowShelf(rows) as shelf:
+            absent = [label for label, count in background.items() if not count and label not in (known or ())]
+            if options.background is not None and absent:
+                raise DataError(f"{path}: --background {absent[0]}: no frame is labelled so")
             silent = [f"{count} frames of '{label}'" for label, count in background.items() if count]
             notes += [f"as background {', '.join(silent)}"] if silent else []
             facts = replace(options, durations=durations, subset=options.subset or told)

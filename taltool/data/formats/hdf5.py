@@ -32,6 +32,7 @@ class Hdf5(Format):
 
     summary = "one dataset (snippets, channels) per video, with its clock, see taltool-features(5)"
     kinds = ("features",)
+    heeds = frozenset({"dataset"})
     holds_frames = True
     suffixes = (".h5", ".hdf5", ".hdf")
 

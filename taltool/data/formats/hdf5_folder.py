@@ -24,6 +24,7 @@ class Hdf5Folder(Format):
 
     summary = "a folder of ID.h5, in each a dataset (snippets, channels), or several that --dataset names, see FEATURES"
     kinds = ("features",)
+    heeds = frozenset({"dataset"})
     is_folder = True
     is_written = False
 

@@ -21,6 +21,7 @@ class JsonLines(Format):
         "taltool-proposals(5)"
     )
     kinds = ("proposals",)
+    heeds = frozenset({"times"})
     suffixes = (".jsonl", ".ndjson")
 
     def recognises(self, opening: Opening) -> bool:

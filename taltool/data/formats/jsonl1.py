@@ -16,6 +16,7 @@ class JsonLinesOfObjects(Format):
         "wrote, and handier for jq(1)"
     )
     kinds = ("proposals",)
+    heeds = frozenset({"times"})
 
     def recognises(self, opening: Opening) -> bool:
         """Never by itself: the format jsonl reads both versions."""

@@ -41,7 +41,7 @@ from taltool.errors import DataError
 
 _SECONDS, _FRAMES = "labels", "timelinelabels"
 _TO = {_SECONDS: "audio", _FRAMES: "video"}
-_MEDIA_KEYS = ("video", "audio", "url")
+_MEDIA_KEYS = ("video", "video_url", "audio", "audio_url", "url")
 
 
 @FORMATS.register("labelstudio")
@@ -53,6 +53,8 @@ class LabelStudio(Format):
         "seconds, with --fps in frames"
     )
     kinds = ("proposals", "annotations")
+    heeds = frozenset({"fps", "tier"})
+    heeds_written = frozenset({"fps", "media"})
     tried_with = "label-studio-sdk 2.1.2"
     suffixes = (".json",)
     # Of frames, at 30 a second; seconds are exact.

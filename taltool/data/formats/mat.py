@@ -23,6 +23,7 @@ class Mat(Format):
         "FEATURES; needs pip install 'taltool[mat]'"
     )
     kinds = ("features",)
+    heeds = frozenset({"dataset"})
     is_folder = True
     is_written = False
 

@@ -25,6 +25,7 @@ class Npy(Format):
         "--durations where each video is divided evenly"
     )
     kinds = ("features",)
+    heeds = frozenset({"dataset"})
     is_folder = True
     suffixes = ("",)
 

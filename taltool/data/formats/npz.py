@@ -2,6 +2,7 @@
 
 import contextlib
 import zipfile
+import zlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ class Npz(Format):
 
     summary = "a folder of ID.npz, in each an array (snippets, channels), or several that --dataset names, see FEATURES"
     kinds = ("features",)
+    heeds = frozenset({"dataset"})
     is_folder = True
     is_written = False
 
@@ -51,5 +53,5 @@ def _array(file: Path, key: str) -> NDArray[Any]:
         with np.load(file, allow_pickle=False) as archive:
             found: NDArray[Any] = archive[key]
             return found
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{file}: its array '{key}' cannot be read ({error})") from error

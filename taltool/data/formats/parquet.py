@@ -36,6 +36,7 @@ class Parquet(Format):
         "needs the extra parquet (pyarrow)"
     )
     kinds = ("proposals", "annotations")
+    heeds = frozenset({"times"})
     tried_with = "pyarrow 26.0.1, pandas 3.1.1"
     suffixes = (".parquet",)
     requires = "pyarrow"

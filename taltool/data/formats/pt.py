@@ -39,6 +39,7 @@ class Pt(Format):
         "FEATURES; of PyTorch 1.6 and later, whose tensors alone are read: no code is run"
     )
     kinds = ("features",)
+    heeds = frozenset({"dataset"})
     is_folder = True
     is_written = False
     tried_with = "torch 2.13"

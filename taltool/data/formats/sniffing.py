@@ -110,11 +110,19 @@ def open_content(path: str, format_name: str | None = None, options: FormatOptio
 
     Raises DataError for a file that is not there, and for a video or an image, which says what reads it.
     """
+    with format_named(format_of(path, format_name)).read(path, options or FormatOptions()) as content:
+        yield content
+
+
+def format_of(path: str, format_name: str | None = None) -> str:
+    """The name of the format of `path`, the one that is given or the one that its content tells.
+
+    Raises DataError as `open_content`.
+    """
     refuse_live_input(path)
     if path != STANDARD and not Path(path).exists():
         raise DataError(f"{path}: no such file")
     if Path(path).is_file():
         refuse_foreign(path)
         refuse_pickle(path)
-    with format_named(format_name or sniff(path)).read(path, options or FormatOptions()) as content:
-        yield content
+    return FORMATS.canonical(format_name) if format_name else sniff(path)

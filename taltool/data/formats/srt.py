@@ -28,6 +28,7 @@ class SubRip(Format):
         "ends; times are milliseconds"
     )
     kinds = ("proposals", "annotations")
+    heeds_written = frozenset({"show_scores"})
     tried_with = "srt 3.5.3"
     suffixes = (".srt",)
     one_video = True

@@ -50,6 +50,7 @@ class Ssn(Format):
         "proposals; needs --durations, or --fps where times are frames"
     )
     kinds = ("proposals", "annotations")
+    heeds = frozenset({"fps"})
     is_written = False
     tried_with = "the normalized list that SSN ships for the validation videos of ActivityNet 1.2"
 
@@ -152,7 +153,7 @@ def _whole(text: str, where: str) -> int:
 
 def _positive(where: str, text: str) -> float:
     try:
-        number = float(text)
+        number = float("none" if "_" in text else text)  # To Python 1_0 is ten.
     except ValueError:
         number = math.nan
     if not 0 < number < math.inf:

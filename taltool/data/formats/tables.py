@@ -79,7 +79,7 @@ def segment(start: str | float, end: str | float, where: str) -> tuple[float, fl
 def score(text: str, where: str) -> float:
     """The score that a text is; raises DataError for what is no finite number."""
     try:
-        number = float(text)
+        number = float("none" if "_" in text else text)  # To Python 1_0 is ten.
     except ValueError:
         raise DataError(f"{where}: score '{text}' is not a number") from None
     if not math.isfinite(number):

@@ -7,7 +7,7 @@ the challenge, beside lists of classes, durations or videos, which are no classe
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -24,6 +24,8 @@ _SUBSETS_OF_VIDEOS = {"video_validation_": "validation", "video_test_": "testing
 _LOOKED_INTO = 500
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _SEGMENT = re.compile(rf"\S+\s+{_NUMBER}\s+{_NUMBER}")
+# Times and the number of a class, of one video.
+_NUMBERS = re.compile(rf"{_NUMBER}\s+{_NUMBER}\s+{_NUMBER}")
 
 
 @FORMATS.register("thumos14")
@@ -35,19 +37,20 @@ class Thumos14(Format):
         " video start end; needs --durations"
     )
     kinds = ("annotations",)
+    heeds = frozenset({"times"})
     tried_with = "the annotations of THUMOS14 as SSN ships them"
     is_folder = True
 
     def recognises(self, opening: Opening) -> bool:
         """A folder with text files, one of which begins with a segment."""
         files = first_lines(opening.path, ".txt") if ".txt" in opening.suffixes else ()
-        return any(_is_class(file, line) for file, line in islice(files, _LOOKED_INTO))
+        return bool(_classes(islice(files, _LOOKED_INTO)))
 
     @contextlib.contextmanager
     def read(self, path: str, options: FormatOptions) -> Iterator[Annotations]:
         """Read the file of every class, classes in alphabetical order."""
         found = list(first_lines(path, ".txt"))
-        files = sorted((file for file, line in found if _is_class(file, line)), key=lambda file: file.name)
+        files = sorted(_classes(found), key=lambda file: file.name)
         if not files:
             raise DataError(
                 f"{path}: no text file in it has lines of: video start end; expected a folder with one file per class, "
@@ -102,8 +105,11 @@ def _label_and_subset(name: str) -> tuple[str, str | None]:
     return name, None
 
 
-def _is_class(file: Path, first_line: str) -> bool:
-    return file.stem.endswith(tuple(_SUBSETS)) or _SEGMENT.fullmatch(first_line) is not None
+def _classes(files: Iterable[tuple[Path, str]]) -> list[Path]:
+    """Those of some files, each with its first line, that are of a class: by their names, or else by that line."""
+    found = list(files)
+    named = [file for file, _ in found if file.stem.endswith(tuple(_SUBSETS))]
+    return named or [file for file, line in found if _SEGMENT.fullmatch(line) and not _NUMBERS.fullmatch(line)]
 
 
 def _rows(file: Path) -> Iterator[Row]:

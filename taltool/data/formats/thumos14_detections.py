@@ -34,6 +34,7 @@ class Thumos14Detections(Format):
         " is its number in the kit, or in --classes"
     )
     kinds = ("proposals",)
+    heeds = frozenset({"times"})
     is_written = False
     tried_with = "the detections of TURN with S-CNN, as they are published"
 

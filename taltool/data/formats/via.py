@@ -46,6 +46,8 @@ class Via(Format):
 
     summary = "VGG Image Annotator 3 projects, a temporal segment for each segment, its attribute the label"
     kinds = ("proposals", "annotations")
+    heeds = frozenset({"tier"})
+    heeds_written = frozenset({"media"})
     tried_with = "published projects"
     suffixes = (".json",)
 

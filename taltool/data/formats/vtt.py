@@ -27,6 +27,7 @@ class WebVtt(Format):
         "where they overlap; times are milliseconds"
     )
     kinds = ("proposals", "annotations")
+    heeds_written = frozenset({"show_scores"})
     tried_with = "webvtt-py 0.6.0"
     suffixes = (".vtt",)
     one_video = True
