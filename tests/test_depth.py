@@ -57,8 +57,8 @@ def told(folder: Path, name: str, *words: str) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "words", "depth", "files"),
     [
-        ("train", [], 14, 66),
-        ("predict", [], 16, 61),
+        ("train", [], 14, 67),
+        ("predict", [], 16, 62),
         ("nms", ["nms", "p.jsonl", "-o", "n.jsonl"], 14, 22),
         ("evaluate", ["evaluate", "gt.json", "p.jsonl", "--subset", "training"], 12, 25),
     ],
