@@ -77,8 +77,9 @@ def _of_lines(lines: list[str], path: str) -> list[_Entry]:
         found = [pattern.fullmatch(line) for _, line in named]
         matched = [match for match in found if match]
         numbers = [int(match[of_number]) for match in matched]
-        # Names may end in numbers themselves: Level 1, Jump 1.
-        is_of_names = pattern is _NUMBER_LAST and (len(named) == 1 or len({*numbers}) < len(numbers))
+        # Names may end in numbers themselves: Level 1, Level 2, Jump 1.
+        alike = len({*numbers}) < len(numbers) or len({match[of_name] for match in matched}) < len(matched)
+        is_of_names = pattern is _NUMBER_LAST and (len(named) == 1 or alike)
         if len(matched) == len(named) and not is_of_names:
             places = [where for where, _ in named]
             return [

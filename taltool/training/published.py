@@ -119,7 +119,10 @@ def _names(classes: str | Path | Mapping[str, int] | Sequence[str] | None) -> li
     names = sorted(numbers, key=numbers.__getitem__)
     if [numbers[name] for name in names] != list(range(len(names))):
         where = f"{classes}: " if isinstance(classes, str | Path) else ""
-        raise DataError(f"{where}classes are numbered from 0 without a gap; is a name twice in it, or a line empty?")
+        raise DataError(
+            f"{where}classes of a network are numbered from 0 without a gap; of a list with other numbers leave the "
+            "names alone, in the network's order"
+        )
     return names
 
 

@@ -54,7 +54,14 @@ def test_names_without_numbers_count_from_0(shape: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [["Level 1", "Jump 1"], ["50 m sprint", "Long jump"], ["putting on shoes, left", "run"], ["a: b", "c"]]
+    "names",
+    [
+        ["Level 1", "Jump 1"],
+        ["class 0", "class 1"],
+        ["50 m sprint", "Long jump"],
+        ["putting on shoes, left", "run"],
+        ["a: b", "c"],
+    ],
 )
 def test_names_with_numbers_and_commas_in_them_stay_names(names: list[str], tmp_path: Path) -> None:
     assert read_classes(written(tmp_path, "\n".join(names))) == {names[0]: 0, names[1]: 1}
