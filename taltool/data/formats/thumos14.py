@@ -24,6 +24,8 @@ _SUBSETS_OF_VIDEOS = {"video_validation_": "validation", "video_test_": "testing
 _LOOKED_INTO = 500
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _SEGMENT = re.compile(rf"\S+\s+{_NUMBER}\s+{_NUMBER}")
+# What lists of durations or segments are called.
+_LIST = re.compile(r"(.*[_\- ])?(info|list|durations?|lengths?|segments|segs)", re.IGNORECASE)
 # Times and the number of a class, of one video.
 _NUMBERS = re.compile(rf"{_NUMBER}\s+{_NUMBER}\s+{_NUMBER}")
 
@@ -106,10 +108,14 @@ def _label_and_subset(name: str) -> tuple[str, str | None]:
 
 
 def _classes(files: Iterable[tuple[Path, str]]) -> list[Path]:
-    """Those of some files, each with its first line, that are of a class: by their names, or else by that line."""
+    """Those of some files, each with its first line, that are of a class: by their names, or by that line.
+
+    Beside files that are named so, lists of videos with two numbers look like classes of no subset.
+    """
     found = list(files)
     named = [file for file, _ in found if file.stem.endswith(tuple(_SUBSETS))]
-    return named or [file for file, line in found if _SEGMENT.fullmatch(line) and not _NUMBERS.fullmatch(line)]
+    others = [file for file, line in found if _SEGMENT.fullmatch(line) and not _NUMBERS.fullmatch(line)]
+    return named + [file for file in others if file not in set(named) and not (named and _LIST.fullmatch(file.stem))]
 
 
 def _rows(file: Path) -> Iterator[Row]:
