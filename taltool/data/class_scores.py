@@ -15,7 +15,7 @@ the classes names them.
 import io
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -71,12 +71,12 @@ class _Layout(StrEnum):
     nothing = "nothing"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class ClassScores:
     """Scores of whole videos: rows (V, K), names (K), and which row is whose.
 
     row_of holds video ids; for tables without ids it is None, and a row is found by the number in the video's name.
-    stems holds what stands before it in those that were looked for.
+    stem is what stands before that number, the same in all videos that are looked for.
     """
 
     file: str
@@ -84,7 +84,7 @@ class ClassScores:
     names: list[str]
     rows: Floats
     row_of: dict[str, int] | None
-    stems: dict[str, str] = field(default_factory=dict)
+    stem: str | None = None
 
     def find(self, video_id: str) -> Floats | None:
         """The scores (K,) of a video, None if it is not here.
@@ -95,10 +95,11 @@ class ClassScores:
             number = re.fullmatch(r"(.*_)0*(\d+)", video_id)
             if number is None:
                 return None
-            if self.stems.setdefault("stem", number[1]) != number[1]:
+            self.stem = number[1] if self.stem is None else self.stem
+            if self.stem != number[1]:
                 raise DataError(
                     f"{self.file}: a table without ids is of videos that are called alike but for a number; "
-                    f"'{video_id}' does not begin with '{self.stems['stem']}'"
+                    f"'{video_id}' does not begin with '{self.stem}'"
                 )
             row = int(number[2]) - 1
             return self.rows[row] if 0 <= row < len(self.rows) else None

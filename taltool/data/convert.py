@@ -263,12 +263,9 @@ def _refuse_idle(options: FormatOptions, kind: Kind, sources: Collection[str], t
     if idle := [option for option, is_idle in given.items() if is_idle]:
         hint = "; of times in frames --times frames makes seconds" if idle[0] == "--fps" else ""
         raise UsageError(f"{idle[0]}: changes nothing of {kind} from {', '.join(dict.fromkeys(sources))}{hint}")
-    if (
-        options.in_frames
-        and not of_features
-        and (known := [name for name in sources if "times" not in format_named(name).heeds])
-    ):
-        raise UsageError(f"--times frames: {known[0]} says itself what its times are; leave it out")
+    certain = [name for name in sources if "times" not in format_named(name).heeds]
+    if options.in_frames and certain and not of_features:
+        raise UsageError(f"--times frames: {certain[0]} says itself what its times are; leave it out")
 
 
 def _several(given: str | Sequence[str] | None) -> tuple[str, ...]:

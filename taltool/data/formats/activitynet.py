@@ -14,6 +14,7 @@ from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
 from taltool.data.formats.jsonl import read_proposals, write_layout
 from taltool.data.formats.sniffing import beginning
+from taltool.data.formats.tables import plain_number
 from taltool.data.json_documents import JsonDocument, telling_key
 from taltool.data.records import LabelVocabulary
 from taltool.errors import DataError
@@ -77,8 +78,9 @@ def _noting(
 class EntryReader:
     """Makes entries as they are published into those that this package has, and checks them.
 
-    Some have numbers as texts (HACS, AFSD's THUMOS14), and `duration_second` for duration (BMN and those after it).
-    Durations that an entry lacks and the subset come from `options`; one without any duration stays so.
+    Some have numbers as texts (HACS, AFSD's THUMOS14), and `duration_second` for duration (BMN and those after it),
+    or `split` for subset. Durations that an entry lacks and the subset come from `options`; one without any duration
+    stays so.
     """
 
     def __init__(self, path: str, options: FormatOptions) -> None:
@@ -130,7 +132,7 @@ class EntryReader:
 def _number(text: str) -> float | str:
     """The finite number that a text is; the text itself where it is none, which the checks refuse then."""
     try:
-        number = float("none" if "_" in text else text)  # To Python 1_0 is ten.
+        number = plain_number(text)
     except ValueError:
         return text
     return number if math.isfinite(number) else text

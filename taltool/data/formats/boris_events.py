@@ -14,7 +14,7 @@ from taltool.data.files import read_lines, shown
 from taltool.data.formats import FORMATS
 from taltool.data.formats.annotation_tools import Video, content_of, counted, media_id
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
-from taltool.data.formats.tables import Row, segment
+from taltool.data.formats.tables import Row, plain_number, segment
 from taltool.errors import DataError
 
 _NEEDED = ("Observation id", "Behavior", "Behavior type")
@@ -178,6 +178,6 @@ def _duration(row: dict[str, str]) -> float | None:
 
 def _number(text: str, where: str) -> float:
     try:
-        return float("none" if "_" in text else text)  # To Python 1_0 is ten.
+        return plain_number(text)
     except ValueError:
         raise DataError(f"{where}: '{text}' is not a time in seconds") from None

@@ -11,6 +11,7 @@ from taltool.data.feature_arrays import ArrayVideos, Source, files_below
 from taltool.data.files import read_text
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Features, Format, FormatOptions, Opening
+from taltool.data.formats.tables import plain_number
 from taltool.errors import DataError
 
 
@@ -53,6 +54,8 @@ def _table(file: Path) -> NDArray[np.float64]:
         cells = line.split(separator)
         if len(cells) != len(header):
             raise DataError(f"{file}:{number}: {len(cells)} numbers, in the line above {len(header)}")
+        if "_" in line:  # To NumPy 1_0 is ten.
+            raise DataError(f"{file}:{number}: not a row of numbers ({line[:40]!r})")
         try:
             rows.append(np.array(cells[header[0] == "" :], np.float64))
         except ValueError as error:
@@ -64,7 +67,7 @@ def _table(file: Path) -> NDArray[np.float64]:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        plain_number(text)
     except ValueError:
         return False
     return True

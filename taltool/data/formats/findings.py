@@ -22,7 +22,6 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (rb"PK\x03\x04.{0,200}\.npy", "an npz archive", "FEATURES"),
     (rb"PK\x03\x04", "a ZIP archive", _UNPACK),
     (rb"BZh|\xfd7zXZ|7z\xbc\xaf|Rar!|\x28\xb5\x2f\xfd|.{257}ustar", "an archive", _UNPACK),
-    (rb"PAR1", "a Parquet file", "write it as CSV: pandas.read_parquet(FILE).to_csv(NEW, index=False)"),
     (rb"SQLite format 3\0", "an SQLite database", "write its table as CSV: sqlite3 -header -csv FILE 'select ...'"),
     (
         rb"\x80[\x02-\x05]",

@@ -24,7 +24,7 @@ from taltool.data.files import read_lines, shown
 from taltool.data.formats import FORMATS
 from taltool.data.formats.class_numbers import class_namer
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
-from taltool.data.formats.tables import Row, RowShelf, segment, to_annotations, to_proposals, valid
+from taltool.data.formats.tables import Row, RowShelf, plain_number, segment, to_annotations, to_proposals, valid
 from taltool.errors import DataError
 
 _BEGINNING = re.compile(rb"\s*#\s*\d+[ \t]*\r?\n[^\r\n]+\r?\n\s*\d+\s*\r?\n\s*[\d.]+\s*\r?\n\s*\d+\s*\r?\n")
@@ -153,7 +153,7 @@ def _whole(text: str, where: str) -> int:
 
 def _positive(where: str, text: str) -> float:
     try:
-        number = float("none" if "_" in text else text)  # To Python 1_0 is ten.
+        number = plain_number(text)
     except ValueError:
         number = math.nan
     if not 0 < number < math.inf:

@@ -52,12 +52,17 @@ def read_table(path: str, needed: tuple[str, ...]) -> tuple[list[str], Iterator[
     return table.columns, ((where, dict(zip(table.columns, fields, strict=True))) for where, fields in table.rows)
 
 
+def plain_number(text: str) -> float:
+    """The number that a text is; raises ValueError for what is none. To Python alone 1_0 is ten."""
+    if "_" in text:
+        raise ValueError
+    return float(text)
+
+
 def seconds(text: str) -> float:
     """The time that a text is, in seconds or as [hh:]mm:ss[.fff]; raises ValueError for what is none."""
-    if "_" in text:  # To Python 1_0 is ten.
-        raise ValueError
     if ":" not in text:
-        return float(text)
+        return plain_number(text)
     found = _CLOCK.fullmatch(text.strip())
     if not found:
         raise ValueError
@@ -79,7 +84,7 @@ def segment(start: str | float, end: str | float, where: str) -> tuple[float, fl
 def score(text: str, where: str) -> float:
     """The score that a text is; raises DataError for what is no finite number."""
     try:
-        number = float("none" if "_" in text else text)  # To Python 1_0 is ten.
+        number = plain_number(text)
     except ValueError:
         raise DataError(f"{where}: score '{text}' is not a number") from None
     if not math.isfinite(number):
