@@ -4,7 +4,6 @@ In a frame store, which is such a file, it is (T, H, W, C) uint8: pictures, neve
 """
 
 import contextlib
-import functools
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -36,8 +35,6 @@ COMPLETE = "complete"
 EXTRACTION_ATTRIBUTES = ("num_frames", "source", "problem", "mended")
 # Axes of a dataset that holds frames.
 _FRAMES_AXES = 4
-# Videos whose clocks stay in memory, a few hundred bytes each.
-_CLOCKS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class FeatureFile:
     ) -> None:
         self.path, self.clock_options, self.durations = path, clock_options or ClockOptions(), durations or {}
         # Attributes of HDF5 are slow to read, and every step of a training's beginning asks for all clocks.
-        self._clock_of = functools.lru_cache(_CLOCKS)(self._read_clock)
+        self._clocks: dict[str, FeatureClock] = {}
 
     def __enter__(self) -> Self:
         if self.path == STANDARD:
@@ -173,7 +170,9 @@ class FeatureFile:
 
     def clock(self, video_id: str) -> FeatureClock:
         """The clock of one video; raises DataError, with the mend, where nobody knows it."""
-        return self._clock_of(video_id)
+        if video_id not in self._clocks:
+            self._clocks[video_id] = self._read_clock(video_id)
+        return self._clocks[video_id]
 
     def _read_clock(self, video_id: str) -> FeatureClock:
         dataset, where = self._dataset(video_id), self.where(video_id)
