@@ -9,6 +9,7 @@ import errno
 import functools
 import importlib
 import inspect
+import io
 import math
 import os
 import pkgutil
@@ -182,7 +183,7 @@ def say(name: str, message: str) -> None:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run a command line, by default that of this process; returns the exit status."""
-    _open_missing_streams()
+    _open_streams()
     words = sys.argv[1:] if words is None else words
     try:
         command = typer.main.get_command(build(words))
@@ -206,9 +207,14 @@ def main(words: Sequence[str] | None = None) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _open_missing_streams() -> None:
-    """Let a standard input that the caller closed (`<&-`) be an empty one, and writing to such an output an error."""
+def _open_streams() -> None:
+    """Let a standard input that the caller closed (`<&-`) be an empty one, and writing to such an output an error;
+    what an output's encoding does not have is written out (\\xe9).
+    """
     for name, mode, writable in (("stdin", "r", False), ("stdout", "w", False), ("stderr", "w", True)):
         if getattr(sys, name) is None:
             descriptor = os.open(os.devnull, os.O_WRONLY if writable else os.O_RDONLY)
             setattr(sys, name, os.fdopen(descriptor, mode))  # Open until the end.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
