@@ -20,7 +20,7 @@ import orjson
 from numpy.typing import NDArray
 
 from taltool.data.clock import CLOCK_ATTRIBUTES, FeatureClock, clock_from, clock_number
-from taltool.data.files import NO_LOCKS, STANDARD, refuse_foreign, replacing
+from taltool.data.files import NO_LOCKS, STANDARD, refuse_foreign, remove_leftovers, replacing
 from taltool.data.provenance import Chain, checked_extraction
 from taltool.data.stored_frames import Frames, pieces
 from taltool.errors import DataError, UsageError
@@ -391,6 +391,7 @@ class FeatureWriter:
     def __enter__(self) -> Self:
         if self.path == STANDARD:
             raise UsageError("features are HDF5, which cannot go through a pipe: give -o FILE.h5")
+        remove_leftovers(self.path)
         temporary = self._close.enter_context(replacing(self.path))
         self._disk = self._close.enter_context(_Disk(temporary, "w+"))
         self._file = self._close.enter_context(h5py.File(self._disk, "w"))
