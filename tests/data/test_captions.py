@@ -87,7 +87,7 @@ def test_a_real_parser_of_subrip_sees_cues_that_do_not_overlap(tmp_path: Path) -
     assert srt.compose(srt.parse(text, ignore_errors=False), reindex=False) == text
 
 
-labels = st.lists(st.sampled_from([*AWKWARD, "a", " ", "<b>", "&amp;", "(1)", "-->", "NOTE"]), max_size=4).map("".join)
+labels = st.lists(st.sampled_from([*AWKWARD, "a", " ", "<b>", "&amp;", "a (1)", "(0.5)", "-->", "NOTE"]), max_size=4).map("".join)
 times = st.floats(0, 1e5) | st.sampled_from([0.0, 5e-324, 1 / 3, 0.0005, 0.9995, 59.9999, 3599.9996, 1e9])
 segments = st.lists(times, min_size=2, max_size=2).map(sorted)
 drawn_rows = st.lists(st.tuples(segments, labels), max_size=4).map(lambda rows: [(*pair, text) for pair, text in rows])
@@ -105,7 +105,7 @@ def test_events_are_read_as_they_were_written_or_refused(suffix: str, tmp_path_f
             written(annotations(rows), path)
         except DataError:
             assert not path.exists()
-            assert not all(re.fullmatch(r"\w+", label, re.ASCII) for _, _, label in rows)
+            assert not all(re.fullmatch(r"\w+( \(\d+\))?", label, re.ASCII) for _, _, label in rows)
             return
         with open_content(str(path), sniff(str(path)) if rows else for_output(str(path), "annotations")) as content:
             assert isinstance(content, Annotations)
@@ -189,6 +189,16 @@ def test_scores_stand_behind_the_label_by_option_and_are_read(suffix: str, tmp_p
     assert read(path, FormatOptions(score=0.5)) == [(1.0, 2.0, "Dive", 0.5)]
 
 
+@pytest.mark.parametrize("suffix", [".vtt", ".srt", ".txt", ".eaf"])
+def test_a_name_that_ends_with_a_whole_number_is_a_label_with_and_without_scores(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"v{suffix}"
+    written(annotations([(1.0, 2.0, "Jump (1)"), (3.0, 4.0, "Jump (2)")]), path)
+    assert read(path) == [(1.0, 2.0, "Jump (1)"), (3.0, 4.0, "Jump (2)")]
+    rows = [(1.0, 2.0, "Jump (1)", 1.0), (3.0, 4.0, "Jump (2)", 1e-05), (5.0, 6.0, "Jump (2)", 1e22)]
+    written(detections(rows), path, SHOWN)
+    assert read(path) == rows
+
+
 def test_proposals_without_labels_are_told_by_their_scores(tmp_path: Path) -> None:
     content = detections([(1.0, 2.0, None, 0.123456), (1.5, 4.0, None, 0.25)])
     assert format_named("vtt").write(content, str(tmp_path / "v.vtt"), FormatOptions()) == [
@@ -198,7 +208,7 @@ def test_proposals_without_labels_are_told_by_their_scores(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("suffix", [".vtt", ".srt", ".txt"])
-@pytest.mark.parametrize("label", ["", " a", "a\nb", "a\rb", "a\u2028b", "a\0", "a\tb", "Run (2)"])
+@pytest.mark.parametrize("label", ["", " a", "a\nb", "a\rb", "a\u2028b", "a\0", "a\tb", "Run (2.0)"])
 def test_a_label_that_would_be_read_otherwise_is_refused(suffix: str, label: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"v\.\w+: label .* (fit into this format|be read as one with a score)"):
         written(annotations([(1.0, 2.0, label)]), tmp_path / f"v{suffix}")

@@ -2,7 +2,8 @@
 
 The text of an event is its label; with `show_scores` its label and score, `Diving (0.93)`; its score alone where
 proposals have no labels, `(0.93)`. A file is read as proposals if every text in it ends with a score, or with a score
-that the user gives to all (`--score`), else as annotations. Texts that would be read otherwise are refused.
+that the user gives to all (`--score`), else as annotations. Texts that would be read otherwise are refused. A score is
+written with a point or an exponent, `(1.0)`, and a text that ends with a whole number, `Run (2)`, is a label.
 
 The file is the video: the name of one without its suffix is the id of the other.
 """
@@ -25,7 +26,7 @@ from taltool.errors import DataError
 
 Item = TypeVar("Item")
 # A label or nothing, and a score.
-_SCORED = re.compile(r"(?:(.*\S) )?\((-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\)")
+_SCORED = re.compile(r"(?:(.*\S) )?\((-?\d+(?:\.\d+(?:e[+-]?\d+)?|e[+-]?\d+))\)")
 _TIME = r"(?:(\d{1,20}):)?([0-5]?\d):([0-5]?\d)[.,](\d{3})"
 # Milliseconds, some 30,000 years: up to here seconds are exact.
 _LATEST = 10**15
@@ -66,11 +67,11 @@ def events_of(content: Proposals | Annotations, path: str, options: FormatOption
         events = []
         for each in to_objects(video):
             words = [_line(each["label"], path)] if "label" in each else []
-            words += [f"({each['score']:.3g})"] if is_scored else []
+            words += [f"({_rounded(each['score'])!r})"] if is_scored else []
             start, end = each["segment"]
             events.append(Event(start, end, " ".join(words)))
         if len(video):
-            exact = all(float(f"{score:.3g}") == score for score in video.scores.tolist())
+            exact = all(_rounded(score) == score for score in video.scores.tolist())
             lost += [] if is_scored and exact else ["the scores beyond three digits" if is_scored else "the scores"]
         lost += ["the durations"] if video.duration is not None else []
         lost += ["the provenance"] if content.provenance else []
@@ -80,6 +81,10 @@ def events_of(content: Proposals | Annotations, path: str, options: FormatOption
             "--show-scores"
         )
     return events, lost
+
+
+def _rounded(score: float) -> float:
+    return float(f"{score:.3g}")
 
 
 def single(content: Proposals | Annotations, path: str) -> tuple[str, Proposals | Annotations]:
