@@ -87,7 +87,8 @@ def test_a_real_parser_of_subrip_sees_cues_that_do_not_overlap(tmp_path: Path) -
     assert srt.compose(srt.parse(text, ignore_errors=False), reindex=False) == text
 
 
-labels = st.lists(st.sampled_from([*AWKWARD, "a", " ", "<b>", "&amp;", "a (1)", "(0.5)", "-->", "NOTE"]), max_size=4).map("".join)
+words = [*AWKWARD, "a", " ", "<b>", "&amp;", "a (1)", "(0.5)", "-->", "NOTE"]
+labels = st.lists(st.sampled_from(words), max_size=4).map("".join)
 times = st.floats(0, 1e5) | st.sampled_from([0.0, 5e-324, 1 / 3, 0.0005, 0.9995, 59.9999, 3599.9996, 1e9])
 segments = st.lists(times, min_size=2, max_size=2).map(sorted)
 drawn_rows = st.lists(st.tuples(segments, labels), max_size=4).map(lambda rows: [(*pair, text) for pair, text in rows])

@@ -167,7 +167,7 @@ def _video_of(row: dict[str, str], where: str) -> str:
     first = _PLAYERS.sub("", source.split("|")[0])
     if ";" in first:
         raise DataError(f"{where}: media files play one after the other, and times count on through them: {first[:80]}")
-    return media_id(first) if first not in ("", "NA", "Not found") else row["Observation id"]
+    return media_id(first, where) if first not in ("", "NA", "Not found") else row["Observation id"]
 
 
 def _duration(row: dict[str, str]) -> float | None:

@@ -69,9 +69,9 @@ class _Task:
 
     def __init__(self, element: ElementTree.Element, source: str | None, path: str) -> None:
         source = element.findtext("source") or source or element.findtext("name") or ""
-        self.video_id, self._path = media_id(source.strip()), path
-        if not self.video_id:
+        if not source.strip():
             raise DataError(f"{path}: a task that names neither its <source> nor itself; no id for its video")
+        self.video_id, self._path = media_id(source.strip(), path), path
         step = _STEP.search(element.findtext("frame_filter") or "")
         self._step = int(step[1]) if step else 1
         self._stretches: list[tuple[int, int, str, str]] = []

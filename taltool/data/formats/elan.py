@@ -107,7 +107,7 @@ class _Document:
         self._media = [each for each in root.iter("MEDIA_DESCRIPTOR") if each.get("MEDIA_URL")]
         # Videos first; the sort keeps their order.
         self._media.sort(key=lambda each: not each.get("MIME_TYPE", "").startswith("video"))
-        self.video_id = media_id(self._media[0].get("MEDIA_URL", "")) if self._media else None
+        self.video_id = media_id(self._media[0].get("MEDIA_URL", ""), path) if self._media else None
 
     def further_media(self) -> list[str]:
         """What is left out of the media files, in words."""

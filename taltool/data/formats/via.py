@@ -192,7 +192,7 @@ class _Reading:
                 raise DataError(f"{where}: shows no file")
             file = member(files, str(shown[0]), dict, f"{where}: file {shown[0]}")
             further += len(shown) > 1
-            videos[view] = Video(media_id(member(file, "fname", str, where) or member(file, "src", str, where)))
+            videos[view] = Video(media_id(member(file, "fname", str, where) or member(file, "src", str, where), where))
         self.notes += counted([(further, "views' further files")])
         return videos
 
