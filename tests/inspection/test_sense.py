@@ -305,6 +305,38 @@ def test_a_fix_is_refused_where_there_is_none(tmp_path: Path) -> None:
     assert not (tmp_path / "out.json").exists()
 
 
+@pytest.mark.parametrize("kind", ["annotations", "proposals"])
+def test_clip_is_refused_where_it_would_leave_most_out_or_knows_no_ends(kind: str, tmp_path: Path) -> None:
+    rows: Instances = [(5.0, 9.0, "a"), (250.0, 300.0, "a"), (400.0, 410.0, "b")]
+    if kind == "annotations":
+        frames = written(tmp_path / "frames.json", database({"v": rows}))
+        untimed = tmp_path / "untimed.csv"
+        untimed.write_text("video_id,start,end,label\nv,5,30,a\n")
+    else:
+        scored = {"v": [(start, end, 0.5, label) for start, end, label in rows]}
+        frames = detections(tmp_path / "frames.json", scored, durations={"v": 10.0})
+        untimed = detections(tmp_path / "untimed.jsonl", {"v": [(5.0, 30.0, 0.5, "a")]})
+    with pytest.raises(DataError, match=r"2 of 3 .* start after the ends of their videos.* are these frames"):
+        check(frames, fix="clip", output=tmp_path / "out.json")
+    with pytest.raises(DataError, match="no video has a duration, which clip goes by; give them: --durations FILE"):
+        check(untimed, fix="clip", output=tmp_path / "out.csv")
+    assert not [*tmp_path.glob("out*")]
+    found = check(untimed, durations={"v": 10.0}, fix="clip", output=tmp_path / "out.csv")
+    assert found.mended[0].split(" (")[0].endswith("cut at the end of their video")
+
+
+def test_durations_that_a_ground_truth_lacks_are_given_where_it_is_mended(taltool: Run, tmp_path: Path) -> None:
+    untimed = written(tmp_path / "gt.json", database({"v": [(1, 2, "a"), (1, 2, "a")]}))
+    untimed.write_text(untimed.read_text().replace('"duration"', '"length"'))
+    (tmp_path / "d.csv").write_text("video_id,duration\nv,10\n")
+    fix = ["check", "--fix", "duplicates", untimed, "-o", tmp_path / "out.json"]
+    refused = taltool(*fix)
+    assert (refused.returncode, b"give them with --durations FILE" in refused.stderr) == (3, True)
+    assert taltool(*fix, "--durations", tmp_path / "d.csv").returncode == 0
+    entry = json.loads((tmp_path / "out.json").read_text())["database"]["v"]
+    assert (entry["duration"], len(entry["annotations"])) == (10, 1)
+
+
 class Told(Reporter):
     """Keeps what it was warned of."""
 

@@ -65,6 +65,9 @@ Segments that end before they start are left out.
 .TP
 .B clip
 Segments end at the end of their video and begin at 0 at the earliest; those that lie outside of it are left out.
+Refused where most do, as where times are frames, and where no video has a duration
+.RB ( \-\-durations
+gives them).
 .TP
 .B zero\-length
 Segments of zero length are left out.
@@ -109,6 +112,9 @@ def check(
         str | None,
         typer.Option("--ground-truth", metavar="GT", help="Ground truth that videos, durations and labels should fit."),
     ] = None,
+    durations: Annotated[
+        str | None, typer.Option("--durations", metavar="FILE", help="Durations of the videos that have none.")
+    ] = None,
     score: Annotated[float | None, typer.Option("--score", help="Score of proposals that have none.")] = None,
     show_all: Annotated[bool, typer.Option("--all", help="Name every odd segment, not only the first ones.")] = False,
     fix: Annotated[
@@ -146,6 +152,7 @@ def check(
         found = run(
             path,
             ground_truth=ground_truth,
+            durations=durations,
             score=score,
             show_all=show_all,
             fix=fix,
