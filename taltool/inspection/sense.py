@@ -72,17 +72,17 @@ class Sense:
         return batch
 
     def _refuse_to_clip(self) -> None:
-        """Raise DataError where clipping would leave most segments out, or can change nothing."""
+        """Raise DataError where clipping would leave most segments out."""
         if self._clips and self.num_segments > 1 and 2 * self.num_outside > self.num_segments:
             raise DataError(
                 f"{self.num_outside} of {self.num_segments} {self.noun} start after the ends of their videos, and clip "
                 "would leave them out: are these frames (taltool convert --times frames --fps N), or milliseconds?"
             )
-        if self._clips and self.num_segments and not self._timed:
-            raise DataError("no video has a duration, which clip goes by; give them: --durations FILE")
 
     def finish(self) -> None:
         """Count what is odd in names, and whether the times may be no seconds."""
+        if self._clips and self.num_segments and not self._timed:
+            self._odd.notes.append("no video has a duration, so no end was clipped: give them with --durations")
         if self.num_segments > 1 and 2 * self.num_late > self.num_segments:
             self._odd.notes.append(
                 f"{self.num_late} of {self.num_segments} {self.noun} end after their videos: are these frames, or "
