@@ -45,8 +45,9 @@ Odd: an unfinished training.
 That every line is whole.
 .TP
 .B videos
-That every packet is there and whole in itself, and that the first frame can be decoded; the others are not decoded.
-Odd: a variable rate, missing frames and the like.
+That every packet is there and whole in itself, and that the first frame can be decoded; of the others some keyframes
+are, for their size.
+Odd: a variable rate, missing frames, pictures of several sizes and the like.
 .PP
 With
 .B \-\-ground\-truth
@@ -65,9 +66,9 @@ Segments that end before they start are left out.
 .TP
 .B clip
 Segments end at the end of their video and begin at 0 at the earliest; those that lie outside of it are left out.
-Refused where most do, as where times are frames, and where no video has a duration
-.RB ( \-\-durations
-gives them).
+Refused where most do, as where times are frames.
+.B \-\-durations
+gives those that the file lacks.
 .TP
 .B zero\-length
 Segments of zero length are left out.
