@@ -253,6 +253,30 @@ def test_subtitles_of_others_are_read_without_markup_settings_and_comments(tmp_p
         assert [video_id for video_id, _ in content.entries] == ["my clip.en"]
 
 
+def test_subtitles_that_youtube_makes_are_read_without_the_times_of_words(tmp_path: Path) -> None:
+    # As yt-dlp saves automatic captions: a line of one blank, which ends no cue, and words with their times.
+    (tmp_path / "v.vtt").write_text(
+        "WEBVTT\nKind: captions\nLanguage: en\n\n"
+        "00:00:00.080 --> 00:00:02.070 align:start position:0%\n \nhello<00:00:00.500><c> big</c><c> world</c>\n\n"
+        "00:00:02.070 --> 00:00:02.080 align:start position:0%\nhello big world\n \n\n"
+    )
+    assert read(tmp_path / "v.vtt") == [(0.08, 2.07, "hello big world"), (2.07, 2.08, "hello big world")]
+
+
+@pytest.mark.parametrize("suffix", [".vtt", ".srt"])
+def test_subtitles_of_a_video_without_segments_are_told_by_their_content(suffix: str, tmp_path: Path) -> None:
+    written(annotations([]), tmp_path / f"v{suffix}")
+    assert sniff(str(tmp_path / f"v{suffix}")) == suffix[1:]
+    assert read(tmp_path / f"v{suffix}") == []
+
+
+@pytest.mark.parametrize("times", ["00:00:60,000 --> 00:01:02,500", "-00:00:01,0 --> 00:00:02,5", "1 --> 2"])
+def test_subrip_with_times_that_are_none_is_told_with_the_line(times: str, tmp_path: Path) -> None:
+    (tmp_path / "v.srt").write_text(f"1\n{times}\nrun\n")
+    with pytest.raises(DataError, match=r"v\.srt:2: expected the times of a cue, 00:00:01.000 --> 00:00:02.500, found"):
+        read(tmp_path / "v.srt")
+
+
 def test_labels_of_audacity_are_read_without_their_frequencies(tmp_path: Path) -> None:
     (tmp_path / "v.txt").write_text("2.150000\t2.150000\tpoint\n3.400000\t6.100000\ta region\n\\\t6928.45\t6928.45\n")
     assert read(tmp_path / "v.txt") == [(2.15, 2.15, "point"), (3.4, 6.1, "a region")]

@@ -182,16 +182,19 @@ def clock(milliseconds: int, point: str) -> str:
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{point}{rest:03}"
 
 
-def read_cues(path: str, without_time: tuple[str, ...] = ()) -> Iterator[Cue]:
-    """The cues of a file of subtitles: blocks of lines with a blank line between them.
+def read_cues(path: str, without_time: tuple[str, ...] = (), *, blanks_are_text: bool = False) -> Iterator[Cue]:
+    """The cues of a file of subtitles: blocks of lines with a blank line between them, and with `blanks_are_text` an
+    empty one. Lines of blanks are no part of a cue.
 
     The first or second line of a block has its times. Raises DataError, with the line, for one without, unless its
     first word is one of `without_time`, and for times in the text of a cue.
     """
-    for is_blank, block in groupby(read_lines(path), key=lambda numbered: not numbered[1].strip()):
-        if is_blank:
+    for is_end, block in groupby(
+        read_lines(path), key=lambda numbered: not (numbered[1] if blanks_are_text else numbered[1].strip())
+    ):
+        lines = [] if is_end else [(number, line) for number, line in block if line.strip()]
+        if not lines:
             continue
-        lines = list(block)
         for place, (number, line) in enumerate(lines[:2]):
             if (times := TIMES.fullmatch(line)) is not None:
                 where = f"{shown(path)}:{number}"

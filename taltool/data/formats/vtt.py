@@ -54,7 +54,7 @@ class WebVtt(Format):
 
 
 def _events(path: str) -> Iterator[tuple[Event, str]]:
-    for cue in read_cues(path, ("WEBVTT", "NOTE", "STYLE", "REGION")):
+    for cue in read_cues(path, ("WEBVTT", "NOTE", "STYLE", "REGION"), blanks_are_text=True):
         for line in cue.lines or [""]:
             text = html.unescape(_TAG.sub("", line)).strip()
             yield Event(cue.start / 1000, cue.end / 1000, text), cue.where
