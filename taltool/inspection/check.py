@@ -14,9 +14,9 @@ from taltool.data.class_scores import read_class_scores
 from taltool.data.clock import UnknownClockError
 from taltool.data.feature_checks import common_channels, disagreement
 from taltool.data.files import STANDARD, read_bytes
-from taltool.data.formats.contract import Annotations, Features, FormatOptions, Proposals
-from taltool.data.formats.output import write_proposals
-from taltool.data.formats.sniffing import beginning, open_content
+from taltool.data.formats.contract import Annotations, Features, FormatOptions, Kind, Proposals
+from taltool.data.formats.output import for_output, write_proposals
+from taltool.data.formats.sniffing import beginning, format_named, format_of, open_content
 from taltool.data.json_documents import parsed_document, telling_key
 from taltool.data.provenance import InputFile, step
 from taltool.data.records import GroundTruth
@@ -135,6 +135,8 @@ class _Task:
         if kind == "splits":
             return self._splits()
         with open_content(self.path, options=self.options) as content:
+            if self.fixes and content.kind != "features":
+                self._refuse_to_rewrite(content.kind)
             if isinstance(content, Proposals):
                 return self._proposals(content, reporter)
             if isinstance(content, Annotations):
@@ -142,6 +144,15 @@ class _Task:
             if self.fixes:
                 raise UsageError(f"--fix mends ground truth and proposals; {self.path} holds features")
             return _features(self.path, content, self.odd, self.truth)
+
+    def _refuse_to_rewrite(self, kind: Kind) -> None:
+        """Raise UsageError where a file of an annotation tool would be written anew, without what else is in it."""
+        name = format_of(self.path)
+        if "media" in format_named(name).heeds_written and for_output(self.output, kind) == name:
+            raise UsageError(
+                f"--fix: {self.path} may have more in it than segments (media files, colours, other tiers), which is "
+                f"lost where taltool writes {name}; mend it in the tool, or into a table: -o mended.csv"
+            )
 
     def _proposals(self, content: Proposals, reporter: Reporter) -> str:
         key = telling_key(beginning(self.path).head)[0] if self.path != STANDARD else "taltool"

@@ -353,7 +353,17 @@ def test_a_folder_gets_a_file_for_each_video_in_any_format(to: str, names: list[
     for name in names:
         assert read(tmp_path / "out" / name) == [(1.0, 2.0, "a", 0.5)]
     lossy = to in ("vtt", "audacity", "csv")
-    assert heard.told == [f"{tmp_path}/out/: the format {to} does not hold the provenance"] * 2 * lossy
+    # The name of a file alone is read as the id, w.
+    ids = "; 1 ids that are not the name of their file, which is read as the id" if to in ("vtt", "audacity") else ""
+    assert heard.told == [f"{tmp_path}/out/: the format {to} does not hold the provenance{ids}"] * 2 * lossy
+
+
+@pytest.mark.parametrize("suffix", [".vtt", ".srt", ".txt", ".eaf"])
+def test_an_id_that_another_name_of_the_file_loses_is_told(suffix: str, tmp_path: Path) -> None:
+    layout = format_named(for_output(f"v{suffix}", "annotations"))
+    told = "1 ids that are not the name of their file, which is read as the id"
+    assert layout.write(annotations([(1.0, 2.0, "a")], "v.en"), str(tmp_path / f"v.en{suffix}"), SHOWN) == []
+    assert layout.write(annotations([(1.0, 2.0, "a")], "v.en"), str(tmp_path / f"v{suffix}"), SHOWN) == [told]
 
 
 def test_what_videos_lose_in_a_folder_is_told_together(tmp_path: Path) -> None:

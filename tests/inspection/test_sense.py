@@ -11,6 +11,7 @@ import pytest
 from project import Run
 
 from taltool.data.annotations import read_ground_truth
+from taltool.data.convert import convert
 from taltool.data.proposals import ProposalReader
 from taltool.errors import DataError, UsageError
 from taltool.inspection.check import check
@@ -294,15 +295,19 @@ def test_a_fix_is_refused_where_there_is_none(tmp_path: Path) -> None:
     truth = written(tmp_path / "gt.json", database({"v": [(1, 2, "a")]}))
     splits = tmp_path / "splits.json"
     splits.write_text('{"one": {"training": ["a"]}}')
+    elan = tmp_path / "v.eaf"
+    convert(truth, output=elan)
     for path, options, reason in (
         (truth, {"fix": "all"}, "-o FILE belong together"),
         (truth, {"output": tmp_path / "out.json"}, "-o FILE belong together"),
         (truth, {"fix": "clip,labels", "output": tmp_path / "out.json"}, "--fix labels: what is mended is backwards"),
         (splits, {"fix": "all", "output": tmp_path / "out.json"}, "holds neither"),
+        (elan, {"fix": "all", "output": tmp_path / "out.eaf"}, "may have more in it than segments"),
     ):
         with pytest.raises(UsageError, match=reason):
             check(path, **options)  # type: ignore[arg-type]
-    assert not (tmp_path / "out.json").exists()
+    assert not [*tmp_path.glob("out*")]
+    assert check(elan, fix="all", output=tmp_path / "out.csv").is_whole
 
 
 @pytest.mark.parametrize("kind", ["annotations", "proposals"])

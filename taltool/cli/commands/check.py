@@ -60,6 +60,7 @@ another one, or swapped with the next, and one of the two is rare.
 .SH MENDING
 .B \-\-fix
 mends what leaves no choice, of ground truth and proposals, and says what it did; all else stays as it was.
+A file of ELAN or BORIS, which has more in it than segments, is mended into another format.
 .TP
 .B backwards
 Segments that end before they start are left out.

@@ -18,7 +18,7 @@ from math import floor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from taltool.data.files import STANDARD, read_lines, shown
+from taltool.data.files import STANDARD, is_special, read_lines, shown
 from taltool.data.formats.contract import Annotations, FormatOptions, Proposals, several_videos
 from taltool.data.formats.tables import AnnotationRows, Row, RowShelf, to_annotations, to_proposals, valid
 from taltool.data.video_json import to_objects
@@ -50,19 +50,25 @@ class Cue(NamedTuple):
     where: str = ""
 
 
-def events_of(content: Proposals | Annotations, path: str, options: FormatOptions) -> tuple[list[Event], list[str]]:
-    """The events of the only video, in no order, and what their texts do not hold.
+def events_of(
+    content: Proposals | Annotations, path: str, options: FormatOptions, suffixes: Iterable[str]
+) -> tuple[list[Event], list[str]]:
+    """The events of the only video, in no order, and what their texts, and the name of the file, do not hold.
 
-    Raises UsageError where there is more than one video, DataError where there is none, or a label fits on no line.
+    suffixes: those of files that are named by the id, none where the file itself says it. Raises UsageError where there
+    is more than one video, DataError where there is none, or a label fits on no line.
     """
     lost: list[str] = []
     if isinstance(content, Annotations):
-        rows = AnnotationRows(replace(content, entries=[_only(content.entries, path)]))
+        entry = _only(content.entries, path)
+        video_id = entry[0]
+        rows = AnnotationRows(replace(content, entries=[entry]))
         events = [Event(row.start, row.end, _line(str(row.label), path)) for row in rows]
         lost = rows.lost(keeps_empty=True)
         is_scored = False
     else:
         video = _only(content.videos, path)
+        video_id = video.video_id
         is_scored = options.show_scores or video.labels is None
         events = []
         for each in to_objects(video):
@@ -80,6 +86,8 @@ def events_of(content: Proposals | Annotations, path: str, options: FormatOption
             f"{path}: label '{events[0].text}' would be read as one with a score; rename it, or write scores too: "
             "--show-scores"
         )
+    if suffixes and path != STANDARD and not is_special(Path(path)) and _video_id(path, suffixes) != video_id:
+        lost.append("1 ids that are not the name of their file, which is read as the id")
     return events, lost
 
 

@@ -52,9 +52,9 @@ class SubRip(Format):
         return read_events(joined(read_cues(path)), path, self.suffixes, options, [])
 
     def write(self, content: Proposals | Annotations, path: str, options: FormatOptions) -> list[str]:
-        """Lost: scores, unless they are shown, durations, subsets, provenance, times before 0, and where events of one
-        text touch or overlap."""
-        events, lost = events_of(content, path, options)
+        """Lost: scores, unless they are shown, durations, subsets, provenance, an id that is not the file's name, times
+        before 0, and where events of one text touch or overlap."""
+        events, lost = events_of(content, path, options, self.suffixes)
         for event in events:
             if "-->" in event.text:
                 raise DataError(f"{path}: label '{event.text}' does not fit into this format: no --> in it; rename it")
