@@ -32,7 +32,7 @@ ROOT_ATTRIBUTES = ("format", "version", "streams", "provenance")
 # The last attribute of every video beside its clock, when the video is whole.
 COMPLETE = "complete"
 # What extraction adds to a video: the frames that it has, what it is made of, what of that could not be decoded, and
-# what was mended of its clock.
+# what was mended of its clock and its pictures.
 EXTRACTION_ATTRIBUTES = ("num_frames", "source", "problem", "mended")
 # Axes of a dataset that holds frames.
 _FRAMES_AXES = 4

@@ -1,6 +1,7 @@
 """`check`: is a file whole, and does it make sense: what is in it is what it says, and nothing in it is odd."""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from taltool.data.class_scores import read_class_scores
 from taltool.data.clock import UnknownClockError
 from taltool.data.feature_checks import common_channels, disagreement
 from taltool.data.files import STANDARD, read_bytes
-from taltool.data.formats.contract import Annotations, Features, FormatOptions, Proposals
-from taltool.data.formats.output import write_proposals
-from taltool.data.formats.sniffing import beginning, open_content
+from taltool.data.formats.contract import Annotations, Features, FormatOptions, Kind, Proposals
+from taltool.data.formats.output import for_output, write_proposals
+from taltool.data.formats.sniffing import beginning, format_named, format_of, open_content
 from taltool.data.json_documents import parsed_document, telling_key
 from taltool.data.provenance import InputFile, step
 from taltool.data.records import GroundTruth
+from taltool.data.sidecars import read_durations
 from taltool.data.stored_frames import pieces
 from taltool.data.training_log import read_epochs
 from taltool.errors import DataError, UsageError
@@ -56,6 +58,7 @@ def check(
     file: str | Path = STANDARD,
     *,
     ground_truth: str | Path | None = None,
+    durations: str | Path | Mapping[str, float] | None = None,
     score: float | None = None,
     show_all: bool = False,
     fix: str | None = None,
@@ -64,7 +67,8 @@ def check(
 ) -> Finding:
     """Read all of a file of any kind and say whether it is whole, and what is odd in it, which is warned of too.
 
-    ground_truth: a file whose videos, durations and labels it should fit. score stands in for missing scores of
+    ground_truth: a file whose videos, durations and labels it should fit. durations: of videos without one, seconds by
+    video id, or the file to read them from; score stands in for missing scores of
     proposals. show_all: warn of every odd segment by itself too. fix: what to mend of a ground truth or of proposals,
     words of `FIXES` with commas between, or "all"; `output` gets all else as it was, and the oddities that are told are
     those that it has. A file that is not whole, or not there, raises nothing, unless it was to be mended.
@@ -77,7 +81,9 @@ def check(
         raise UsageError(f"--fix {fix or 'all'} and -o FILE belong together: what to mend, and where it goes")
     odd, mended = Oddities(file, reporter, show_all), Oddities(file, reporter)
     truth = read_ground_truth(str(ground_truth)) if ground_truth else None
-    task = _Task(path=file, truth=truth, score=score, fixes=fixes, output=str(output or ""), odd=odd, mended=mended)
+    known = durations if isinstance(durations, Mapping) else read_durations(str(durations)) if durations else {}
+    options = FormatOptions(score=score, durations=known, drop_invalid=BACKWARDS in fixes)
+    task = _Task(path=file, truth=truth, options=options, fixes=fixes, output=str(output or ""), odd=odd, mended=mended)
     try:
         summary = task.summary(reporter)
     except DataError as error:
@@ -106,7 +112,7 @@ class _Task:
 
     path: str
     truth: GroundTruth | None
-    score: float | None
+    options: FormatOptions
     fixes: tuple[str, ...]
     output: str
     odd: Oddities
@@ -128,34 +134,44 @@ class _Task:
             return self._class_scores()
         if kind == "splits":
             return self._splits()
-        options = FormatOptions(score=self.score, drop_invalid=BACKWARDS in self.fixes)
-        with open_content(self.path, options=options) as content:
+        with open_content(self.path, options=self.options) as content:
+            if self.fixes and content.kind != "features":
+                self._refuse_to_rewrite(content.kind)
             if isinstance(content, Proposals):
-                return self._proposals(content, options, reporter)
+                return self._proposals(content, reporter)
             if isinstance(content, Annotations):
-                return self._annotations(content, options, reporter)
+                return self._annotations(content, reporter)
             if self.fixes:
                 raise UsageError(f"--fix mends ground truth and proposals; {self.path} holds features")
             return _features(self.path, content, self.odd, self.truth)
 
-    def _proposals(self, content: Proposals, options: FormatOptions, reporter: Reporter) -> str:
+    def _refuse_to_rewrite(self, kind: Kind) -> None:
+        """Raise UsageError where a file of an annotation tool would be written anew, without what else is in it."""
+        name = format_of(self.path)
+        if "media" in format_named(name).heeds_written and for_output(self.output, kind) == name:
+            raise UsageError(
+                f"--fix: {self.path} may have more in it than segments (media files, colours, other tiers), which is "
+                f"lost where taltool writes {name}; mend it in the tool, or into a table: -o mended.csv"
+            )
+
+    def _proposals(self, content: Proposals, reporter: Reporter) -> str:
         key = telling_key(beginning(self.path).head)[0] if self.path != STANDARD else "taltool"
         sense = ProposalSense(self.odd, self.mended, self.fixes, self.truth.durations if self.truth else None)
         content.videos = sense.walk(content.videos)
         if self.fixes:
             content.provenance = [*(content.provenance or []), step([InputFile.named(self.path)])]
-            write_proposals(content, self.output, None, options, reporter=reporter)
+            write_proposals(content, self.output, None, self.options, reporter=reporter)
         else:
             deque(content.videos, maxlen=0)
         self._finish(sense, content)
         unsure = "" if key in ("taltool", "results") else "; plain lines, no end line tells whether they are all"
         return f"proposals, {len(sense.durations)} videos, {sense.num_segments} proposals{unsure}"
 
-    def _annotations(self, content: Annotations, options: FormatOptions, reporter: Reporter) -> str:
+    def _annotations(self, content: Annotations, reporter: Reporter) -> str:
         sense = AnnotationSense(self.path, self.odd, self.mended, self.fixes)
         content.entries = sense.walk(content.entries)
         if self.fixes:
-            write_proposals(content, self.output, None, options, reporter=reporter)
+            write_proposals(content, self.output, None, self.options, reporter=reporter)
         else:
             deque(content.entries, maxlen=0)
         self._finish(sense, content)

@@ -193,7 +193,7 @@ def _features(content: Features) -> Facts:
         "hours": sum(durations) / 3600 if durations else None,
         "seconds_per_video": _quantiles(durations),
         "streams": content.streams,
-        "oddities": [*content.hints, *_disagreements(content)],
+        "oddities": [*content.hints, *_disagreements(content), *_flaws(content)],
         "attributes": content.attributes,
         "provenance": content.provenance or [],
     }
@@ -207,6 +207,17 @@ def _disagreements(content: Features) -> list[str]:
     except DataError as error:
         return [str(error).removeprefix(": "), *([str(found)] if found else [])]
     return [str(found)] if found else []
+
+
+def _flaws(content: Features) -> list[str]:
+    """What was wrong with the videos that they are of: how many are so, and what is told of the first."""
+    told = []
+    for name, what in (("mended", "that were mended"), ("problem", "that could not be read wholly")):
+        flaws = {each: flaw for each in content.ids if (flaw := content.extras(each).get(name))}
+        if flaws:
+            first, flaw = next(iter(flaws.items()))
+            told.append(f"{len(flaws)} videos {what}; '{first}' {flaw}")
+    return told
 
 
 def _frames(content: Features) -> Facts:

@@ -239,8 +239,9 @@ LOST = [
 
 
 @pytest.mark.parametrize(("name", "kind", "lost"), LOST)
-def test_what_is_lost_is_said(name: str, kind: str, lost: list[str], place: Path) -> None:
-    assert format_named(name).write(samples(name, kind)[0], str(place), FACTS) == lost
+def test_what_is_lost_is_said(name: str, kind: str, lost: list[str], tmp_path: Path) -> None:
+    content = samples(name, kind)[0]
+    assert format_named(name).write(content, str(file_of(content, tmp_path)), FACTS) == lost
 
 
 def test_ground_truth_keeps_keys_that_nobody_here_knows(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ FILES: dict[str, tuple[bytes | str, str]] = {
     "old pickle": (pickle.dumps({"a": 1}, 2), "a pickle; which is not opened"),
     "npz": (arrays(), "an npz archive; features are read as .*hdf5"),
     "npy": (array(), "a single array of NumPy; features are read as .*hdf5"),
+    "VIA 2": ('{"_via_settings": {"ui": {}}, "_via_img_metadata": {}}', "Annotator 2; which has regions of pictures"),
     "xlsx": (archive("[Content_Types].xml", "xl/workbook.xml"), "an Office document, as of Excel; save .* as CSV"),
     "zip": (archive("gt.json"), "a ZIP archive; unpack it"),
     "PDF": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "a PDF document"),

@@ -45,8 +45,9 @@ Odd: an unfinished training.
 That every line is whole.
 .TP
 .B videos
-That every packet is there and whole in itself, and that the first frame can be decoded; the others are not decoded.
-Odd: a variable rate, missing frames and the like.
+That every packet is there and whole in itself, and that the first frame can be decoded; of the others some keyframes
+are, for their size.
+Odd: a variable rate, missing frames, pictures of several sizes and the like.
 .PP
 With
 .B \-\-ground\-truth
@@ -59,12 +60,16 @@ another one, or swapped with the next, and one of the two is rare.
 .SH MENDING
 .B \-\-fix
 mends what leaves no choice, of ground truth and proposals, and says what it did; all else stays as it was.
+A file of ELAN or BORIS, which has more in it than segments, is mended into another format.
 .TP
 .B backwards
 Segments that end before they start are left out.
 .TP
 .B clip
 Segments end at the end of their video and begin at 0 at the earliest; those that lie outside of it are left out.
+Refused where most do, as where times are frames.
+.B \-\-durations
+gives those that the file lacks.
 .TP
 .B zero\-length
 Segments of zero length are left out.
@@ -109,6 +114,9 @@ def check(
         str | None,
         typer.Option("--ground-truth", metavar="GT", help="Ground truth that videos, durations and labels should fit."),
     ] = None,
+    durations: Annotated[
+        str | None, typer.Option("--durations", metavar="FILE", help="Durations of the videos that have none.")
+    ] = None,
     score: Annotated[float | None, typer.Option("--score", help="Score of proposals that have none.")] = None,
     show_all: Annotated[bool, typer.Option("--all", help="Name every odd segment, not only the first ones.")] = False,
     fix: Annotated[
@@ -146,6 +154,7 @@ def check(
         found = run(
             path,
             ground_truth=ground_truth,
+            durations=durations,
             score=score,
             show_all=show_all,
             fix=fix,

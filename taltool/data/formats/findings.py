@@ -17,6 +17,11 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (rb"version https://git-lfs", "a pointer of Git LFS, in place of the file", "fetch the file itself: git lfs pull"),
     (rb"\s*<(!DOCTYPE html|html)", "a web page", "was the page of a download saved in place of the file?"),
     (rb"%PDF-", "a PDF document", "name the data that it tells of"),
+    (
+        rb'\s*\{.{0,9999}"_via_(settings|img_metadata)"\s*:',
+        "a project of VGG Image Annotator 2",
+        "which has regions of pictures and no segments of time: annotate the videos in version 3",
+    ),
     (rb"PK\x03\x04.{0,9999}(\[Content_Types\]\.xml|xl/)", "an Office document, as of Excel", _SAVE),
     (rb"\xd0\xcf\x11\xe0", "an old Office document, as of Excel", _SAVE),
     (rb"PK\x03\x04.{0,200}\.npy", "an npz archive", "FEATURES"),

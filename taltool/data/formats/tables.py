@@ -182,7 +182,10 @@ def to_annotations(
 def _entry(video_id: str, rows: list[Row], options: FormatOptions) -> dict[str, Any]:
     for row in rows:
         if row.label is None:
-            raise DataError(f"{row.where}: no label, which every annotation has (proposals have a score)")
+            raise DataError(
+                f"{row.where}: no label, which every annotation has; name it, or, where nothing has one, read "
+                "proposals of that score: --score 1.0"
+            )
     subsets = {row.subset for row in rows}
     if len(subsets) > 1:
         shown = sorted(map(str, subsets))
