@@ -134,7 +134,9 @@ HeaderOption = Annotated[
 TimesOption = Annotated[
     str,
     typer.Option(
-        "--times", metavar="seconds|frames", help="frames: the times of the input are frames, divided by --fps."
+        "--times",
+        metavar="seconds|frames|shares",
+        help="frames: the times of the input are frames, divided by --fps; shares: they are shares of the durations.",
     ),
 ]
 

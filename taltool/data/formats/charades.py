@@ -41,7 +41,7 @@ class Charades(Format):
         names = {number: name for name, number in (options.classes or {}).items()}
         lengths: dict[str, float] = {}
         with RowShelf(valid(_rows(table, names, lengths), options, notes)) as shelf:
-            timed = replace(options, durations=lengths | dict(options.durations))
+            timed = replace(options, durations=dict(options.durations) | lengths)
             yield to_annotations(shelf, timed, "from the CSV of Charades", notes, lengths)
 
 

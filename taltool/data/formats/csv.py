@@ -61,7 +61,7 @@ class Csv(Format):
             mend = _SAY.format(meaning=missing[0], name="NAME" if options.header else "NUMBER")
             raise DataError(f"{table.where}: no column of the {missing[0]} ({listed(table.columns)}); {mend}")
         frames = "start" not in places or "end" not in places
-        fps = options.clock.get("fps") if frames and not options.in_frames else 1.0
+        fps = options.clock.get("fps") if frames and not options.raw_times else 1.0
         if fps is None:
             first, last = (table.columns[places[each]] for each in ("start_frame", "end_frame"))
             raise DataError(f"{table.where}: '{first}' and '{last}' are frames; give the frame rate with --fps")
@@ -70,7 +70,7 @@ class Csv(Format):
         if not scored:
             read.add("subset")
         notes = _unread(table.columns, [places[meaning] for meaning in places if meaning in read])
-        if "fps" in options.clock and not frames and not options.in_frames:
+        if "fps" in options.clock and not frames and not options.raw_times:
             first, last = (table.columns[places[each]] for each in ("start", "end"))
             notes.append(f"--fps, since '{first}' and '{last}' are seconds (if they are frames: --times frames)")
         if not scored and "label" not in places:
