@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from taltool.data.containers import VIDEO_SUFFIXES
 from taltool.data.formats.contract import Annotations, Content, Features, Proposals
+from taltool.data.near_ids import renaming
 from taltool.data.records import Floats, VideoProposals
 from taltool.errors import DataError, UsageError
 from taltool.reporting import SILENT, Reporter
@@ -135,7 +136,8 @@ class _Ids:
                     f"'{absent[0]}'"
                 )
             if count and self._left_out == count:
-                raise DataError("--videos: no video of the input is listed")
+                named = renaming([*self._old_of], changes.videos)
+                raise DataError("--videos: no video of the input is listed" + (named and f"; {named}"))
         return [f"{self._left_out} videos that --videos does not list"] if self._left_out else []
 
 

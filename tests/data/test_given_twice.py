@@ -1,6 +1,7 @@
 """What a conversion is told twice is compared: durations, ids of two files, times with the length of their videos."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from taltool.data.convert import convert
 from taltool.data.near_ids import renaming
 from taltool.data.records import Lateness
 from taltool.errors import DataError
+from taltool.postprocessing.label import label
 from taltool.reporting import Reporter
 
 STREAM = (
@@ -129,3 +131,20 @@ def test_few_segments_and_those_of_short_videos_may_lie_in_the_first_second(
     lateness = Lateness()
     lateness.add(np.array([[0.1, end] for end in ends]), duration)
     assert lateness.remark("detections") is None
+
+
+def test_commands_that_miss_a_video_say_how_it_is_called_there(tmp_path: Path) -> None:
+    def written(name: str, results: dict[str, Any], **more: Any) -> Path:
+        (tmp_path / name).write_text(json.dumps({"results": results} | more))
+        return tmp_path / name
+
+    found = written("p.json", {"abc": [{"segment": [1, 2], "score": 0.5}]})
+    named = "most have other names there ('abc' is 'x/abc'): taltool convert --add-prefix x/"
+    scores = written("scores.json", {"x/abc": [0.5]}, classes=["run"])
+    with pytest.raises(DataError, match=re.escape(named)):
+        label(found, classifier=scores, output=tmp_path / "o.json")
+    voters = written("voters.json", {"x/abc": [{"segment": [1, 2], "score": 0.5, "label": "run"}]})
+    with pytest.raises(DataError, match=re.escape(named)):
+        label(found, detections=voters, output=tmp_path / "o.json")
+    with pytest.raises(DataError, match=r"no video of the input is listed; .* \('abc' is 'x/abc'\)"):
+        convert(found, videos=["x/abc", "y"], output=tmp_path / "o.json")

@@ -51,8 +51,9 @@ Odd: a variable rate, missing frames and the like.
 With
 .B \-\-ground\-truth
 it is odd besides where proposals, class scores or features are of videos that it lacks (it is said how many it has
-with or without v_ or the suffix of a file), lack videos of its subsets that they are about, differ from its durations
-by more than half a second, or have labels that it lacks; a split that lists an unknown video is not whole.
+by other names: but for v_, a folder, the suffix of a file, blanks or case), lack videos of its subsets that they are
+about, differ from its durations by more than half a second, or have labels that it lacks; a split that lists an
+unknown video is not whole.
 .PP
 Labels differ by a slip where only case, blanks and signs differ, or one letter of five or more is left out, put in,
 another one, or swapped with the next, and one of the two is rare.
