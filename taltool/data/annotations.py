@@ -152,7 +152,11 @@ def _refuse_broken(entry: Any, where: str) -> None:
     if not isinstance(subset, str | None):
         raise DataError(f"{where}: subset {subset!r} is not a name")
     for number, annotation in enumerate(annotations, start=1):
-        if not isinstance(annotation, dict) or not isinstance(annotation.get("label"), str):
+        label = annotation.get("label") if isinstance(annotation, dict) else None
+        if isinstance(label, int):
+            mend = "name the numbers: taltool convert --classes FILE"
+            raise DataError(f"{where}: annotation {number}: label {label} is not a name; {mend}")
+        if not isinstance(label, str):
             raise DataError(f"{where}: annotation {number} has no label")
         segment = annotation.get("segment")
         if not isinstance(segment, list) or len(segment) != 2 or not all(map(_is_time, segment)):

@@ -1,6 +1,7 @@
 """Whole contents of files: those of several files made one, and those of two data sets made to speak of one set of
 classes."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter, itemgetter
@@ -15,6 +16,8 @@ from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
 
 Item = TypeVar("Item")
+# A whole number, as programs write it that know no others.
+_NUMBER = re.compile(r"\d{1,9}(\.0*)?", re.ASCII)
 
 
 def concatenate(contents: Sequence[Content], paths: Sequence[str]) -> Content:
@@ -159,6 +162,62 @@ def _relabelled_videos(content: Proposals, changed: Proposals, names: Mapping[st
     _demand_some(left, dropped, names)
     if dropped:
         changed.notes.append(f"{dropped} detections of other labels")
+
+
+def named(content: Content, classes: Mapping[str, int]) -> Content:
+    """The content in which labels that are numbers are the names of these classes; labels that are names stay.
+
+    Raises DataError for a number without a name, and where some labels are numbers and some are names that the classes
+    do not have.
+    """
+    if isinstance(content, Features):
+        return content
+    names = _Names(classes)
+    if isinstance(content, Annotations):
+        return replace(content, entries=_named_entries(content, names))
+    changed = replace(
+        content, videos=(), names=LabelVocabulary(map(names, content.names), complete=content.names.complete)
+    )
+    changed.videos = _named_videos(content, changed.names, names)
+    return changed
+
+
+class _Names:
+    """The name of each label, which may be the number of a class."""
+
+    def __init__(self, classes: Mapping[str, int]) -> None:
+        self._classes, self._names = classes, {number: name for name, number in classes.items()}
+        self._kinds: dict[bool, str] = {}
+
+    def __call__(self, label: str) -> str:
+        if label in self._classes:
+            return label
+        is_number = _NUMBER.fullmatch(label) is not None
+        self._kinds.setdefault(is_number, label)
+        if len(self._kinds) > 1:
+            number, name = self._kinds[True], self._kinds[False]
+            raise DataError(f"--classes: some labels are numbers ('{number}'), and '{name}' is no class of it")
+        if is_number and int(float(label)) not in self._names:
+            raise DataError(
+                f"--classes: label {label} has no name in it (there are {len(self._names)}, from "
+                f"{min(self._names)} to {max(self._names)})"
+            )
+        return self._names[int(float(label))] if is_number else label
+
+
+def _named_entries(content: Annotations, names: _Names) -> Iterator[tuple[str, dict[str, Any]]]:
+    for video_id, entry in content.entries:
+        for each in entry.get("annotations") or []:
+            each["label"] = names(each["label"])
+        yield video_id, entry
+
+
+def _named_videos(content: Proposals, vocabulary: LabelVocabulary, names: _Names) -> Iterator[VideoProposals]:
+    for video in content.videos:
+        if video.labels is not None:
+            numbers = vocabulary.numbered(list(map(names, video.names.names)))
+            video = replace(video, labels=numbers[video.labels], names=vocabulary)
+        yield video
 
 
 def _demand_some(kept: int, dropped: int, names: Mapping[str, str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 from taltool.data.annotations import read_id_list
 from taltool.data.changes import Changes, changed
 from taltool.data.class_lists import read_classes
-from taltool.data.contents import concatenate, relabelled
+from taltool.data.contents import concatenate, named, relabelled
 from taltool.data.feature_checks import common_channels, compare_clocks
 from taltool.data.files import STANDARD
 from taltool.data.formats import FORMATS
@@ -180,6 +180,8 @@ def convert(
         layout = able_to_write(name, content.kind)
         _refuse_idle(options, content.kind, sources, name, changes.of_times)
         content = changed(content, changes, reporter)
+        if options.classes is not None:
+            content = named(content, options.classes)
         if not isinstance(content, Features):
             Durations(options.durations, ", ".join(paths), reporter).compare(content)
         if names:

@@ -151,7 +151,9 @@ def test_actions_of_numbered_classes_need_their_names(tmp_path: Path) -> None:
     entry = database(path, classes=names)["video_test_0000896"]
     assert (entry["subset"], entry["duration"]) == ("testing", 226.77)
     assert segments(entry) == [("HighJump", 18.6, 24.8), ("Run", 42.0, 46.0)]
-    with pytest.raises(DataError, match=r"annotation 2: class 24 has no name in --classes .* count from 1\? then give"):
+    with pytest.raises(
+        DataError, match=r"MultiTHUMOS counts from 1, and --classes from 0; give the list as lines of NUMBER"
+    ):
         database(path, classes={f"name {number}": number for number in range(24)})
 
 

@@ -17,7 +17,7 @@ from taltool.data.formats.sniffing import beginning
 from taltool.data.formats.tables import plain_number
 from taltool.data.json_documents import JsonDocument, telling_key
 from taltool.data.records import LabelVocabulary
-from taltool.errors import DataError
+from taltool.errors import DataError, UsageError
 
 
 @FORMATS.register("activitynet")
@@ -29,7 +29,7 @@ class ActivityNet(Format):
         "output so"
     )
     kinds = ("proposals", "annotations")
-    heeds = frozenset({"times"})
+    heeds = frozenset({"times", "labels"})
     tried_with = "the files of AFSD and BasicTAD (THUMOS14), and the sample submission of ActivityNet"
     suffixes = (".json",)
 
@@ -44,6 +44,8 @@ class ActivityNet(Format):
         if telling_key(beginning(path).head)[0] == "results":
             with read_proposals(path, options) as proposals:
                 yield proposals
+        elif options.labels is not None:
+            raise UsageError(f"{path}: --labels: an annotation of this layout has one label; leave it out")
         else:
             with read_annotations(path, options) as annotations:
                 yield annotations
@@ -118,6 +120,8 @@ class EntryReader:
         for each in annotations:
             if isinstance(each, dict) and isinstance(each.get("segment"), list):
                 each["segment"] = [_number(time) if isinstance(time, str) else time for time in each["segment"]]
+            if self._options.classes is not None and isinstance(each, dict) and type(each.get("label")) is int:
+                each["label"] = str(each["label"])
         inverted = [each for each in annotations if _is_inverted(each)]
         if inverted and not self._options.drop_invalid:
             raise DataError(
