@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 
 from taltool.data.columns import SEGMENT_COLUMNS, header_columns, listed, meanings, open_table, placed, spelled
-from taltool.data.files import decode_text, open_input, peek, read_bytes, refuse_live_input
+from taltool.data.files import STANDARD, decode_text, open_input, peek, read_bytes, refuse_live_input
 from taltool.data.json_documents import JsonDocument, parsed_document, telling_key
 from taltool.data.records import Floats, GroundTruth, LabelVocabulary, VideoAnnotations
 from taltool.errors import DataError, UsageError
@@ -172,9 +172,9 @@ def _is_time(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
 
 
-def read_split(split: str, truth: GroundTruth | None = None) -> dict[str, str]:
+def read_split(split: str, truth: GroundTruth | None = None, content: bytes | None = None) -> dict[str, str]:
     """The subset of each video id, from `FILE:NAME`: FILE holds {NAME: {subset: [ids]}}, or it is a table with a column
-    of video ids and a column NAME of subsets.
+    of video ids and a column NAME of subsets. content: what is in FILE, where it was read already.
 
     Raises UsageError for another form, DataError for an unknown NAME, an id in two subsets, or (with `truth`) an id
     that the ground truth does not have.
@@ -183,10 +183,11 @@ def read_split(split: str, truth: GroundTruth | None = None) -> dict[str, str]:
     if not colon or not file or not name:
         raise UsageError(f"--split {split}: expected FILE:NAME")
     refuse_live_input(file)
-    if not Path(file).exists():
+    if file != STANDARD and not Path(file).exists():
         raise DataError(f"{file}: no such file (from --split {split})")
-    is_json = peek(file).lstrip().startswith((b"{", b"["))
-    pairs = _split_of_json(file, name) if is_json else _split_of_table(file, name)
+    content = read_bytes(file)[0] if content is None else content
+    is_json = content.lstrip().startswith((b"{", b"["))
+    pairs = _split_of_json(file, name, content) if is_json else _split_of_table(file, name, content)
     subset_of: dict[str, str] = {}
     for video_id, subset in pairs:
         if video_id in subset_of:
@@ -197,9 +198,9 @@ def read_split(split: str, truth: GroundTruth | None = None) -> dict[str, str]:
     return subset_of
 
 
-def _split_of_json(file: str, name: str) -> Iterator[tuple[str, str]]:
+def _split_of_json(file: str, name: str, content: bytes) -> Iterator[tuple[str, str]]:
     try:
-        splits = parsed_document(read_bytes(file)[0], file)
+        splits = parsed_document(content, file)
         subsets = splits[name]
     except orjson.JSONDecodeError as error:
         raise DataError(f"{file}: not JSON: {error}") from error
@@ -212,8 +213,8 @@ def _split_of_json(file: str, name: str) -> Iterator[tuple[str, str]]:
     yield from ((video_id, subset) for subset, video_ids in subsets.items() for video_id in video_ids)
 
 
-def _split_of_table(file: str, name: str) -> Iterator[tuple[str, str]]:
-    table = open_table(file)
+def _split_of_table(file: str, name: str, content: bytes) -> Iterator[tuple[str, str]]:
+    table = open_table(file, lines=iter(enumerate(decode_text(content, file).split("\n"), start=1)))
     places = placed(table, {"video": SEGMENT_COLUMNS["video"]})
     if "video" not in places:
         raise DataError(f"{table.where}: no column of the video ids ({listed(table.columns)})")

@@ -180,11 +180,10 @@ class _Task:
         return f"class scores, {len(found.rows)} videos, {len(found.names)} classes"
 
     def _splits(self) -> str:
-        if not Path(self.path).is_file():
-            raise DataError(f"{self.path}: splits are read from a file, not from a pipe; name the file")
-        splits = parsed_document(read_bytes(self.path)[0], self.path)
+        content = read_bytes(self.path)[0]
+        splits = parsed_document(content, self.path)
         for name in splits:
-            listed = read_split(f"{self.path}:{name}", self.truth)
+            listed = read_split(f"{self.path}:{name}", self.truth, content)
             others = [each for each in (self.truth.videos if self.truth else ()) if each not in listed]
             self.odd.add(
                 f"videos of {self.truth.file if self.truth else ''} that split '{name}' leaves out",

@@ -46,7 +46,7 @@ def test_withheld_annotations_mean_none(tmp_path: Path) -> None:
             r"annotation 1: segment \[1\] is not \[start, end\]",
         ),
         (database(annotations=[{"segment": [1, 2]}]), "annotation 1 has no label"),
-        (database(annotations=[{"segment": [1, 2], "label": 3}]), "annotation 1 has no label"),
+        (database(annotations=[{"segment": [1, 2], "label": 3}]), "annotation 1: label 3 is not a name"),
         (database(annotations=["dive"]), "annotation 1 has no label"),
         (database(annotations=[{"label": "a"}]), "annotation 1: segment None is not"),
         (database(annotations=[{"segment": [False, 2], "label": "a"}]), r"segment \[False, 2\] is not \[start, end\]"),

@@ -137,6 +137,8 @@ def check(
     from taltool.inspection.check import check as run
 
     if schema is not None:
+        if files:
+            raise UsageError(f"--schema {schema}: prints one schema, and checks nothing; leave {files[0]} out")
         print(json_schema(schema), end="")
         return
     paths = files or ["-"]

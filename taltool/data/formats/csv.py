@@ -79,7 +79,7 @@ class Csv(Format):
                 "a score with --score 1.0, or " + _SAY.format(meaning="label", name="NAME")
             )
         places = {meaning.removesuffix("_frame"): place for meaning, place in places.items() if meaning in read}
-        rows = (_row(where, fields, places, fps) for where, fields in table.rows)
+        rows = _rows(table.rows, places, fps, options, notes)
         with RowShelf(valid(rows, options, notes)) as shelf:
             yield to_proposals(shelf, options, notes) if scored else to_annotations(shelf, options, "from CSV", notes)
 
@@ -118,6 +118,26 @@ def _unread(columns: list[str], read: Collection[int]) -> list[str]:
     """A note of the columns that are not read; a nameless first one is the numbers of the rows, as pandas writes."""
     others = [name for place, name in enumerate(columns) if place not in read and (place or name)]
     return [f"the columns {', '.join(name or 'without a name' for name in others)}"] if others else []
+
+
+def _rows(
+    rows: Iterator[tuple[str, list[str]]],
+    places: Mapping[str, int],
+    fps: float,
+    options: FormatOptions,
+    notes: list[str],
+) -> Iterator[Row]:
+    """The segments; a row without times is none, and raises DataError, or is dropped aloud."""
+    empty = 0
+    for where, fields in rows:
+        if fields[places["start"]] or fields[places["end"]]:
+            yield _row(where, fields, places, fps)
+        elif options.drop_invalid:
+            empty += 1
+        else:
+            raise DataError(f"{where}: neither start nor end; --drop-invalid leaves rows without a segment out")
+    if empty:
+        notes.append(f"{empty} rows without times")
 
 
 def _row(where: str, fields: list[str], places: Mapping[str, int], fps: float) -> Row:

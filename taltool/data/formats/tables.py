@@ -184,6 +184,12 @@ def _entry(video_id: str, rows: list[Row], options: FormatOptions) -> dict[str, 
         if row.label is None:
             raise DataError(f"{row.where}: no label, which every annotation has (proposals have a score)")
     subsets = {row.subset for row in rows}
+    if None in subsets and len(subsets) == 2:
+        told = next(row.subset for row in rows if row.subset is not None)
+        raise DataError(
+            f"{rows[0].where}: video '{video_id}' is in the subset '{told}' in some of its rows, and in none in others; "
+            "give all the same"
+        )
     if len(subsets) > 1:
         shown = sorted(map(str, subsets))
         raise DataError(f"{rows[0].where}: video '{video_id}' is in {len(subsets)} subsets: {shown}")
