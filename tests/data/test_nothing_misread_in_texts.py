@@ -44,7 +44,7 @@ def test_a_row_without_times_is_no_segment(tmp_path: Path) -> None:
 
 def test_a_subset_is_of_all_rows_of_a_video(tmp_path: Path) -> None:
     table = "video,start,end,label,subset\nv,1,2,a,val\nv,3,4,a,{}\nw,1,2,a,\n"
-    with pytest.raises(DataError, match="video 'v' is in the subset 'val' in some of its rows, and in none in others"):
+    with pytest.raises(DataError, match="video 'v' is in the subset 'val' in some of its rows, in none in others"):
         rows(tmp_path, written(tmp_path / "t.csv", table.format("")))
     assert rows(tmp_path, written(tmp_path / "t.csv", table.format("val")))[0] == [
         "v,1.0,2.0,a,val",

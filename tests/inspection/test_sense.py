@@ -327,7 +327,10 @@ def test_all_names_every_place(tmp_path: Path) -> None:
 
 
 def test_a_pipe_is_read_once(taltool: Run) -> None:
-    told = {b'{"v": {"a": 0.5}}': "ok: class scores, 1 videos", b'{"one": {"training": ["v"]}}': "name the file"}
+    told = {
+        b'{"v": {"a": 0.5}}': "ok: class scores, 1 videos",
+        b'{"one": {"training": ["v"]}}': "ok: splits, 1 of",
+    }
     told[b'{"v": {"x": "y"}}'] = "no known format"
     for text, words in told.items():
         done = taltool("check", "-", stdin=text)

@@ -28,7 +28,9 @@ their label; videos without annotations, without a duration, or in no subset whe
 several classes, where nearly all have one; subsets that seem to be one, such as val and validation.
 .TP
 .B class scores
-One layout for all videos, and that every score is a probability with the name of a class.
+JSON, tables (CSV, TSV) and .npy: one layout for all videos, and that every score is a finite number with the name of a
+class.
+Odd: scores that are no probabilities (logits).
 .TP
 .B splits
 That no video is in two subsets of a split.

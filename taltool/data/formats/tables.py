@@ -187,7 +187,7 @@ def _entry(video_id: str, rows: list[Row], options: FormatOptions) -> dict[str, 
     if None in subsets and len(subsets) == 2:
         told = next(row.subset for row in rows if row.subset is not None)
         raise DataError(
-            f"{rows[0].where}: video '{video_id}' is in the subset '{told}' in some of its rows, and in none in others; "
+            f"{rows[0].where}: video '{video_id}' is in the subset '{told}' in some of its rows, in none in others; "
             "give all the same"
         )
     if len(subsets) > 1:
