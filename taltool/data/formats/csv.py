@@ -5,6 +5,7 @@ import csv
 import io
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,11 @@ from taltool.data.formats.tables import (
 )
 from taltool.data.records import VideoProposals
 from taltool.data.video_json import to_objects
-from taltool.errors import DataError
+from taltool.errors import DataError, UsageError
 
 _COLUMNS = ("video_id", "start", "end")
+# Meanings that columns have only where the user says so.
+_BY_OPTION: dict[str, tuple[str, ...]] = {"length": ()}
 _SAY = "say which with --columns {meaning}={name}"
 # What a name must not hold: a row is one line, and no text has a NUL byte.
 _UNFIT = re.compile(r"[\r\n\0]")
@@ -56,7 +59,12 @@ class Csv(Format):
     def read(self, path: str, options: FormatOptions) -> Iterator[Proposals | Annotations]:
         """Read all rows, which may be in any order."""
         table = open_table(path, header=options.header)
-        places = placed(table, SEGMENT_COLUMNS, _with_frames(options.columns), mend=_SAY)
+        places = placed(table, SEGMENT_COLUMNS | _BY_OPTION, _with_frames(options.columns), mend=_SAY)
+        has_lengths = "length" in places
+        if has_lengths:  # In place of the ends.
+            if "end" in options.columns:
+                raise UsageError("--columns: both the end and the length of segments; leave one of them out")
+            places["end"] = places.pop("length")
         if missing := missing_columns(places):
             mend = _SAY.format(meaning=missing[0], name="NAME" if options.header else "NUMBER")
             raise DataError(f"{table.where}: no column of the {missing[0]} ({listed(table.columns)}); {mend}")
@@ -80,7 +88,10 @@ class Csv(Format):
             )
         places = {meaning.removesuffix("_frame"): place for meaning, place in places.items() if meaning in read}
         rows = _rows(table.rows, places, fps, options, notes)
-        with RowShelf(valid(rows, options, notes)) as shelf:
+        if has_lengths:
+            rows = (replace(row, end=row.start + row.end) for row in rows)
+        mend = f"; if '{table.columns[places['end']]}' is a length: --columns length={table.columns[places['end']]}"
+        with RowShelf(valid(rows, options, notes, "" if has_lengths else mend)) as shelf:
             yield to_proposals(shelf, options, notes) if scored else to_annotations(shelf, options, "from CSV", notes)
 
     def write(self, content: Proposals | Annotations, path: str, options: FormatOptions) -> list[str]:

@@ -92,8 +92,9 @@ def score(text: str, where: str) -> float:
     return number
 
 
-def valid(rows: Iterable[Row], options: FormatOptions, notes: list[str]) -> Iterator[Row]:
-    """The rows whose segment does not end before it starts; the others raise DataError, or are dropped aloud."""
+def valid(rows: Iterable[Row], options: FormatOptions, notes: list[str], mend: str = "") -> Iterator[Row]:
+    """The rows whose segment does not end before it starts; the others raise DataError, which says what else may mend
+    them, or are dropped aloud."""
     dropped = 0
     for row in rows:
         if row.start <= row.end:
@@ -101,7 +102,9 @@ def valid(rows: Iterable[Row], options: FormatOptions, notes: list[str]) -> Iter
         elif options.drop_invalid:
             dropped += 1
         else:
-            raise DataError(f"{row.where}: segment [{row.start}, {row.end}] ends before it starts (use --drop-invalid)")
+            raise DataError(
+                f"{row.where}: segment [{row.start}, {row.end}] ends before it starts (use --drop-invalid{mend})"
+            )
     if dropped:
         notes.append(f"{dropped} segments that end before they start")
 
