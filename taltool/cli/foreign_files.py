@@ -124,7 +124,7 @@ ColumnsOption = Annotated[
     typer.Option(
         "--columns",
         metavar="MEANING=NAME,...",
-        help="Tables: which column is the video, start, end (or length), label, score, subset, where its name does not tell.",
+        help="Tables: which column is the video, start, end (length), label, score, subset, if its name does not tell.",
     ),
 ]
 HeaderOption = Annotated[

@@ -12,6 +12,7 @@ import orjson
 
 from taltool.data.columns import SEGMENT_COLUMNS, header_columns, listed, meanings, open_table, placed, spelled
 from taltool.data.files import STANDARD, decode_text, open_input, peek, read_bytes, refuse_live_input
+from taltool.data.formats.tables import plain_number
 from taltool.data.json_documents import JsonDocument, parsed_document, telling_key
 from taltool.data.records import Floats, GroundTruth, LabelVocabulary, VideoAnnotations
 from taltool.errors import DataError, UsageError
@@ -64,14 +65,54 @@ def annotation_batches(document: JsonDocument, make: Callable[[dict[str, Any]], 
 def checked_videos(entries: dict[str, Any], names: LabelVocabulary, path: str) -> dict[str, VideoAnnotations]:
     """The annotated videos in a part of a database; labels are entered into `names`.
 
-    Raises DataError, naming `path`, video and annotation, for what is broken.
+    What data sets call otherwise is spelled as usual in `entries`: numbers that are texts (HACS, AFSD's THUMOS14),
+    `duration_second` (BMN and those after it) and `split`. Raises DataError, naming `path`, video and annotation, for
+    what is broken.
     """
+    for entry in entries.values():
+        spell_as_usual(entry)
     try:
-        return _videos(entries, names)
+        try:
+            return _videos(entries, names)
+        except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError):
+            for entry in entries.values():
+                read_texts(entry)
+            return _videos(entries, names)
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError):
         for video_id, entry in entries.items():
             _refuse_broken(entry, f"{path}: video '{video_id}'")
         raise
+
+
+def spell_as_usual(entry: Any) -> None:
+    """Put the usual keys in the place of those that some data sets have for duration and subset."""
+    if not isinstance(entry, dict):
+        return
+    if "subset" not in entry and isinstance(entry.get("split"), str):
+        entry["subset"] = entry.pop("split")
+    if entry.get("duration") is None and "duration_second" in entry:
+        entry["duration"] = entry.pop("duration_second")
+
+
+def read_texts(entry: Any) -> None:
+    """Put the numbers in the place of the texts of a duration and of times."""
+    if not isinstance(entry, dict):
+        return
+    if isinstance(entry.get("duration"), str):
+        entry["duration"] = _number(entry["duration"])
+    annotations = entry.get("annotations")
+    for each in annotations if isinstance(annotations, list) else ():
+        if isinstance(each, dict) and isinstance(each.get("segment"), list):
+            each["segment"] = [_number(time) if isinstance(time, str) else time for time in each["segment"]]
+
+
+def _number(text: str) -> float | str:
+    """The finite number that a text is; the text itself where it is none, which the checks refuse then."""
+    try:
+        number = plain_number(text)
+    except ValueError:
+        return text
+    return number if np.isfinite(number) else text
 
 
 def _videos(database: dict[str, Any], names: LabelVocabulary) -> dict[str, VideoAnnotations]:
