@@ -10,9 +10,17 @@ from typing import Any, TypeGuard, TypeVar
 import numpy as np
 import orjson
 
-from taltool.data.columns import SEGMENT_COLUMNS, header_columns, listed, meanings, open_table, placed, spelled
+from taltool.data.columns import (
+    SEGMENT_COLUMNS,
+    header_columns,
+    listed,
+    meanings,
+    open_table,
+    placed,
+    plain_number,
+    spelled,
+)
 from taltool.data.files import STANDARD, decode_text, open_input, peek, read_bytes, refuse_live_input
-from taltool.data.formats.tables import plain_number
 from taltool.data.json_documents import JsonDocument, parsed_document, telling_key
 from taltool.data.records import Floats, GroundTruth, LabelVocabulary, VideoAnnotations
 from taltool.errors import DataError, UsageError

@@ -283,7 +283,7 @@ class DetectionColumns:
             labelled=self._labelled,
             unlabelled=self._unlabelled,
             lateness=self._lateness,
-            renaming=renaming(strangers, self._known | within.left_out.keys()),
+            renaming=renaming(strangers, self._known | within.left_out.keys()) if strangers else "",
         )
         return Detections(videos, labels, segments, scores), contents
 

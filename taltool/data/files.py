@@ -20,8 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import BinaryIO, cast
 
-from taltool.data.containers import refuse_folder, refuse_pictures
-from taltool.data.pickles import refuse_pickle
+from taltool.data.containers import refuse_folder, refuse_pickle, refuse_pictures
 from taltool.errors import DataError, UsageError
 
 STANDARD = "-"

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from taltool.data.columns import seconds
 from taltool.data.convert import convert
 from taltool.data.formats.contract import Annotations, FormatOptions, Proposals
 from taltool.data.formats.sniffing import open_content, sniff
-from taltool.data.formats.tables import seconds
 from taltool.data.video_json import to_objects
 from taltool.errors import DataError, UsageError
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import orjson
 
-from taltool.data.columns import SEGMENT_COLUMNS, header_columns, meanings, spelled
+from taltool.data.columns import SEGMENT_COLUMNS, header_columns, meanings, seconds, spelled
 from taltool.data.formats.contract import Format, Opening
-from taltool.data.formats.tables import seconds
 
 _UNPACK = "unpack it, and name what is in it"
 _SAVE = "save the table as CSV (UTF-8), and name that"

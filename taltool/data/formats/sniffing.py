@@ -4,12 +4,11 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from taltool.data.containers import VIDEO_SUFFIXES, refuse_folder, refuse_pictures
+from taltool.data.containers import VIDEO_SUFFIXES, is_saved_by_torch, refuse_folder, refuse_pickle, refuse_pictures
 from taltool.data.files import STANDARD, UTF_16_MARKS, peek, refuse_foreign, refuse_live_input
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Content, Format, FormatOptions, Opening
 from taltool.data.formats.findings import refusal
-from taltool.data.pickles import is_saved_by_torch, refuse_pickle
 from taltool.errors import DataError, UsageError
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import re
 import tempfile
 from array import array
 from collections.abc import Collection, Iterable, Iterator
@@ -15,14 +14,12 @@ from typing import Any, Self
 import numpy as np
 import orjson
 
-from taltool.data.columns import listed, open_table
+from taltool.data.columns import listed, open_table, plain_number, seconds
 from taltool.data.files import STANDARD
 from taltool.data.formats.contract import Annotations, FormatOptions, Proposals
 from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
 
-# [hh:]mm:ss[.fff]: the first unit may be any number, those behind it stay below 60.
-_CLOCK = re.compile(r"(?:(\d+):(?=[0-5]\d:))?(\d+):([0-5]\d(?:\.\d*)?)")
 # Rows that are written to a shelf together, and the bytes of a shelf that stay in memory.
 _RUN, _IN_MEMORY = 4096, 1 << 24
 
@@ -50,23 +47,6 @@ def read_table(path: str, needed: tuple[str, ...]) -> tuple[list[str], Iterator[
     if missing := [name for name in needed if name not in table.columns]:
         raise DataError(f"{table.where}: no column '{missing[0]}' ({listed(table.columns)})")
     return table.columns, ((where, dict(zip(table.columns, fields, strict=True))) for where, fields in table.rows)
-
-
-def plain_number(text: str) -> float:
-    """The number that a text is; raises ValueError for what is none. To Python alone 1_0 is ten."""
-    if "_" in text:
-        raise ValueError
-    return float(text)
-
-
-def seconds(text: str) -> float:
-    """The time that a text is, in seconds or as [hh:]mm:ss[.fff]; raises ValueError for what is none."""
-    if ":" not in text:
-        return plain_number(text)
-    found = _CLOCK.fullmatch(text.strip())
-    if not found:
-        raise ValueError
-    return int(found[1] or 0) * 3600 + int(found[2]) * 60 + float(found[3])
 
 
 def segment(start: str | float, end: str | float, where: str) -> tuple[float, float]:
