@@ -181,7 +181,7 @@ def convert(
         _refuse_idle(options, content.kind, sources, name, changes.of_times)
         content = changed(content, changes, reporter)
         if options.classes is not None:
-            content = named(content, options.classes)
+            content = named(content, options.classes, ", ".join(paths))
         if not isinstance(content, Features):
             Durations(options.durations, ", ".join(paths), reporter).compare(content)
         if names:

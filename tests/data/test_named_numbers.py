@@ -46,8 +46,9 @@ def test_numbers_get_the_names_of_the_classes(text: str | dict[str, Any], tmp_pa
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (f"{HEADER}\nv,0,1,3\nv,0,1,walk\n", r"some labels are numbers \('3'\), and 'walk' is no class of it"),
-        ({"results": {"v": found(2)}}, r"label 2 has no name in it \(there are 3, from 0 to 3\)"),
+        (f"{HEADER}\nv,0,1,3\nv,0,1,walk\n", r"some labels are numbers \('3'\), and 'walk' is no class of --classes"),
+        ({"results": {"v": found(2)}}, r"in: video 'v': label 2 has no name in --classes \(there are 3, from 0 to 3\)"),
+        ({"results": {"v": found(-1)}}, "label -1 has no name in --classes"),
         ({"results": {"v": found(True)}}, "label True of proposal 1 is not a name"),
         ({"results": {"v": found(1.5)}}, r"label 1.5 of proposal 1 is not a name"),
     ],

@@ -43,7 +43,9 @@ class ActivityNet(Format):
             with read_proposals(path, options) as proposals:
                 yield proposals
         elif options.labels is not None:
-            raise UsageError(f"{path}: --labels: an annotation of this layout has one label; leave it out")
+            raise UsageError(
+                f"--labels: changes nothing of annotations from activitynet, which have one label ({path})"
+            )
         else:
             with read_annotations(path, options) as annotations:
                 yield annotations
