@@ -93,12 +93,6 @@ keeps those in FILE, as they are called then: one id a line, a JSON list, or a t
 gives a subset another name,
 .B \-\-keep\-subset
 keeps the subsets of these (new) names.
-.SH DURATIONS
-.B \-\-durations
-says how long videos are of which the input does not; its ids are those of the input, or the new ones.
-Where both say it they are compared: it is an error if most differ by more than a second and 5 %, and a warning if some
-do, whose own durations stay.
-It is a warning too if videos are not listed, or if most segments end after their videos.
 .SH CLASSES
 .B \-\-relabel
 makes two data sets speak of the same classes: what FILE does not list is left out, and several labels may become one.
