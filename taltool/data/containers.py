@@ -1,4 +1,4 @@
-"""What a file of pictures is by its first bytes: which container of a video, or which kind of image.
+"""What a file of pictures is by its first bytes: which container of a video, or which kind of image; and pickles.
 
 So every reader that expects something else can say what it was given, and nothing needs to be opened or decoded.
 """
@@ -63,6 +63,13 @@ _IMAGES: dict[bytes, str] = {
     b"MM\0*": "TIFF",
     b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG 2000",
 }
+# A pickle of the number by which torch knew its own files.
+_OLD_TORCH = b"\x80\x02\x8a\n\x6c\xfc\x9c\x46\xf9 \x6a\xa8\x50\x19"
+
+# How a pickle begins: its protocol, and a frame or the beginning of an object; or, from Python 2, text.
+_PICKLE = re.compile(
+    rb"\x80[\x02-\x05](?:\x95.{8}|[\]}(c\x8a\x8cXU])|\((?:dp|lp)\d+\r?\n|c(?:copy_reg|numpy)", re.DOTALL
+)
 
 
 def container_name(head: bytes) -> str | None:
@@ -175,4 +182,23 @@ def _readers_of(path: str) -> str:
     return (
         f"`taltool predict --model MODEL {video}` finds actions in it, `taltool extract {video} -o FEATURES.h5` makes "
         f"features of it, `taltool info {video}` shows its facts"
+    )
+
+
+def is_saved_by_torch(head: bytes) -> bool:
+    """Whether a file that begins like this was written by torch.save, as an archive or as versions before 1.6 do."""
+    return (head.startswith(b"PK\x03\x04") and b"/data.pkl" in head[:300]) or head.startswith(_OLD_TORCH)
+
+
+def refuse_pickle(path: str, head: bytes) -> None:
+    """Raise DataError where a file that begins so is a pickle, and say how to make something else of it; torch's own
+    are none."""
+    if _PICKLE.match(head) is None or is_saved_by_torch(head):
+        return
+    raise DataError(
+        f"{path}: a pickle, which is not opened, since that runs whatever code is in it. Whoever trusts it makes JSON: "
+        f"python -c \"import json, pickle; json.dump(pickle.load(open({path!r}, 'rb')), open('out.json', 'w'), default="
+        "lambda a: a.tolist())\"; of a table (ActionFormer's eval_results.pkl) CSV, with columns video_id, start, end, "
+        "label, score: pandas.DataFrame(...).rename(columns={'video-id': 'video_id', 't-start': 'start', 't-end': "
+        "'end'}).to_csv('out.csv', index=False)"
     )

@@ -7,11 +7,13 @@ import codecs
 import contextlib
 import errno
 import glob
+import functools
 import gzip
 import hashlib
 import io
 import os
 import re
+import shutil
 import sys
 import tempfile
 import zlib
@@ -19,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import BinaryIO, cast
 
-from taltool.data.containers import refuse_folder, refuse_pictures
+from taltool.data.containers import refuse_folder, refuse_pickle, refuse_pictures
 from taltool.errors import DataError, UsageError
 
 STANDARD = "-"
@@ -47,7 +49,7 @@ class HashingReader:
     """A binary stream that is hashed as it passes; `hexdigest` is that of everything read so far.
 
     position counts the bytes so far. A byte order mark at the beginning is hashed and passed over. Raises DataError,
-    naming `path`, where the stream is a broken gzip file, a video or an image.
+    naming `path`, where the stream is a broken gzip file, a video, an image or a pickle.
     """
 
     def __init__(self, stream: io.BufferedReader | gzip.GzipFile, path: str, hashed: bool = True) -> None:
@@ -56,6 +58,7 @@ class HashingReader:
         with _explaining_gzip(path):
             head = stream.peek(_TELLING)[:_TELLING]
         refuse_pictures(path, head)
+        refuse_pickle(path, head)
         if head.startswith(codecs.BOM_UTF8):
             self.read(3)
 
@@ -133,7 +136,11 @@ def peek(path: str, size: int = 1 << 20) -> bytes:
         with open_file(path) as stream:
             head = stream.read(size)
     with _explaining_gzip(path):
-        head = zlib.decompressobj(wbits=31).decompress(head, size) if head[:2] == _GZIP_MAGIC else head
+        if head[:2] == _GZIP_MAGIC:
+            unzipping = zlib.decompressobj(wbits=31)
+            head = unzipping.decompress(head, size)
+            if not head and not unzipping.eof and path != STANDARD:
+                raise EOFError("it ends within its first block")
     return head.removeprefix(codecs.BOM_UTF8)
 
 
@@ -145,13 +152,28 @@ def open_file(path: str) -> BinaryIO:
     refuse_live_input(path)
     refuse_folder(path)
     try:
+        if _DESCRIPTOR.fullmatch(path) and Path(path).is_fifo():
+            return Path(_kept(path, Path(path).stat().st_ino).name).open("rb", _BUFFER)
         return Path(path).open("rb", _BUFFER)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
 
 
+@functools.cache
+def _kept(path: str, pipe: int) -> "tempfile._TemporaryFileWrapper[bytes]":
+    """A temporary file of what comes out of a pipe that a shell made, `<(COMMAND)`: it can be read but once, and files
+    are opened to be told apart before they are read. pipe: which one it is, of all that have had this name."""
+    kept = tempfile.NamedTemporaryFile(prefix="taltool-pipe-")  # noqa: SIM115 (open until the end)
+    with Path(path).open("rb") as stream:
+        shutil.copyfileobj(stream, kept)
+    kept.flush()
+    return kept
+
+
 def refuse_live_input(path: str) -> None:
-    """Raise UsageError where `path` is an address (http://, rtsp://, ...) or a device, such as a camera."""
+    """Raise UsageError where `path` is empty, an address (http://, rtsp://, ...) or a device, such as a camera."""
+    if not path:
+        raise UsageError("the name of a file is empty (a variable of the shell that is not set?)")
     if _ADDRESS.match(path) and not Path(path).exists():
         raise UsageError(
             f"{path}: live input and addresses are not read yet: download it, or record it, and name the file"

@@ -1,5 +1,6 @@
 """`check`: is a file whole, and does it make sense: what is in it is what it says, and nothing in it is odd."""
 
+import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 
 from taltool.data.annotations import read_ground_truth, read_split
 from taltool.data.checkpoint_header import KEY, CheckpointHeader, read_tensor_table
-from taltool.data.class_scores import read_class_scores
+from taltool.data.class_scores import read_numbers
 from taltool.data.clock import UnknownClockError
 from taltool.data.feature_checks import common_channels, disagreement
 from taltool.data.files import STANDARD, read_bytes
@@ -24,7 +25,7 @@ from taltool.data.sidecars import read_durations
 from taltool.data.stored_frames import pieces
 from taltool.data.training_log import read_epochs
 from taltool.errors import DataError, UsageError
-from taltool.inspection.info import info, kind_of
+from taltool.inspection.info import info, kind_of, logits
 from taltool.inspection.names import subset_slips
 from taltool.inspection.oddities import Oddities
 from taltool.inspection.reference import add_differences
@@ -187,20 +188,25 @@ class _Task:
             add_differences(self.truth, sense.durations, sense.labels, self.odd)
 
     def _class_scores(self) -> str:
-        found = read_class_scores(self.path)
+        found, _ = read_numbers(self.path)
+        if remark := logits(found):
+            self.odd.notes.append(remark)
         if self.truth is not None and found.row_of is not None:
             # Those that are found with ActivityNet's `v_` or without it need not be there by this id.
             there = {each for each in self.truth.videos if found.find(each) is not None}
             others = {each for each in found.row_of if not there & {each, f"v_{each}", each.removeprefix("v_")}}
             add_differences(self.truth, dict.fromkeys(sorted(there | others)), found.names, self.odd)
-        return f"class scores, {len(found.rows)} videos, {len(found.names)} classes"
+        if self.truth is not None and found.row_of is None:
+            late = [each for each in self.truth.videos if _number(each) > len(found.rows)]
+            self.odd.add(f"videos of {self.truth.file} without a row", len(late), lambda number: f"'{late[number]}'")
+        whose = "videos" if found.row_of is not None else "rows, row N being of the video whose name ends in N"
+        return f"class scores, {len(found.rows)} {whose}, {len(found.names)} classes"
 
     def _splits(self) -> str:
-        if not Path(self.path).is_file():
-            raise DataError(f"{self.path}: splits are read from a file, not from a pipe; name the file")
-        splits = parsed_document(read_bytes(self.path)[0], self.path)
+        content = read_bytes(self.path)[0]
+        splits = parsed_document(content, self.path)
         for name in splits:
-            listed = read_split(f"{self.path}:{name}", self.truth)
+            listed = read_split(f"{self.path}:{name}", self.truth, content)
             others = [each for each in (self.truth.videos if self.truth else ()) if each not in listed]
             self.odd.add(
                 f"videos of {self.truth.file if self.truth else ''} that split '{name}' leaves out",
@@ -212,6 +218,12 @@ class _Task:
             if not listed:
                 self.odd.notes.append(f"split '{name}' lists no video")
         return f"splits, {len(splits)} of them: {', '.join(list(splits)[:10])}{', ...' if len(splits) > 10 else ''}"
+
+
+def _number(video_id: str) -> int:
+    """The number at the end of an id, 0 where there is none."""
+    found = re.search(r"\d+$", video_id)
+    return int(found[0]) if found else 0
 
 
 def _video(path: str, kind: str, odd: Oddities) -> str:

@@ -55,6 +55,11 @@ FILES: dict[str, tuple[bytes | str, str]] = {
     "XML": ("<?xml version='1.0'?><a/>", "XML that begins with"),
     "lines": ("v1 1.0 2.0\n", "text that begins with 'v1 1.0 2.0'; the first line of a table names its columns"),
     "no header": ("v1,1.0,2.0,run\n", "--no-header --columns video=1,start=2,end=3,label=4$"),
+    "a duration too": ("v1,1,2,9,run,0.5\n", r"video=1,start=2,end=3,label=5,score=6 \(what 4 is, is not read: a dur"),
+    "lengths": ("v1,9,5,run\n", "--no-header --columns video=1,start=2,length=3,label=4$"),
+    "numbered videos": ("7,0:01,0:09,run\n", "--no-header --columns video=1,start=2,end=3,label=4$"),
+    "milliseconds": ("id,start_ms,End (ms)\n", "--columns 'start=start_ms,end=End .ms.' --times frames --fps 1000$"),
+    "length": ("video,start,duration\n", "if 'duration' is that of the segment: taltool convert --columns length=dur"),
     "other names": ("clip,start,to,what\nv,1,2,a\n", "none is the video or the end .*--columns video=NAME,end=NAME$"),
     "two columns": ("a;b\n1;2\n", "a table with the columns 'a', 'b', of which none is .* a column for each"),
 }  # fmt: skip

@@ -185,10 +185,10 @@ def test_proposals_are_compared_with_a_ground_truth(tmp_path: Path) -> None:
     every = {"a": [(1, 2, 0.5, "Diving"), (9, 11, 0.1, "Divign")], "v_b.mp4": [(1, 2, 0.5, "Run")]}
     found = check(detections(tmp_path / "d.json", every, durations={"a": 11.5}), ground_truth=truth)
     assert found.oddities == (
+        f"of the videos that {truth} lacks most have other names there ('v_b.mp4' is 'b'): "
+        "taltool convert --strip-prefix v_ --strip-suffix .mp4",
         "1 pairs of labels that differ by a slip (first: 'Diving', 'Divign')",
         f"1 videos that {truth} does not have (first: 'v_b.mp4')",
-        f"1 of these that {truth} has under a name with or without v_ or the suffix of a file"
-        " (first: 'v_b.mp4' as 'b')",
         f"1 videos whose durations differ from those in {truth} by more than 0.5 s (first: 'a' 11.5 s, there 10 s)",
         f"2 videos of {truth} (training) that are not here (first: 'b', 'c')",
         f"2 labels that {truth} does not have (first: 'Divign', it has 'Diving', 'Run')",
@@ -366,7 +366,10 @@ def test_all_names_every_place(tmp_path: Path) -> None:
 
 
 def test_a_pipe_is_read_once(taltool: Run) -> None:
-    told = {b'{"v": {"a": 0.5}}': "ok: class scores, 1 videos", b'{"one": {"training": ["v"]}}': "name the file"}
+    told = {
+        b'{"v": {"a": 0.5}}': "ok: class scores, 1 videos",
+        b'{"one": {"training": ["v"]}}': "ok: splits, 1 of",
+    }
     told[b'{"v": {"x": "y"}}'] = "no known format"
     for text, words in told.items():
         done = taltool("check", "-", stdin=text)

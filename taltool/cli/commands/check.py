@@ -28,7 +28,9 @@ their label; videos without annotations, without a duration, or in no subset whe
 several classes, where nearly all have one; subsets that seem to be one, such as val and validation.
 .TP
 .B class scores
-One layout for all videos, and that every score is a probability with the name of a class.
+JSON, tables (CSV, TSV) and .npy: one layout for all videos, and that every score is a finite number with the name of a
+class.
+Odd: scores that are no probabilities (logits).
 .TP
 .B splits
 That no video is in two subsets of a split.
@@ -52,8 +54,9 @@ Odd: a variable rate, missing frames, pictures of several sizes and the like.
 With
 .B \-\-ground\-truth
 it is odd besides where proposals, class scores or features are of videos that it lacks (it is said how many it has
-with or without v_ or the suffix of a file), lack videos of its subsets that they are about, differ from its durations
-by more than half a second, or have labels that it lacks; a split that lists an unknown video is not whole.
+by other names: but for v_, a folder, the suffix of a file, blanks or case), lack videos of its subsets that they are
+about, differ from its durations by more than half a second, or have labels that it lacks; a split that lists an
+unknown video is not whole.
 .PP
 Labels differ by a slip where only case, blanks and signs differ, or one letter of five or more is left out, put in,
 another one, or swapped with the next, and one of the two is rare.
@@ -144,6 +147,8 @@ def check(
     from taltool.inspection.check import check as run
 
     if schema is not None:
+        if files:
+            raise UsageError(f"--schema {schema}: prints one schema, and checks nothing; leave {files[0]} out")
         print(json_schema(schema), end="")
         return
     paths = files or ["-"]

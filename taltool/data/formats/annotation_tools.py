@@ -153,7 +153,7 @@ def content_of(
             raise DataError(f"{path}: video '{video.video_id}' is there twice; leave one of them out")
         seen.add(video.video_id)
     known = {video.video_id: video.duration for video in videos if video.duration is not None}
-    options = replace(options, durations=known | dict(options.durations))
+    options = replace(options, durations=dict(options.durations) | known)
     every = (row for video in videos for row in video.rows)
     with RowShelf(valid(every, options, notes)) as shelf:
         ids = [video.video_id for video in videos]

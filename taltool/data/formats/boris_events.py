@@ -12,11 +12,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from taltool.data.columns import plain_number
 from taltool.data.files import read_lines, shown
 from taltool.data.formats import FORMATS
 from taltool.data.formats.annotation_tools import Video, content_of, counted, media_id
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
-from taltool.data.formats.tables import Row, plain_number, segment
+from taltool.data.formats.tables import Row, segment
 from taltool.errors import DataError
 
 _NEEDED = ("Observation id", "Behavior", "Behavior type")

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from taltool.data.columns import plain_number
 from taltool.data.feature_arrays import ArrayVideos, Source, files_below
 from taltool.data.files import read_text
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Features, Format, FormatOptions, Opening
-from taltool.data.formats.tables import plain_number
 from taltool.errors import DataError
 
 

@@ -26,6 +26,8 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _SEGMENT = re.compile(rf"\S+\s+{_NUMBER}\s+{_NUMBER}")
 # What lists of durations or segments are called.
 _LIST = re.compile(r"(.*[_\- ])?(info|list|durations?|lengths?|segments|segs)", re.IGNORECASE)
+# What lies beside classes too, whatever else its name says.
+_NOTE = re.compile(r"(read[_\- ]?me|licen[cs]e|notes?|changes)\b.*|(read[_\- ]?me|licen[cs]e)_.*", re.IGNORECASE)
 # Times and the number of a class, of one video.
 _NUMBERS = re.compile(rf"{_NUMBER}\s+{_NUMBER}\s+{_NUMBER}")
 
@@ -112,7 +114,7 @@ def _classes(files: Iterable[tuple[Path, str]]) -> list[Path]:
 
     Beside files that are named so, lists of videos with two numbers look like classes of no subset.
     """
-    found = list(files)
+    found = [(file, line) for file, line in files if not _NOTE.fullmatch(file.stem) or _SEGMENT.fullmatch(line)]
     named = [file for file, _ in found if file.stem.endswith(tuple(_SUBSETS))]
     others = [file for file, line in found if _SEGMENT.fullmatch(line) and not _NUMBERS.fullmatch(line)]
     return named + [file for file in others if file not in set(named) and not (named and _LIST.fullmatch(file.stem))]
