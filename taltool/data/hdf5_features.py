@@ -19,6 +19,7 @@ import orjson
 from numpy.typing import NDArray
 
 from taltool.data.clock import CLOCK_ATTRIBUTES, FeatureClock, clock_from, clock_number
+from taltool.data.feature_arrays import told_by_names
 from taltool.data.files import NO_LOCKS, STANDARD, refuse_foreign, replacing
 from taltool.data.provenance import Chain, checked_extraction
 from taltool.data.stored_frames import Frames, pieces
@@ -67,7 +68,7 @@ class FeatureFile:
         self._clocks: dict[str, FeatureClock] = {}
 
     def __enter__(self) -> Self:
-        if self.path == STANDARD:
+        if self.path == STANDARD or Path(self.path).is_fifo():
             raise UsageError("features are HDF5, which cannot come through a pipe: name a file")
         try:
             self._file = _opened(self.path)
@@ -189,7 +190,10 @@ class FeatureFile:
 
         Raises DataError, naming video and snippet, for values that are not finite.
         """
-        values: NDArray[Any] = self._dataset(video_id)[first:last]
+        try:
+            values: NDArray[Any] = self._dataset(video_id)[first:last]
+        except OSError as error:
+            raise DataError(f"{self.where(video_id)} cannot be read ({error}); copy or extract it again") from error
         if channels is not None:
             if channels.max() >= values.shape[-1]:
                 raise DataError(
@@ -220,6 +224,12 @@ class FeatureFile:
         """Whether another program than taltool wrote this file."""
         return not self._is_own
 
+    def hints(self) -> list[str]:
+        """Whether the ids in the file of another program are more than ids, by the names of its arrays; in words."""
+        if self._is_own:
+            return []
+        return told_by_names([name for name in self.ids if self._file[name].ndim >= 2], self.path)
+
     def as_stored(self, name: str) -> h5py.Dataset:
         """A dataset whatever it holds, by its path; only while the file is open."""
         return self._file[name]
@@ -237,7 +247,7 @@ class FeatureFile:
         if not (is_frames or (node.ndim == 2 and node.dtype.kind in "fiu")):
             raise DataError(
                 f"{where}: expected numbers of shape (T, C), or uint8 of shape (T, H, W, C) for frames, found "
-                f"{node.dtype} {node.shape}"
+                f"{node.dtype} {node.shape}{''.join(f'; {hint}' for hint in self.hints())}"
             )
         if 0 in node.shape:
             raise DataError(f"{where} has no snippets: shape {node.shape}; extract it again")
