@@ -19,7 +19,6 @@ import orjson
 from numpy.typing import NDArray
 
 from taltool.data.clock import CLOCK_ATTRIBUTES, FeatureClock, clock_from, clock_number
-from taltool.data.feature_arrays import told_by_names
 from taltool.data.files import NO_LOCKS, STANDARD, refuse_foreign, replacing
 from taltool.data.provenance import Chain, checked_extraction
 from taltool.data.stored_frames import Frames, pieces
@@ -228,6 +227,8 @@ class FeatureFile:
         """Whether the ids in the file of another program are more than ids, by the names of its arrays; in words."""
         if self._is_own:
             return []
+        from taltool.data.feature_arrays import told_by_names  # Nobody else who reads features needs that file.
+
         return told_by_names([name for name in self.ids if self._file[name].ndim >= 2], self.path)
 
     def as_stored(self, name: str) -> h5py.Dataset:
