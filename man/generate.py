@@ -23,6 +23,7 @@ EXIT_STATUSES = (
     (1, "Some videos failed (they are named; the rest was written), or a threshold of --fail-under was missed."),
     (2, "The command line is wrong."),
     (3, "A file is broken, incomplete, or does not fit the others."),
+    (4, "Unexpected: a mistake in taltool, or a library that failed; -v shows where."),
     (130, "Interrupted."),
 )
 COMMON = ("quiet", "verbose", "progress")

@@ -1,8 +1,8 @@
 """The program: the list of commands, built from the files of `commands` (NAME.py holds the function NAME), and what
 runs one of them and turns whatever stops it into one line on standard error and an exit status.
 
-0 done; 1 some videos failed, or `--fail-under` was missed; 2 usage; 3 bad data; 130 interrupted. A closed pipe is not
-an error. A traceback means a bug; for the errors above it is shown under `-v`.
+0 done; 1 some videos failed, or `--fail-under` was missed; 2 usage; 3 bad data; 4 unexpected; 130 interrupted. A
+closed pipe is not an error. Tracebacks are shown under `-v`.
 """
 
 import functools
@@ -28,7 +28,7 @@ from taltool.reporting import printable
 _COMMANDS = "taltool.cli.commands"
 # The order of the pipeline; a command that is not listed comes after these, by name.
 _ORDER = ("extract", "train", "predict", "nms", "label", "fuse", "evaluate", "diagnose", "plot", "convert")
-INTERRUPTED = 130
+UNEXPECTED, INTERRUPTED = 4, 130
 # Typer vendors Click and exports only the leaf of its usage errors; this is their common base.
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -110,10 +110,12 @@ def exit_with_status(function: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             say(context.command_path, "interrupted")
             raise typer.Exit(INTERRUPTED) from None
-        except (TaltoolError, OSError) as error:
+        except (typer.Exit, typer.Abort, _CommandLineError):
+            raise
+        except (Exception, SystemExit) as error:  # Nothing that a library raises ends in a traceback.
             if verbose:
                 traceback.print_exc()
-            raise typer.Exit(_report(context, error)) from error
+            raise typer.Exit(_report(context.command_path, error, context)) from error
 
     del command.__dict__["__wrapped__"]
     command.__signature__ = signature.replace(parameters=[*own, *common])  # type: ignore[attr-defined]
@@ -131,17 +133,33 @@ def _refuse_not_finite(context: typer.Context, arguments: Mapping[str, Any]) -> 
                 raise typer.BadParameter(f"{number} is not a finite number.", context, param_hint=hint)
 
 
-def _report(context: typer.Context, error: TaltoolError | OSError) -> int:
-    """Say what went wrong; returns the exit status for it."""
+def _report(name: str, error: BaseException, context: typer.Context | None = None) -> int:
+    """Say what went wrong in the command `name`; returns the exit status for it."""
+    if isinstance(error, TaltoolError):
+        say(name, str(error))
+        if isinstance(error, UsageError):
+            print_usage(context)
+        return error.exit_status
+    _discard_output()
     if isinstance(error, OSError):
-        _discard_output()
         where = f"{error.filename}: " if error.filename else ""
-        say(context.command_path, f"{where}{error.strerror or error}")
+        say(name, f"{where}{error.strerror or error}")
         return DataError.exit_status
-    say(context.command_path, str(error))
-    if isinstance(error, UsageError):
-        print_usage(context)
-    return error.exit_status
+    place = _file_at_hand(error)
+    where = f" in {place}" if place else ""
+    detail = f": {error}" if str(error) else ""
+    say(name, f"unexpected {type(error).__name__}{where}{detail}; -v shows the traceback")
+    return UNEXPECTED
+
+
+def _file_at_hand(error: BaseException) -> str:
+    """The file that was read or written where an unexpected error arose, by the variable that names it; or nothing."""
+    found = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        known = frame.f_locals
+        path = known.get("path", getattr(known.get("self"), "path", None))
+        found = str(path) if isinstance(path, str | Path) else found
+    return found
 
 
 def _discard_output() -> None:
@@ -174,6 +192,8 @@ def main(words: Sequence[str] | None = None) -> int:
         if isinstance(leaving.__context__, BrokenPipeError):
             return 0
         raise
+    except OSError as error:
+        return _report("taltool", error)
     except _CommandLineError as error:
         context = getattr(error, "ctx", None)
         message = error.format_message() or "name a command"  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 A checkpoint is a safetensors file whose metadata holds one key, `taltool`, with JSON.
 """
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -55,7 +56,12 @@ class CheckpointHeader:
         """The header in a file's metadata; raises DataError where that is not ours, or of another version."""
         if KEY not in metadata:
             raise DataError(f"{path}: safetensors, but no checkpoint of taltool train")
-        fields = orjson.loads(metadata[KEY])
+        try:
+            fields = orjson.loads(metadata[KEY])
+        except orjson.JSONDecodeError as error:
+            raise DataError(f"{path}: its header is not JSON ({error}); copy or train it again") from error
+        if not isinstance(fields, dict):
+            raise DataError(f"{path}: its header is {fields!r:.40}; expected a table")
         kind, version = fields.pop("kind", None), fields.get("version")
         if kind != "checkpoint" or version != VERSION:
             raise DataError(f"{path}: expected a checkpoint version {VERSION}, found {kind} version {version}")
@@ -74,7 +80,10 @@ class CheckpointHeader:
 
 
 def read_tensor_table(path: str) -> dict[str, Any]:
-    """The JSON header of a safetensors file: {tensor name: {dtype, shape, ...}, "__metadata__": {...}}."""
+    """The JSON header of a safetensors file: {tensor name: {dtype, shape, data_offsets}, "__metadata__": {...}}.
+
+    Raises DataError for what is no such header.
+    """
     with open_file(path) as stream:
         length = int.from_bytes(stream.read(8), "little")
         text = stream.read(length) if length <= _LONGEST_HEADER else b""
@@ -85,7 +94,25 @@ def read_tensor_table(path: str) -> dict[str, Any]:
         raise DataError(f"{path}: not a safetensors file") from None
     if not isinstance(table, dict):
         raise DataError(f"{path}: not a safetensors file")
+    for name, entry in table.items():
+        if not (_is_metadata(entry) if name == "__metadata__" else _is_tensor(entry)):
+            raise DataError(f"{path}: not a safetensors file: its header says '{name}': {reprlib.repr(entry)}")
     return table
+
+
+def _is_metadata(entry: object) -> bool:
+    return entry is None or (isinstance(entry, dict) and all(isinstance(text, str) for text in entry.values()))
+
+
+def _is_tensor(entry: object) -> bool:
+    """Whether the header can say so of a tensor: its number type, its shape and where its bytes lie."""
+    if not (isinstance(entry, dict) and isinstance(entry.get("dtype"), str)):
+        return False
+    shape, offsets = entry.get("shape"), entry.get("data_offsets")
+    counts: list[Any] = [*shape, *offsets] if isinstance(shape, list) and isinstance(offsets, list) else [None]
+    if len(offsets or ()) != 2 or not all(type(count) is int and count >= 0 for count in counts):
+        return False
+    return bool(counts[-2] <= counts[-1])
 
 
 def read_checkpoint_header(path: str) -> CheckpointHeader:

@@ -4,8 +4,9 @@ In a frame store, which is such a file, it is (T, H, W, C) uint8: pictures, neve
 """
 
 import contextlib
-import os
-import re
+import io
+import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from operator import index
@@ -35,6 +36,8 @@ COMPLETE = "complete"
 EXTRACTION_ATTRIBUTES = ("num_frames", "source", "problem", "mended")
 # Axes of a dataset that holds frames.
 _FRAMES_AXES = 4
+# Groups in groups, deeper than any id has folders.
+_DEEPEST = 100
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ class FeatureFile:
 
     clock_options complete or replace the clock attributes of a foreign file, durations (video id -> seconds, from a
     ground truth) stand in for a missing duration; with durations alone features are taken to divide each video evenly.
-    Raises DataError for what is not such a file (a video says what reads it), and for datasets that are not whole.
+    Raises DataError for what is not such a file (a video says what reads it), for datasets that are not whole, and
+    where the file leads out of its folder: by links, external storage or virtual datasets.
     """
 
     def __init__(
@@ -77,13 +81,20 @@ class FeatureFile:
             raise DataError(f"{self.path}: {reason}") from error
         with contextlib.ExitStack() as opened:
             opened.enter_context(self._file)
-            found = dict(_datasets(self._file))
-            for name in sorted(set(found.values()) - {""}):
-                opened.enter_context(self._linked(name, found))
+            self._linked: list[h5py.File] = []
+            # While the files that links lead to are open, following the links is quick.
+            found = dict(_contents(self._file.id, self.path))
+            self._open_linked(self._file, self.path, found, opened)
+            if any(found.values()):
+                found = dict(_contents(self._file.id, self.path, follow=True))
+            self.ids = sorted(found)
             self._close = opened.pop_all()
-        self.ids = sorted(found)
+        self._sound: set[str] = set()
         # Whether taltool wrote this file: then every dataset says when it is complete.
-        self._is_own = bool(self._file.attrs.get("format") == FORMAT)
+        self._is_own = str(self._attribute("format")) == FORMAT
+        version = self._attribute("version")
+        if self._is_own and str(version) != str(VERSION):
+            raise DataError(f"{self.path}: features of version {version}; this taltool knows version {VERSION}")
         return self
 
     def __exit__(
@@ -91,23 +102,42 @@ class FeatureFile:
     ) -> None:
         self._close.__exit__(kind, error, trace)
 
-    def _linked(self, name: str, found: Mapping[str, str]) -> h5py.File:
-        """A file in which some of the videos lie; while it is open, following links to it is quick."""
-        path = Path(self.path).resolve().parent / name
-        try:
-            return _opened(path)
-        except OSError as error:
-            count = list(found.values()).count(name)
-            reason = "is not there" if not path.exists() else f"is not a readable HDF5 file ({error})"
-            raise DataError(
-                f"{self.path}: {count} of its {len(found)} videos lie in {name}, which {reason}; put it back, or join "
-                "the files again"
-            ) from error
+    def _open_linked(
+        self, file: h5py.File, path: str, contents: Mapping[str, bool], opened: contextlib.ExitStack
+    ) -> None:
+        """Open each file in which videos of `file`, whose `_contents` these are, lie, and those that theirs lie in.
+
+        Raises DataError where one is missing, or not in the folder of the file that links to it, or below.
+        """
+        folder = Path(path).resolve().parent
+        links = (file.get(name, getlink=True) for name, is_link in contents.items() if is_link)
+        named = Counter(link.filename for link in links if isinstance(link, h5py.ExternalLink))
+        for name, count in named.items():
+            target = (folder / name).resolve()
+            if not target.is_relative_to(folder):
+                raise DataError(
+                    f"{path}: {count} of its links lead to {name}, out of its folder, and are not followed; give that "
+                    "file itself, or move the two together"
+                )
+            if any(str(target) == other.filename for other in self._linked):
+                continue
+            try:
+                if not target.is_file():
+                    raise OSError("no file")
+                linked = opened.enter_context(_opened(target))
+            except OSError as error:
+                reason = f"is not a readable HDF5 file ({error})" if target.exists() else "is not there"
+                raise DataError(
+                    f"{path}: {count} of its {len(contents)} videos lie in {name}, which {reason}; put it back, or "
+                    "join the files again"
+                ) from error
+            self._linked.append(linked)
+            self._open_linked(linked, str(target), dict(_contents(linked.id, str(target))), opened)
 
     @property
     def attributes(self) -> dict[str, Any]:
         """The root attributes."""
-        return {name: _plain(value) for name, value in self._file.attrs.items()}
+        return self.attributes_of("/")
 
     @property
     def provenance(self) -> Chain:
@@ -138,11 +168,20 @@ class FeatureFile:
 
     def _json(self, name: str, absent: Any) -> Any:
         """What the root attribute `name` says in JSON."""
-        text = self._file.attrs.get(name)
+        text = self._attribute(name)
         try:
-            return orjson.loads(text) if text else absent
+            return absent if isinstance(text, str | None) and not text else orjson.loads(text)
         except (orjson.JSONDecodeError, TypeError) as error:
             raise DataError(f"{self.path}: its attribute '{name}' is not JSON ({error})") from error
+
+    def _attribute(self, name: str, video_id: str = "/") -> Any:
+        """One attribute of a dataset, or of the file, as a Python value or an array; None where there is none."""
+        attributes = self._file[video_id].attrs
+        try:
+            return _plain(attributes[name]) if name in attributes else None
+        except (OSError, RuntimeError, TypeError, ValueError) as error:
+            where = self.path if video_id == "/" else self.where(video_id)
+            raise DataError(f"{where}: its attribute '{name}' cannot be read ({error})") from error
 
     def video_attributes(self, video_id: str) -> dict[str, Any]:
         """The attributes of one dataset."""
@@ -176,8 +215,8 @@ class FeatureFile:
 
     def _read_clock(self, video_id: str) -> FeatureClock:
         dataset, where = self._dataset(video_id), self.where(video_id)
-        found = ((name, dataset.attrs.get(name)) for name in CLOCK_ATTRIBUTES)
-        known = {name: clock_number(_plain(value), name, where) for name, value in found if value is not None}
+        found = ((name, self._attribute(name, video_id)) for name in CLOCK_ATTRIBUTES)
+        known = {name: clock_number(value, name, where) for name, value in found if value is not None}
         known |= self.clock_options.given()
         duration = known.get("duration", self.durations.get(video_id))
         return clock_from(known, dataset.shape[0], duration, where)
@@ -233,14 +272,18 @@ class FeatureFile:
 
     def as_stored(self, name: str) -> h5py.Dataset:
         """A dataset whatever it holds, by its path; only while the file is open."""
-        return self._file[name]
+        dataset = self._file[name]
+        _refuse_hollow(dataset, self.where(name))
+        return dataset
 
     def attributes_of(self, name: str) -> dict[str, Any]:
         """The attributes of a dataset, whatever it holds."""
-        return {name: _plain(value) for name, value in self._file[name].attrs.items()}
+        return {each: self._attribute(each, name) for each in self._file[name].attrs}
 
     def _dataset(self, video_id: str) -> h5py.Dataset:
         node = self._file.get(video_id) if video_id else None
+        if video_id in self._sound:
+            return node
         where = self.where(video_id)
         if not isinstance(node, h5py.Dataset):
             raise DataError(f"{self.path} has no video '{video_id}' ({len(self.ids)} others)")
@@ -252,13 +295,16 @@ class FeatureFile:
             )
         if 0 in node.shape:
             raise DataError(f"{where} has no snippets: shape {node.shape}; extract it again")
-        if self._is_own and not node.attrs.get(COMPLETE, False):
+        if self._is_own and self._attribute(COMPLETE, video_id) is not True:
             raise DataError(f"{where} is not complete: run the extraction again, it continues where it stopped")
+        _refuse_hollow(node, where)
+        self._sound.add(video_id)
         return node
 
 
 def _opened(path: str | Path) -> h5py.File:
     """The file, locked against writers; without a lock where its file system (NFS, Lustre) has none to give."""
+    path = Path(path).resolve()  # HDF5 looks for what it links to where it was opened.
     try:
         return h5py.File(path, "r")
     except OSError as error:
@@ -267,27 +313,50 @@ def _opened(path: str | Path) -> h5py.File:
         return h5py.File(path, "r", locking=False)
 
 
-def _datasets(group: h5py.Group, prefix: str = "", within: tuple[int, ...] = ()) -> Iterator[tuple[str, str]]:
-    """Yield the name of every dataset, and the file in which it lies if that is another one.
+def _contents(
+    group: Any, path: str, follow: bool = False, prefix: str = "", within: tuple[int, ...] = ()
+) -> Iterator[tuple[str, bool]]:
+    """Yield the name of every dataset below a group (h5py.h5g.GroupID), and False; and of every soft and external link,
+    and True, unless those are followed as well.
 
-    within: the addresses of the groups around this one. Raises DataError for a link that leads to nothing, or back.
+    within: the addresses of the groups around this one. Raises DataError for a link that leads to nothing, or back,
+    and for groups that are nested too deeply.
     """
-    within = (*within, h5py.h5o.get_info(group.id).addr)
-    for name in group:
-        link = group.get(name, getlink=True)
-        if isinstance(link, h5py.ExternalLink):
-            yield prefix + name, link.filename
+    within = (*within, h5py.h5o.get_info(group).addr)
+    if len(within) > _DEEPEST:
+        raise DataError(f"{path}: its groups are nested more than {_DEEPEST} deep")
+    links: list[tuple[bytes, int]] = []
+    group.links.iterate(lambda name, info: links.append((name, info.type)), info=True)
+    for raw, kind in links:
+        name = prefix + raw.decode("utf-8", "surrogateescape")
+        if kind != h5py.h5l.TYPE_HARD and not follow:
+            yield name, True
             continue
         try:
-            kind = group.get(name, getclass=True)
-        except (KeyError, RuntimeError) as error:
-            raise DataError(f"{group.file.filename}: its link '{prefix}{name}' leads to nothing; remove it") from error
-        if kind is h5py.Group:
-            if h5py.h5o.get_info(group[name].id).addr in within:
-                raise DataError(f"{group.file.filename}: its link '{prefix}{name}' leads back to a group around it")
-            yield from _datasets(group[name], f"{prefix}{name}/", within)
-        elif kind is h5py.Dataset:
-            yield prefix + name, ""
+            found = h5py.h5o.get_info(group, raw)
+        except (KeyError, OSError, RuntimeError) as error:
+            raise DataError(f"{path}: its link '{name}' leads to nothing; remove it") from error
+        if found.type == h5py.h5o.TYPE_GROUP:
+            if found.addr in within:
+                raise DataError(f"{path}: its link '{name}' leads back to a group around it")
+            yield from _contents(h5py.h5g.open(group, raw), path, follow, f"{name}/", within)
+        elif found.type == h5py.h5o.TYPE_DATASET:
+            yield name, False
+
+
+def _refuse_hollow(dataset: h5py.Dataset, where: str) -> None:
+    """Raise DataError for a dataset whose numbers are not, or not all, in its own file: HDF5 reads zeros, or whatever
+    another file holds."""
+    if dataset.is_virtual or dataset.external:
+        raise DataError(f"{where} lies in other files (external or virtual); copy it into one: h5repack, or h5py")
+    if dataset.chunks is None:
+        written, whole = dataset.id.get_storage_size(), dataset.size * dataset.dtype.itemsize
+    else:
+        written = dataset.id.get_num_chunks()
+        whole = math.prod(-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True))
+    if written < whole:
+        kind = "bytes" if dataset.chunks is None else "chunks"
+        raise DataError(f"{where}: of its {whole} {kind} {written} were written; extract it again")
 
 
 def unlike(settings: str, others: str) -> str:
@@ -334,7 +403,8 @@ class FeatureWriter:
         if self.path == STANDARD:
             raise UsageError("features are HDF5, which cannot go through a pipe: give -o FILE.h5")
         temporary = self._close.enter_context(replacing(self.path))
-        self._file = self._close.enter_context(h5py.File(temporary, "w"))
+        self._disk = self._close.enter_context(_Disk(temporary, "w+"))
+        self._file = self._close.enter_context(h5py.File(self._disk, "w"))
         self._file.attrs.update({"format": FORMAT, "version": VERSION, **self.attributes})
         if self.streams is not None:
             self._file.attrs["streams"] = orjson.dumps(self.streams).decode()
@@ -361,13 +431,19 @@ class FeatureWriter:
         dataset.attrs.update({name: getattr(video.clock, name) for name in CLOCK_ATTRIBUTES})
         dataset.attrs.update(video.attributes)
         dataset.attrs[COMPLETE] = True
+        self._refuse_failure()
 
     def link(self, video_id: str, path: str) -> None:
-        """Refer to a video in the feature file at `path`, which must stay where it is, seen from this one."""
+        """Refer to a video in the feature file at `path`, which must stay where it is, seen from this one.
+
+        Raises UsageError where that file is not in the folder of this one, or below: nobody follows links out of it.
+        """
         self._refuse_name(video_id)
-        relative = os.path.relpath(Path(path).resolve(), Path(self.path).resolve().parent)
+        target, folder = Path(path).resolve(), Path(self.path).resolve().parent
+        if not target.is_relative_to(folder):
+            raise UsageError(f"{path} is not in {folder} or below, where links from {self.path} can lead to it")
         try:
-            self._file[video_id] = h5py.ExternalLink(relative, video_id)
+            self._file[video_id] = h5py.ExternalLink(str(target.relative_to(folder)), video_id)
         except (TypeError, ValueError) as error:
             raise DataError(f"video '{video_id}' cannot be beside a video named like its folder") from error
 
@@ -380,18 +456,48 @@ class FeatureWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            self._close.__exit__(kind, error, trace)
-        except RuntimeError as failed:
-            # So h5py tells of a disk that is full only when the file is closed.
-            found = re.search(r"errno = (\d+)", str(failed))
-            if found is None:
+        self._file.close()  # So HDF5 writes what it still holds.
+        if error is None:
+            try:
+                self._refuse_failure()
+            except OSError as failure:
+                self._close.__exit__(OSError, failure, failure.__traceback__)
                 raise
-            raise OSError(int(found[1]), os.strerror(int(found[1])), self.path) from failed
+        self._close.__exit__(kind, error, trace)
+
+    def _refuse_failure(self) -> None:
+        if (failure := self._disk.failure) is not None:
+            raise OSError(failure.errno, failure.strerror, self.path)
+
+
+class _Disk(io.FileIO):
+    """The file that HDF5 writes to. The first failure to write is kept, and all further bytes are let go: HDF5 cannot
+    close a file that it cannot write, and would end the process when it is told to."""
+
+    failure: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all of `data`; returns its length, also where that failed."""
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        try:
+            while rest and self.failure is None:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.failure = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the length of the file."""
+        try:
+            return super().truncate(size) if self.failure is None else size or 0
+        except OSError as error:
+            self.failure = error
+            return size or 0
 
 
 def _plain(value: Any) -> Any:
-    """An HDF5 attribute as a Python value."""
+    """An HDF5 attribute as a Python value; raises UnicodeDecodeError for a text that is not UTF-8."""
     if isinstance(value, bytes):
         return value.decode()
     return value.item() if isinstance(value, np.generic) else value

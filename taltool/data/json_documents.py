@@ -40,6 +40,8 @@ _TELLING = {"taltool": "{", "video_id": '"', "proposals": "[", "segments": "[", 
 _TELLING_KEY = re.compile(rb'"(?:%s)"\s*:' % "|".join(_TELLING).encode())
 # Documents of these kinds have few members in the outermost object; one with more maps the ids of videos to something.
 _MOST_MEMBERS = 100
+# Lists in lists: what data of any format needs, many times over, and little enough for every parser and printer.
+_DEEPEST = 100
 # A key with its colon, a text, a bracket, or the beginning of a text whose end is not there.
 _TOKEN = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"(\s*:\s*)?|[][{}]|"', re.DOTALL)
 
@@ -101,10 +103,16 @@ def collector_at_rest() -> Iterator[None]:
             gc.enable()
 
 
-def count_members(document: Any) -> int:
-    """How many members all objects of a parsed document have together."""
-    count, level = 0, [document]
+def count_members(document: Any, where: str) -> int:
+    """How many members all objects of a parsed document have together.
+
+    Raises DataError, naming `where`, for lists and objects that are nested more deeply than any data is.
+    """
+    count, level, depth = 0, [document], 0
     while level:
+        depth += 1
+        if depth > _DEEPEST:
+            raise _too_deep(where)
         objects = [value for value in level if type(value) is dict]
         count += sum(map(len, objects))
         holders = [each.values() for each in objects] + [value for value in level if type(value) is list]
@@ -112,14 +120,18 @@ def count_members(document: Any) -> int:
     return count
 
 
+def _too_deep(where: str) -> DataError:
+    return DataError(f"{where}: lists and objects are nested more than {_DEEPEST} deep")
+
+
 def parsed_document(content: bytes, path: str) -> Any:
     """What the JSON document `content` of the file `path` holds.
 
-    Raises orjson.JSONDecodeError where it is not JSON, DataError where an object has a key twice.
+    Raises orjson.JSONDecodeError where it is not JSON, DataError where an object has a key twice, or nests too deeply.
     """
     with collector_at_rest():
         document = orjson.loads(content)
-        refuse_repeated_keys(content, count_members(document), path)
+        refuse_repeated_keys(content, count_members(document, path), path)
     return document
 
 
@@ -141,7 +153,7 @@ def refuse_repeated_keys(text: bytes, members: int, where: str) -> None:
     try:
         json.loads(text, object_pairs_hook=unique)
     except RecursionError as error:
-        raise DataError(f"{where}: lists and objects are nested too deeply") from error
+        raise _too_deep(where) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,6 +220,8 @@ class JsonDocument:
             ends.append(places[~opens & (depths == 2)] + 1)
             if len(depths):
                 depth = int(depths[-1])
+                if depths.max() > _DEEPEST:
+                    raise _too_deep(self.path)
             inside = (inside + len(quotes)) % 2
             offset += len(codes)
             block = self._reader.read(_BLOCK)
@@ -238,7 +252,7 @@ class JsonDocument:
             raise DataError(f"{self.path}:{self._line(place)}: not JSON{near}{mend if is_other else ''}") from error
         if not isinstance(found, dict):
             raise DataError(f"{self.path}: expected a JSON object, found {type(found).__name__}")
-        refuse_repeated_keys(text, count_members(found), self.path)
+        refuse_repeated_keys(text, count_members(found, self.path), self.path)
         return found
 
     def _place_of(self, position: int, insides: list[bytes]) -> int:
@@ -270,7 +284,7 @@ class JsonDocument:
             return self._short[key]
         text = self._bytes(span.start, span.stop)
         value = self._parsed(text, span.start)
-        refuse_repeated_keys(text, count_members(value), self.path)
+        refuse_repeated_keys(text, count_members(value, self.path), self.path)
         return value
 
     def is_object(self, key: str) -> bool:
@@ -287,7 +301,7 @@ class JsonDocument:
         return 0 if span is None else len(span.ends)
 
     def batches(
-        self, key: str, make: Callable[[dict[str, Any]], Made], keys_in: Callable[[Any], int] = count_members
+        self, key: str, make: Callable[[dict[str, Any]], Made], keys_in: Callable[[Any], int] | None = None
     ) -> Iterator[Made]:
         """What `make` makes of some members at a time of the object at `key`, in order.
 
@@ -312,7 +326,8 @@ class JsonDocument:
                     text = text[1:]
                 text = b"{%s}" % text
                 batch = self._parsed(text, start)
-                refuse_repeated_keys(text, keys_in(batch), self.path)
+                members = count_members(batch, self.path) if keys_in is None else keys_in(batch)
+                refuse_repeated_keys(text, members, self.path)
                 twice = seen & batch.keys()
                 if twice:
                     raise DataError(

@@ -191,7 +191,7 @@ class ProposalReader:
         if not isinstance(record, dict):
             raise DataError(f"{where}: expected an object, found {type(record).__name__}")
         if "video_id" not in record and ("taltool" in record or "end" in record):
-            refuse_repeated_keys(line, count_members(record), where)
+            refuse_repeated_keys(line, count_members(record, where), where)
             return record
         objects = () if "segments" in record else record.get("proposals", ())
         refuse_repeated_keys(line, len(record) + keys_of_objects(objects), where)

@@ -7,7 +7,6 @@ or from what torch.save wrote, of which no code is ever run.
 
 import glob
 import os
-import pickle
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -138,8 +137,10 @@ def load_state(path: Path) -> dict[str, Any]:
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+    except Exception as error:  # What torch stumbles over it raises, of whatever kind.
         raise DataError(f"{path}: not a readable training state ({error}); train without --resume") from error
+    if not isinstance(state, dict):
+        raise DataError(f"{path}: not the state of a training; train without --resume")
     check_finite(dict(_named_tensors(state)), path)
     return state
 
@@ -235,7 +236,7 @@ def _loaded(path: str) -> Any:
     try:
         with warnings.catch_warnings(action="ignore"):  # What torch says of other pickles is said below.
             return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, OSError, RuntimeError, EOFError, ValueError, LookupError) as error:
+    except Exception as error:  # What torch stumbles over it raises, of whatever kind.
         # torch names what is neither a tensor nor a plain value, in the midst of its advice.
         foreign = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
         if foreign is None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # Extraction reads its settings here, and knows no torch wher
     from taltool.models.contract import SettingsBySection
 
 NAME_KEY = "name"
+# Characters of a TOML file: more take minutes to parse, where keys are chains of keys.
+_LONGEST_CONFIG = 100_000
 _IN_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 
 
@@ -75,9 +77,12 @@ def preset_layer(name: str, presets: "dict[str, SettingsBySection]", model_name:
 
 def read_config(path: str) -> tuple[str | None, Layer]:
     """The model name (None where the file does not say) and the differences in a TOML file."""
+    text = read_text(path)
+    if len(text) > _LONGEST_CONFIG:
+        raise DataError(f"{path}: {len(text)} characters, where settings have a few thousand; is it the right file?")
     try:
-        document = tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
+        document = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # Numbers of thousands of digits are no TOMLDecodeError.
         raise DataError(f"{path}: not TOML: {error}") from error
     name = document.pop(NAME_KEY, None)
     for section, values in document.items():
@@ -101,7 +106,7 @@ def override(text: str, kinds: dict[str, type]) -> Layer:
     word = value.strip()
     try:
         meant = tomllib.loads(f"value = {word}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         meant = word  # A bare word.
     return Layer(source, {section: {name: meant}})
 

@@ -319,7 +319,7 @@ class Trainer:
     def restore(self) -> None:
         """Continue from the saved state. Raises UsageError where that is of another run."""
         state = self.processes.broadcast(load_state(self.plan.state_path) if self.processes.is_first else {})
-        if state["fingerprint"] != self.plan.fingerprint:
+        if state.get("fingerprint") != self.plan.fingerprint:
             raise UsageError(
                 f"{self.plan.state_path} is of a run with other settings, data or seed; "
                 "repeat its command line, or train without --resume"

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import av
@@ -31,6 +32,13 @@ _MOST_KEPT = 64 << 20
 # last for minutes; of formats in which clocks break as a rule (MPEG transport and program streams) even 10 s are a
 # break, which is what FFmpeg's own program takes for one.
 _LONGEST_GAP, _LONGEST_GAP_OF_STREAMS = 600.0, 10.0
+# What keeps FFmpeg from opening anything by itself: the one protocol that it may use does not exist.
+_CLOSED = {"protocol_whitelist": "none"}
+# Bytes that it asks for at once.
+_BUFFER = 1 << 16
+# How files begin that hold no pictures, but name the files that do.
+_PLAYLISTS = {b"#EXTM3U": "HLS", b"ffconcat": "ffconcat", b"<?xml": "XML, perhaps DASH", b"<MPD": "DASH", b"v=0": "SDP"}
+_LONGEST_MARK = 64
 
 
 @dataclass
@@ -250,12 +258,29 @@ def _frames(packets: Iterator[Any], unit: float, zero: float, losses: Losses) ->
 
 
 @contextmanager
+def open_container(path: str | Path) -> Iterator[Any]:
+    """What PyAV reads in this file, and in no other: its name is not taken for an address or a pattern, and whatever a
+    playlist or a header names stays closed.
+
+    Raises DataError where it cannot be opened, or is no video.
+    """
+    with ExitStack() as opened:
+        try:
+            file = opened.enter_context(Path(path).open("rb", 0))
+            head = file.read(_LONGEST_MARK).lstrip()
+            file.seek(0)
+            playlist = next((kind for mark, kind in _PLAYLISTS.items() if head.startswith(mark)), None)
+            if playlist is not None:
+                raise DataError(f"a playlist ({playlist}), which names other files; give those")
+            container = av.open(file, "r", options=_CLOSED, metadata_errors="replace", buffer_size=_BUFFER)
+        except (FFmpegError, OSError, ValueError) as error:
+            raise DataError(_reason(error)) from error
+        yield opened.enter_context(container)
+
+
+@contextmanager
 def _opened(path: str) -> Iterator[tuple[Any, Any]]:
-    try:
-        container = av.open(path, metadata_errors="replace")
-    except (FFmpegError, OSError) as error:
-        raise DataError(_reason(error)) from error
-    with container:
+    with open_container(path) as container:
         stream = video_stream(container)
         stream.codec_context.thread_count = 1  # Files are decoded side by side; threads only add waiting.
         yield container, stream

@@ -17,7 +17,7 @@ from av.error import FFmpegError
 from taltool.data.containers import VIDEO_SUFFIXES, container_name
 from taltool.data.files import peek
 from taltool.errors import DataError
-from taltool.video.decode import Losses, PacketScan, decode_frames, scan, video_stream
+from taltool.video.decode import Losses, PacketScan, decode_frames, open_container, scan, video_stream
 from taltool.video.images import series
 from taltool.video.timing import Timeline, timeline
 
@@ -55,7 +55,7 @@ def video_facts(path: str) -> Facts:
         found, losses = scan(path), Losses()
         own = timeline(found.times, found.tick, found.declared)
         frame = next((frame for _, frame in decode_frames(path, found, losses)), None)
-        with av.open(path, metadata_errors="replace") as opened:
+        with open_container(path) as opened:
             stream = video_stream(opened)
             facts = _length(found, own) | _picture(stream, frame, found) | _others(opened)
             packets = _packets(opened, stream, found)
@@ -112,7 +112,7 @@ def frames_facts(path: str) -> Facts:
         files, places = series(Path(path))
     except DataError as error:
         raise DataError(f"{path}: a folder that {error}") from error
-    with av.open(files[0].open("rb"), "r") as container:
+    with open_container(files[0]) as container:
         stream = video_stream(container)
         size = f"{stream.codec_context.width}x{stream.codec_context.height}"
     missing = places[-1] + 1 - len(places)

@@ -5,19 +5,17 @@ or names without numbers, taken in their order. Nothing in them tells when they 
 there are to a second.
 """
 
-import io
 import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from av.error import FFmpegError
 
 from taltool.errors import DataError
-from taltool.video.decode import Losses, PacketScan, video_stream
+from taltool.video.decode import Losses, PacketScan, open_container, video_stream
 from taltool.video.sources import image_files
 
 _NUMBERED = re.compile(r"^(.*?)(\d+)$")
@@ -67,8 +65,7 @@ def decoded_images(path: str, fps: float, losses: Losses) -> Iterator[tuple[floa
     files, places = series(Path(path))
     for file, place in zip(files, places, strict=True):
         try:
-            # From memory: a name with a percent sign would be taken for a pattern.
-            with av.open(io.BytesIO(file.read_bytes()), "r") as container:
+            with open_container(file) as container:
                 frame = next(container.decode(video_stream(container)), None)
         except (FFmpegError, DataError) as error:
             losses.add(place / fps, error)

@@ -268,7 +268,7 @@ def test_the_collector_rests_and_is_as_before_afterwards() -> None:
 
 def checked(text: str) -> None:
     content = text.encode()
-    refuse_repeated_keys(content, count_members(orjson.loads(content)), "gt.json")
+    refuse_repeated_keys(content, count_members(orjson.loads(content), "gt.json"), "gt.json")
 
 
 @pytest.mark.parametrize(
