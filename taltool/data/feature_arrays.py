@@ -5,8 +5,6 @@ crops, the user says. An array has the name of its place (`v_1`, `v_1/c3d`, `rgb
 is no part of the video's id, and where it names several, they are streams of one video.
 """
 
-import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taltool.data.clock import CLOCK_ATTRIBUTES, FeatureClock, clock_from, clock_number
+from taltool.data.feature_checks import told_by_names
 from taltool.data.files import utf8_stem
 from taltool.data.formats.contract import Features, FormatOptions, Opening
 from taltool.errors import DataError, UsageError
@@ -25,8 +24,6 @@ from taltool.errors import DataError, UsageError
 _CROPS = (5, 10)
 # The axes of an array with crops.
 _WITH_CROPS = 3
-# What parts of names that are often those of streams or layers look like.
-_USUAL = re.compile(r"rgb|flow|opt(ical)?_?flow|audio|.*feat(ure)?s?|.*_?(c3d|i3d|tsn|fc\d)_?.*", re.IGNORECASE)
 _SEPARATORS = "_-."
 
 
@@ -294,37 +291,3 @@ def _without(folders: Sequence[str], dataset: Sequence[str]) -> str | None:
         if list(folders[first : first + size]) == list(dataset) and len(folders) > size:
             return "/".join([*folders[:first], *folders[first + size :]])
     return None
-
-
-def told_by_names(ids: Sequence[str], path: str) -> list[str]:
-    """A hint where what stands for videos in `path` seems to be streams or layers of them, by their names."""
-    for take in (_last_folder, _first_folder, _last_word):
-        found = [take(video_id) for video_id in ids]
-        names = sorted({name for _, name in found})
-        videos = {video for video, _ in found}
-        if "" in names or not videos or len(names) > 8 or len(videos) * len(names) != len(ids):
-            continue
-        if all(map(_USUAL.fullmatch, names)) or (take is _last_folder and len(videos) > 2 * len(names)):
-            does = (
-                "takes that off" if len(names) == 1 else "makes streams of one video of those that differ in it alone"
-            )
-            told = " or ".join(f"'{name}'" for name in names)
-            place = "begin with" if take is _first_folder else "end in"
-            command = f"taltool convert {shlex.quote(path)} --dataset {shlex.quote(','.join(names))} -o NEW.h5"
-            return [f"the ids of all videos ({len(ids)}) {place} {told}: `{command}` {does}"]
-    return []
-
-
-def _last_folder(video_id: str) -> tuple[str, str]:
-    video, _, name = video_id.rpartition("/")
-    return (video, name) if video else (video_id, "")
-
-
-def _first_folder(video_id: str) -> tuple[str, str]:
-    name, _, video = video_id.partition("/")
-    return (video, name) if video else (video_id, "")
-
-
-def _last_word(video_id: str) -> tuple[str, str]:
-    found = re.fullmatch(r"(.+)[_.-]([^/_.-]+)", video_id)
-    return (found[1], found[2]) if found else (video_id, "")

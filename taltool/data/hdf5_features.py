@@ -20,6 +20,7 @@ import orjson
 from numpy.typing import NDArray
 
 from taltool.data.clock import CLOCK_ATTRIBUTES, FeatureClock, clock_from, clock_number
+from taltool.data.feature_checks import told_by_names
 from taltool.data.files import NO_LOCKS, STANDARD, refuse_foreign, replacing
 from taltool.data.provenance import Chain, checked_extraction
 from taltool.data.stored_frames import Frames, pieces
@@ -263,12 +264,9 @@ class FeatureFile:
         return not self._is_own
 
     def hints(self) -> list[str]:
-        """Whether the ids in the file of another program are more than ids, by the names of its arrays; in words."""
-        if self._is_own:
-            return []
-        from taltool.data.feature_arrays import told_by_names  # Nobody else who reads features needs that file.
-
-        return told_by_names([name for name in self.ids if self._file[name].ndim >= 2], self.path)
+        """`told_by_names` of the arrays in the file of another program, of which some may be no videos'."""
+        names = [] if self._is_own else [name for name in self.ids if self._file[name].ndim >= 2]
+        return told_by_names(names, self.path)
 
     def as_stored(self, name: str) -> h5py.Dataset:
         """A dataset whatever it holds, by its path; only while the file is open."""

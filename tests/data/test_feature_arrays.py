@@ -12,7 +12,7 @@ import pytest
 from project import Run
 
 from taltool.data.convert import convert
-from taltool.data.feature_arrays import told_by_names
+from taltool.data.feature_checks import told_by_names
 from taltool.data.formats.contract import Features, FormatOptions
 from taltool.data.formats.sniffing import open_content, sniff
 from taltool.data.hdf5_features import FeatureFile
