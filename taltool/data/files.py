@@ -34,6 +34,8 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 # Devices from which text may well come: nothing at all, and what a caller has open.
 _READABLE_DEVICE = re.compile(r"/dev/(null|tty.*|pts/.*|std(in|out|err)|fd/.*)|/proc/.*")
 _CAMERA = re.compile(r"/dev/(video|v4l|media|dri|dv).*")
+# What they answer where there is no room left.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What file systems answer that know no locks.
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP)
 
@@ -230,6 +232,17 @@ def _unzipped(stream: BinaryIO) -> io.BufferedReader | gzip.GzipFile:
 
 
 @contextlib.contextmanager
+def _naming_the_full(path: str | Path) -> Iterator[None]:
+    """Say of which file it is that a disk, a quota or a limit is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+
+
+@contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a new file beside `path`; it takes the place of `path` when the block ends, and vanishes if it raises.
 
@@ -241,7 +254,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise DataError(f"{path}: not a regular file; such a file cannot be written there")
     temporary = _temporary_beside(target, path)
     try:
-        yield temporary
+        with _naming_the_full(path):
+            yield temporary
         mask = os.umask(0)
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
@@ -280,11 +294,12 @@ def open_output(path: str) -> Iterator[BinaryIO]:
             yield stream
         return
     if path == STANDARD:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with _naming_the_full("standard output"):
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
         return
     if is_special(Path(path)) and not Path(path).is_dir():
-        with Path(path).open("wb") as stream:
+        with _naming_the_full(path), Path(path).open("wb") as stream:
             yield stream
         return
     with replacing(path) as temporary, temporary.open("wb") as stream:

@@ -9,11 +9,11 @@ from typing import Literal
 from taltool.backbones.contract import Computing
 from taltool.data.files import STANDARD
 from taltool.data.hdf5_features import VideoFeatures
+from taltool.data.locking import exclusive_lock
 from taltool.data.provenance import step
 from taltool.errors import DataError, PartialFailure, UsageError
 from taltool.extraction.assemble import assemble, identities_in, refuse_other
 from taltool.extraction.encoder import Encoder
-from taltool.extraction.lock import exclusive_lock
 from taltool.extraction.pipeline import Outcome, extract_features
 from taltool.extraction.resources import Concurrency, Resources
 from taltool.extraction.resume import PartialResults

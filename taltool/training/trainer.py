@@ -7,6 +7,7 @@ is `taltool.training.updater`.
 """
 
 import math
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from taltool.data.checkpoint_header import CheckpointHeader, read_checkpoint_header
+from taltool.data.locking import exclusive_lock
 from taltool.errors import DataError, UsageError
 from taltool.experiment.checkpoint import load_state, model_weights, remove_leftovers, save_checkpoint, save_state
 from taltool.experiment.device import is_compiler_failure, peak_memory
@@ -143,8 +145,25 @@ class Trainer:
         """
         if tensorboard is not None:
             require_tensorboard()  # Before anything of an earlier run is removed.
-        if not self._begin(resume):
+        with self._alone():
+            if self._begin(resume):
+                self._train(tensorboard)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let no other run write to the same place meanwhile; raises UsageError where one does."""
+        folder = Path(f"{self.plan.output}.partial")
+        if not self.processes.is_first:
+            yield
             return
+        with exclusive_lock(folder, str(self.plan.output), self.reporter):
+            try:
+                yield
+            finally:
+                shutil.rmtree(folder)
+
+    def _train(self, tensorboard: str | None) -> None:
+        """Train from where the progress is to the end."""
         progress, steps = self.progress, self.loader.steps_per_epoch
         if tensorboard is not None and self.processes.is_first:
             self.log.tensorboard = TensorBoardWriter(tensorboard, progress.epoch)

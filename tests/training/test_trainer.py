@@ -11,10 +11,12 @@ from safetensors import SafetensorError
 from training_runs import Listener, MakeTrainer, killed_after
 
 from taltool.data.checkpoint_header import read_checkpoint_header
+from taltool.data.locking import exclusive_lock
 from taltool.errors import DataError, UsageError
 from taltool.experiment.checkpoint import model_weights
 from taltool.models import MODELS
 from taltool.models.contract import Model, Outputs
+from taltool.reporting import SILENT
 from taltool.training.train import train
 
 ALL_RANDOM = (
@@ -235,3 +237,12 @@ def test_a_full_disk_is_said_in_one_line(
     with pytest.raises(DataError, match=r"tiny\.safetensors: cannot be written .*No space.*; make room"):
         trainer().run()
     assert not (tmp_path / "tiny.safetensors").exists()
+
+
+def test_two_runs_never_write_to_one_output(trainer: MakeTrainer, tmp_path: Path) -> None:
+    held = exclusive_lock(tmp_path / "tiny.safetensors.partial", "tiny.safetensors", SILENT)
+    with held, pytest.raises(UsageError, match=r"tiny\.safetensors is being written by process \d+"):
+        trainer().run()
+    assert not (tmp_path / "tiny.safetensors").exists()
+    trainer().run()
+    assert not (tmp_path / "tiny.safetensors.partial").exists()

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from project import PROJECT
 
+from taltool.data.locking import exclusive_lock
 from taltool.errors import DataError, UsageError
-from taltool.extraction.lock import exclusive_lock
 from taltool.reporting import SILENT
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from taltool.extraction.lock import exclusive_lock
+from taltool.data.locking import exclusive_lock
 from taltool.reporting import SILENT
 with exclusive_lock(Path(sys.argv[1]), "f.h5", SILENT):
     print("held", flush=True)
@@ -58,15 +58,15 @@ def test_a_lock_may_be_removed_with_its_folder_by_its_holder(tmp_path: Path) -> 
 def test_the_lock_of_a_folder_that_its_holder_removed_is_worth_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from taltool.extraction import lock
+    from taltool.data import locking
 
-    real = lock.lock
+    real = locking.lock
 
     def removed_meanwhile(handle: int, wait: bool) -> None:
         real(handle, wait)
         (tmp_path / "f" / "lock").unlink()
 
-    monkeypatch.setattr(lock, "lock", removed_meanwhile)
+    monkeypatch.setattr(locking, "lock", removed_meanwhile)
     with pytest.raises(UsageError, match="until now: run the command again"), hold(tmp_path / "f"):
         pass
 
@@ -79,7 +79,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_a_file_system_without_locks_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno
 
-    from taltool.extraction import lock
+    from taltool.data import locking
     from taltool.reporting import Reporter
 
     def none(handle: int, wait: bool) -> None:
@@ -91,6 +91,6 @@ def test_a_file_system_without_locks_is_told_of(tmp_path: Path, monkeypatch: pyt
         def warn(self, message: str) -> None:
             heard.append(message)
 
-    monkeypatch.setattr(lock, "lock", none)
+    monkeypatch.setattr(locking, "lock", none)
     with exclusive_lock(tmp_path / "f", "f.h5", Listener()):
         assert "knows no locks" in heard[0]
