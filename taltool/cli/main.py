@@ -5,9 +5,11 @@ runs one of them and turns whatever stops it into one line on standard error and
 closed pipe is not an error. Tracebacks are shown under `-v`.
 """
 
+import errno
 import functools
 import importlib
 import inspect
+import io
 import math
 import os
 import pkgutil
@@ -142,8 +144,9 @@ def _report(name: str, error: BaseException, context: typer.Context | None = Non
         return error.exit_status
     _discard_output()
     if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        say(name, f"{where}{error.strerror or error}")
+        # What is opened for writing can be written to, but for the output that was closed from the beginning.
+        place = error.filename or ("standard output" if error.errno == errno.EBADF else "")
+        say(name, f"{place}: {error.strerror or error}" if place else error.strerror or str(error))
         return DataError.exit_status
     place = _file_at_hand(error)
     where = f" in {place}" if place else ""
@@ -180,11 +183,12 @@ def say(name: str, message: str) -> None:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run a command line, by default that of this process; returns the exit status."""
-    _open_missing_streams()
+    _open_streams()
     words = sys.argv[1:] if words is None else words
     try:
         command = typer.main.get_command(build(words))
         status = command.main(words, prog_name="taltool", standalone_mode=False)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit as leaving:
@@ -203,8 +207,14 @@ def main(words: Sequence[str] | None = None) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _open_missing_streams() -> None:
-    """Let a standard stream that the caller closed (`<&-`) be an empty one."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+def _open_streams() -> None:
+    """Let a standard input that the caller closed (`<&-`) be an empty one, and writing to such an output an error;
+    what an output's encoding does not have is written out (\\xe9).
+    """
+    for name, mode, writable in (("stdin", "r", False), ("stdout", "w", False), ("stderr", "w", True)):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 (open until the end)
+            descriptor = os.open(os.devnull, os.O_WRONLY if writable else os.O_RDONLY)
+            setattr(sys, name, os.fdopen(descriptor, mode))  # Open until the end.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

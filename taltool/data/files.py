@@ -6,6 +6,7 @@ Locks on files are dropped by the operating system when their holder ends, howev
 import codecs
 import contextlib
 import errno
+import glob
 import gzip
 import hashlib
 import io
@@ -34,6 +35,8 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 # Devices from which text may well come: nothing at all, and what a caller has open.
 _READABLE_DEVICE = re.compile(r"/dev/(null|tty.*|pts/.*|std(in|out|err)|fd/.*)|/proc/.*")
 _CAMERA = re.compile(r"/dev/(video|v4l|media|dri|dv).*")
+# Of a name of at most 255 bytes, what a temporary file beside its file keeps, and what it keeps of the machine's name.
+_LONGEST_NAME, _LONGEST_HOST = 160, 60
 # What they answer where there is no room left.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What file systems answer that know no locks.
@@ -265,13 +268,50 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def _temporary_beside(target: Path, path: str | Path) -> Path:
-    """A new file beside `target`, which messages call `path`; raises DataError where there can be none."""
+    """A new file beside `target`, which messages call `path`; raises DataError where there can be none.
+
+    Its name says which process makes it, see `remove_leftovers`.
+    """
+    maker = f"{os.getpid()}@{_host()}"
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=f"{_beginning(target)}{maker}.", suffix=".tmp", dir=target.parent)
     except OSError as error:
         raise DataError(f"{path}: cannot write there: {error.strerror or error}") from error
     os.close(handle)
     return Path(name)
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Delete what processes of this machine that were killed left half-written beside `path`."""
+    target = Path(path).resolve()
+    beginning = _beginning(target)
+    for leftover in target.parent.glob(f"{glob.escape(beginning)}*@*.tmp"):
+        maker = re.match(r"(\d+)@(.*)\.\w+\.tmp", leftover.name.removeprefix(beginning))
+        if maker and maker[2] == _host() and not _is_running(int(maker[1])):
+            leftover.unlink(missing_ok=True)
+
+
+def _beginning(target: Path) -> str:
+    """How the names of temporary files beside `target` begin: with its own, as far as there is room."""
+    return f".{os.fsdecode(os.fsencode(target.name)[:_LONGEST_NAME])}."
+
+
+def _host() -> str:
+    """The name of this machine; elsewhere than on POSIX nobody asks for it."""
+    return re.sub(r"\W", "-", os.uname().nodename)[:_LONGEST_HOST] if os.name == "posix" else "-"
+
+
+def _is_running(process: int) -> bool:
+    """Whether there is such a process; without a way to ask there may be one."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # Somebody else's.
+    return True
 
 
 def refuse_unwritable(path: str) -> None:
@@ -302,6 +342,7 @@ def open_output(path: str) -> Iterator[BinaryIO]:
         with _naming_the_full(path), Path(path).open("wb") as stream:
             yield stream
         return
+    remove_leftovers(path)
     with replacing(path) as temporary, temporary.open("wb") as stream:
         yield stream
 

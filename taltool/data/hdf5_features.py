@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from taltool.data.clock import CLOCK_ATTRIBUTES, FeatureClock, clock_from, clock_number
 from taltool.data.feature_checks import told_by_names
-from taltool.data.files import STANDARD, refuse_foreign, replacing
+from taltool.data.files import STANDARD, refuse_foreign, remove_leftovers, replacing
 from taltool.data.hdf5_files import Disk, contents, open_hdf5, open_linked, plain, refuse_hollow
 from taltool.data.provenance import Chain, checked_extraction
 from taltool.data.stored_frames import Frames, pieces
@@ -306,6 +306,7 @@ class FeatureWriter:
     def __enter__(self) -> Self:
         if self.path == STANDARD:
             raise UsageError("features are HDF5, which cannot go through a pipe: give -o FILE.h5")
+        remove_leftovers(self.path)
         temporary = self._close.enter_context(replacing(self.path))
         self._disk = self._close.enter_context(Disk(temporary, "w+"))
         self._file = self._close.enter_context(h5py.File(self._disk, "w"))

@@ -60,3 +60,14 @@ def test_standard_output_that_is_full_is_said(words: str, tmp_path: Path) -> Non
     assert done.returncode == 3
     assert done.stderr.decode().splitlines()[-1].endswith("No space left on device")
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", "info gt.json", "nms p.jsonl", "check gt.json"])
+def test_standard_output_that_is_closed_is_said_where_something_goes_there(words: str, tmp_path: Path) -> None:
+    (tmp_path / "gt.json").write_text('{"database": {"v": {"duration": 9.0, "annotations": []}}}')
+    stream = '{"taltool": {"kind": "proposals", "version": 1, "classes": []}}\n{"end": {"videos": 0}}\n'
+    (tmp_path / "p.jsonl").write_text(stream)
+    done = shell(f"taltool {words} >&-", tmp_path)
+    assert done.returncode == 3
+    assert done.stderr.decode().splitlines()[-1].endswith("error: standard output: Bad file descriptor")
+    assert shell("taltool nms p.jsonl -q -o n.jsonl >&-", tmp_path).returncode == 0
