@@ -124,7 +124,8 @@ ColumnsOption = Annotated[
     typer.Option(
         "--columns",
         metavar="MEANING=NAME,...",
-        help="Tables: which column is the video, start, end (length), label, score, subset, if its name does not tell.",
+        help="Tables: which column is the video, start, end (length), label, score, subset, if its name does not tell; "
+        "of features, which is the frame or time, and so no channel.",
     ),
 ]
 HeaderOption = Annotated[

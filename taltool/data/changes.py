@@ -191,6 +191,7 @@ def _videos(content: Proposals, changes: Changes, ids: _Ids) -> Iterator[VideoPr
 
 def _features(content: Features, ids: _Ids) -> Features:
     old_of = {new: old for old in content.ids if (new := ids(old)) is not None}
+    content.notes += ids.finish()  # The list stays, which grows while features are read.
     return replace(
         content,
         ids=sorted(old_of),
@@ -199,5 +200,4 @@ def _features(content: Features, ids: _Ids) -> Features:
         values=lambda video_id: content.values(old_of[video_id]),
         extras=lambda video_id: content.extras(old_of[video_id]),
         frame_size=lambda video_id: content.frame_size(old_of[video_id]),
-        notes=[*content.notes, *ids.finish()],
     )

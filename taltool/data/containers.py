@@ -5,7 +5,9 @@ So every reader that expects something else can say what it was given, and nothi
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 
 from taltool.errors import DataError
@@ -16,6 +18,9 @@ VIDEO_SUFFIXES = frozenset({
     ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogm", ".ogv", ".rm", ".rmvb", ".ts", ".vob",
     ".webm", ".wmv", ".y4m",
 })  # fmt: skip
+
+# The suffixes of files of features, one file a video.
+_ARRAYS = (".npy", ".npz", ".pt", ".pth", ".mat", ".h5", ".hdf5", ".hdf", ".csv")
 
 # The beginnings that tell a container alone.
 _BEGINNINGS = {
@@ -173,7 +178,20 @@ def refuse_folder(path: str) -> None:
     count = sum(each.suffix.lower() in VIDEO_SUFFIXES for each in Path(path).rglob("*"))
     if count:
         raise DataError(f"{path}: a folder with {count} video{'s'[: count > 1]}; {_readers_of(path)}")
-    raise DataError(f"{path}: a folder, where a file is expected")
+    raise DataError(f"{path}: {folder_of_features(path) or 'a folder, where a file is expected'}")
+
+
+def folder_of_features(path: str) -> str:
+    """What makes a feature file of a folder of arrays, one file a video, in words; empty where it is no such folder."""
+    suffixes = Counter(each.suffix.lower() for each in Path(path).rglob("*"))
+    suffix, count = max(((each, suffixes[each]) for each in _ARRAYS), key=itemgetter(1))
+    if not count:
+        return ""
+    said = "--from csv-features " if suffix == ".csv" else ""
+    return (
+        f"a folder of {count} {suffix}: if these are features, one file a video, `taltool convert {shlex.quote(path)} "
+        f"{said}--fps FPS --stride FRAMES --window FRAMES -o FEATURES.h5` makes a feature file of them"
+    )
 
 
 def _readers_of(path: str) -> str:

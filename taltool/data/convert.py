@@ -163,9 +163,9 @@ def convert(
     if relabel and keep_label:
         raise UsageError("--relabel lists the labels that stay, and so does --keep-label; give one of both")
     if options.columns or not header:
-        if source not in (None, "csv"):
+        source = source or "csv"
+        if source not in ("csv", "csv-features"):
             raise UsageError(f"--columns, --no-header: they are of tables, and not of --from {source}")
-        source = "csv"
     if random_split is None and (by is not None or resplit):
         raise UsageError("--by and --resplit belong to --random-split")
     if random_split is not None and subset is not None:
@@ -214,6 +214,8 @@ def convert(
                 reporter.warn(f"{output}: the format {name} does not hold {'; '.join(lost)}")
         else:
             lost = write_proposals(content, output, name, options, reporter=reporter)
+    if isinstance(content, Features):
+        content.notes += [note for each in contents[1:] for note in each.notes]
     for note in content.notes:
         reporter.warn(f"{', '.join(paths)}: left out {note}")
     if split is not None:

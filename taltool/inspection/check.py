@@ -267,8 +267,8 @@ def _features(path: str, content: Features, odd: Oddities, truth: GroundTruth | 
     if len(shapes) > 1:
         first, other, *_ = shapes.values()
         raise DataError(f"{path}: video '{other}' is of another kind, size or number of channels than '{first}'")
-    odd.notes += content.hints
-    if (found := disagreement(content, content.ids)) is not None:
+    odd.notes += [*content.hints, *(f"{note} left out" for note in content.notes)]
+    if (found := disagreement(content, content.ids, truth.durations if truth else None)) is not None:
         odd.notes.append(str(found))
     if truth is not None:
         add_differences(truth, durations, (), odd)

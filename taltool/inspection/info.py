@@ -187,6 +187,7 @@ def _features(content: Features) -> Facts:
         clocks[str(clock)] += 1
         durations.append(clock.duration)
     hidden = sum(count for _, count in clocks.most_common()[_MOST_CLOCKS:])
+    left_out = [f"{note} left out" for note in content.notes]
     return {
         "videos": len(shapes),
         "channels": sorted({channels for _, channels in shapes}),
@@ -197,7 +198,7 @@ def _features(content: Features) -> Facts:
         "hours": sum(durations) / 3600 if durations else None,
         "seconds_per_video": _quantiles(durations),
         "streams": content.streams,
-        "oddities": [*content.hints, *_disagreements(content), *_flaws(content)],
+        "oddities": [*content.hints, *left_out, *_disagreements(content), *_flaws(content)],
         "attributes": content.attributes,
         "provenance": content.provenance or [],
     }
