@@ -6,8 +6,8 @@ Locks on files are dropped by the operating system when their holder ends, howev
 import codecs
 import contextlib
 import errno
-import glob
 import functools
+import glob
 import gzip
 import hashlib
 import io
