@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from taltool.data.clock import CLOCK_ATTRIBUTES, FeatureClock, clock_from, clock_number
 from taltool.data.feature_checks import told_by_names
-from taltool.data.files import utf8_stem
+from taltool.data.file_names import utf8_stem
 from taltool.data.formats.contract import Features, FormatOptions, Opening
 from taltool.errors import DataError, UsageError
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from project import PROJECT
 
-from taltool.data.files import create_below, file_name, open_output, peek, read_text, replacing
+from taltool.data.file_names import create_below, file_name
+from taltool.data.files import open_output, peek, read_text, replacing
 from taltool.errors import DataError
 
 

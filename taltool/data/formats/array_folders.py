@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 from numpy.typing import NDArray
 
 from taltool.data.feature_arrays import is_hidden
-from taltool.data.files import create_below
+from taltool.data.file_names import create_below
 from taltool.data.formats.contract import Features
 from taltool.data.formats.tables import new_folder
 from taltool.errors import DataError

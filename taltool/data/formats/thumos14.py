@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice, pairwise
 from pathlib import Path
 
-from taltool.data.files import create_below, decode_text, file_name, read_text, shown, utf8_stem
+from taltool.data.file_names import create_below, file_name, utf8_stem
+from taltool.data.files import decode_text, read_text, shown
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening
 from taltool.data.formats.tables import AnnotationRows, Row, RowShelf, new_folder, segment, to_annotations, valid
