@@ -4,7 +4,8 @@ In a frame store, which is such a file, it is (T, H, W, C) uint8: pictures, neve
 """
 
 import contextlib
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from operator import index
 from pathlib import Path
@@ -33,6 +34,8 @@ COMPLETE = "complete"
 # What extraction adds to a video: the frames that it has, what it is made of, what of that could not be decoded, and
 # what was mended of its clock and its pictures.
 EXTRACTION_ATTRIBUTES = ("num_frames", "source", "problem", "mended")
+# Numbers of a video that are read at once where nobody needs them together.
+_BLOCK = 1 << 22
 # Axes of a dataset that holds frames.
 _FRAMES_AXES = 4
 
@@ -212,6 +215,13 @@ class FeatureFile:
                 "extract this video again"
             )
         return values
+
+    def blocks(self, video_id: str) -> Iterator[NDArray[Any]]:
+        """All that `read` gives of one video, in order, some megabytes at a time: to look at, not to hold."""
+        length, *others = self._dataset(video_id).shape
+        step = max(_BLOCK // math.prod(others), 1)
+        for first in range(0, length, step):
+            yield self.read(video_id, first, first + step)
 
     def where(self, video_id: str) -> str:
         """One video, for messages."""

@@ -22,7 +22,6 @@ from taltool.data.json_documents import parsed_document, telling_key
 from taltool.data.provenance import InputFile, step
 from taltool.data.records import GroundTruth
 from taltool.data.sidecars import read_durations
-from taltool.data.stored_frames import pieces
 from taltool.data.training_log import read_epochs
 from taltool.errors import DataError, UsageError
 from taltool.inspection.info import info, kind_of, logits
@@ -255,9 +254,7 @@ def _features(path: str, content: Features, odd: Oddities, truth: GroundTruth | 
             raise DataError(f"{path}: video '{video_id}' has {channels} channels, and its streams name {named}")
         shapes.setdefault((channels, content.frame_size(video_id)), video_id)
         try:
-            values = content.values(video_id)
-            if content.frame_size(video_id):
-                deque(pieces(values), maxlen=0)
+            deque(content.blocks(video_id) if content.blocks else [content.values(video_id)], maxlen=0)
         except OSError as error:
             raise DataError(f"{path}: video '{video_id}' cannot be read ({error}); extract it again") from error
         try:

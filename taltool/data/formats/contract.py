@@ -136,6 +136,8 @@ class Features:
     """Feature sequences of many videos, asked for by video id: shapes (T, C) and clocks without reading values (T, C);
     extras are further attributes of a video. hints are what the user may want to know of them, in words.
 
+    blocks gives all values of a video piece by piece, where a format reads them so.
+
     frame_size is (H, W) where a video's values are frames, uint8 (T, H, W, C), and None elsewhere. Frames are read when
     they are sliced, see `taltool.data.stored_frames`.
     """
@@ -151,6 +153,7 @@ class Features:
     notes: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
     frame_size: Callable[[str], tuple[int, int] | None] = lambda video_id: None
+    blocks: Callable[[str], Iterable[Any]] | None = None
     kind: ClassVar[Kind] = "features"
 
     @property

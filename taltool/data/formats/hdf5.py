@@ -80,6 +80,7 @@ class Hdf5(Format):
                 provenance=file.provenance,
                 hints=file.hints(),
                 frame_size=file.frame_size,
+                blocks=file.blocks,
             )
 
     def write(self, content: Features, path: str, options: FormatOptions) -> list[str]:
