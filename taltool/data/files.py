@@ -128,7 +128,7 @@ def peek(path: str, size: int = 1 << 20) -> bytes:
     """The first bytes of `path`, gzip and a byte order mark undone, up to `size`; of standard input at least one read,
     none of it used up.
     """
-    if path != STANDARD and Path(path).is_fifo():
+    if path != STANDARD and _DESCRIPTOR.fullmatch(path) is None and Path(path).is_fifo():
         raise UsageError(f"{path}: a pipe, where a file is expected, for it is read twice: save it, or pipe it in as -")
     if path == STANDARD:
         if sys.stdin.isatty():

@@ -160,7 +160,7 @@ def test_a_store_is_shown_by_the_words_for_frames(tmp_path: Path) -> None:
 
 def test_a_store_is_checked_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = store(tmp_path / "f.h5", "a", "b")
-    monkeypatch.setattr("taltool.data.stored_frames._PIECE", 9 * FRAMES[0].nbytes)
+    monkeypatch.setattr("taltool.data.hdf5_features._BLOCK", 9 * FRAMES[0].size)
     slices, read = [], h5py.Dataset.__getitem__
 
     def reading(self: Any, which: Any, **others: Any) -> Any:

@@ -25,9 +25,9 @@ def write_arrays(
     settings: set[str] = set()
     with new_folder(path) as folder:
         for video_id in content.ids:
-            if is_hidden(PurePosixPath(video_id)):
-                raise DataError(f"{path}: video '{video_id}' would be a hidden file, which is not read; rename it")
             with create_below(folder, video_id, suffix, f"{path}: video") as stream:
+                if is_hidden(PurePosixPath(video_id)):
+                    raise DataError(f"{path}: video '{video_id}' would be a hidden file, which is not read; rename it")
                 save(stream, content.values(video_id))
             settings.add(str(content.clock(video_id)))
     lost = [f"the clocks ({'; '.join(sorted(settings)[:3])}{'; ...' if len(settings) > 3 else ''}) and durations"]
