@@ -121,7 +121,7 @@ def read_class_scores(path: str, softmax: bool = False, classes: Mapping[str, in
     if content.startswith(_NPY_MAGIC):
         try:
             table = np.load(io.BytesIO(content), allow_pickle=False)
-        except (ValueError, EOFError, MemoryError) as error:
+        except Exception as error:  # NumPy's parser of headers raises errors of many kinds.
             raise DataError(f"{path}: not a table of numbers: {error}") from error
         if table.dtype.kind not in "fiu":
             raise DataError(f"{path}: expected a table of numbers, found {table.dtype}")

@@ -261,7 +261,10 @@ class FeatureFile:
 
     def as_stored(self, name: str) -> h5py.Dataset:
         """A dataset whatever it holds, by its path; only while the file is open."""
-        dataset = self._file[name]
+        try:
+            dataset = self._file[name]
+        except (KeyError, OSError, RuntimeError) as error:
+            raise DataError(f"{self.where(name)} is broken ({error}); copy or extract it again") from error
         _refuse_hollow(dataset, self.where(name))
         return dataset
 
@@ -311,11 +314,14 @@ def _contents(
     within: the addresses of the groups around this one. Raises DataError for a link that leads to nothing, or back,
     and for groups that are nested too deeply.
     """
-    within = (*within, h5py.h5o.get_info(group).addr)
+    links: list[tuple[bytes, int]] = []
+    try:
+        within = (*within, h5py.h5o.get_info(group).addr)
+        group.links.iterate(lambda name, info: links.append((name, info.type)), info=True)
+    except (KeyError, OSError, RuntimeError) as error:
+        raise DataError(f"{path}: broken at group '/{prefix}' ({error}); copy or extract it again") from error
     if len(within) > _DEEPEST:
         raise DataError(f"{path}: its groups are nested more than {_DEEPEST} deep")
-    links: list[tuple[bytes, int]] = []
-    group.links.iterate(lambda name, info: links.append((name, info.type)), info=True)
     for raw, kind in links:
         name = prefix + raw.decode("utf-8", "surrogateescape")
         if kind != h5py.h5l.TYPE_HARD and not follow:
