@@ -15,8 +15,38 @@ import h5py
 import numpy as np
 
 Mutation = Callable[[bytes, np.random.Generator], bytes]
-ODD_NUMBERS = ["-1", "0", "-0.0", "1e308", "-1e308", "nan", "inf", "-inf", "9223372036854775808", "1e-320", "", "1_0", "٣"]
-ODD_TEXTS = ["", " ", "\0", "\n", "../../x", "/etc/hostname", "é", "\ud83d", "-", "#", '"', "'", "a" * 5000, "\x1b[2J", "nan"]
+ODD_NUMBERS = [
+    "-1",
+    "0",
+    "-0.0",
+    "1e308",
+    "-1e308",
+    "nan",
+    "inf",
+    "-inf",
+    "9223372036854775808",
+    "1e-320",
+    "",
+    "1_0",
+    "٣",
+]
+ODD_TEXTS = [
+    "",
+    " ",
+    "\0",
+    "\n",
+    "../../x",
+    "/etc/hostname",
+    "é",
+    "\ud83d",
+    "-",
+    "#",
+    '"',
+    "'",
+    "a" * 5000,
+    "\x1b[2J",
+    "nan",
+]
 ODD_VALUES: list[Any] = [None, True, False, -1, 0, 1e308, 2**63, -(2**70), 0.1, "", "x", [], {}, [[]], {"": {}}, [None]]
 ODD_SHAPES = [(0,), (0, 0), (3,), (2, 3, 4), (1, 2), (2**40, 2**20), ()]
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
@@ -41,7 +71,10 @@ def flip_bits(content: bytes, draw: np.random.Generator) -> bytes:
 
 def odd_bytes(content: bytes, draw: np.random.Generator) -> bytes:
     """Put bytes of a kind that means something to somebody at some place."""
-    odd = _one([b"\0", b"\xff", b"\xef\xbb\xbf", b"\r", b"\n", b'"', b"\xed\xa0\x80", b"\xff" * 8, b"\0" * 8, b"\x7f" * 4], draw)
+    odd = _one(
+        [b"\0", b"\xff", b"\xef\xbb\xbf", b"\r", b"\n", b'"', b"\xed\xa0\x80", b"\xff" * 8, b"\0" * 8, b"\x7f" * 4],
+        draw,
+    )
     start = _place(len(content), draw)
     return content[:start] + odd + content[start + len(odd) * int(draw.integers(2)) :]
 
@@ -133,7 +166,9 @@ def lines(content: bytes, draw: np.random.Generator) -> bytes:
         elif kind == 2:
             rows[at] = odd_number(rows[at], draw)
         elif kind == 3:
-            rows[at] = rows[at].replace(_one([b",", b" ", b"\t", b";", b":"], draw), _one([b",", b";", b"\t", b" ", b""], draw))
+            rows[at] = rows[at].replace(
+                _one([b",", b" ", b"\t", b";", b":"], draw), _one([b",", b";", b"\t", b" ", b""], draw)
+            )
         else:
             separator = next((each for each in (b"\t", b",", b";", b" ") if each in rows[at]), b",")
             fields = rows[at].split(separator)
@@ -162,7 +197,9 @@ def array_header(content: bytes, draw: np.random.Generator) -> bytes:
     if kind == 0:
         header = re.sub(rb"\([^)]*\)", str(_one(ODD_SHAPES, draw)).encode(), header)
     elif kind == 1:
-        odd = _one([b"'|O'", b"'<U9999999'", b"'<c16'", b"'|V8'", b"'>f4'", b"'<i8'", b"'<f2'", b"[('a','<f4')]", b"7"], draw)
+        odd = _one(
+            [b"'|O'", b"'<U9999999'", b"'<c16'", b"'|V8'", b"'>f4'", b"'<i8'", b"'<f2'", b"[('a','<f4')]", b"7"], draw
+        )
         header = re.sub(rb"'[<>|]\w+'", odd, header, count=1)
     elif kind == 2:
         header = header.replace(b"False", _one([b"True", b"1", b"[]", b"((((", b"-" * 3000, b"'x'"], draw))
@@ -208,7 +245,9 @@ def hdf5(content: bytes, draw: np.random.Generator) -> bytes:
                 del file[name]
                 shape = _one([each for each in ODD_SHAPES if np.prod(each) < 1e9], draw)
                 number = _one([np.float32, np.float64, np.int8, np.uint8, np.float16, np.complex64, "S3", bool], draw)
-                file.create_dataset(name, data=np.zeros(shape, number) if draw.random() < 0.5 else np.ones(shape, number))
+                file.create_dataset(
+                    name, data=np.zeros(shape, number) if draw.random() < 0.5 else np.ones(shape, number)
+                )
             elif name != "/" and kind == 3:
                 del file[name]
                 target = _one(["/", "/nowhere", ".", name, "../x"], draw)
