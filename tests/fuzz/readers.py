@@ -172,7 +172,7 @@ def _essence(content: Any) -> Any:
         video_id: (
             entry.get("duration"),
             entry.get("subset"),
-            [(a["label"], *a["segment"]) for a in entry["annotations"]],
+            [(a["label"], *a["segment"]) for a in (entry.get("annotations") or [])],
         )
         for video_id, entry in content.entries
     }
@@ -213,7 +213,8 @@ _EVENTS = (
     "v_1,player #1:/home/v_1.mkv,0.5,9.500,25.0,cat,Run,POINT,7.000,7.000\n"
 )
 _CVAT = (
-    '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n<meta><task><id>1</id><name>n</name>'
+    '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n<meta><task><id>1</id>'
+    "<name>n</name>"
     "<size>100</size><start_frame>0</start_frame><stop_frame>99</stop_frame><source>v_1.mp4</source></task></meta>\n"
     '<track id="0" label="run"><box frame="10" outside="0"/><box frame="11" outside="0"/><box frame="12" outside="1"/>'
     '</track>\n<image id="20" name="f"><tag label="walk"/></image>\n</annotations>\n'

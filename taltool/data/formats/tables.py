@@ -96,6 +96,8 @@ def valid(rows: Iterable[Row], options: FormatOptions, notes: list[str]) -> Iter
     """The rows whose segment does not end before it starts; the others raise DataError, or are dropped aloud."""
     dropped = 0
     for row in rows:
+        if not (math.isfinite(row.start) and math.isfinite(row.end)):  # Products of numbers in a file.
+            raise DataError(f"{row.where}: segment [{row.start}, {row.end}] is not finite")
         if row.start <= row.end:
             yield row
         elif options.drop_invalid:
