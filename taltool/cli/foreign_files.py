@@ -124,7 +124,8 @@ ColumnsOption = Annotated[
     typer.Option(
         "--columns",
         metavar="MEANING=NAME,...",
-        help="Tables: which column is the video, start, end, label, score, subset, where its name does not tell.",
+        help="Tables: which column is the video, start, end (length), label, score, subset, if its name does not tell; "
+        "of features, which is the frame or time, and so no channel.",
     ),
 ]
 HeaderOption = Annotated[
@@ -134,7 +135,9 @@ HeaderOption = Annotated[
 TimesOption = Annotated[
     str,
     typer.Option(
-        "--times", metavar="seconds|frames", help="frames: the times of the input are frames, divided by --fps."
+        "--times",
+        metavar="seconds|frames|shares",
+        help="frames: the times of the input are frames, divided by --fps; shares: they are shares of the durations.",
     ),
 ]
 

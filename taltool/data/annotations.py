@@ -10,8 +10,17 @@ from typing import Any, TypeGuard, TypeVar
 import numpy as np
 import orjson
 
-from taltool.data.columns import SEGMENT_COLUMNS, header_columns, listed, meanings, open_table, placed, spelled
-from taltool.data.files import decode_text, open_input, peek, read_bytes, refuse_live_input
+from taltool.data.columns import (
+    SEGMENT_COLUMNS,
+    header_columns,
+    listed,
+    meanings,
+    open_table,
+    placed,
+    plain_number,
+    spelled,
+)
+from taltool.data.files import STANDARD, decode_text, open_input, peek, read_bytes, refuse_live_input
 from taltool.data.json_documents import JsonDocument, parsed_document, telling_key
 from taltool.data.records import Floats, GroundTruth, LabelVocabulary, VideoAnnotations
 from taltool.errors import DataError, UsageError
@@ -64,14 +73,54 @@ def annotation_batches(document: JsonDocument, make: Callable[[dict[str, Any]], 
 def checked_videos(entries: dict[str, Any], names: LabelVocabulary, path: str) -> dict[str, VideoAnnotations]:
     """The annotated videos in a part of a database; labels are entered into `names`.
 
-    Raises DataError, naming `path`, video and annotation, for what is broken.
+    What data sets call otherwise is spelled as usual in `entries`: numbers that are texts (HACS, AFSD's THUMOS14),
+    `duration_second` (BMN and those after it) and `split`. Raises DataError, naming `path`, video and annotation, for
+    what is broken.
     """
+    for entry in entries.values():
+        spell_as_usual(entry)
     try:
-        return _videos(entries, names)
+        try:
+            return _videos(entries, names)
+        except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError):
+            for entry in entries.values():
+                read_texts(entry)
+            return _videos(entries, names)
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError):
         for video_id, entry in entries.items():
             _refuse_broken(entry, f"{path}: video '{video_id}'")
         raise
+
+
+def spell_as_usual(entry: Any) -> None:
+    """Put the usual keys in the place of those that some data sets have for duration and subset."""
+    if not isinstance(entry, dict):
+        return
+    if "subset" not in entry and isinstance(entry.get("split"), str):
+        entry["subset"] = entry.pop("split")
+    if entry.get("duration") is None and "duration_second" in entry:
+        entry["duration"] = entry.pop("duration_second")
+
+
+def read_texts(entry: Any) -> None:
+    """Put the numbers in the place of the texts of a duration and of times."""
+    if not isinstance(entry, dict):
+        return
+    if isinstance(entry.get("duration"), str):
+        entry["duration"] = _number(entry["duration"])
+    annotations = entry.get("annotations")
+    for each in annotations if isinstance(annotations, list) else ():
+        if isinstance(each, dict) and isinstance(each.get("segment"), list):
+            each["segment"] = [_number(time) if isinstance(time, str) else time for time in each["segment"]]
+
+
+def _number(text: str) -> float | str:
+    """The finite number that a text is; the text itself where it is none, which the checks refuse then."""
+    try:
+        number = plain_number(text)
+    except ValueError:
+        return text
+    return number if np.isfinite(number) else text
 
 
 def _videos(database: dict[str, Any], names: LabelVocabulary) -> dict[str, VideoAnnotations]:
@@ -152,7 +201,11 @@ def _refuse_broken(entry: Any, where: str) -> None:
     if not isinstance(subset, str | None):
         raise DataError(f"{where}: subset {subset!r} is not a name")
     for number, annotation in enumerate(annotations, start=1):
-        if not isinstance(annotation, dict) or not isinstance(annotation.get("label"), str):
+        label = annotation.get("label") if isinstance(annotation, dict) else None
+        if isinstance(label, int):
+            mend = "name the numbers: taltool convert --classes FILE"
+            raise DataError(f"{where}: annotation {number}: label {label} is not a name; {mend}")
+        if not isinstance(label, str):
             raise DataError(f"{where}: annotation {number} has no label")
         segment = annotation.get("segment")
         if not isinstance(segment, list) or len(segment) != 2 or not all(map(_is_time, segment)):
@@ -168,9 +221,9 @@ def _is_time(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
 
 
-def read_split(split: str, truth: GroundTruth | None = None) -> dict[str, str]:
+def read_split(split: str, truth: GroundTruth | None = None, content: bytes | None = None) -> dict[str, str]:
     """The subset of each video id, from `FILE:NAME`: FILE holds {NAME: {subset: [ids]}}, or it is a table with a column
-    of video ids and a column NAME of subsets.
+    of video ids and a column NAME of subsets. content: what is in FILE, where it was read already.
 
     Raises UsageError for another form, DataError for an unknown NAME, an id in two subsets, or (with `truth`) an id
     that the ground truth does not have.
@@ -179,10 +232,11 @@ def read_split(split: str, truth: GroundTruth | None = None) -> dict[str, str]:
     if not colon or not file or not name:
         raise UsageError(f"--split {split}: expected FILE:NAME")
     refuse_live_input(file)
-    if not Path(file).exists():
+    if file != STANDARD and not Path(file).exists():
         raise DataError(f"{file}: no such file (from --split {split})")
-    is_json = peek(file).lstrip().startswith((b"{", b"["))
-    pairs = _split_of_json(file, name) if is_json else _split_of_table(file, name)
+    content = read_bytes(file)[0] if content is None else content
+    is_json = content.lstrip().startswith((b"{", b"["))
+    pairs = _split_of_json(file, name, content) if is_json else _split_of_table(file, name, content)
     subset_of: dict[str, str] = {}
     for video_id, subset in pairs:
         if video_id in subset_of:
@@ -193,9 +247,9 @@ def read_split(split: str, truth: GroundTruth | None = None) -> dict[str, str]:
     return subset_of
 
 
-def _split_of_json(file: str, name: str) -> Iterator[tuple[str, str]]:
+def _split_of_json(file: str, name: str, content: bytes) -> Iterator[tuple[str, str]]:
     try:
-        splits = parsed_document(read_bytes(file)[0], file)
+        splits = parsed_document(content, file)
         subsets = splits[name]
     except orjson.JSONDecodeError as error:
         raise DataError(f"{file}: not JSON: {error}") from error
@@ -208,8 +262,8 @@ def _split_of_json(file: str, name: str) -> Iterator[tuple[str, str]]:
     yield from ((video_id, subset) for subset, video_ids in subsets.items() for video_id in video_ids)
 
 
-def _split_of_table(file: str, name: str) -> Iterator[tuple[str, str]]:
-    table = open_table(file)
+def _split_of_table(file: str, name: str, content: bytes) -> Iterator[tuple[str, str]]:
+    table = open_table(file, lines=iter(enumerate(decode_text(content, file).split("\n"), start=1)))
     places = placed(table, {"video": SEGMENT_COLUMNS["video"]})
     if "video" not in places:
         raise DataError(f"{table.where}: no column of the video ids ({listed(table.columns)})")

@@ -8,12 +8,12 @@ segment 16, its score 8, its video 4, its class 2 (4 from 32,768 classes on).
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from taltool.data.near_ids import renaming
 from taltool.data.records import (
     Booleans,
     Floats,
@@ -116,8 +116,8 @@ class Contents:
     counted: what entered the numbers; left_out: reason -> what did not; unknown_videos and unknown_labels: what
     entered although the ground truth does not know the video, or (recall only) the label; zero_length: detections
     that cannot match; labelled: whether any detection carries a label; unlabelled: how many that counted do not;
-    lateness: how many end after their videos; renaming: the option of `convert` that makes known ids of most of the
-    unknown ones, where there is one.
+    lateness: how many end after their videos; renaming: how the unknown videos would be known, in words, where they are
+    by other names.
     """
 
     counted: Amount
@@ -283,7 +283,7 @@ class DetectionColumns:
             labelled=self._labelled,
             unlabelled=self._unlabelled,
             lateness=self._lateness,
-            renaming=_renaming(strangers, self._known | within.left_out.keys()),
+            renaming=renaming(strangers, self._known | within.left_out.keys()) if strangers else "",
         )
         return Detections(videos, labels, segments, scores), contents
 
@@ -325,17 +325,6 @@ class _Column:
         """All values (N,), which are the column's no more."""
         taken, self._bytes = self._bytes, bytearray()
         return np.frombuffer(taken, self._dtype)
-
-
-def _renaming(strangers: list[str], known: Collection[str]) -> str:
-    """The option that makes known ids of more than half of the strange ones; empty where none of the usual does."""
-    suffix = PurePath(strangers[0]).suffix if strangers else ""
-    found = {
-        "--strip-prefix v_": [each.removeprefix("v_") in known for each in strangers],
-        "--add-prefix v_": [f"v_{each}" in known for each in strangers],
-        f"--strip-suffix {suffix}": [each.removesuffix(suffix) in known for each in strangers],
-    }
-    return next((option for option, are_known in found.items() if 2 * sum(are_known) > len(strangers)), "")
 
 
 def _amount(videos: Numbers, counts: Integers) -> Amount:

@@ -4,20 +4,24 @@ times in frames; and which videos it keeps."""
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeVar
 
 from taltool.data.containers import VIDEO_SUFFIXES
 from taltool.data.formats.contract import Annotations, Content, Features, Proposals
-from taltool.data.records import VideoProposals
+from taltool.data.near_ids import renaming
+from taltool.data.records import Floats, VideoProposals
 from taltool.errors import DataError, UsageError
 from taltool.reporting import SILENT, Reporter
+
+Times = TypeVar("Times", float, Floats)
 
 
 @dataclass(frozen=True)
 class Changes:
     """strip_prefix, strip_suffix: taken off the ids that have them; then add_prefix is put before all. videos: the only
     ids that stay, as they are called then; None for all. rename_subsets: new name by old one; keep_subsets: the only
-    subsets that stay, by their new names, none for all. fps: the times are frames, divided by it; None for seconds.
+    subsets that stay, by their new names, none for all. fps: the times are frames, divided by it; shares: they are
+    shares of the durations; neither: seconds.
     """
 
     strip_prefix: str = ""
@@ -27,10 +31,36 @@ class Changes:
     rename_subsets: Mapping[str, str] = field(default_factory=dict)
     keep_subsets: Collection[str] = ()
     fps: float | None = None
+    shares: bool = False
 
     def new_id(self, video_id: str) -> str:
         """What a video is called."""
         return self.add_prefix + video_id.removeprefix(self.strip_prefix).removesuffix(self.strip_suffix)
+
+    @property
+    def of_times(self) -> str:
+        """What the times are: frames or shares; empty for seconds."""
+        return "shares" if self.shares else "" if self.fps is None else "frames"
+
+    def seconds(self, times: Times, video_id: str, duration: float | None) -> Times:
+        """The times of a video in seconds. Raises DataError for shares of a duration that is not known."""
+        if self.fps is not None:
+            return times / self.fps
+        if duration is None:
+            raise DataError(
+                f"video '{video_id}': its times are shares of its duration, which is not known: give --durations FILE"
+            )
+        return times * duration
+
+    def durations(self, given: Mapping[str, float]) -> dict[str, float]:
+        """Seconds by the ids of videos, old and new, whichever of the two were given."""
+        known = dict(given)
+        for video_id, duration in given.items():
+            bare, same = video_id.removeprefix(self.add_prefix), (video_id, self.new_id(video_id))
+            olds = [prefix + bare + suffix for prefix in ("", self.strip_prefix) for suffix in ("", self.strip_suffix)]
+            for each in (*same, *(old for old in olds if self.new_id(old) in same)):
+                known.setdefault(each, duration)
+        return known
 
 
 def changed(content: Content, changes: Changes, reporter: Reporter = SILENT) -> Content:
@@ -48,8 +78,10 @@ def changed(content: Content, changes: Changes, reporter: Reporter = SILENT) -> 
         if changes.videos is None:
             return replace(content, videos=_videos(content, changes, ids))
         return replace(content, videos=_videos(content, changes, ids), num_videos=None, open_ended=True)
-    if changes.fps is not None:
-        raise UsageError("--times frames: features have no segments; their clock is --fps, --stride and --window")
+    if changes.of_times:
+        raise UsageError(
+            f"--times {changes.of_times}: features have no segments; their clock is --fps, --stride and --window"
+        )
     return _features(content, ids)
 
 
@@ -104,7 +136,8 @@ class _Ids:
                     f"'{absent[0]}'"
                 )
             if count and self._left_out == count:
-                raise DataError("--videos: no video of the input is listed")
+                named = renaming([*self._old_of], changes.videos)
+                raise DataError("--videos: no video of the input is listed" + (named and f"; {named}"))
         return [f"{self._left_out} videos that --videos does not list"] if self._left_out else []
 
 
@@ -118,9 +151,12 @@ def _entries(content: Annotations, changes: Changes, ids: _Ids) -> Iterator[tupl
             entry = entry | {"subset": subset}
         if video_id is None or (changes.keep_subsets and subset not in changes.keep_subsets):
             continue
-        if changes.fps is not None:
-            every = entry.get("annotations") or []
-            inside = [each | {"segment": [time / changes.fps for time in each["segment"]]} for each in every]
+        if changes.of_times:
+            duration, every = entry.get("duration"), entry.get("annotations") or []
+            inside = [
+                each | {"segment": [changes.seconds(float(time), old, duration) for time in each["segment"]]}
+                for each in every
+            ]
             entry = entry | {"annotations": inside}
         yield video_id, entry
     _demand_subsets(changes, subsets)
@@ -147,14 +183,15 @@ def _videos(content: Proposals, changes: Changes, ids: _Ids) -> Iterator[VideoPr
         video_id = ids(video.video_id)
         if video_id is None:
             continue
-        if changes.fps is not None:
-            video = replace(video, segments=video.segments / changes.fps)
+        if changes.of_times:
+            video = replace(video, segments=changes.seconds(video.segments, video.video_id, video.duration))
         yield video if video_id == video.video_id else replace(video, video_id=video_id)
     content.notes += ids.finish()
 
 
 def _features(content: Features, ids: _Ids) -> Features:
     old_of = {new: old for old in content.ids if (new := ids(old)) is not None}
+    content.notes += ids.finish()  # The list stays, which grows while features are read.
     return replace(
         content,
         ids=sorted(old_of),
@@ -163,5 +200,4 @@ def _features(content: Features, ids: _Ids) -> Features:
         values=lambda video_id: content.values(old_of[video_id]),
         extras=lambda video_id: content.extras(old_of[video_id]),
         frame_size=lambda video_id: content.frame_size(old_of[video_id]),
-        notes=[*content.notes, *ids.finish()],
     )

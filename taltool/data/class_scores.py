@@ -14,8 +14,8 @@ the classes names them.
 
 import io
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -52,13 +52,13 @@ THUMOS14_COLUMNS = {
     93: "ThrowDiscus",
     97: "VolleyballSpiking",
 }
-_ALL_COLUMNS = 101
+ALL_COLUMNS = 101
 _PREFIX = "v_"
 # Facts on videos that tables have beside the classes, spelled as `columns.spelled` does.
-_NO_CLASSES = {"duration", "fps", "frames", "numframes", "width", "height", "subset", "split", "index", "unnamed:0"}
-_NPY_MAGIC = b"\x93NUMPY"
+NO_CLASSES = {"duration", "fps", "frames", "numframes", "width", "height", "subset", "split", "index", "unnamed:0"}
+NPY_MAGIC = b"\x93NUMPY"
 # Probabilities whose sum was rounded may be a little above 1.
-_MOST = 1.001
+MOST = 1.001
 
 
 class _Layout(StrEnum):
@@ -116,9 +116,28 @@ def read_class_scores(path: str, softmax: bool = False, classes: Mapping[str, in
     for unknown or mixed layouts, labels without a name, wrong lengths, numbers that are not finite, and numbers below 0
     or above 1, which are no probabilities.
     """
+    found, listed = read_numbers(path, classes)
+    rows, ids = found.rows, _places(found)
+    if softmax:
+        rows = _softmax(rows, listed)
+    _refuse(rows < 0, ids, path, "class scores must be numbers from 0 to 1; are these logits? use --softmax")
+    above = np.flatnonzero((rows > MOST).any(1))
+    if len(above):
+        raise DataError(
+            f"{path}: {len(above)} of {len(rows)} videos have class scores above 1, {ids[above[0]]} "
+            f"{rows[above[0]].max():g}; are these logits? use --softmax"
+        )
+    return replace(found, rows=rows)
+
+
+def read_numbers(path: str, classes: Mapping[str, int] | None = None) -> tuple[ClassScores, Booleans]:
+    """The class scores as they stand, probabilities or logits, and which of them (V, K) the file lists.
+
+    Raises DataError as `read_class_scores` does, but for numbers that are no probabilities.
+    """
     content, sha256 = read_bytes(path)
     names_of = None if classes is None else {number: name for name, number in classes.items()}
-    if content.startswith(_NPY_MAGIC):
+    if content.startswith(NPY_MAGIC):
         try:
             table = np.load(io.BytesIO(content), allow_pickle=False)
         except Exception as error:  # NumPy's parser of headers raises errors of many kinds.
@@ -131,18 +150,16 @@ def read_class_scores(path: str, softmax: bool = False, classes: Mapping[str, in
         names, rows, listed, row_of = _parsed(path, content, names_of)
     else:
         names, rows, listed, row_of = _of_table(path, content, names_of)
-    ids = [f"row {row + 1}" for row in range(len(rows))] if row_of is None else [f"video '{each}'" for each in row_of]
-    _refuse(~np.isfinite(rows), ids, path, "class scores must be finite numbers")
-    if softmax:
-        rows = _softmax(rows, listed)
-    _refuse(rows < 0, ids, path, "class scores must be numbers from 0 to 1; are these logits? use --softmax")
-    above = np.flatnonzero((rows > _MOST).any(1))
-    if len(above):
-        raise DataError(
-            f"{path}: {len(above)} of {len(rows)} videos have class scores above 1, {ids[above[0]]} "
-            f"{rows[above[0]].max():g}; are these logits? use --softmax"
-        )
-    return ClassScores(path, sha256, names, rows, row_of)
+    found = ClassScores(path, sha256, names, rows, row_of)
+    _refuse(~np.isfinite(rows), _places(found), path, "class scores must be finite numbers")
+    return found, listed
+
+
+def _places(scores: ClassScores) -> list[str]:
+    """Where each row is, for messages."""
+    if scores.row_of is None:
+        return [f"row {row + 1}" for row in range(len(scores.rows))]
+    return [f"video '{each}'" for each in scores.row_of]
 
 
 def _refuse(wrong: Booleans, ids: list[str], path: str, demand: str) -> None:
@@ -170,11 +187,11 @@ def _columns(path: str, table: Floats, names_of: Mapping[int, str] | None) -> tu
                 f"{max(names_of)}; it must name every column, the first being number 0"
             )
         return [names_of[number] for number in range(table.shape[1])], table
-    if table.ndim == 2 and table.shape[1] == _ALL_COLUMNS:
+    if table.ndim == 2 and table.shape[1] == ALL_COLUMNS:
         table = table[:, np.array(list(THUMOS14_COLUMNS)) - 1]
     if table.ndim != 2 or table.shape[1] != len(THUMOS14_COLUMNS):
         raise DataError(
-            f"{path}: a table of shape {table.shape} without class names; expected {_ALL_COLUMNS} columns (THUMOS14's "
+            f"{path}: a table of shape {table.shape} without class names; expected {ALL_COLUMNS} columns (THUMOS14's "
             f"classes) or {len(THUMOS14_COLUMNS)}; name those of others with --classes, or in the file: "
             "{'results': ..., 'classes': [...]}"
         )
@@ -190,6 +207,7 @@ def _of_table(
     if "video" not in places:
         raise DataError(f"{table.where}: not class scores: neither JSON, nor .npy, nor a table with a column video_id")
     listed: dict[str, list[tuple[Any, float]]] = {}
+    table = replace(table, rows=_with_video(table.rows, places["video"]))
     if {"label", "score"} <= places.keys():
         for where, fields in table.rows:
             one = (fields[places["label"]], score_of(fields[places["score"]], where))
@@ -197,7 +215,7 @@ def _of_table(
         return _sparse(path, listed, names_of)
     # A nameless first column is the numbers of the rows.
     columns = [each for each, name in enumerate(table.columns) if each != places["video"] and (each or name)]
-    if facts := [table.columns[each] for each in columns if spelled(table.columns[each]) in _NO_CLASSES]:
+    if facts := [table.columns[each] for each in columns if spelled(table.columns[each]) in NO_CLASSES]:
         raise DataError(f"{table.where}: column '{facts[0]}' is no class; leave it out")
     for where, fields in table.rows:
         video_id = fields[places["video"]]
@@ -205,6 +223,14 @@ def _of_table(
             raise DataError(f"{where}: video '{video_id}' comes a second time")
         listed[video_id] = [(table.columns[each], score_of(fields[each], where)) for each in columns]
     return _sparse(path, listed, names_of)
+
+
+def _with_video(rows: Iterator[tuple[str, list[str]]], place: int) -> Iterator[tuple[str, list[str]]]:
+    """The rows; raises DataError for one without a video id at its place."""
+    for where, fields in rows:
+        if not fields[place]:
+            raise DataError(f"{where}: no video id")
+        yield where, fields
 
 
 def _sparse(

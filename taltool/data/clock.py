@@ -90,7 +90,12 @@ CLOCK_ATTRIBUTES = tuple(each.name for each in fields(FeatureClock))
 
 
 def clock_number(value: Any, name: str, where: str) -> float:
-    """What a file says the `name` of a clock is, as a number; raises DataError, `where` naming the video."""
+    """What a file says the `name` of a clock is, as a number or an array of one, as MATLAB writes it.
+
+    Raises DataError, `where` naming the video, for anything else.
+    """
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
     try:
         return float(value)
     except (TypeError, ValueError):

@@ -42,6 +42,8 @@ CLASS_COLUMNS: dict[str, tuple[str, ...]] = {
     "label": ("label", "class", "name", "key", "labelname", "classname", "action", "actionname", "activity"),
 }
 _SEPARATORS = re.compile(r"[\s_.-]+")
+# [hh:]mm:ss[.fff]: the first unit may be any number, those behind it stay below 60.
+_CLOCK = re.compile(r"(?:(\d+):(?=[0-5]\d:))?(\d+):([0-5]\d(?:\.\d*)?)")
 # "start (s)", "End [sec]".
 _UNIT = re.compile(r"\s*[(\[](s|secs?|seconds?)[)\]]$")
 
@@ -142,6 +144,23 @@ def placed(
 def listed(columns: Collection[str]) -> str:
     """`there are: a, b`, of the columns that have a name."""
     return f"there are: {', '.join(name for name in columns if name) or 'none'}"
+
+
+def plain_number(text: str) -> float:
+    """The number that a text is; raises ValueError for what is none. To Python alone 1_0 is ten."""
+    if "_" in text:
+        raise ValueError
+    return float(text)
+
+
+def seconds(text: str) -> float:
+    """The time that a text is, in seconds or as [hh:]mm:ss[.fff]; raises ValueError for what is none."""
+    if ":" not in text:
+        return plain_number(text)
+    found = _CLOCK.fullmatch(text.strip())
+    if not found:
+        raise ValueError
+    return int(found[1] or 0) * 3600 + int(found[2]) * 60 + float(found[3])
 
 
 def _delimiter(line: str, where: str) -> str:

@@ -1,11 +1,13 @@
-"""What a file of pictures is by its first bytes: which container of a video, or which kind of image.
+"""What a file of pictures is by its first bytes: which container of a video, or which kind of image; and pickles.
 
 So every reader that expects something else can say what it was given, and nothing needs to be opened or decoded.
 """
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 
 from taltool.errors import DataError
@@ -16,6 +18,9 @@ VIDEO_SUFFIXES = frozenset({
     ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogm", ".ogv", ".rm", ".rmvb", ".ts", ".vob",
     ".webm", ".wmv", ".y4m",
 })  # fmt: skip
+
+# The suffixes of files of features, one file a video.
+_ARRAYS = (".npy", ".npz", ".pt", ".pth", ".mat", ".h5", ".hdf5", ".hdf", ".csv")
 
 # The beginnings that tell a container alone.
 _BEGINNINGS = {
@@ -63,6 +68,13 @@ _IMAGES: dict[bytes, str] = {
     b"MM\0*": "TIFF",
     b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG 2000",
 }
+# A pickle of the number by which torch knew its own files.
+_OLD_TORCH = b"\x80\x02\x8a\n\x6c\xfc\x9c\x46\xf9 \x6a\xa8\x50\x19"
+
+# How a pickle begins: its protocol, and a frame or the beginning of an object; or, from Python 2, text.
+_PICKLE = re.compile(
+    rb"\x80[\x02-\x05](?:\x95.{8}|[\]}(c\x8a\x8cXU])|\((?:dp|lp)\d+\r?\n|c(?:copy_reg|numpy)", re.DOTALL
+)
 
 
 def container_name(head: bytes) -> str | None:
@@ -166,7 +178,20 @@ def refuse_folder(path: str) -> None:
     count = sum(each.suffix.lower() in VIDEO_SUFFIXES for each in Path(path).rglob("*"))
     if count:
         raise DataError(f"{path}: a folder with {count} video{'s'[: count > 1]}; {_readers_of(path)}")
-    raise DataError(f"{path}: a folder, where a file is expected")
+    raise DataError(f"{path}: {folder_of_features(path) or 'a folder, where a file is expected'}")
+
+
+def folder_of_features(path: str) -> str:
+    """What makes a feature file of a folder of arrays, one file a video, in words; empty where it is no such folder."""
+    suffixes = Counter(each.suffix.lower() for each in Path(path).rglob("*"))
+    suffix, count = max(((each, suffixes[each]) for each in _ARRAYS), key=itemgetter(1))
+    if not count:
+        return ""
+    said = "--from csv-features " if suffix == ".csv" else ""
+    return (
+        f"a folder of {count} {suffix}: if these are features, one file a video, `taltool convert {shlex.quote(path)} "
+        f"{said}--fps FPS --stride FRAMES --window FRAMES -o FEATURES.h5` makes a feature file of them"
+    )
 
 
 def _readers_of(path: str) -> str:
@@ -175,4 +200,23 @@ def _readers_of(path: str) -> str:
     return (
         f"`taltool predict --model MODEL {video}` finds actions in it, `taltool extract {video} -o FEATURES.h5` makes "
         f"features of it, `taltool info {video}` shows its facts"
+    )
+
+
+def is_saved_by_torch(head: bytes) -> bool:
+    """Whether a file that begins like this was written by torch.save, as an archive or as versions before 1.6 do."""
+    return (head.startswith(b"PK\x03\x04") and b"/data.pkl" in head[:300]) or head.startswith(_OLD_TORCH)
+
+
+def refuse_pickle(path: str, head: bytes) -> None:
+    """Raise DataError where a file that begins so is a pickle, and say how to make something else of it; torch's own
+    are none."""
+    if _PICKLE.match(head) is None or is_saved_by_torch(head):
+        return
+    raise DataError(
+        f"{path}: a pickle, which is not opened, since that runs whatever code is in it. Whoever trusts it makes JSON: "
+        f"python -c \"import json, pickle; json.dump(pickle.load(open({path!r}, 'rb')), open('out.json', 'w'), default="
+        "lambda a: a.tolist())\"; of a table (ActionFormer's eval_results.pkl) CSV, with columns video_id, start, end, "
+        "label, score: pandas.DataFrame(...).rename(columns={'video-id': 'video_id', 't-start': 'start', 't-end': "
+        "'end'}).to_csv('out.csv', index=False)"
     )

@@ -1,6 +1,7 @@
 """Whole contents of files: those of several files made one, and those of two data sets made to speak of one set of
 classes."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter, itemgetter
@@ -15,6 +16,8 @@ from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
 
 Item = TypeVar("Item")
+# A whole number, as programs write it that know no others.
+_NUMBER = re.compile(r"(-?\d{1,20})(?:\.0*)?", re.ASCII)
 
 
 def concatenate(contents: Sequence[Content], paths: Sequence[str]) -> Content:
@@ -159,6 +162,63 @@ def _relabelled_videos(content: Proposals, changed: Proposals, names: Mapping[st
     _demand_some(left, dropped, names)
     if dropped:
         changed.notes.append(f"{dropped} detections of other labels")
+
+
+def named(content: Content, classes: Mapping[str, int], path: str) -> Content:
+    """The content in which labels that are numbers are the names of these classes; labels that are names stay.
+
+    Raises DataError, which begins with `path` and the video, for a number without a name, and where some labels are
+    numbers and some are names that the classes do not have.
+    """
+    if isinstance(content, Features):
+        return content
+    names = _Names(classes)
+    if isinstance(content, Annotations):
+        return replace(content, entries=_named_entries(content, names, path))
+    known = [names(name, path) for name in content.names]
+    changed = replace(content, videos=(), names=LabelVocabulary(known, complete=content.names.complete))
+    changed.videos = _named_videos(content, changed.names, names, path)
+    return changed
+
+
+class _Names:
+    """The name of each label, which may be the number of a class."""
+
+    def __init__(self, classes: Mapping[str, int]) -> None:
+        self._classes, self._names = classes, {number: name for name, number in classes.items()}
+        self._kinds: dict[bool, str] = {}
+
+    def __call__(self, label: str, where: str) -> str:
+        if label in self._classes:
+            return label
+        number = _NUMBER.fullmatch(label)
+        self._kinds.setdefault(number is not None, label)
+        if len(self._kinds) > 1:
+            one, other = self._kinds[True], self._kinds[False]
+            raise DataError(f"{where}: some labels are numbers ('{one}'), and '{other}' is no class of --classes")
+        if number is None:
+            return label
+        if (name := self._names.get(int(number[1]))) is None:
+            span = f"from {min(self._names)} to {max(self._names)}" if self._names else "none"
+            raise DataError(f"{where}: label {label} has no name in --classes (there are {len(self._names)}, {span})")
+        return name
+
+
+def _named_entries(content: Annotations, names: _Names, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for video_id, entry in content.entries:
+        for each in entry.get("annotations") or []:
+            each["label"] = names(each["label"], f"{path}: video '{video_id}'")
+        yield video_id, entry
+
+
+def _named_videos(
+    content: Proposals, vocabulary: LabelVocabulary, names: _Names, path: str
+) -> Iterator[VideoProposals]:
+    for video in content.videos:
+        if video.labels is not None:
+            new = [names(name, f"{path}: video '{video.video_id}'") for name in video.names]
+            video = replace(video, labels=vocabulary.numbered(new)[video.labels], names=vocabulary)
+        yield video
 
 
 def _demand_some(kept: int, dropped: int, names: Mapping[str, str]) -> None:

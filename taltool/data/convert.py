@@ -9,13 +9,14 @@ from typing import Any, Literal, TypeVar
 from taltool.data.annotations import read_id_list
 from taltool.data.changes import Changes, changed
 from taltool.data.class_lists import read_classes
-from taltool.data.contents import concatenate, relabelled
+from taltool.data.contents import concatenate, named, relabelled
 from taltool.data.feature_checks import common_channels, compare_clocks
 from taltool.data.files import STANDARD
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Kind
 from taltool.data.formats.output import able_to_write, for_output, write_proposals
 from taltool.data.formats.sniffing import format_named, format_of, open_content
+from taltool.data.given_twice import Durations
 from taltool.data.hdf5_features import FeatureFile, FeatureWriter
 from taltool.data.provenance import InputFile, step
 from taltool.data.random_split import RandomSplit
@@ -97,7 +98,8 @@ def convert(
 
     What the inputs do not say:
     score: that of proposals that have none; durations: seconds by video id, or the file to read them from; classes:
-    number by label, or their file; subset: of all annotations; times: "frames" are divided by fps.
+    number by label, or their file; subset: of all annotations; times: "frames" are divided by fps, "shares"
+    multiplied by the durations.
     fps, stride, window, offset (frames): the clock of features.
     dataset, channels_first, crops: of arrays of features, the part of their names that is not of videos' ids, several
     ("rgb,flow") being streams of one video; that they are (C, T); "mean": the average of the crops of one picture.
@@ -124,10 +126,20 @@ def convert(
     """
     paths, output = [str(path) for path in inputs] or [STANDARD], str(output)
     clock = {"fps": fps, "stride": stride, "window": window, "offset": offset}
+    changes = Changes(
+        strip_prefix=strip_prefix,
+        strip_suffix=strip_suffix,
+        add_prefix=add_prefix,
+        videos=read_id_list(str(videos))[0] if isinstance(videos, str | Path) else videos,
+        rename_subsets=rename_subset or {},
+        keep_subsets=_several(keep_subset),
+        fps=fps if times == "frames" else None,
+        shares=times == "shares",
+    )
     options = FormatOptions(
         score=score,
         clock={name: value for name, value in clock.items() if value is not None},
-        durations=_mapping(durations, read_durations) or {},
+        durations=changes.durations(_mapping(durations, read_durations) or {}),
         subset=subset,
         classes=_mapping(classes, read_classes),
         drop_invalid=drop_invalid,
@@ -142,27 +154,18 @@ def convert(
         crops=crops,
         columns=columns or {},
         header=header,
-        in_frames=times == "frames",
+        raw_times=times != "seconds",
     )
-    if times not in ("seconds", "frames"):
-        raise UsageError(f"--times {times}: expected seconds or frames")
-    if options.in_frames and fps is None:
+    if times not in ("seconds", "frames", "shares"):
+        raise UsageError(f"--times {times}: expected seconds, frames or shares")
+    if times == "frames" and fps is None:
         raise UsageError("--times frames: how many frames a second? Give --fps")
     if relabel and keep_label:
         raise UsageError("--relabel lists the labels that stay, and so does --keep-label; give one of both")
     if options.columns or not header:
-        if source not in (None, "csv"):
+        source = source or "csv"
+        if source not in ("csv", "csv-features"):
             raise UsageError(f"--columns, --no-header: they are of tables, and not of --from {source}")
-        source = "csv"
-    changes = Changes(
-        strip_prefix=strip_prefix,
-        strip_suffix=strip_suffix,
-        add_prefix=add_prefix,
-        videos=read_id_list(str(videos))[0] if isinstance(videos, str | Path) else videos,
-        rename_subsets=rename_subset or {},
-        keep_subsets=_several(keep_subset),
-        fps=fps if options.in_frames else None,
-    )
     if random_split is None and (by is not None or resplit):
         raise UsageError("--by and --resplit belong to --random-split")
     if random_split is not None and subset is not None:
@@ -175,8 +178,12 @@ def convert(
         content = concatenate(contents, paths)
         name = FORMATS.canonical(target) if target else for_output(output, content.kind)
         layout = able_to_write(name, content.kind)
-        _refuse_idle(options, content.kind, sources, name)
+        _refuse_idle(options, content.kind, sources, name, changes.of_times)
         content = changed(content, changes, reporter)
+        if options.classes is not None:
+            content = named(content, options.classes, ", ".join(paths))
+        if not isinstance(content, Features):
+            Durations(options.durations, ", ".join(paths), reporter).compare(content)
         if names:
             content = relabelled(content, names)
         split = None
@@ -207,6 +214,8 @@ def convert(
                 reporter.warn(f"{output}: the format {name} does not hold {'; '.join(lost)}")
         else:
             lost = write_proposals(content, output, name, options, reporter=reporter)
+    if isinstance(content, Features):
+        content.notes += [note for each in contents[1:] for note in each.notes]
     for note in content.notes:
         reporter.warn(f"{', '.join(paths)}: left out {note}")
     if split is not None:
@@ -242,7 +251,7 @@ def _tell(split: RandomSplit, seed: int, reporter: Reporter) -> None:
             reporter.warn(f"{name} has no instance of {len(side.lacking)} classes: {some}; try another --seed")
 
 
-def _refuse_idle(options: FormatOptions, kind: Kind, sources: Collection[str], target: str) -> None:
+def _refuse_idle(options: FormatOptions, kind: Kind, sources: Collection[str], target: str, of_times: str) -> None:
     """Raise UsageError for an option that changes nothing here: the user means something else by it."""
     heeded = format_named(target).heeds_written.union(*(format_named(name).heeds for name in sources))
     of_features = kind == "features"
@@ -255,7 +264,7 @@ def _refuse_idle(options: FormatOptions, kind: Kind, sources: Collection[str], t
         "--show-scores": options.show_scores and "show_scores" not in heeded,
         "--dataset, --channels-first, --crops": bool(options.dataset or options.channels_first or options.crops)
         and "dataset" not in heeded,
-        "--fps": "fps" in options.clock and not (of_features or options.in_frames or "fps" in heeded),
+        "--fps": "fps" in options.clock and not (of_features or options.raw_times or "fps" in heeded),
         "--stride, --window, --offset": bool(options.clock.keys() - {"fps"}) and not of_features,
         "--score": options.score is not None and kind != "proposals",
         "--subset": options.subset is not None and kind != "annotations",
@@ -264,8 +273,8 @@ def _refuse_idle(options: FormatOptions, kind: Kind, sources: Collection[str], t
         hint = "; of times in frames --times frames makes seconds" if idle[0] == "--fps" else ""
         raise UsageError(f"{idle[0]}: changes nothing of {kind} from {', '.join(dict.fromkeys(sources))}{hint}")
     certain = [name for name in sources if "times" not in format_named(name).heeds]
-    if options.in_frames and certain and not of_features:
-        raise UsageError(f"--times frames: {certain[0]} says itself what its times are; leave it out")
+    if options.raw_times and certain and not of_features:
+        raise UsageError(f"--times {of_times}: {certain[0]} says itself what its times are; leave it out")
 
 
 def _several(given: str | Sequence[str] | None) -> tuple[str, ...]:

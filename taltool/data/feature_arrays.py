@@ -5,7 +5,6 @@ crops, the user says. An array has the name of its place (`v_1`, `v_1/c3d`, `rgb
 is no part of the video's id, and where it names several, they are streams of one video.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -16,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taltool.data.clock import CLOCK_ATTRIBUTES, FeatureClock, clock_from, clock_number
-from taltool.data.files import utf8_stem
+from taltool.data.feature_checks import told_by_names
+from taltool.data.file_names import utf8_stem
 from taltool.data.formats.contract import Features, FormatOptions, Opening
 from taltool.errors import DataError, UsageError
 
@@ -24,8 +24,6 @@ from taltool.errors import DataError, UsageError
 _CROPS = (5, 10)
 # The axes of an array with crops.
 _WITH_CROPS = 3
-# What parts of names that are often those of streams or layers look like.
-_USUAL = re.compile(r"rgb|flow|opt(ical)?_?flow|audio|.*feat(ure)?s?|.*_?(c3d|i3d|tsn|fc\d)_?.*", re.IGNORECASE)
 _SEPARATORS = "_-."
 
 
@@ -57,9 +55,14 @@ def keyed(keys: Sequence[str], options: FormatOptions, where: str) -> list[str]:
 
 
 class ArrayVideos:
-    """The videos that arrays hold, by the arrays' names; raises DataError where streams are missing, or ids clash."""
+    """The videos that arrays hold, by the arrays' names; raises DataError where streams are missing, or ids clash.
 
-    def __init__(self, sources: Mapping[str, Source], options: FormatOptions, path: str) -> None:
+    notes: what is left out beside them, in words, which may become more while they are read.
+    """
+
+    def __init__(
+        self, sources: Mapping[str, Source], options: FormatOptions, path: str, notes: list[str] | None = None
+    ) -> None:
         if len(set(options.dataset)) < len(options.dataset):
             raise UsageError(f"--dataset {','.join(options.dataset)}: a stream is named twice")
         self._options, self._path = options, path
@@ -84,7 +87,9 @@ class ArrayVideos:
         for video_id, parts in self._videos.items():
             if missing := [name for name in self._streams if name not in parts]:
                 raise DataError(f"{path}: video '{video_id}' has {', '.join(parts)}, but no {missing[0]}")
-        self._notes = [f"{len(others)} arrays that --dataset does not name (the first: {others[0]})"] if others else []
+        self._notes = [] if notes is None else notes
+        if others:
+            self._notes.append(f"{len(others)} arrays that --dataset does not name (the first: {others[0]})")
         self._shapes: dict[str, tuple[int, int]] = {}
         self._shortened = 0
 
@@ -100,7 +105,7 @@ class ArrayVideos:
             attributes=dict(attributes or {}),
             streams=self._ranges(),
             notes=self._notes,
-            hints=[] if self._options.dataset else told_by_names(ids),
+            hints=[] if self._options.dataset else told_by_names(ids, self._path),
         )
 
     def _ranges(self) -> dict[str, tuple[int, int]]:
@@ -131,10 +136,11 @@ class ArrayVideos:
 
     def _note_shortened(self) -> None:
         """Note that a stream loses its last snippet, which another lacks: flow ends one frame earlier than pictures."""
+        told = "the last snippet, which one of their streams lacks, of {} videos"
         if self._shortened:
-            self._notes.pop()
+            self._notes.remove(told.format(self._shortened))
         self._shortened += 1
-        self._notes.append(f"the last snippet, which one of their streams lacks, of {self._shortened} videos")
+        self._notes.append(told.format(self._shortened))
 
     def clock(self, video_id: str) -> FeatureClock:
         """The clock of a video, from what is said of its array and by the user."""
@@ -175,7 +181,10 @@ def _read(source: Source, options: FormatOptions) -> NDArray[np.floating[Any]]:
     """An array as (T, C)."""
     array = source.open()
     crops, time, channels = _axes(array, source.where, options)
-    values = np.array(array)
+    try:
+        values = np.array(array)
+    except OSError as error:
+        raise DataError(f"{source.where} cannot be read ({error}); copy or extract it again") from error
     if values.dtype not in (np.float16, np.float32):
         with np.errstate(over="ignore"):  # What float32 does not hold is told as not finite.
             values = values.astype(np.float32)
@@ -188,7 +197,7 @@ def _read(source: Source, options: FormatOptions) -> NDArray[np.floating[Any]]:
 def _axes(array: Any, where: str, options: FormatOptions) -> tuple[int | None, int, int]:
     """Which axes of an array hold crops (None: none does), snippets and channels."""
     shape, dtype = tuple(array.shape), array.dtype
-    axes, crops, mend = _long_axes(shape), None, ""
+    axes, crops, mend = _long_axes(shape, options.channels_first), None, ""
     if options.crops is not None and len(shape) == _WITH_CROPS:
         axes = [0, 1, 2]  # One snippet, or one channel, is no axis to leave out where the third holds crops.
     if len(axes) == _WITH_CROPS and 0 not in shape:
@@ -203,24 +212,41 @@ def _axes(array: Any, where: str, options: FormatOptions) -> tuple[int | None, i
     if len(axes) != 2 or dtype.kind not in "fiu" or 0 in shape:
         raise DataError(f"{where}: expected numbers of shape (T, C), found {dtype} {shape}{mend}")
     time, channels = reversed(axes) if options.channels_first else axes
+    if len(shape) > 2 and options.crops is None and shape[channels] == 1 < shape[time]:
+        other = "without" if options.channels_first else "with"
+        raise DataError(
+            f"{where}: {shape} is {shape[time]} snippets of one channel; {other} --channels-first it is one snippet of "
+            f"{shape[time]} channels. If the first is meant, save it as ({shape[time]}, 1)"
+        )
     return crops, time, channels
 
 
-def files_below(path: str, *suffixes: str) -> dict[str, Path]:
-    """The files of a folder, to its depth, with one of these suffixes, by their paths in it without suffix.
+def files_below(path: str, *suffixes: str) -> tuple[dict[str, Path], list[str]]:
+    """The files of a folder, to its depth, with one of these suffixes, by their paths in it without suffix; and a note
+    of its other files, hidden ones among them, as macOS puts `._v_1.npy` beside v_1.npy.
 
     Raises DataError where there is none, and where two would have one name.
     """
     found: dict[str, Path] = {}
-    for file in sorted(Path(path).rglob("*")):
-        if file.suffix.lower() in suffixes and file.is_file():
-            name = utf8_stem(file, Path(path))
-            if name in found:
-                raise DataError(f"{found[name]} and {file} would be one video; rename one of them")
-            found[name] = file
+    others: list[Path] = []
+    for file in sorted(each for each in Path(path).rglob("*") if each.is_file()):
+        if file.suffix.lower() not in suffixes or is_hidden(file.relative_to(path)):
+            others.append(file)
+            continue
+        name = utf8_stem(file, Path(path))
+        if name in found:
+            raise DataError(f"{found[name]} and {file} would be one video; rename one of them")
+        found[name] = file
+    wanted = f"*{' or *'.join(suffixes)}"
     if not found:
-        raise DataError(f"{path}: no *{' or *'.join(suffixes)} in it")
-    return found
+        raise DataError(f"{path}: no {wanted} in it")
+    note = f"{len(others)} files that are hidden or no {wanted} (the first: {others[0]})" if others else ""
+    return found, [note] * bool(note)
+
+
+def is_hidden(path: PurePath) -> bool:
+    """Whether the file, or a folder around it, has a name that begins with a dot."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def is_folder_of(opening: Opening, *suffixes: str) -> bool:
@@ -228,13 +254,15 @@ def is_folder_of(opening: Opening, *suffixes: str) -> bool:
     return bool(opening.suffixes & {*suffixes}) and opening.suffixes <= {"", *suffixes}
 
 
-def _long_axes(shape: tuple[int, ...]) -> list[int]:
+def _long_axes(shape: tuple[int, ...], channels_first: bool) -> list[int]:
     """The axes of an array that are longer than 1; of two axes both, and of more at least two."""
     if len(shape) == 2:
         return [0, 1]
     axes = [axis for axis, length in enumerate(shape) if length != 1]
-    if len(shape) > 2 and len(axes) < 2:  # A single snippet (1, 1, C) or (1, C, 1, 1), or a single channel.
-        last = max(axes[0] if axes else len(shape) - 1, 1)
+    if len(shape) > 2 and len(axes) < 2:
+        # A single snippet, whose channels stand behind it, (1, 1, C) or (1, C, 1, 1), or before it, (1, C, 1).
+        last = axes[0] if axes else len(shape) - 1
+        last = min(last + 1, len(shape) - 1) if channels_first else max(last, 1)
         return [last - 1, last]
     return axes
 
@@ -263,36 +291,3 @@ def _without(folders: Sequence[str], dataset: Sequence[str]) -> str | None:
         if list(folders[first : first + size]) == list(dataset) and len(folders) > size:
             return "/".join([*folders[:first], *folders[first + size :]])
     return None
-
-
-def told_by_names(ids: Sequence[str]) -> list[str]:
-    """A hint where what stands for videos seems to be streams or layers of them, by their names."""
-    for take in (_last_folder, _first_folder, _last_word):
-        found = [take(video_id) for video_id in ids]
-        names = sorted({name for _, name in found})
-        videos = {video for video, _ in found}
-        if "" in names or not videos or len(names) > 8 or len(videos) * len(names) != len(ids):
-            continue
-        if all(map(_USUAL.fullmatch, names)) or (take is _last_folder and len(videos) > 2 * len(names)):
-            does = (
-                "takes that off" if len(names) == 1 else "makes streams of one video of those that differ in it alone"
-            )
-            told = " or ".join(f"'{name}'" for name in names)
-            place = "begin with" if take is _first_folder else "end in"
-            return [f"the ids of all videos ({len(ids)}) {place} {told}: --dataset {','.join(names)} {does}"]
-    return []
-
-
-def _last_folder(video_id: str) -> tuple[str, str]:
-    video, _, name = video_id.rpartition("/")
-    return (video, name) if video else (video_id, "")
-
-
-def _first_folder(video_id: str) -> tuple[str, str]:
-    name, _, video = video_id.partition("/")
-    return (video, name) if video else (video_id, "")
-
-
-def _last_word(video_id: str) -> tuple[str, str]:
-    found = re.fullmatch(r"(.+)[_.-]([^/_.-]+)", video_id)
-    return (found[1], found[2]) if found else (video_id, "")

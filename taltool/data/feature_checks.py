@@ -1,7 +1,10 @@
-"""Facts on features that are given twice: whether the videos of a file agree in channels, and clocks with durations."""
+"""Facts on features that are given twice: whether the videos of a file agree in channels, and clocks with durations;
+and what ids tell that are more than ids."""
 
+import re
+import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Protocol
@@ -15,6 +18,9 @@ from taltool.reporting import Reporter
 # another encoding of the video; and both are rounded.
 _WINDOWS = 2
 _SHARE = 0.05
+
+# What parts of names that are often those of streams or layers look like.
+_USUAL = re.compile(r"rgb|flow|opt(ical)?_?flow|audio|.*feat(ure)?s?|.*_?(c3d|i3d|tsn|fc\d)_?.*", re.IGNORECASE)
 
 
 class Sequences(Protocol):
@@ -132,3 +138,37 @@ def common_channels(features: Sequences, video_ids: Iterable[str], path: str) ->
         f"{path}: video '{odd}' has {shapes[odd][1]} channels, {count} of {len(shapes)} videos have {common}; extract "
         "it again"
     )
+
+
+def told_by_names(ids: Sequence[str], path: str) -> list[str]:
+    """A hint where what stands for videos in `path` seems to be streams or layers of them, by their names."""
+    for take in (_last_folder, _first_folder, _last_word):
+        found = [take(video_id) for video_id in ids]
+        names = sorted({name for _, name in found})
+        videos = {video for video, _ in found}
+        if "" in names or not videos or len(names) > 8 or len(videos) * len(names) != len(ids):
+            continue
+        if all(map(_USUAL.fullmatch, names)) or (take is _last_folder and len(videos) > 2 * len(names)):
+            does = (
+                "takes that off" if len(names) == 1 else "makes streams of one video of those that differ in it alone"
+            )
+            told = " or ".join(f"'{name}'" for name in names)
+            place = "begin with" if take is _first_folder else "end in"
+            command = f"taltool convert {shlex.quote(path)} --dataset {shlex.quote(','.join(names))} -o NEW.h5"
+            return [f"the ids of all videos ({len(ids)}) {place} {told}: `{command}` {does}"]
+    return []
+
+
+def _last_folder(video_id: str) -> tuple[str, str]:
+    video, _, name = video_id.rpartition("/")
+    return (video, name) if video else (video_id, "")
+
+
+def _first_folder(video_id: str) -> tuple[str, str]:
+    name, _, video = video_id.partition("/")
+    return (video, name) if video else (video_id, "")
+
+
+def _last_word(video_id: str) -> tuple[str, str]:
+    found = re.fullmatch(r"(.+)[_.-]([^/_.-]+)", video_id)
+    return (found[1], found[2]) if found else (video_id, "")

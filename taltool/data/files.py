@@ -6,19 +6,22 @@ Locks on files are dropped by the operating system when their holder ends, howev
 import codecs
 import contextlib
 import errno
+import functools
+import glob
 import gzip
 import hashlib
 import io
 import os
 import re
+import shutil
 import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import BinaryIO, cast
 
-from taltool.data.containers import refuse_folder, refuse_pictures
+from taltool.data.containers import refuse_folder, refuse_pickle, refuse_pictures
 from taltool.errors import DataError, UsageError
 
 STANDARD = "-"
@@ -34,6 +37,8 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 # Devices from which text may well come: nothing at all, and what a caller has open.
 _READABLE_DEVICE = re.compile(r"/dev/(null|tty.*|pts/.*|std(in|out|err)|fd/.*)|/proc/.*")
 _CAMERA = re.compile(r"/dev/(video|v4l|media|dri|dv).*")
+# Of a name of at most 255 bytes, what a temporary file beside its file keeps, and what it keeps of the machine's name.
+_LONGEST_NAME, _LONGEST_HOST = 160, 60
 # What they answer where there is no room left.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What file systems answer that know no locks.
@@ -44,7 +49,7 @@ class HashingReader:
     """A binary stream that is hashed as it passes; `hexdigest` is that of everything read so far.
 
     position counts the bytes so far. A byte order mark at the beginning is hashed and passed over. Raises DataError,
-    naming `path`, where the stream is a broken gzip file, a video or an image.
+    naming `path`, where the stream is a broken gzip file, a video, an image or a pickle.
     """
 
     def __init__(self, stream: io.BufferedReader | gzip.GzipFile, path: str, hashed: bool = True) -> None:
@@ -53,6 +58,7 @@ class HashingReader:
         with _explaining_gzip(path):
             head = stream.peek(_TELLING)[:_TELLING]
         refuse_pictures(path, head)
+        refuse_pickle(path, head)
         if head.startswith(codecs.BOM_UTF8):
             self.read(3)
 
@@ -122,6 +128,8 @@ def peek(path: str, size: int = 1 << 20) -> bytes:
     """The first bytes of `path`, gzip and a byte order mark undone, up to `size`; of standard input at least one read,
     none of it used up.
     """
+    if path != STANDARD and Path(path).is_fifo():
+        raise UsageError(f"{path}: a pipe, where a file is expected, for it is read twice: save it, or pipe it in as -")
     if path == STANDARD:
         if sys.stdin.isatty():
             raise UsageError("no input: name a file, or pipe one in")
@@ -130,7 +138,11 @@ def peek(path: str, size: int = 1 << 20) -> bytes:
         with open_file(path) as stream:
             head = stream.read(size)
     with _explaining_gzip(path):
-        head = zlib.decompressobj(wbits=31).decompress(head, size) if head[:2] == _GZIP_MAGIC else head
+        if head[:2] == _GZIP_MAGIC:
+            unzipping = zlib.decompressobj(wbits=31)
+            head = unzipping.decompress(head, size)
+            if not head and not unzipping.eof and path != STANDARD:
+                raise EOFError("it ends within its first block")
     return head.removeprefix(codecs.BOM_UTF8)
 
 
@@ -142,13 +154,28 @@ def open_file(path: str) -> BinaryIO:
     refuse_live_input(path)
     refuse_folder(path)
     try:
+        if _DESCRIPTOR.fullmatch(path) and Path(path).is_fifo():
+            return Path(_kept(path, Path(path).stat().st_ino).name).open("rb", _BUFFER)
         return Path(path).open("rb", _BUFFER)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
 
 
+@functools.cache
+def _kept(path: str, pipe: int) -> "tempfile._TemporaryFileWrapper[bytes]":
+    """A temporary file of what comes out of a pipe that a shell made, `<(COMMAND)`: it can be read but once, and files
+    are opened to be told apart before they are read. pipe: which one it is, of all that have had this name."""
+    kept = tempfile.NamedTemporaryFile(prefix="taltool-pipe-")  # noqa: SIM115 (open until the end)
+    with Path(path).open("rb") as stream:
+        shutil.copyfileobj(stream, kept)
+    kept.flush()
+    return kept
+
+
 def refuse_live_input(path: str) -> None:
-    """Raise UsageError where `path` is an address (http://, rtsp://, ...) or a device, such as a camera."""
+    """Raise UsageError where `path` is empty, an address (http://, rtsp://, ...) or a device, such as a camera."""
+    if not path:
+        raise UsageError("the name of a file is empty (a variable of the shell that is not set?)")
     if _ADDRESS.match(path) and not Path(path).exists():
         raise UsageError(
             f"{path}: live input and addresses are not read yet: download it, or record it, and name the file"
@@ -263,13 +290,50 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def _temporary_beside(target: Path, path: str | Path) -> Path:
-    """A new file beside `target`, which messages call `path`; raises DataError where there can be none."""
+    """A new file beside `target`, which messages call `path`; raises DataError where there can be none.
+
+    Its name says which process makes it, see `remove_leftovers`.
+    """
+    maker = f"{os.getpid()}@{_host()}"
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=f"{_beginning(target)}{maker}.", suffix=".tmp", dir=target.parent)
     except OSError as error:
         raise DataError(f"{path}: cannot write there: {error.strerror or error}") from error
     os.close(handle)
     return Path(name)
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Delete what processes of this machine that were killed left half-written beside `path`."""
+    target = Path(path).resolve()
+    beginning = _beginning(target)
+    for leftover in target.parent.glob(f"{glob.escape(beginning)}*@*.tmp"):
+        maker = re.match(r"(\d+)@(.*)\.\w+\.tmp", leftover.name.removeprefix(beginning))
+        if maker and maker[2] == _host() and not _is_running(int(maker[1])):
+            leftover.unlink(missing_ok=True)
+
+
+def _beginning(target: Path) -> str:
+    """How the names of temporary files beside `target` begin: with its own, as far as there is room."""
+    return f".{os.fsdecode(os.fsencode(target.name)[:_LONGEST_NAME])}."
+
+
+def _host() -> str:
+    """The name of this machine; elsewhere than on POSIX nobody asks for it."""
+    return re.sub(r"\W", "-", os.uname().nodename)[:_LONGEST_HOST] if os.name == "posix" else "-"
+
+
+def _is_running(process: int) -> bool:
+    """Whether there is such a process; without a way to ask there may be one."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # Somebody else's.
+    return True
 
 
 def refuse_unwritable(path: str) -> None:
@@ -300,6 +364,7 @@ def open_output(path: str) -> Iterator[BinaryIO]:
         with _naming_the_full(path), Path(path).open("wb") as stream:
             yield stream
         return
+    remove_leftovers(path)
     with replacing(path) as temporary, temporary.open("wb") as stream:
         yield stream
 
@@ -307,56 +372,6 @@ def open_output(path: str) -> Iterator[BinaryIO]:
 def shown(path: str) -> str:
     """The name of a file as text that can be written into any file: bytes in it that are not UTF-8 become \\xe9."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def utf8_stem(path: Path, below: Path) -> str:
-    """The path of a file below a folder, without its suffix, as the name of something.
-
-    Raises DataError where it is not UTF-8.
-    """
-    name = path.relative_to(below).with_suffix("").as_posix()
-    if name != shown(name):
-        raise DataError(f"{shown(str(path))}: the name of this file is not UTF-8, and names something; rename it")
-    return name
-
-
-def file_name(name: str, where: str) -> str:
-    """`name`, which comes out of some file, where it can be the name of a file or folder.
-
-    Raises DataError, which begins with `where`, for a name that would lead to another folder (`..`, a path) or nowhere.
-    """
-    if name in ("", "..") or "\0" in name or PurePath(name).name != name:
-        raise DataError(f"{where} '{name}' cannot be the name of a file or folder; rename it")
-    return name
-
-
-def path_below(folder: Path, name: str, suffix: str, where: str) -> Path:
-    """The path in `folder` of a file `name`, which comes out of some file, and `suffix`.
-
-    A `/` in the name makes subfolders, which are there then.
-
-    Raises DataError, which begins with `where`, for a name that leads out of `folder`, and where one of its folders is
-    a file.
-    """
-    parts = [file_name(part, f"{where} '{name}'") for part in name.split("/")]
-    path = folder / f"{'/'.join(parts)}{suffix}"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise DataError(f"{where} '{name}': a file of that name is there already; rename one of the two") from error
-    return path
-
-
-def create_below(folder: Path, name: str, suffix: str, where: str) -> BinaryIO:
-    """A new file at the path that `path_below` gives, open for writing.
-
-    Raises DataError, which begins with `where`, where another file has it: to some file systems `A` and `a` are one
-    name.
-    """
-    try:
-        return path_below(folder, name, suffix, where).open("xb")
-    except FileExistsError as error:
-        raise DataError(f"{where} '{name}': a file of that name is there already; rename one of the two") from error
 
 
 def is_special(path: Path) -> bool:

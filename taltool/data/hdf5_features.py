@@ -4,9 +4,7 @@ In a frame store, which is such a file, it is (T, H, W, C) uint8: pictures, neve
 """
 
 import contextlib
-import io
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from operator import index
@@ -20,7 +18,9 @@ import orjson
 from numpy.typing import NDArray
 
 from taltool.data.clock import CLOCK_ATTRIBUTES, FeatureClock, clock_from, clock_number
-from taltool.data.files import NO_LOCKS, STANDARD, refuse_foreign, replacing
+from taltool.data.feature_checks import told_by_names
+from taltool.data.files import STANDARD, refuse_foreign, remove_leftovers, replacing
+from taltool.data.hdf5_files import Disk, contents, open_hdf5, open_linked, plain, refuse_hollow
 from taltool.data.provenance import Chain, checked_extraction
 from taltool.data.stored_frames import Frames, pieces
 from taltool.errors import DataError, UsageError
@@ -32,12 +32,12 @@ ROOT_ATTRIBUTES = ("format", "version", "streams", "provenance")
 # The last attribute of every video beside its clock, when the video is whole.
 COMPLETE = "complete"
 # What extraction adds to a video: the frames that it has, what it is made of, what of that could not be decoded, and
-# what was mended of its clock.
+# what was mended of its clock and its pictures.
 EXTRACTION_ATTRIBUTES = ("num_frames", "source", "problem", "mended")
+# Numbers of a video that are read at once where nobody needs them together.
+_BLOCK = 1 << 22
 # Axes of a dataset that holds frames.
 _FRAMES_AXES = 4
-# Groups in groups, deeper than any id has folders.
-_DEEPEST = 100
 
 
 @dataclass(frozen=True)
@@ -71,22 +71,21 @@ class FeatureFile:
         self._clocks: dict[str, FeatureClock] = {}
 
     def __enter__(self) -> Self:
-        if self.path == STANDARD:
+        if self.path == STANDARD or Path(self.path).is_fifo():
             raise UsageError("features are HDF5, which cannot come through a pipe: name a file")
         try:
-            self._file = _opened(self.path)
+            self._file = open_hdf5(self.path)
         except OSError as error:
             refuse_foreign(self.path)
             reason = "no such file" if not Path(self.path).exists() else f"not a readable HDF5 file ({error})"
             raise DataError(f"{self.path}: {reason}") from error
         with contextlib.ExitStack() as opened:
             opened.enter_context(self._file)
-            self._linked: list[h5py.File] = []
+            found = dict(contents(self._file.id, self.path))
             # While the files that links lead to are open, following the links is quick.
-            found = dict(_contents(self._file.id, self.path))
-            self._open_linked(self._file, self.path, found, opened)
+            open_linked(self._file, self.path, found, opened, [])
             if any(found.values()):
-                found = dict(_contents(self._file.id, self.path, follow=True))
+                found = dict(contents(self._file.id, self.path, follow=True))
             self.ids = sorted(found)
             self._close = opened.pop_all()
         self._sound: set[str] = set()
@@ -101,38 +100,6 @@ class FeatureFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._close.__exit__(kind, error, trace)
-
-    def _open_linked(
-        self, file: h5py.File, path: str, contents: Mapping[str, bool], opened: contextlib.ExitStack
-    ) -> None:
-        """Open each file in which videos of `file`, whose `_contents` these are, lie, and those that theirs lie in.
-
-        Raises DataError where one is missing, or not in the folder of the file that links to it, or below.
-        """
-        folder = Path(path).resolve().parent
-        links = (file.get(name, getlink=True) for name, is_link in contents.items() if is_link)
-        named = Counter(link.filename for link in links if isinstance(link, h5py.ExternalLink))
-        for name, count in named.items():
-            target = (folder / name).resolve()
-            if not target.is_relative_to(folder):
-                raise DataError(
-                    f"{path}: {count} of its links lead to {name}, out of its folder, and are not followed; give that "
-                    "file itself, or move the two together"
-                )
-            if any(str(target) == other.filename for other in self._linked):
-                continue
-            try:
-                if not target.is_file():
-                    raise OSError("no file")
-                linked = opened.enter_context(_opened(target))
-            except OSError as error:
-                reason = f"is not a readable HDF5 file ({error})" if target.exists() else "is not there"
-                raise DataError(
-                    f"{path}: {count} of its {len(contents)} videos lie in {name}, which {reason}; put it back, or "
-                    "join the files again"
-                ) from error
-            self._linked.append(linked)
-            self._open_linked(linked, str(target), dict(_contents(linked.id, str(target))), opened)
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -178,7 +145,7 @@ class FeatureFile:
         """One attribute of a dataset, or of the file, as a Python value or an array; None where there is none."""
         attributes = self._file[video_id].attrs
         try:
-            return _plain(attributes[name]) if name in attributes else None
+            return plain(attributes[name]) if name in attributes else None
         except (OSError, RuntimeError, TypeError, ValueError) as error:
             where = self.path if video_id == "/" else self.where(video_id)
             raise DataError(f"{where}: its attribute '{name}' cannot be read ({error})") from error
@@ -228,7 +195,10 @@ class FeatureFile:
 
         Raises DataError, naming video and snippet, for values that are not finite.
         """
-        values: NDArray[Any] = self._dataset(video_id)[first:last]
+        try:
+            values: NDArray[Any] = self._dataset(video_id)[first:last]
+        except OSError as error:
+            raise DataError(f"{self.where(video_id)} cannot be read ({error}); copy or extract it again") from error
         if channels is not None:
             if channels.max() >= values.shape[-1]:
                 raise DataError(
@@ -246,6 +216,13 @@ class FeatureFile:
             )
         return values
 
+    def blocks(self, video_id: str) -> Iterator[NDArray[Any]]:
+        """All that `read` gives of one video, in order, some megabytes at a time: to look at, not to hold."""
+        length, *others = self._dataset(video_id).shape
+        step = max(_BLOCK // math.prod(others), 1)
+        for first in range(0, length, step):
+            yield self.read(video_id, first, first + step)
+
     def where(self, video_id: str) -> str:
         """One video, for messages."""
         return f"{self.path}: video '{video_id}'"
@@ -259,13 +236,18 @@ class FeatureFile:
         """Whether another program than taltool wrote this file."""
         return not self._is_own
 
+    def hints(self) -> list[str]:
+        """`told_by_names` of the arrays in the file of another program, of which some may be no videos'."""
+        names = [] if self._is_own else [name for name in self.ids if self._file[name].ndim >= 2]
+        return told_by_names(names, self.path)
+
     def as_stored(self, name: str) -> h5py.Dataset:
         """A dataset whatever it holds, by its path; only while the file is open."""
         try:
             dataset = self._file[name]
         except (KeyError, OSError, RuntimeError) as error:
             raise DataError(f"{self.where(name)} is broken ({error}); copy or extract it again") from error
-        _refuse_hollow(dataset, self.where(name))
+        refuse_hollow(dataset, self.where(name))
         return dataset
 
     def attributes_of(self, name: str) -> dict[str, Any]:
@@ -287,75 +269,15 @@ class FeatureFile:
         if not (is_frames or (node.ndim == 2 and node.dtype.kind in "fiu")):
             raise DataError(
                 f"{where}: expected numbers of shape (T, C), or uint8 of shape (T, H, W, C) for frames, found "
-                f"{node.dtype} {node.shape}"
+                f"{node.dtype} {node.shape}{''.join(f'; {hint}' for hint in self.hints())}"
             )
         if 0 in node.shape:
             raise DataError(f"{where} has no snippets: shape {node.shape}; extract it again")
         if self._is_own and self._attribute(COMPLETE, video_id) is not True:
             raise DataError(f"{where} is not complete: run the extraction again, it continues where it stopped")
-        _refuse_hollow(node, where)
+        refuse_hollow(node, where)
         self._sound.add(video_id)
         return node
-
-
-def _opened(path: str | Path) -> h5py.File:
-    """The file, locked against writers; without a lock where its file system (NFS, Lustre) has none to give."""
-    path = Path(path).resolve()  # HDF5 looks for what it links to where it was opened.
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
-        return h5py.File(path, "r", locking=False)
-
-
-def _contents(
-    group: Any, path: str, follow: bool = False, prefix: str = "", within: tuple[int, ...] = ()
-) -> Iterator[tuple[str, bool]]:
-    """Yield the name of every dataset below a group (h5py.h5g.GroupID), and False; and of every soft and external link,
-    and True, unless those are followed as well.
-
-    within: the addresses of the groups around this one. Raises DataError for a link that leads to nothing, or back,
-    and for groups that are nested too deeply.
-    """
-    links: list[tuple[bytes, int]] = []
-    try:
-        within = (*within, h5py.h5o.get_info(group).addr)
-        group.links.iterate(lambda name, info: links.append((name, info.type)), info=True)
-    except (KeyError, OSError, RuntimeError) as error:
-        raise DataError(f"{path}: broken at group '/{prefix}' ({error}); copy or extract it again") from error
-    if len(within) > _DEEPEST:
-        raise DataError(f"{path}: its groups are nested more than {_DEEPEST} deep")
-    for raw, kind in links:
-        name = prefix + raw.decode("utf-8", "surrogateescape")
-        if kind != h5py.h5l.TYPE_HARD and not follow:
-            yield name, True
-            continue
-        try:
-            found = h5py.h5o.get_info(group, raw)
-        except (KeyError, OSError, RuntimeError) as error:
-            raise DataError(f"{path}: its link '{name}' leads to nothing; remove it") from error
-        if found.type == h5py.h5o.TYPE_GROUP:
-            if found.addr in within:
-                raise DataError(f"{path}: its link '{name}' leads back to a group around it")
-            yield from _contents(h5py.h5g.open(group, raw), path, follow, f"{name}/", within)
-        elif found.type == h5py.h5o.TYPE_DATASET:
-            yield name, False
-
-
-def _refuse_hollow(dataset: h5py.Dataset, where: str) -> None:
-    """Raise DataError for a dataset whose numbers are not, or not all, in its own file: HDF5 reads zeros, or whatever
-    another file holds."""
-    if dataset.is_virtual or dataset.external:
-        raise DataError(f"{where} lies in other files (external or virtual); copy it into one: h5repack, or h5py")
-    if dataset.chunks is None:
-        written, whole = dataset.id.get_storage_size(), dataset.size * dataset.dtype.itemsize
-    else:
-        written = dataset.id.get_num_chunks()
-        whole = math.prod(-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True))
-    if written < whole:
-        kind = "bytes" if dataset.chunks is None else "chunks"
-        raise DataError(f"{where}: of its {whole} {kind} {written} were written; extract it again")
 
 
 def unlike(settings: str, others: str) -> str:
@@ -401,8 +323,9 @@ class FeatureWriter:
     def __enter__(self) -> Self:
         if self.path == STANDARD:
             raise UsageError("features are HDF5, which cannot go through a pipe: give -o FILE.h5")
+        remove_leftovers(self.path)
         temporary = self._close.enter_context(replacing(self.path))
-        self._disk = self._close.enter_context(_Disk(temporary, "w+"))
+        self._disk = self._close.enter_context(Disk(temporary, "w+"))
         self._file = self._close.enter_context(h5py.File(self._disk, "w"))
         self._file.attrs.update({"format": FORMAT, "version": VERSION, **self.attributes})
         if self.streams is not None:
@@ -467,36 +390,3 @@ class FeatureWriter:
     def _refuse_failure(self) -> None:
         if (failure := self._disk.failure) is not None:
             raise OSError(failure.errno, failure.strerror, self.path)
-
-
-class _Disk(io.FileIO):
-    """The file that HDF5 writes to. The first failure to write is kept, and all further bytes are let go: HDF5 cannot
-    close a file that it cannot write, and would end the process when it is told to."""
-
-    failure: OSError | None = None
-
-    def write(self, data: Any) -> int:
-        """Write all of `data`; returns its length, also where that failed."""
-        rest = memoryview(data).cast("B")
-        size = len(rest)
-        try:
-            while rest and self.failure is None:
-                rest = rest[super().write(rest) :]
-        except OSError as error:
-            self.failure = error
-        return size
-
-    def truncate(self, size: int | None = None) -> int:
-        """Set the length of the file."""
-        try:
-            return super().truncate(size) if self.failure is None else size or 0
-        except OSError as error:
-            self.failure = error
-            return size or 0
-
-
-def _plain(value: Any) -> Any:
-    """An HDF5 attribute as a Python value; raises UnicodeDecodeError for a text that is not UTF-8."""
-    if isinstance(value, bytes):
-        return value.decode()
-    return value.item() if isinstance(value, np.generic) else value

@@ -41,17 +41,25 @@ class ProposalReader:
     chain that the file carries; num_videos what the header promises, if anything. Where several streams follow each
     other, labels and provenance grow with each, and num_videos is the first one's.
     default_score stands in for missing scores; without it they are an error. Segments that end before they start are
-    an error, or with drop_invalid left out and counted in num_dropped. hashed: sha256 is wanted.
+    an error, or with drop_invalid left out and counted in num_dropped. hashed: sha256 is wanted; label_key and
+    numbered: see `VideoParser`.
     """
 
     def __init__(
-        self, path: str, default_score: float | None = None, drop_invalid: bool = False, *, hashed: bool = False
+        self,
+        path: str,
+        default_score: float | None = None,
+        drop_invalid: bool = False,
+        *,
+        hashed: bool = False,
+        label_key: str = "label",
+        numbered: bool = False,
     ) -> None:
         self.file, self._hashed = path, hashed
         self.labels = LabelVocabulary()
         self.provenance: Chain = []
         self.num_videos: int | None = None
-        self._parser = VideoParser(self.labels, default_score, drop_invalid)
+        self._parser = VideoParser(self.labels, default_score, drop_invalid, label_key=label_key, numbered=numbered)
         self._seen: set[str] = set()
         self._promised: int | None = None
         self._close = ExitStack()

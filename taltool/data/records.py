@@ -16,6 +16,8 @@ Booleans = NDArray[np.bool_]
 FeatureArray = NDArray[np.float32]
 # By so much may a segment end after its video before it counts: rounding, and durations of containers.
 _SHARE, _SECONDS = 0.05, 1.0
+# So many segments, in videos of so many seconds, hardly lie all within the first second.
+_FEW, _LONG = 3, 5.0
 
 
 class LabelVocabulary:
@@ -249,20 +251,29 @@ class GroundTruth:
 class Lateness:
     """Counts the segments that end after their videos, among those of videos whose duration is known.
 
-    Where most do, far behind the end, the times are no seconds.
+    Where most do, far behind the end, the times are no seconds; nor where none ends after the first second.
     """
 
     def __init__(self) -> None:
         self.timed = self.late = 0
+        self._latest, self._shortest = 0.0, math.inf
 
     def add(self, segments: Floats, duration: float | None) -> None:
         """Count the segments (N, 2), in seconds, of one video."""
-        if duration is not None:
+        if duration is not None and len(segments):
+            self._latest = max(self._latest, float(segments[:, 1].max()))
+            self._shortest = min(self._shortest, duration)
             self.timed += len(segments)
             self.late += int(np.count_nonzero(segments[:, 1] > duration * (1 + _SHARE) + _SECONDS))
 
     def remark(self, what: str) -> str | None:
-        """What a reader must know, in a line, where more than half of them end after their videos."""
+        """What a reader must know, in a line, where more than half of them end after their videos, or all are shares of
+        the videos."""
+        if self.timed >= _FEW and self._latest <= 1 and self._shortest >= _LONG:
+            return (
+                f"all {self.timed} {what} end within the first second of videos of {self._shortest:g} s and more: are "
+                "these shares of the duration? taltool convert --times shares --durations FILE makes seconds of them"
+            )
         if 2 * self.late <= self.timed:
             return None
         return (

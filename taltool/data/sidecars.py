@@ -1,10 +1,18 @@
 """Sidecar files of a conversion: durations of videos, new names of labels."""
 
-from taltool.data.columns import DURATION_COLUMNS, SEGMENT_COLUMNS, header_columns, listed, meanings, open_table, placed
+from taltool.data.columns import (
+    DURATION_COLUMNS,
+    SEGMENT_COLUMNS,
+    header_columns,
+    listed,
+    meanings,
+    open_table,
+    placed,
+    seconds,
+)
 from taltool.data.files import peek
 from taltool.data.formats.contract import Annotations, Features, Opening
 from taltool.data.formats.sniffing import open_content
-from taltool.data.formats.tables import seconds
 from taltool.errors import DataError
 
 _NAMES = {

@@ -16,6 +16,8 @@ from taltool.errors import DataError
 _Columns = tuple[Floats, Floats, Integers | None]
 _NUMBERS = {int, float}
 # By what else programs call a label, whatever the case.
+# Submissions to EPIC-KITCHENS have all three.
+LABEL_KINDS = ("verb", "noun", "action")
 _LABEL_KEYS = {"label", "labels", "class", "category", "activity", "action", "verb", "noun"}
 _LABEL_KEYS |= {f"{name}_{what}" for name in _LABEL_KEYS for what in ("id", "name")}
 
@@ -37,12 +39,22 @@ class VideoParser:
     """Makes the proposals of videos of parsed JSON; labels are entered into `names`.
 
     default_score stands in for missing scores; without it they are an error. Segments that end before they start are
-    an error, or with drop_invalid left out and counted in num_dropped. classes: what number in `names` has each class
-    of which labels are numbers; None where no header lists them, and labels must be names.
+    an error, or with drop_invalid left out and counted in num_dropped. label_key: what the label of an object is
+    called. numbered: labels may be numbers too, and are their texts then; else they must be names. classes: what number
+    in `names` has each class of which the labels in columns are numbers; None where no header lists them.
     """
 
-    def __init__(self, names: LabelVocabulary, default_score: float | None = None, drop_invalid: bool = False) -> None:
+    def __init__(
+        self,
+        names: LabelVocabulary,
+        default_score: float | None = None,
+        drop_invalid: bool = False,
+        *,
+        label_key: str = "label",
+        numbered: bool = False,
+    ) -> None:
         self.names, self.default_score, self.drop_invalid = names, default_score, drop_invalid
+        self.label_key, self.numbered = label_key, numbered
         self.classes: Integers | None = None
         self.num_dropped = 0
 
@@ -103,16 +115,20 @@ class VideoParser:
             else:
                 scores = [self.default_score if each.get("score") is None else each["score"] for each in proposals]
             try:
-                labels = list(map(itemgetter("label"), proposals))
+                labels = list(map(itemgetter(self.label_key), proposals))
             except KeyError:
-                labels = [each.get("label") for each in proposals]
+                labels = [each.get(self.label_key) for each in proposals]
             columns = _as_arrays(pairs, scores)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raise DataError(_complaint(proposals)) from None
         kinds = set(map(type, labels))
+        if kinds and self.label_key != "label" and type(None) in kinds:
+            raise DataError(f"proposal {labels.index(None) + 1} has no '{self.label_key}', which is to be its label")
         if kinds <= {type(None)}:
             _refuse_other_labels(proposals)
             return *columns, None
+        if self.numbered and kinds <= {int, str}:
+            return *columns, self.names.numbered(list(map(str, labels)))
         if kinds != {str}:
             raise DataError(_complaint(proposals))
         return *columns, self.names.numbered(labels)
@@ -172,6 +188,7 @@ def _refuse_other_labels(proposals: list[dict[str, Any]]) -> None:
             raise DataError(
                 f"proposal {number} has no label, but '{named[0]}': {str(proposal[named[0]])[:40]!r}; call it label, "
                 "and give the name of the class"
+                + (f", or read it: taltool convert --labels {named[0]}" if named[0] in LABEL_KINDS else "")
             )
 
 
@@ -201,7 +218,8 @@ def _complaint(proposals: list[Any]) -> str:
         if type(score) not in _NUMBERS:
             return f"score {score!r} of proposal {number} is not a finite number"
         if label is not None and not isinstance(label, str):
-            return f"label {label!r} of proposal {number} is not a name"
+            mend = "; name the numbers: taltool convert --classes FILE" if type(label) is int else ""
+            return f"label {label!r} of proposal {number} is not a name{mend}"
     return "some proposals have a label and some have none"
 
 

@@ -175,7 +175,7 @@ def remarks(contents: Contents) -> Iterator[str]:
         yield (
             f"counted as false positives: {strange.detections} detections in {strange.videos} videos that the ground "
             "truth does not have (--only-annotated leaves them out)"
-            + (f"; most have other names there: taltool convert {contents.renaming}" if contents.renaming else "")
+            + (f"; {contents.renaming}" if contents.renaming else "")
         )
     if contents.unknown_labels:
         total, names = sum(contents.unknown_labels.values()), list(contents.unknown_labels)

@@ -5,7 +5,6 @@ weights of an earlier one, or with those that a model's authors published (`--in
 or from what torch.save wrote, of which no code is ever run.
 """
 
-import glob
 import os
 import re
 import warnings
@@ -152,12 +151,6 @@ def _named_tensors(state: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
     elif isinstance(state, dict | list | tuple):
         for key, inside in state.items() if isinstance(state, dict) else enumerate(state):
             yield from _named_tensors(inside, f"{name}.{key}" if name else str(key))
-
-
-def remove_leftovers(path: Path) -> None:
-    """Delete the half-written files that a killed run left beside `path`."""
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        leftover.unlink(missing_ok=True)
 
 
 def load_pretrained(model: Model, path: str, reporter: Reporter = SILENT) -> None:

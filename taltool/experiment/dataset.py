@@ -58,6 +58,8 @@ def _present(
     found = len(wanted) - len(missing)
     if missing and (not skip_missing or not found):
         mend = "use --skip-missing to go on without them" if found else "do the two files belong together?"
+        if not found and isinstance(file, FeatureFile):
+            mend = "; ".join(file.hints()) or mend
         raise DataError(
             f"{file.path} has {found} of the {len(wanted)} videos wanted from {source}; "
             f"missing: {list_some(missing)}; {mend}"

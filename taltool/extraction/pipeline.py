@@ -43,7 +43,7 @@ _BATCHES_AHEAD = 2
 @dataclass(frozen=True)
 class Outcome:
     """What became of one video: its features, or the reason why there are none, with the traceback of an error that
-    nobody foresaw; problem tells what could not be decoded of it, mended what was mended of its clock."""
+    nobody foresaw; problem tells what could not be decoded of it, mended what was mended of its clock and pictures."""
 
     source: VideoSource
     features: VideoFeatures | None = None
@@ -117,7 +117,7 @@ class Reading:
         offset = frames.timeline.first * rate + windows.offset
         clock = FeatureClock(rate, float(windows.stride), float(windows.window), offset, duration=frames.duration)
         attributes = {NUM_FRAMES: frames.count, SOURCE: orjson.dumps(self.identity).decode()}
-        flaws = {PROBLEM: frames.losses.summary(), MENDED: frames.mends.summary()}
+        flaws = {PROBLEM: frames.losses.summary(), MENDED: frames.mended()}
         attributes |= {name: flaw for name, flaw in flaws.items() if flaw}
         return Outcome(self.source, VideoFeatures(self.source.video_id, stored, clock, attributes), **flaws)
 

@@ -1,6 +1,8 @@
 """`check`: is a file whole, and does it make sense: what is in it is what it says, and nothing in it is odd."""
 
+import re
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,20 +11,20 @@ import numpy as np
 
 from taltool.data.annotations import read_ground_truth, read_split
 from taltool.data.checkpoint_header import KEY, CheckpointHeader, read_tensor_table
-from taltool.data.class_scores import read_class_scores
+from taltool.data.class_scores import read_numbers
 from taltool.data.clock import UnknownClockError
 from taltool.data.feature_checks import common_channels, disagreement
 from taltool.data.files import STANDARD, read_bytes
-from taltool.data.formats.contract import Annotations, Features, FormatOptions, Proposals
-from taltool.data.formats.output import write_proposals
-from taltool.data.formats.sniffing import beginning, open_content
+from taltool.data.formats.contract import Annotations, Features, FormatOptions, Kind, Proposals
+from taltool.data.formats.output import for_output, write_proposals
+from taltool.data.formats.sniffing import beginning, format_named, format_of, open_content
 from taltool.data.json_documents import parsed_document, telling_key
 from taltool.data.provenance import InputFile, step
 from taltool.data.records import GroundTruth
-from taltool.data.stored_frames import pieces
+from taltool.data.sidecars import read_durations
 from taltool.data.training_log import read_epochs
 from taltool.errors import DataError, UsageError
-from taltool.inspection.info import info, kind_of
+from taltool.inspection.info import info, kind_of, logits
 from taltool.inspection.names import subset_slips
 from taltool.inspection.oddities import Oddities
 from taltool.inspection.reference import add_differences
@@ -56,6 +58,7 @@ def check(
     file: str | Path = STANDARD,
     *,
     ground_truth: str | Path | None = None,
+    durations: str | Path | Mapping[str, float] | None = None,
     score: float | None = None,
     show_all: bool = False,
     fix: str | None = None,
@@ -64,7 +67,8 @@ def check(
 ) -> Finding:
     """Read all of a file of any kind and say whether it is whole, and what is odd in it, which is warned of too.
 
-    ground_truth: a file whose videos, durations and labels it should fit. score stands in for missing scores of
+    ground_truth: a file whose videos, durations and labels it should fit. durations: of videos without one, seconds by
+    video id, or the file to read them from; score stands in for missing scores of
     proposals. show_all: warn of every odd segment by itself too. fix: what to mend of a ground truth or of proposals,
     words of `FIXES` with commas between, or "all"; `output` gets all else as it was, and the oddities that are told are
     those that it has. A file that is not whole, or not there, raises nothing, unless it was to be mended.
@@ -77,7 +81,9 @@ def check(
         raise UsageError(f"--fix {fix or 'all'} and -o FILE belong together: what to mend, and where it goes")
     odd, mended = Oddities(file, reporter, show_all), Oddities(file, reporter)
     truth = read_ground_truth(str(ground_truth)) if ground_truth else None
-    task = _Task(path=file, truth=truth, score=score, fixes=fixes, output=str(output or ""), odd=odd, mended=mended)
+    known = durations if isinstance(durations, Mapping) else read_durations(str(durations)) if durations else {}
+    options = FormatOptions(score=score, durations=known, drop_invalid=BACKWARDS in fixes)
+    task = _Task(path=file, truth=truth, options=options, fixes=fixes, output=str(output or ""), odd=odd, mended=mended)
     try:
         summary = task.summary(reporter)
     except DataError as error:
@@ -106,7 +112,7 @@ class _Task:
 
     path: str
     truth: GroundTruth | None
-    score: float | None
+    options: FormatOptions
     fixes: tuple[str, ...]
     output: str
     odd: Oddities
@@ -128,34 +134,44 @@ class _Task:
             return self._class_scores()
         if kind == "splits":
             return self._splits()
-        options = FormatOptions(score=self.score, drop_invalid=BACKWARDS in self.fixes)
-        with open_content(self.path, options=options) as content:
+        with open_content(self.path, options=self.options) as content:
+            if self.fixes and content.kind != "features":
+                self._refuse_to_rewrite(content.kind)
             if isinstance(content, Proposals):
-                return self._proposals(content, options, reporter)
+                return self._proposals(content, reporter)
             if isinstance(content, Annotations):
-                return self._annotations(content, options, reporter)
+                return self._annotations(content, reporter)
             if self.fixes:
                 raise UsageError(f"--fix mends ground truth and proposals; {self.path} holds features")
             return _features(self.path, content, self.odd, self.truth)
 
-    def _proposals(self, content: Proposals, options: FormatOptions, reporter: Reporter) -> str:
+    def _refuse_to_rewrite(self, kind: Kind) -> None:
+        """Raise UsageError where a file of an annotation tool would be written anew, without what else is in it."""
+        name = format_of(self.path)
+        if "media" in format_named(name).heeds_written and for_output(self.output, kind) == name:
+            raise UsageError(
+                f"--fix: {self.path} may have more in it than segments (media files, colours, other tiers), which is "
+                f"lost where taltool writes {name}; mend it in the tool, or into a table: -o mended.csv"
+            )
+
+    def _proposals(self, content: Proposals, reporter: Reporter) -> str:
         key = telling_key(beginning(self.path).head)[0] if self.path != STANDARD else "taltool"
         sense = ProposalSense(self.odd, self.mended, self.fixes, self.truth.durations if self.truth else None)
         content.videos = sense.walk(content.videos)
         if self.fixes:
             content.provenance = [*(content.provenance or []), step([InputFile.named(self.path)])]
-            write_proposals(content, self.output, None, options, reporter=reporter)
+            write_proposals(content, self.output, None, self.options, reporter=reporter)
         else:
             deque(content.videos, maxlen=0)
         self._finish(sense, content)
         unsure = "" if key in ("taltool", "results") else "; plain lines, no end line tells whether they are all"
         return f"proposals, {len(sense.durations)} videos, {sense.num_segments} proposals{unsure}"
 
-    def _annotations(self, content: Annotations, options: FormatOptions, reporter: Reporter) -> str:
+    def _annotations(self, content: Annotations, reporter: Reporter) -> str:
         sense = AnnotationSense(self.path, self.odd, self.mended, self.fixes)
         content.entries = sense.walk(content.entries)
         if self.fixes:
-            write_proposals(content, self.output, None, options, reporter=reporter)
+            write_proposals(content, self.output, None, self.options, reporter=reporter)
         else:
             deque(content.entries, maxlen=0)
         self._finish(sense, content)
@@ -171,20 +187,25 @@ class _Task:
             add_differences(self.truth, sense.durations, sense.labels, self.odd)
 
     def _class_scores(self) -> str:
-        found = read_class_scores(self.path)
+        found, _ = read_numbers(self.path)
+        if remark := logits(found):
+            self.odd.notes.append(remark)
         if self.truth is not None and found.row_of is not None:
             # Those that are found with ActivityNet's `v_` or without it need not be there by this id.
             there = {each for each in self.truth.videos if found.find(each) is not None}
             others = {each for each in found.row_of if not there & {each, f"v_{each}", each.removeprefix("v_")}}
             add_differences(self.truth, dict.fromkeys(sorted(there | others)), found.names, self.odd)
-        return f"class scores, {len(found.rows)} videos, {len(found.names)} classes"
+        if self.truth is not None and found.row_of is None:
+            late = [each for each in self.truth.videos if _number(each) > len(found.rows)]
+            self.odd.add(f"videos of {self.truth.file} without a row", len(late), lambda number: f"'{late[number]}'")
+        whose = "videos" if found.row_of is not None else "rows, row N being of the video whose name ends in N"
+        return f"class scores, {len(found.rows)} {whose}, {len(found.names)} classes"
 
     def _splits(self) -> str:
-        if not Path(self.path).is_file():
-            raise DataError(f"{self.path}: splits are read from a file, not from a pipe; name the file")
-        splits = parsed_document(read_bytes(self.path)[0], self.path)
+        content = read_bytes(self.path)[0]
+        splits = parsed_document(content, self.path)
         for name in splits:
-            listed = read_split(f"{self.path}:{name}", self.truth)
+            listed = read_split(f"{self.path}:{name}", self.truth, content)
             others = [each for each in (self.truth.videos if self.truth else ()) if each not in listed]
             self.odd.add(
                 f"videos of {self.truth.file if self.truth else ''} that split '{name}' leaves out",
@@ -196,6 +217,12 @@ class _Task:
             if not listed:
                 self.odd.notes.append(f"split '{name}' lists no video")
         return f"splits, {len(splits)} of them: {', '.join(list(splits)[:10])}{', ...' if len(splits) > 10 else ''}"
+
+
+def _number(video_id: str) -> int:
+    """The number at the end of an id, 0 where there is none."""
+    found = re.search(r"\d+$", video_id)
+    return int(found[0]) if found else 0
 
 
 def _video(path: str, kind: str, odd: Oddities) -> str:
@@ -227,9 +254,7 @@ def _features(path: str, content: Features, odd: Oddities, truth: GroundTruth | 
             raise DataError(f"{path}: video '{video_id}' has {channels} channels, and its streams name {named}")
         shapes.setdefault((channels, content.frame_size(video_id)), video_id)
         try:
-            values = content.values(video_id)
-            if content.frame_size(video_id):
-                deque(pieces(values), maxlen=0)
+            deque(content.blocks(video_id) if content.blocks else [content.values(video_id)], maxlen=0)
         except OSError as error:
             raise DataError(f"{path}: video '{video_id}' cannot be read ({error}); extract it again") from error
         try:
@@ -239,8 +264,8 @@ def _features(path: str, content: Features, odd: Oddities, truth: GroundTruth | 
     if len(shapes) > 1:
         first, other, *_ = shapes.values()
         raise DataError(f"{path}: video '{other}' is of another kind, size or number of channels than '{first}'")
-    odd.notes += content.hints
-    if (found := disagreement(content, content.ids)) is not None:
+    odd.notes += [*content.hints, *(f"{note} left out" for note in content.notes)]
+    if (found := disagreement(content, content.ids, truth.durations if truth else None)) is not None:
         odd.notes.append(str(found))
     if truth is not None:
         add_differences(truth, durations, (), odd)

@@ -12,6 +12,7 @@ import numpy as np
 import orjson
 
 from taltool.data.checkpoint_header import KEY, CheckpointHeader, read_tensor_table
+from taltool.data.class_scores import MOST, ClassScores, read_numbers
 from taltool.data.clock import UnknownClockError
 from taltool.data.containers import VIDEO_SUFFIXES, container_name
 from taltool.data.feature_checks import common_channels, disagreement
@@ -22,6 +23,7 @@ from taltool.data.quantiles import Quantiles
 from taltool.data.records import Floats, Integers, LabelVocabulary
 from taltool.data.training_log import read_epochs
 from taltool.errors import DataError
+from taltool.inspection.side_files import side_file
 from taltool.video.sources import IMAGE_SUFFIXES, image_files
 
 Facts = dict[str, Any]
@@ -32,7 +34,7 @@ _QUANTILES = {"min": 0.0, "25%": 0.25, "median": 0.5, "75%": 0.75, "max": 1.0}
 @dataclass(frozen=True)
 class FileInfo:
     """Named facts on a file, ready for JSON; kind is proposals, annotations, features, frame store, checkpoint,
-    metrics, video, frames (a folder of images) or videos (a folder of videos)."""
+    class scores, metrics, video, frames (a folder of images) or videos (a folder of videos)."""
 
     file: str
     kind: str
@@ -60,6 +62,8 @@ def info(file: str | Path = STANDARD, *, score: float | None = None) -> FileInfo
         return FileInfo(file, kind, _checkpoint(file))
     if kind == "metrics":
         return FileInfo(file, kind, _metrics(file))
+    if kind == "content" and not Path(file).is_dir() and side_file(beginning(file)) == "class scores":
+        return FileInfo(file, "class scores", _class_scores(file))
     with open_content(file, options=FormatOptions(score=score)) as content:
         if isinstance(content, Proposals):
             return FileInfo(file, content.kind, _proposals(content))
@@ -183,6 +187,7 @@ def _features(content: Features) -> Facts:
         clocks[str(clock)] += 1
         durations.append(clock.duration)
     hidden = sum(count for _, count in clocks.most_common()[_MOST_CLOCKS:])
+    left_out = [f"{note} left out" for note in content.notes]
     return {
         "videos": len(shapes),
         "channels": sorted({channels for _, channels in shapes}),
@@ -193,7 +198,7 @@ def _features(content: Features) -> Facts:
         "hours": sum(durations) / 3600 if durations else None,
         "seconds_per_video": _quantiles(durations),
         "streams": content.streams,
-        "oddities": [*content.hints, *_disagreements(content)],
+        "oddities": [*content.hints, *left_out, *_disagreements(content), *_flaws(content)],
         "attributes": content.attributes,
         "provenance": content.provenance or [],
     }
@@ -207,6 +212,43 @@ def _disagreements(content: Features) -> list[str]:
     except DataError as error:
         return [str(error).removeprefix(": "), *([str(found)] if found else [])]
     return [str(found)] if found else []
+
+
+def _flaws(content: Features) -> list[str]:
+    """What was wrong with the videos that they are of: how many are so, and what is told of the first."""
+    told = []
+    for name, what in (("mended", "that were mended"), ("problem", "that could not be read wholly")):
+        flaws = {each: flaw for each in content.ids if (flaw := content.extras(each).get(name))}
+        if flaws:
+            first, flaw = next(iter(flaws.items()))
+            told.append(f"{len(flaws)} videos {what}; '{first}' {flaw}")
+    return told
+
+
+def _class_scores(path: str) -> Facts:
+    found, listed = read_numbers(path)
+    remark = logits(found)
+    facts: Facts = {
+        "videos": len(found.rows),
+        "classes": len(found.names),
+        "names": found.names,
+        "ids": "the numbers at the end of the videos' names" if found.row_of is None else "given",
+        "classes_per_video": _quantiles(listed.sum(1)),
+        "score": _quantiles(found.rows[listed]),
+        "numbers": "logits" if remark else "probabilities",
+    }
+    return facts | ({} if remark else {"sum_per_video": _quantiles(found.rows.sum(1))})
+
+
+def logits(scores: ClassScores) -> str:
+    """What to say of class scores that are no probabilities; empty where they are."""
+    other = np.count_nonzero(((scores.rows < 0) | (scores.rows > MOST)).any(1))
+    if not other:
+        return ""
+    return (
+        f"scores below 0 or above 1 in {other} of {len(scores.rows)} videos, so logits: taltool label wants --softmax "
+        "for them"
+    )
 
 
 def _frames(content: Features) -> Facts:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
+from taltool.data.near_ids import renaming
 from taltool.data.records import GroundTruth
-from taltool.inspection.names import plain_id, slips
+from taltool.inspection.names import slips
 from taltool.inspection.oddities import Oddities
 
 # Seconds; programs that count frames, or trust headers, differ by less.
@@ -18,13 +19,8 @@ def add_differences(
     ids, file = list(durations), truth.file
     strange = [each for each in ids if each not in truth.videos]
     odd.add(f"videos that {file} does not have", len(strange), lambda number: f"'{strange[number]}'")
-    names_of = {plain_id(each): each for each in truth.videos} if strange else {}
-    near = [(each, names_of[plain_id(each)]) for each in strange if plain_id(each) in names_of]
-    odd.add(
-        f"of these that {file} has under a name with or without v_ or the suffix of a file",
-        len(near),
-        lambda number: f"'{near[number][0]}' as '{near[number][1]}'",
-    )
+    if strange and (named := renaming(strange, truth.videos)):
+        odd.notes.append(f"of the videos that {file} lacks {named}")
     known = {each: (truth.videos[each].duration, durations[each]) for each in ids if each in truth.videos}
     other = [(each, own, theirs) for each, (own, theirs) in known.items() if _differ(own, theirs)]
     odd.add(

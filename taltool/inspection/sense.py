@@ -10,6 +10,7 @@ import numpy as np
 
 from taltool.data.annotations import checked_videos
 from taltool.data.records import LabelVocabulary, VideoAnnotations, VideoProposals
+from taltool.errors import DataError
 from taltool.inspection.names import plain, plain_id, slips, subset_slips
 from taltool.inspection.oddities import Oddities
 from taltool.inspection.segments import (
@@ -46,10 +47,12 @@ class Sense:
     ) -> None:
         self.labels = LabelVocabulary()
         self.durations: dict[str, float | None] = {}
-        self.num_segments = self.num_late = 0
+        self.num_segments = self.num_late = self.num_outside = 0
         self._odd, self._mended, self._known = odd, mended, durations or {}
         self._label_counts = np.zeros(0, np.int64)
+        self._timed = 0
         self._mends = [_MENDS[fix] for fix in _MENDS if fix in fixes]
+        self._clips = clipped in self._mends
 
     def _pass(self, videos: Sequence[VideoAnnotations | VideoProposals], durations: Sequence[float | None]) -> Batch:
         """The segments of the videos as they are handed on."""
@@ -59,6 +62,8 @@ class Sense:
         batch = batch_of(videos, usable, self.labels, self.noun)
         self.num_segments += len(batch.rows)
         self.num_late += int(np.count_nonzero(batch.segments[:, 1] > batch.ends))
+        self.num_outside += int(np.count_nonzero(batch.segments[:, 0] >= batch.ends))
+        self._timed += int(np.count_nonzero(~np.isnan(batch.durations)))
         tally = np.bincount(batch.labels[batch.labels >= 0], minlength=len(self.labels))
         tally[: len(self._label_counts)] += self._label_counts
         self._label_counts = tally
@@ -66,8 +71,18 @@ class Sense:
         add_segments(batch, self._odd)
         return batch
 
+    def _refuse_to_clip(self) -> None:
+        """Raise DataError where clipping would leave most segments out."""
+        if self._clips and self.num_segments > 1 and 2 * self.num_outside > self.num_segments:
+            raise DataError(
+                f"{self.num_outside} of {self.num_segments} {self.noun} start after the ends of their videos, and clip "
+                "would leave them out: are these frames (taltool convert --times frames --fps N), or milliseconds?"
+            )
+
     def finish(self) -> None:
         """Count what is odd in names, and whether the times may be no seconds."""
+        if self._clips and self.num_segments and not self._timed:
+            self._odd.notes.append("no video has a duration, so no end was clipped: give them with --durations")
         if self.num_segments > 1 and 2 * self.num_late > self.num_segments:
             self._odd.notes.append(
                 f"{self.num_late} of {self.num_segments} {self.noun} end after their videos: are these frames, or "
@@ -99,7 +114,7 @@ class ProposalSense(Sense):
     noun = "proposals"
 
     def walk(self, videos: Iterable[VideoProposals]) -> Iterator[VideoProposals]:
-        """The videos, mended."""
+        """The videos, mended; raises DataError where clipping is no mend of these."""
         for some in in_batches(videos, len):
             batch = self._pass(some, [video.duration for video in some])
             if not self._mends:
@@ -109,6 +124,7 @@ class ProposalSense(Sense):
             for number, video in enumerate(some):
                 own = slice(edges[number], edges[number + 1])
                 yield replace(video.take(batch.rows[own]), segments=batch.segments[own])
+        self._refuse_to_clip()
 
 
 class AnnotationSense(Sense):
@@ -127,7 +143,7 @@ class AnnotationSense(Sense):
         self._several: list[str] = []
 
     def walk(self, entries: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Video ids and entries, mended."""
+        """Video ids and entries, mended; raises DataError where clipping is no mend of these."""
         for some in in_batches(entries, lambda item: len(item[1].get("annotations") or [])):
             # Not every format has durations, and the checks want one.
             timed = {key: entry | {"duration": entry.get("duration") or 1.0} for key, entry in some}
@@ -146,6 +162,7 @@ class AnnotationSense(Sense):
                 own = range(edges[number], edges[number + 1])
                 kept = [before[rows[n]] | {"segment": segments[n]} for n in own]
                 yield video_id, entry | {"annotations": kept} if before else entry
+        self._refuse_to_clip()
 
     def _look_at(self, video: VideoAnnotations, timed: bool) -> None:
         self._videos_in[video.subset] += 1

@@ -23,6 +23,7 @@ from taltool.data.class_scores import read_class_scores
 from taltool.data.files import STANDARD
 from taltool.data.formats.contract import FormatOptions, Proposals
 from taltool.data.formats.output import write_proposals
+from taltool.data.near_ids import renaming
 from taltool.data.proposals import ProposalReader
 from taltool.data.provenance import InputFile, merge_chains, step
 from taltool.data.records import Floats, Integers, LabelVocabulary, VideoProposals
@@ -133,9 +134,10 @@ def label(
                         missing += 1
                         shares = np.zeros((len(video), len(source.names)))
                     else:
+                        named = renaming([video.video_id], source.video_ids)
                         raise DataError(
                             f"video '{video.video_id}' is not in {source.file} "
-                            "(write such videos without detections with --skip-missing)"
+                            "(write such videos without detections with --skip-missing)" + (named and f"; {named}")
                         )
                     yield written(labelled(video, shares, source.names, 1 if keep_labels else top_k, how, weight))
                     task.advance()
@@ -208,6 +210,7 @@ class _VideoScores:
     def __init__(self, file: str, softmax: bool, classes: Mapping[str, int] | None) -> None:
         self.file, self._scores = file, read_class_scores(file, softmax, classes)
         self.names = LabelVocabulary(self._scores.names, complete=True)
+        self.video_ids = list(self._scores.row_of or ())
 
     def shares(self, video: VideoProposals) -> Floats | None:
         """Class scores (N, K) of the proposals, None where the file lacks the video."""
@@ -231,6 +234,11 @@ class _Voters:
             self.names.complete = True
         if not len(self.names):
             raise DataError(f"{self.file}: these proposals have no labels to vote with")
+
+    @property
+    def video_ids(self) -> list[str]:
+        """The videos whose detections wait."""
+        return self._shelf.keys()
 
     def _find(self, video_id: str) -> VideoProposals | None:
         """The detections of a video: from the shelf, or by reading on, where what is in between goes to the shelf."""

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Hashable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -42,6 +42,10 @@ class Shelf:
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._places
+
+    def keys(self) -> list[Any]:
+        """The keys of the videos that are there."""
+        return list(self._places)
 
     def put(self, key: Hashable, video: VideoProposals) -> None:
         """Lay a video down under `key`."""

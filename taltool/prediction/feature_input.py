@@ -78,6 +78,8 @@ class FeatureInput:
         """
         check_kind(self._checkpoints, detector, video_ids)
         file = self.features
+        for hint in file.hints():
+            reporter.warn(f"{file.path}: {hint}")
         is_said = bool(file.clock_options.given())
         compare_clocks(file, video_ids, file.path, reporter, durations=file.durations, is_said=is_said)
         check_extraction(self._checkpoints, self.features.extraction, self.features.path, force, reporter)

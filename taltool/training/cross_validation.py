@@ -12,7 +12,8 @@ from pathlib import Path
 import orjson
 
 from taltool.data.annotations import read_ground_truth
-from taltool.data.files import file_name, read_bytes, refuse_foreign, replacing
+from taltool.data.file_names import file_name
+from taltool.data.files import read_bytes, refuse_foreign, replacing
 from taltool.data.hdf5_features import FeatureFile
 from taltool.data.json_documents import parsed_document
 from taltool.data.records import GroundTruth

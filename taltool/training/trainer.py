@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 
 from taltool.data.checkpoint_header import CheckpointHeader, read_checkpoint_header
+from taltool.data.files import remove_leftovers
 from taltool.data.locking import exclusive_lock
 from taltool.errors import DataError, UsageError
-from taltool.experiment.checkpoint import load_state, model_weights, remove_leftovers, save_checkpoint, save_state
+from taltool.experiment.checkpoint import load_state, model_weights, save_checkpoint, save_state
 from taltool.experiment.device import is_compiler_failure, peak_memory
 from taltool.experiment.sampling import DEFAULT_CACHE_BYTES, GIBIBYTE, ChannelStatistics
 from taltool.experiment.settings import Experiment

@@ -35,6 +35,9 @@ _REORDERED_SECONDS = 1.0
 _REORDERED_FRAMES = 17
 # A gap of so many usual distances is none, however long a frame of this video lasts.
 _LONGEST_FRAMES = 4
+# Where recordings were joined a transport stream counts its packets anew, which is no loss; FFmpeg marks one of so many
+# frames before that as broken.
+_MARKED_BEFORE_JOINT = 2
 # The moments that are told of each kind of break.
 _TOLD = 3
 
@@ -48,6 +51,10 @@ class Mends:
     ahead: list[float] = field(default_factory=list)
     joints: list[int] = field(default_factory=list)
     doubled: int = 0
+
+    def is_before_joint(self, place: int) -> bool:
+        """Whether a packet (from 0, in the order of the file) may be marked as broken because the next clock begins."""
+        return any(0 <= joint - place <= _MARKED_BEFORE_JOINT for joint in self.joints)
 
     def summary(self) -> str | None:
         """One clause for people; None where nothing was mended."""

@@ -162,6 +162,8 @@ def _described(packets: _Packets, container: Any, stream: Any) -> PacketScan:
         if times[0] - zero > longest:
             mends.ahead.insert(0, 0.0)
             zero = float(times[0])
+        if abs(times[0] - zero) < 1 / _MICROSECONDS:  # Containers round their beginning.
+            zero = float(times[0])
         times -= zero
     elif declared:  # A bare stream (.h264) has no times at all, but its frames follow each other at a known rate.
         times, zero = np.arange(len(stamps)) / declared[0], 0.0
@@ -205,7 +207,7 @@ def decode_frames(path: str, known: PacketScan, losses: Losses) -> Iterator[tupl
     seconds = -step
     with _packets(path, known) as (stream, packets):
         unit = float(stream.time_base)
-        for frame in _frames(_on_one_clock(packets, known.stamps), unit, known.zero, losses):
+        for frame in _frames(_on_one_clock(packets, known, losses), unit, known.zero, losses):
             seconds = seconds + step if frame.pts is None else frame.pts * unit - known.zero
             heapq.heappush(times, seconds)
             waiting.append(frame)
@@ -227,12 +229,19 @@ def _packets(path: str, known: PacketScan) -> Iterator[tuple[Any, Iterator[Any]]
             yield stream, container.demux(stream)
 
 
-def _on_one_clock(packets: Iterator[Any], stamps: list[Stamp]) -> Iterator[Any]:
-    """The packets with these times, those of the visible ones, for decoders hand on the time of a packet."""
+def _on_one_clock(packets: Iterator[Any], known: PacketScan, losses: Losses) -> Iterator[Any]:
+    """The packets with the times that a scan knows of the visible ones, for decoders hand on the time of a packet.
+
+    Packets that are marked as broken are entered in `losses`: decoders make pictures of what is there of them.
+    """
     place = 0
     for packet in packets:
-        if _is_visible(packet) and place < len(stamps):
-            stamp, place = stamps[place], place + 1
+        if _is_visible(packet) and place < len(known.stamps):
+            if packet.is_corrupt and not known.mends.is_before_joint(place):
+                stamp = known.stamps[place]
+                seconds = None if stamp is None else float(stamp * packet.time_base) - known.zero
+                losses.add(seconds, DataError("a broken packet"))
+            stamp, place = known.stamps[place], place + 1
             if stamp is not None and stamp != packet.pts:
                 if packet.dts is not None:
                     packet.dts += stamp - packet.pts

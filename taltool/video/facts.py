@@ -1,7 +1,7 @@
 """What a video is, by its headers, its packets and its first frame: for `taltool info` and `check`.
 
-Nothing but the first frame is decoded. What only a header says is called so; lengths and rates are those that snippets
-are cut by (`taltool.video.timing`).
+Nothing but the first frame is decoded, and some keyframes for the size of their pictures. What only a header says is
+called so; lengths and rates are those that snippets are cut by (`taltool.video.timing`).
 """
 
 from collections import Counter
@@ -24,8 +24,9 @@ from taltool.video.timing import Timeline, timeline
 Facts = dict[str, Any]
 # Transfer functions of pictures with a high dynamic range, by their number in ITU-T H.273.
 _HIGH_DYNAMIC_RANGE = {16: "PQ", 18: "HLG"}
+# Keyframes that are decoded for the size of their pictures, at most.
+_SIZES = 100
 _INTERLACED = frozenset(range(2, 6))  # orders of fields, as FFmpeg numbers them; 1 is progressive, 0 unknown
-_MARKED_BEFORE_JOINT = 2
 # Seconds: what is shorter is the rounding of a container.
 _LATE = 0.05
 # So far (share of a frame) the average rate may be from the usual one before both are told.
@@ -37,11 +38,21 @@ class _Packets:
     """What the packets of a video show in the order in which they lie in the file.
 
     timeless: how many do not say when they are shown; broken: when those are shown (s) that are marked as broken, or
-    whose parts are longer or shorter than they are.
+    whose parts are longer or shorter than they are; sizes: of the pictures of some keyframes, each with the time
+    (ticks) of the first that has it.
     """
 
     timeless: int = 0
     broken: list[float | None] = field(default_factory=list)
+    sizes: dict[str, int | None] = field(default_factory=dict)
+
+    def add_sizes(self, stream: Any, packet: Any) -> None:
+        """Decode a packet, or None for what waits in the decoder, and note the sizes of its pictures."""
+        try:
+            for frame in stream.codec_context.decode(packet):
+                self.sizes.setdefault(f"{frame.width}x{frame.height}", frame.pts)
+        except FFmpegError:
+            return  # Whether all can be decoded is not asked here, but what size is what can.
 
 
 def video_facts(path: str) -> Facts:
@@ -61,6 +72,7 @@ def video_facts(path: str) -> Facts:
             packets = _packets(opened, stream, found)
             facts["damage"] = [*_damage(found, stream, packets, frame, losses)]
             facts["oddities"] = [
+                *_oddities_of_sizes(stream, packets, found),
                 *_oddities_of_time(found, own, stream, packets),
                 *(() if frame is None else _oddities_of_pictures(stream, frame, found)),
                 *_oddities_of_streams(opened, stream),
@@ -74,18 +86,22 @@ def video_facts(path: str) -> Facts:
 
 def _packets(container: Any, stream: Any, known: PacketScan) -> _Packets:
     found, length = _Packets(), _length_size(stream.codec_context)
-    place = -1
+    place, apart = -1, len(known.times) // _SIZES
+    sampled = -apart - 1
     try:
         for packet in container.demux(stream):
             if not packet.size:
                 continue
             found.timeless += packet.pts is None
             place += not packet.is_discard
-            # Where recordings were joined a transport stream counts its packets anew, which is no loss; FFmpeg marks
-            # one of the last frames before that as broken.
-            is_at_joint = any(0 <= joint - place <= _MARKED_BEFORE_JOINT for joint in known.mends.joints)
-            if (packet.is_corrupt and not is_at_joint) or (length and not _is_of_whole_parts(bytes(packet), length)):
+            is_marked = packet.is_corrupt and not known.mends.is_before_joint(place)
+            if is_marked or (length and not _is_of_whole_parts(bytes(packet), length)):
                 found.broken.append(None if packet.pts is None else float(packet.pts * packet.time_base))
+            if packet.is_keyframe and place >= sampled + apart:
+                sampled = place
+                packet.pts = known.stamps[place]
+                found.add_sizes(stream, packet)
+        found.add_sizes(stream, None)
     except FFmpegError:
         return found  # The scan met it too, and says so.
     return found
@@ -251,6 +267,13 @@ def _oddities_of_time(found: PacketScan, own: Timeline, stream: Any, packets: _P
         yield "no length in its header: that of its packets is told"
     if stream.container.start_time and stream.container.start_time / av.time_base > _LATE:
         yield f"a clock that does not start at 0: {stream.container.start_time / av.time_base:.6g} s counts as 0"
+
+
+def _oddities_of_sizes(stream: Any, packets: _Packets, found: PacketScan) -> Iterator[str]:
+    (first, _), *others = packets.sizes.items() or [("", None)]
+    for size, ticks in others:
+        when = "" if ticks is None else f" from about {float(ticks * stream.time_base) - found.zero:.2f} s on"
+        yield f"pictures of another size: {size}{when}, {first} before; they are squeezed into that of the first"
 
 
 def _oddities_of_pictures(stream: Any, frame: Any, found: PacketScan) -> Iterator[str]:

@@ -78,7 +78,7 @@ class FrameSequence:
     pictures the whole video becomes instead, evenly spread, unless it has fewer. A folder of images is a video too,
     whose rate is images_fps. `timeline` tells the time of every picture; `duration` (s) is what the file
     says, or the end of its last frame where that is later. After the iteration `count` tells how many pictures there
-    were, and `losses` what could not be decoded; `mends` says what was mended of the video's clock. Raises DataError
+    were, `losses` what could not be decoded, and `mended` what was mended of its clock and pictures. Raises DataError
     for what is no video, and where no frame can be decoded.
     """
 
@@ -102,8 +102,21 @@ class FrameSequence:
         if frames is not None:
             self.timeline = self._own.of_at_most(frames, self._own.snapped(last) + self._own.step)
         self.duration = max(self._scan.end, last + self.timeline.step)
-        self.losses, self.mends = Losses(), self._scan.mends
+        self.losses = Losses()
         self.count = 0
+        self._resized: list[tuple[float, str]] = []
+
+    def mended(self) -> str | None:
+        """What was mended of the video, in clauses for people; None where nothing was."""
+        told = [self._scan.mends.summary() or ""]
+        if self._resized:
+            times = f"{len(self._resized)} time{'s'[: len(self._resized) > 1]}"
+            (seconds, size), *_ = self._resized
+            told.append(
+                f"changes the size of its pictures {times}, at {seconds:.2f} s to {size}; all are squeezed into that "
+                "of the first"
+            )
+        return "; it ".join(filter(None, told)) or None
 
     def __iter__(self) -> Iterator[Picture]:
         return (picture for (picture,) in self.together((self.wanted,)))
@@ -118,6 +131,7 @@ class FrameSequence:
         Moments whose number (from 0) is not wanted in a format are not converted: an earlier one stands in for them.
         """
         self.losses.reasons.clear()
+        self._resized.clear()
         self.count = 0
         unique = list(dict.fromkeys(formats))
         places = [unique.index(wanted) for wanted in formats]
@@ -186,6 +200,8 @@ class FrameSequence:
         for seconds, frame in frames:
             at = self.timeline.snapped(seconds)
             if shown is not None:
+                if (frame.width, frame.height) != (shown.width, shown.height):
+                    self._resized.append((at, f"{frame.width}x{frame.height}"))
                 yield shown, at
             shown = frame
         if shown is None:

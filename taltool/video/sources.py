@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from taltool.data.containers import VIDEO_SUFFIXES
+from taltool.data.containers import VIDEO_SUFFIXES, folder_of_features
 from taltool.data.files import STANDARD, open_input, refuse_live_input
 from taltool.errors import DataError, UsageError
 
@@ -18,6 +18,7 @@ from taltool.errors import DataError, UsageError
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 WILD = frozenset("*?[")
 LIST_SUFFIXES = frozenset({".txt", ".list", ".lst"})
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 # Bytes of a line of a list, longer than any path, and those that no path in a list has.
 _LONGEST_PATH = 1 << 16
 _NOT_IN_PATHS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -49,12 +50,17 @@ class VideoSource:
                 states = [path.stat() for path in image_files(Path(self.path))]
                 size, mtime = sum(each.st_size for each in states), max((each.st_mtime for each in states), default=0.0)
                 return {"name": Path(self.path).name, "frames": len(states), "size": size, "mtime": mtime}
+            if stat.S_ISREG(found.st_mode):
+                with Path(self.path).open("rb") as stream:
+                    head = stream.read(len(_HDF5))
         except UnicodeEncodeError as error:
             raise DataError("its name is not valid UTF-8: rename it") from error
         except OSError as error:
             raise DataError(error.strerror or str(error)) from error
         if not stat.S_ISREG(found.st_mode):
             raise DataError("is a pipe or a device: a video is read twice, so it must be a file")
+        if head == _HDF5:
+            raise DataError("is HDF5, as features are, and no video: `taltool info` shows what is in it")
         return {"name": Path(self.path).name, "size": found.st_size, "mtime": found.st_mtime}
 
 
@@ -100,6 +106,9 @@ def find(operands: Iterable[str | VideoSource]) -> tuple[list[VideoSource], list
     found = sorted(unique.values(), key=lambda source: source.video_id)
     _refuse_clashes(found)
     if not found:
+        hints = [hint for each in operands if isinstance(each, str) and (hint := folder_of_features(each))]
+        if hints:
+            raise UsageError(f"{operands[0]}: no videos, but {hints[0]}")
         known = f": {len(ignored)} files, none with the suffix of a video ({', '.join(sorted(VIDEO_SUFFIXES))})"
         raise UsageError(f"no videos found in {', '.join(map(str, operands))}{known if ignored else ''}")
     return found, ignored

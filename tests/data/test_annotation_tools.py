@@ -36,12 +36,25 @@ def ground_truth(video_id: str, *rows: tuple[float, float, str]) -> Annotations:
         ("/data/local-files/?d=clips/v_1.mp4", "v_1"),
         ("/data/upload/3/0a1b2c3d-v_1.mp4", "v_1"),
         ("/videos/0a1b2c3d-v_1.mp4", "0a1b2c3d-v_1"),
+        ("https://host/v_1.mp4?id=3&v=4", "v_1"),
+        ("https://www.youtube.com/watch?v=a-B_c.1&t=10", "a-B_c.1"),
+        ("https://host/get.php?size=3&id=17", "17"),
+        ("<video src='https://host/a/v_1.mp4?a=1&amp;b=2' width=100% muted /><img src onerror=\"x\">", "v_1"),
         ("v_1", "v_1"),
         ("50% of it.mp4", "50% of it"),
     ],
 )
 def test_a_video_is_called_as_its_file_without_folder_and_suffix(name: str, video_id: str) -> None:
-    assert media_id(name) == video_id
+    assert media_id(name, "f") == video_id
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["https://host/get?token=xy", "https://host?token=xy", "<img src='https://host/a.mp4'>", "https://[h/v.mp4", ""],
+)
+def test_what_names_no_file_is_no_video(name: str) -> None:
+    with pytest.raises(DataError, match=r"^task 1: .* (names no file|is no address)"):
+        media_id(name, "task 1")
 
 
 @pytest.mark.parametrize("name", PROJECTS)

@@ -214,6 +214,60 @@ def test_the_aggregated_export_is_read_as_segments(tmp_path: Path) -> None:
     assert rows(entry) == [(2.0, 5.5, "High jump, & <b>"), (7.0, 7.0, "Dive")]
 
 
+# After tests/files/test_export_events_tabular.tsv of olivierfriard/BORIS, of version 7: lines above the table.
+OLD = """\
+Observation id\tobservation #1\t\t\t\t\t\t\t
+\t\t\t\t\t\t\t\t
+Media file(s)\t\t\t\t\t\t\t\t
+Player #1\ta/v_1.mp4\t\t\t\t\t\t\t
+Time offset (s)\t0.5\t\t\t\t\t\t\t
+independent variables\t\t\t\t\t\t\t\t
+variable\tvalue\t\t\t\t\t\t\t
+Time\tMedia file path\tTotal length\tFPS\tSubject\tBehavior\tBehavioral category\tComment\tStatus
+3.300\ta/v_1.mp4\t359.960\t25.0\tsubject1\ts\t\t\tSTART
+3.500\ta/v_1.mp4\t359.960\t25.0\tsubject2\tt\t\t\tPOINT
+7.750\ta/v_1.mp4\t359.960\t25.0\tsubject1\ts\t\t\tSTOP
+"""
+
+
+@pytest.mark.parametrize("change", [lambda text: text, lambda text: text.replace("\t", ",")])
+def test_the_tabular_export_of_version_7_is_read(change: Any, tmp_path: Path) -> None:
+    (tmp_path / "e.tsv").write_text(change(OLD))
+    assert sniff(str(tmp_path / "e.tsv")) == "boris-events"
+    convert(tmp_path / "e.tsv", output=tmp_path / "gt.json")
+    ((video_id, entry),) = json.loads((tmp_path / "gt.json").read_text())["database"].items()
+    assert (video_id, entry["duration"], rows(entry)) == ("v_1", 359.96, [(2.8, 7.25, "s"), (3.0, 3.0, "t")])
+
+
+def test_a_table_of_version_7_without_the_lines_above_is_read(tmp_path: Path) -> None:
+    (tmp_path / "e.tsv").write_text(OLD[OLD.index("Time\t") :])
+    convert(tmp_path / "e.tsv", output=tmp_path / "gt.json")
+    entry = json.loads((tmp_path / "gt.json").read_text())["database"]["v_1"]
+    assert rows(entry) == [(3.3, 7.75, "s"), (3.5, 3.5, "t")]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("a/v_1.mp4\t359.960\t25.0\tsubject2", "b.mp4\t9\t25\t", ":10: observation .* is of 'v_1' and of 'b'"),
+        ("\tStatus", "\tState", ":8: no column 'Behavior type'"),
+        ("Time\tMedia", "When\tMedia", ": no columns of BORIS's exports"),
+    ],
+)
+def test_a_table_of_version_7_that_is_broken_is_refused(old: str, new: str, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / "e.tsv").write_text(OLD.replace(old, new))
+    with pytest.raises(DataError, match=rf"e\.tsv{complaint}"):
+        convert(tmp_path / "e.tsv", output=tmp_path / "o.csv", source="boris-events")
+
+
+def test_times_of_an_export_may_be_hours_minutes_and_seconds(tmp_path: Path) -> None:
+    text = TABULAR.replace("\t1.500\t", "\t00:00:01.500\t").replace("\t4.000\t", "\t01:01:04.250\t")
+    (tmp_path / "e.tsv").write_text(text)
+    convert(tmp_path / "e.tsv", output=tmp_path / "gt.json")
+    entry = json.loads((tmp_path / "gt.json").read_text())["database"]["v_1"]
+    assert rows(entry) == [(1.0, 3663.75, "Dive"), (1.5, 1.5, "Dive")]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [

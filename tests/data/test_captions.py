@@ -87,7 +87,8 @@ def test_a_real_parser_of_subrip_sees_cues_that_do_not_overlap(tmp_path: Path) -
     assert srt.compose(srt.parse(text, ignore_errors=False), reindex=False) == text
 
 
-labels = st.lists(st.sampled_from([*AWKWARD, "a", " ", "<b>", "&amp;", "(1)", "-->", "NOTE"]), max_size=4).map("".join)
+words = [*AWKWARD, "a", " ", "<b>", "&amp;", "a (1)", "(0.5)", "-->", "NOTE"]
+labels = st.lists(st.sampled_from(words), max_size=4).map("".join)
 times = st.floats(0, 1e5) | st.sampled_from([0.0, 5e-324, 1 / 3, 0.0005, 0.9995, 59.9999, 3599.9996, 1e9])
 segments = st.lists(times, min_size=2, max_size=2).map(sorted)
 drawn_rows = st.lists(st.tuples(segments, labels), max_size=4).map(lambda rows: [(*pair, text) for pair, text in rows])
@@ -105,7 +106,7 @@ def test_events_are_read_as_they_were_written_or_refused(suffix: str, tmp_path_f
             written(annotations(rows), path)
         except DataError:
             assert not path.exists()
-            assert not all(re.fullmatch(r"\w+", label, re.ASCII) for _, _, label in rows)
+            assert not all(re.fullmatch(r"\w+( \(\d+\))?", label, re.ASCII) for _, _, label in rows)
             return
         with open_content(str(path), sniff(str(path)) if rows else for_output(str(path), "annotations")) as content:
             assert isinstance(content, Annotations)
@@ -189,6 +190,16 @@ def test_scores_stand_behind_the_label_by_option_and_are_read(suffix: str, tmp_p
     assert read(path, FormatOptions(score=0.5)) == [(1.0, 2.0, "Dive", 0.5)]
 
 
+@pytest.mark.parametrize("suffix", [".vtt", ".srt", ".txt", ".eaf"])
+def test_a_name_that_ends_with_a_whole_number_is_a_label_with_and_without_scores(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"v{suffix}"
+    written(annotations([(1.0, 2.0, "Jump (1)"), (3.0, 4.0, "Jump (2)")]), path)
+    assert read(path) == [(1.0, 2.0, "Jump (1)"), (3.0, 4.0, "Jump (2)")]
+    rows = [(1.0, 2.0, "Jump (1)", 1.0), (3.0, 4.0, "Jump (2)", 1e-05), (5.0, 6.0, "Jump (2)", 1e22)]
+    written(detections(rows), path, SHOWN)
+    assert read(path) == rows
+
+
 def test_proposals_without_labels_are_told_by_their_scores(tmp_path: Path) -> None:
     content = detections([(1.0, 2.0, None, 0.123456), (1.5, 4.0, None, 0.25)])
     assert format_named("vtt").write(content, str(tmp_path / "v.vtt"), FormatOptions()) == [
@@ -198,7 +209,7 @@ def test_proposals_without_labels_are_told_by_their_scores(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("suffix", [".vtt", ".srt", ".txt"])
-@pytest.mark.parametrize("label", ["", " a", "a\nb", "a\rb", "a\u2028b", "a\0", "a\tb", "Run (2)"])
+@pytest.mark.parametrize("label", ["", " a", "a\nb", "a\rb", "a\u2028b", "a\0", "a\tb", "Run (2.0)"])
 def test_a_label_that_would_be_read_otherwise_is_refused(suffix: str, label: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"v\.\w+: label .* (fit into this format|be read as one with a score)"):
         written(annotations([(1.0, 2.0, label)]), tmp_path / f"v{suffix}")
@@ -240,6 +251,30 @@ def test_subtitles_of_others_are_read_without_markup_settings_and_comments(tmp_p
     with open_content(str(tmp_path / "my clip.en.vtt")) as content:
         assert isinstance(content, Annotations)
         assert [video_id for video_id, _ in content.entries] == ["my clip.en"]
+
+
+def test_subtitles_that_youtube_makes_are_read_without_the_times_of_words(tmp_path: Path) -> None:
+    # As yt-dlp saves automatic captions: a line of one blank, which ends no cue, and words with their times.
+    (tmp_path / "v.vtt").write_text(
+        "WEBVTT\nKind: captions\nLanguage: en\n\n"
+        "00:00:00.080 --> 00:00:02.070 align:start position:0%\n \nhello<00:00:00.500><c> big</c><c> world</c>\n\n"
+        "00:00:02.070 --> 00:00:02.080 align:start position:0%\nhello big world\n \n\n"
+    )
+    assert read(tmp_path / "v.vtt") == [(0.08, 2.07, "hello big world"), (2.07, 2.08, "hello big world")]
+
+
+@pytest.mark.parametrize("suffix", [".vtt", ".srt"])
+def test_subtitles_of_a_video_without_segments_are_told_by_their_content(suffix: str, tmp_path: Path) -> None:
+    written(annotations([]), tmp_path / f"v{suffix}")
+    assert sniff(str(tmp_path / f"v{suffix}")) == suffix[1:]
+    assert read(tmp_path / f"v{suffix}") == []
+
+
+@pytest.mark.parametrize("times", ["00:00:60,000 --> 00:01:02,500", "-00:00:01,0 --> 00:00:02,5", "1 --> 2"])
+def test_subrip_with_times_that_are_none_is_told_with_the_line(times: str, tmp_path: Path) -> None:
+    (tmp_path / "v.srt").write_text(f"1\n{times}\nrun\n")
+    with pytest.raises(DataError, match=r"v\.srt:2: expected the times of a cue, 00:00:01.000 --> 00:00:02.500, found"):
+        read(tmp_path / "v.srt")
 
 
 def test_labels_of_audacity_are_read_without_their_frequencies(tmp_path: Path) -> None:
@@ -318,7 +353,17 @@ def test_a_folder_gets_a_file_for_each_video_in_any_format(to: str, names: list[
     for name in names:
         assert read(tmp_path / "out" / name) == [(1.0, 2.0, "a", 0.5)]
     lossy = to in ("vtt", "audacity", "csv")
-    assert heard.told == [f"{tmp_path}/out/: the format {to} does not hold the provenance"] * 2 * lossy
+    # The name of a file alone is read as the id, w.
+    ids = "; 1 ids that are not the name of their file, which is read as the id" if to in ("vtt", "audacity") else ""
+    assert heard.told == [f"{tmp_path}/out/: the format {to} does not hold the provenance{ids}"] * 2 * lossy
+
+
+@pytest.mark.parametrize("suffix", [".vtt", ".srt", ".txt", ".eaf"])
+def test_an_id_that_another_name_of_the_file_loses_is_told(suffix: str, tmp_path: Path) -> None:
+    layout = format_named(for_output(f"v{suffix}", "annotations"))
+    told = "1 ids that are not the name of their file, which is read as the id"
+    assert layout.write(annotations([(1.0, 2.0, "a")], "v.en"), str(tmp_path / f"v.en{suffix}"), SHOWN) == []
+    assert layout.write(annotations([(1.0, 2.0, "a")], "v.en"), str(tmp_path / f"v{suffix}"), SHOWN) == [told]
 
 
 def test_what_videos_lose_in_a_folder_is_told_together(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ class Listener(Reporter):
 
 def entry(subset: str | None, label: str = "run") -> dict[str, Any]:
     named = {} if subset is None else {"subset": subset}
-    return {"duration": 9.0, **named, "annotations": [{"segment": [30.0, 60.0], "label": label}]}
+    return {"duration": 90.0, **named, "annotations": [{"segment": [30.0, 60.0], "label": label}]}
 
 
 DATABASE = {"v_a.mp4": entry("val"), "v_b.mp4": entry("train", "hop"), "c": entry(None)}
@@ -113,7 +113,7 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"strip_prefix": "c"}, DataError, "video 'c': nothing is left of its id"),
     ({"rename_subset": {"test": "x"}}, DataError, r"--rename-subset: no subset 'test' \(there are: val, train\)"),
     ({"keep_subset": ["test"]}, DataError, r"--keep-subset: no subset 'test' \(there are: val, train\)"),
-    ({"times": "minutes"}, UsageError, "--times minutes: expected seconds or frames"),
+    ({"times": "minutes"}, UsageError, "--times minutes: expected seconds, frames or shares"),
     ({"relabel": {"run": "a"}, "keep_label": ["run"]}, UsageError, "give one of both"),
     ({"header": False, "source": "activitynet"}, UsageError, "they are of tables, and not of --from activitynet"),
 ]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taltool.data.clock import FeatureClock
+from taltool.data.clock import FeatureClock, clock_number
 from taltool.errors import DataError
 
 CLOCKS = st.builds(
@@ -85,3 +85,12 @@ def test_clock_refuses_an_offset_that_is_not_finite(value: float) -> None:
 def test_a_video_of_no_duration_cannot_be_divided(duration: float) -> None:
     with pytest.raises(DataError, match=f"duration is {duration}"):
         FeatureClock.covering(4, duration)
+
+
+def test_a_number_of_a_clock_may_be_an_array_of_one() -> None:
+    # As MATLAB writes attributes.
+    assert clock_number(np.array([16]), "stride", "v") == clock_number(np.array([[16.0]]), "stride", "v") == 16.0
+    assert clock_number("25", "fps", "v") == 25.0
+    for value in (np.array([16, 32]), np.array([]), "sixteen", None):
+        with pytest.raises(DataError, match=r"v: window is .*; expected a number"):
+            clock_number(value, "window", "v")

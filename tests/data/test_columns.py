@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from taltool.data.columns import seconds
 from taltool.data.convert import convert
 from taltool.data.formats.contract import Annotations, FormatOptions, Proposals
 from taltool.data.formats.sniffing import open_content, sniff
-from taltool.data.formats.tables import seconds
 from taltool.data.video_json import to_objects
 from taltool.errors import DataError, UsageError
 
@@ -194,3 +194,21 @@ def test_a_table_of_another_format_is_left_to_that(tmp_path: Path) -> None:
         assert sniff(written(tmp_path, "video_id,start,end,label\n")) == "csv"
     finally:
         FORMATS._entries.pop("better")
+
+
+def test_segments_by_their_length_where_the_user_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("video,start,duration,label\nv,10,5,run\nv,1:00,0:30,hop\n")
+    convert(path, output=tmp_path / "o.csv", columns={"length": "duration"})
+    assert (tmp_path / "o.csv").read_text().splitlines()[1:] == ["v,10.0,15.0,run", "v,60.0,90.0,hop"]
+    path.write_text("video,start,end,label\nv,10,5,run\n")
+    with pytest.raises(DataError, match=r"ends before it starts \(use --drop-invalid; if 'end' is a length: --columns"):
+        convert(path, output=tmp_path / "o.csv")
+    convert(path, output=tmp_path / "o.csv", columns={"length": "end"})
+    assert (tmp_path / "o.csv").read_text().splitlines()[1:] == ["v,10.0,15.0,run"]
+    path.write_text("video,start,end,len,label\nv,10,50,5,run\n")
+    with pytest.raises(UsageError, match="both the end and the length of segments"):
+        convert(path, output=tmp_path / "o.csv", columns={"end": "end", "length": "len"})
+    path.write_text("video,start,len,label\nv,10,-5,run\n")
+    with pytest.raises(DataError, match=r"segment \[10.0, 5.0\] ends before it starts \(use --drop-invalid\)"):
+        convert(path, output=tmp_path / "o.csv", columns={"length": "len"})

@@ -19,6 +19,7 @@ TRACKS = """
 </track>
 <track id="1" label="hide"><polygon frame="0" outside="1" points="1,1"/></track>
 """
+OTHERS = "1 attributes (a), of which --tier makes one the labels"
 
 
 def read(body: str, folder: Path, meta: str = META, fps: float | None = 10.0, **options: Any) -> tuple[Any, list[str]]:
@@ -35,7 +36,7 @@ def read(body: str, folder: Path, meta: str = META, fps: float | None = 10.0, **
 
 def test_a_track_is_a_segment_for_each_time_it_is_there(tmp_path: Path) -> None:
     # Frames 10 to 12, and 50 and 51, of ten a second.
-    assert read(TRACKS, tmp_path) == ({"clip.one": [(1.0, 1.3, "run"), (5.0, 5.2, "run")]}, [])
+    assert read(TRACKS, tmp_path) == ({"clip.one": [(1.0, 1.3, "run"), (5.0, 5.2, "run")]}, [OTHERS])
     with pytest.raises(DataError, match="its times are frames; say how many are in a second: --fps 25"):
         read(TRACKS, tmp_path, fps=None)
 
@@ -64,6 +65,42 @@ def test_tasks_of_a_project_are_videos_of_their_own(tmp_path: Path) -> None:
         "v_1": [],
         "v_2": [(0.0, 0.1, "run")],
     }
+
+
+def test_the_values_of_an_attribute_are_labels_where_the_user_says_so(tmp_path: Path) -> None:
+    values = [(0, "walk", 0), (5, "run", 0), (7, "run", 0), (9, "walk", 0), (12, "walk", 1)]
+    shapes = "".join(
+        f'<box frame="{frame}" outside="{outside}"><attribute name="action">{value}</attribute></box>'
+        for frame, value, outside in values
+    )
+    body = (
+        f'<track id="0" label="person">{shapes}</track><track id="1" label="car"><box frame="3" outside="0"/></track>'
+    )
+    body += (
+        '<tag label="scene" frame="20"><attribute name="action">walk</attribute><attribute name="b">c</attribute></tag>'
+    )
+    found, notes = read(body, tmp_path, tiers=("action",))
+    assert found == {"clip.one": [(0.0, 0.5, "walk"), (0.5, 0.9, "run"), (0.9, 1.2, "walk"), (2.0, 2.1, "walk")]}
+    assert notes == [
+        "1 attributes (b), of which --tier makes one the labels",
+        "1 shapes and tags without attribute 'action'",
+    ]
+    with pytest.raises(DataError, match=r"no attribute 'x' with segments; there are: 'action' \(6\), 'b' \(1\)"):
+        read(body, tmp_path, tiers=("x",))
+
+
+IMAGES = "<task><id>7</id><name>t</name><size>60</size><mode>annotation</mode></task>"
+
+
+def test_folders_of_images_are_videos_of_their_own(tmp_path: Path) -> None:
+    names = ["set/v_1/img_001.jpg", "set/v_1/img_002.jpg", "set/v_1/img_003.jpg", "set/v.2/a.jpg", "set/v.2/b.jpg"]
+    body = "".join(f'<image id="{n}" name="{name}"><tag label="run"/></image>' for n, name in enumerate(names))
+    body = body.replace('001.jpg"><tag label="run"/>', '001.jpg">')
+    assert read(body, tmp_path, IMAGES)[0] == {"v_1": [(0.1, 0.3, "run")], "v.2": [(0.0, 0.2, "run")]}
+    # Those in no folder are of the task.
+    assert read(body.replace("set/v_1/", "").replace("set/v.2/", ""), tmp_path, IMAGES)[0] == {"t": [(0.1, 0.5, "run")]}
+    with pytest.raises(DataError, match=r"image 'set/v_1/img_020.jpg': its number does not follow on the image before"):
+        read(body.replace("img_002", "img_020"), tmp_path, IMAGES)
 
 
 @pytest.mark.parametrize(

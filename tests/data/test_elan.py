@@ -63,7 +63,11 @@ def test_one_tier_is_read_in_the_time_of_the_video(tmp_path: Path) -> None:
         read(path)
     # Half a second later, since the video is half a second in when the annotations begin.
     acts = [(1.5, 3.0, "run"), (3.5, 4.0, "swim & dive")]
-    assert read(path, tiers=("acts",)) == ("v_7 b", acts, ["1 further media files"])
+    assert read(path, tiers=("acts",)) == (
+        "v_7 b",
+        acts,
+        ["1 further media files", "the name 'by_ann' of the file (its media file names the video: 'v_7 b')"],
+    )
     # What depends on another annotation has its times.
     assert read(path, tiers=("note",))[1] == [(1.5, 3.0, "fast")]
     assert read(path, tiers=("note", "acts"))[1] == [*acts, (1.5, 3.0, "fast")]

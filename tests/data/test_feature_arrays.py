@@ -12,7 +12,7 @@ import pytest
 from project import Run
 
 from taltool.data.convert import convert
-from taltool.data.feature_arrays import told_by_names
+from taltool.data.feature_checks import told_by_names
 from taltool.data.formats.contract import Features, FormatOptions
 from taltool.data.formats.sniffing import open_content, sniff
 from taltool.data.hdf5_features import FeatureFile
@@ -122,7 +122,7 @@ def test_streams_in_files_of_their_own_are_joined(names: tuple[str, str], tmp_pa
     saved(tmp_path, **dict(zip(names, (VALUES, OTHER), strict=True)))
     hints = read(tmp_path)["hints"]
     assert len(hints) == 1
-    assert "--dataset flow,rgb makes streams of one video" in hints[0]
+    assert f"`taltool convert {tmp_path} --dataset flow,rgb -o NEW.h5` makes streams of one video" in hints[0]
     found = read(tmp_path, dataset=("rgb", "flow"))
     np.testing.assert_array_equal(found["v_1"], np.hstack([VALUES, OTHER]))
     assert (found["streams"], found["notes"], found["hints"]) == ({"rgb": (0, 3), "flow": (3, 6)}, [], [])
@@ -157,7 +157,8 @@ def test_nested_hdf5_takes_the_id_from_the_group(tmp_path: Path) -> None:
         file["v_2/c3d_features"].attrs["duration"] = 9.0
     found = read(tmp_path / "f.h5")
     assert [*found][:2] == ["v_1/c3d_features", "v_2/c3d_features"]
-    assert found["hints"] == ["the ids of all videos (2) end in 'c3d_features': --dataset c3d_features takes that off"]
+    command = f"taltool convert {tmp_path / 'f.h5'} --dataset c3d_features -o NEW.h5"
+    assert found["hints"] == [f"the ids of all videos (2) end in 'c3d_features': `{command}` takes that off"]
     found = read(tmp_path / "f.h5", dataset=("c3d_features",))
     np.testing.assert_array_equal(found["v_1"], VALUES)
     with open_content(str(tmp_path / "f.h5"), None, FormatOptions(clock=CLOCK, dataset=("c3d_features",))) as content:
@@ -165,9 +166,9 @@ def test_nested_hdf5_takes_the_id_from_the_group(tmp_path: Path) -> None:
 
 
 def test_ids_that_only_look_nested_get_no_hint() -> None:
-    assert told_by_names(["day1/cam_1", "day1/cam_2", "day2/cam_1", "day2/cam_2"]) == []
-    assert told_by_names(["v_1", "v_2", "v_3"]) == []
-    assert told_by_names(["video_test_0000001"]) == []
+    assert told_by_names(["day1/cam_1", "day1/cam_2", "day2/cam_1", "day2/cam_2"], "f.h5") == []
+    assert told_by_names(["v_1", "v_2", "v_3"], "f.h5") == []
+    assert told_by_names(["video_test_0000001"], "f.h5") == []
 
 
 SHAPES = {
@@ -190,6 +191,23 @@ def test_axes_of_length_1_are_left_out(array: np.ndarray[Any, Any], layout: str,
 def test_a_single_snippet_stays_one(shape: tuple[int, ...], tmp_path: Path) -> None:
     saved(tmp_path, v=np.arange(7.0).reshape(shape))
     np.testing.assert_array_equal(read(tmp_path)["v"], [np.arange(7.0)])
+
+
+# Of a single snippet, its channels stand before the axes of length 1; in (1, C, 1, 1) before the last alone.
+@pytest.mark.parametrize("shape", [(7, 1), (1, 7, 1), (7, 1, 1), (1, 7, 1, 1)])
+def test_a_single_snippet_of_channels_first_stays_one(shape: tuple[int, ...], tmp_path: Path) -> None:
+    saved(tmp_path, v=np.arange(7.0).reshape(shape))
+    np.testing.assert_array_equal(read(tmp_path, channels_first=True)["v"], [np.arange(7.0)])
+
+
+@pytest.mark.parametrize(("shape", "channels_first"), [((7, 1, 1), False), ((1, 1, 7), True), ((7, 1, 1, 1), False)])
+def test_one_channel_or_one_snippet_is_not_guessed(
+    shape: tuple[int, ...], channels_first: bool, tmp_path: Path
+) -> None:
+    saved(tmp_path, v=np.arange(7.0).reshape(shape))
+    other = "without" if channels_first else "with"
+    with pytest.raises(DataError, match=rf"is 7 snippets of one channel; {other} --channels-first it is one snippet"):
+        read(tmp_path, channels_first=channels_first)
 
 
 def test_channels_first_by_option(tmp_path: Path) -> None:
@@ -238,9 +256,56 @@ def test_a_table_is_rows_of_numbers(table: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(tmp_path, "csv-features")["v"], expected)
 
 
+# Three channels, of which none says where a row belongs; the column that does is left out, and told.
+PLACES = {
+    "frame": ("frame,f0,f1,f2\n0,0,1,2\n16,3,4,5\n32,6,7,8\n48,9,10,11\n", "frame"),
+    "time stamp": ("f0;f1;Time_Stamp;f2\n0;1;.5;2\n3;4;1.1;5\n6;7;1.7;8\n9;10;2.3;11\n", "Time_Stamp"),
+    "pandas, start and end": (
+        ",start,end,0,1,2\n0,0,1,0,1,2\n1,1,2,3,4,5\n2,2,3,6,7,8\n3,3,4,9,10,11\n", "start, end"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "names"), PLACES.values(), ids=PLACES)
+def test_a_column_of_frames_or_times_is_no_channel(table: str, names: str, tmp_path: Path) -> None:
+    (tmp_path / "v.csv").write_text(table)
+    (tmp_path / "w.csv").write_text(table)
+    found = read(tmp_path, "csv-features")
+    np.testing.assert_array_equal(found["v"], VALUES)
+    assert found["notes"] == [f"the columns {names}, which are no channels"]
+
+
+@pytest.mark.parametrize(("header", "name"), [("n,a,b\n", "n"), ("", "1")])
+def test_a_first_column_that_counts_is_refused_and_left_out_by_option(header: str, name: str, tmp_path: Path) -> None:
+    # Seconds of snippets of 8 frames at 15 frames a second, in two digits: steps of 0.53 and 0.54.
+    rows = [(f"{8 * n / 15:.2f}", n * n % 7, n % 3) for n in range(6)]
+    (tmp_path / "v.csv").write_text(header + "".join(f"{','.join(map(str, row))}\n" for row in rows))
+    with pytest.raises(DataError, match=rf"column '{name}' goes up evenly \(0, 0\.53, 1\.07, .*--columns frame={name}"):
+        read(tmp_path, "csv-features")
+    np.testing.assert_array_equal(
+        read(tmp_path, "csv-features", columns={"time": name})["v"], [row[1:] for row in rows]
+    )
+    with pytest.raises(DataError, match="no column 'x'"):
+        read(tmp_path, "csv-features", columns={"frame": "x"})
+    with pytest.raises(UsageError, match=r"--columns video=.*frame=NAME or time=NAME"):
+        read(tmp_path, "csv-features", columns={"video": name})
+
+
+def test_a_channel_that_only_grows_is_one(tmp_path: Path) -> None:
+    (tmp_path / "v.csv").write_text("0,5\n1,2\n2,3\n3,9\n4.1,5\n5,2\n")
+    assert read(tmp_path, "csv-features")["v"].shape == (6, 2)
+
+
+def test_the_first_row_is_one_of_numbers_by_option(tmp_path: Path) -> None:
+    (tmp_path / "v.csv").write_text("0,1,2\n3,1,2\n")
+    assert read(tmp_path, "csv-features")["v"].shape == (1, 3)
+    assert read(tmp_path, "csv-features", header=False)["v"].shape == (2, 3)
+
+
 @pytest.mark.parametrize(
     ("table", "complaint"),
     [
+        ("frame\n0\n", "no column of a channel"),
         ("1,2\n3,x\n", "v.csv:2: not a row of numbers .*x"),
         ("1,2\n\n3\n", "v.csv:3: 1 numbers, in the line above 2"),
         ("a,b\n", "a header, and no row"),

@@ -10,7 +10,7 @@ from project import Run
 from taltool.data.clock import FeatureClock
 from taltool.data.convert import convert
 from taltool.data.feature_checks import common_channels, compare_clocks, disagreement
-from taltool.data.hdf5_features import FeatureWriter, VideoFeatures
+from taltool.data.hdf5_features import FeatureFile, FeatureWriter, VideoFeatures
 from taltool.errors import DataError
 from taltool.inspection.check import check
 from taltool.inspection.info import info
@@ -153,6 +153,18 @@ def test_check_and_info_say_the_same(tmp_path: Path) -> None:
     path = feature_file(tmp_path / "g.h5", (100, 8, 64.0), (99, 9, 64.0))
     assert not check(path).is_whole
     assert "video 'v1' has 9 channels" in info(path).facts["oddities"][0]
+
+
+def test_check_compares_with_the_durations_of_a_ground_truth_as_train_does(tmp_path: Path) -> None:
+    path = feature_file(tmp_path / "f.h5", (100, 8, 64.0), (100, 8, 64.0))
+    entry = {"duration": 160.0, "annotations": []}
+    (tmp_path / "gt.json").write_bytes(orjson.dumps({"database": {"v0": entry, "v1": entry}}))
+    told = Told()
+    with FeatureFile(str(path)) as file:
+        compare_clocks(file, file.ids, str(path), told, durations={"v0": 160.0, "v1": 160.0})
+    (warning,) = told.warnings
+    assert warning.endswith("(first in 'v0': at 64.0 s of 160.0 s); they would agree at --fps 10")
+    assert warning.removeprefix(f"{path}: ") in check(path, ground_truth=tmp_path / "gt.json").oddities
 
 
 def test_train_refuses_a_clock_of_the_command_line_that_cannot_be(taltool: Run, tmp_path: Path) -> None:

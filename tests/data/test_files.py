@@ -3,12 +3,17 @@
 import codecs
 import gzip
 import os
+import re
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
+from project import PROJECT
 
-from taltool.data.files import create_below, file_name, open_output, peek, read_text, replacing
+from taltool.data.file_names import create_below, file_name
+from taltool.data.files import open_output, peek, read_text, replacing
 from taltool.errors import DataError
 
 
@@ -118,3 +123,31 @@ def test_two_names_never_land_in_one_file(first: str, second: str, tmp_path: Pat
     create_below(tmp_path, first, ".npy", "there").close()
     with pytest.raises(DataError, match=f"there '{second}': a file of that name is there already"):
         create_below(tmp_path, second, ".npy", "there")
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_that_writes_there(tmp_path: Path) -> None:
+    path = tmp_path / "a[b].json"
+    half = (
+        "import os, signal, sys; from taltool.data.files import open_output\n"
+        "with open_output(sys.argv[1]) as stream:\n"
+        "    stream.write(b'half'); stream.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    for _ in range(2):
+        environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+        subprocess.run([sys.executable, "-c", half, str(path)], env=environment, check=False)
+    (leftover,) = tmp_path.iterdir()  # The second removed what the first left.
+    assert leftover.read_bytes() == b"half"
+    other = tmp_path / re.sub(r"\.\d+@", ".1@", leftover.name)
+    other.write_bytes(b"of a process that runs")
+    with open_output(str(path)) as stream:
+        stream.write(b"whole")
+        assert not leftover.exists()
+    assert path.read_bytes() == b"whole"
+    assert other.exists()
+
+
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
+    path = tmp_path / ("é" * 125 + ".json")
+    with open_output(str(path)) as stream:
+        stream.write(b"{}")
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]

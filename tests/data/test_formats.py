@@ -239,8 +239,9 @@ LOST = [
 
 
 @pytest.mark.parametrize(("name", "kind", "lost"), LOST)
-def test_what_is_lost_is_said(name: str, kind: str, lost: list[str], place: Path) -> None:
-    assert format_named(name).write(samples(name, kind)[0], str(place), FACTS) == lost
+def test_what_is_lost_is_said(name: str, kind: str, lost: list[str], tmp_path: Path) -> None:
+    content = samples(name, kind)[0]
+    assert format_named(name).write(content, str(file_of(content, tmp_path)), FACTS) == lost
 
 
 def test_ground_truth_keeps_keys_that_nobody_here_knows(tmp_path: Path) -> None:
@@ -324,7 +325,7 @@ def test_ground_truth_without_durations_is_not_written(tmp_path: Path) -> None:
         ("video_id,start,end,label\nv,1,x,a\n", ":2: '1', 'x' are not start and end in seconds"),
         (
             "video_id,start,end,label\nv,3,1,a\n",
-            r":2: segment \[3.0, 1.0\] ends before it starts \(use --drop-invalid\)",
+            r":2: segment \[3.0, 1.0\] ends before it starts \(use --drop-invalid; if 'end' is a length",
         ),
         ("video_id,start,end,label\nv,1,inf,a\n", ":2: segment .* is not finite"),
         ("video_id,start,end,score\nv,1,2,high\n", ":2: score 'high' is not a number"),

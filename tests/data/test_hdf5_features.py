@@ -199,3 +199,17 @@ def test_a_file_that_another_program_writes_is_refused(tmp_path: Path) -> None:
         lock(handle.fileno(), wait=False)
         with pytest.raises(DataError, match="unable to lock file"), FeatureFile(path):
             pass
+
+
+def test_blocks_are_a_video_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taltool.data.hdf5_features._BLOCK", 7)
+    values = np.arange(33, dtype=np.float32).reshape(11, 3)
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        file["v"] = values
+        file["broken"] = np.where(values == 25, np.nan, values)
+    with FeatureFile(str(tmp_path / "f.h5")) as features:
+        pieces = list(features.blocks("v"))
+        assert [len(piece) for piece in pieces] == [2, 2, 2, 2, 2, 1]
+        assert np.array_equal(np.concatenate(pieces), values)
+        with pytest.raises(DataError, match="snippet 8, channel 1 is nan"):
+            list(features.blocks("broken"))

@@ -141,13 +141,34 @@ def test_an_export_as_json_min_is_read(tmp_path: Path) -> None:
     assert read(JSON_MIN, tmp_path) == ({"v_1": [(0.1, 0.333, "Dive")]}, [])
 
 
+def test_a_draft_that_nobody_submitted_is_no_annotation(tmp_path: Path) -> None:
+    draft = task(SOUND, of="drafts", media="v_2.mp4") | {"annotations": []}
+    assert read([task(SOUND), draft], tmp_path)[1] == ["1 tasks with drafts alone, which nobody has submitted"]
+    with pytest.raises(DataError, match=r"tasks.json: no task with annotations or predictions; 1 have drafts: submit"):
+        read([draft], tmp_path)
+
+
+def test_frame_0_is_refused_where_frames_count_from_one(tmp_path: Path) -> None:
+    early = copy.deepcopy(FRAMES)
+    early["value"]["ranges"][0]["start"] = 0
+    with pytest.raises(DataError, match="task 1: region 1: begins at frame 0, but Label Studio counts them from 1"):
+        read([task(early)], tmp_path, clock={"fps": 25.0})
+
+
 TEXT = {"value": {"start": 3, "end": 9, "text": "jumped", "labels": ["Dive"]}, "from_name": "label", "type": "labels"}
 
 
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (lambda t: t["annotations"].append(t["annotations"][0]), "task 1: 2 annotations of one video"),
+        (
+            lambda t: t["annotations"].append(t["annotations"][0]),
+            r"task 1: 2 annotations of one video, by 1; .* jq 'map\(.annotations \|= .\[:1\]\)'",
+        ),
+        (
+            lambda t: t["annotations"].append(t["annotations"][0] | {"completed_by": 2}),
+            r"task 1: 2 annotations of one video, by 1, 2; .* map\(select\(.completed_by == 1\)\)\)'",
+        ),
         (lambda t: t["annotations"][0].update(result=[TEXT]), "task 1: its regions are of text"),
         (lambda t: t["annotations"][0].update(result={}), "task 1: 'result' is missing or no list"),
         (

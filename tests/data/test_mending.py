@@ -10,6 +10,7 @@ from strange_contents import KINDS
 
 from taltool.data.formats.contract import FormatOptions
 from taltool.data.formats.sniffing import format_named
+from taltool.errors import DataError
 from taltool.inspection.check import check
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
@@ -26,7 +27,12 @@ def test_whatever_is_in_a_file_it_is_checked_and_mended(kind: str) -> None:
             source, target = f"{folder}/a.json", f"{folder}/b.json"
             format_named("activitynet").write(made(drawn), source, FormatOptions())
             assert check(source).is_whole
-            check(source, fix="all", output=target)
+            try:
+                check(source, fix="all", output=target)
+            except DataError as error:
+                if "start after the ends of their videos, and clip would leave them out" not in str(error):
+                    raise
+                return
             left = " ".join(check(target).oddities)
             assert not re.search("zero length|repeated|that end after|start after|before 0", left)
             again = check(target, fix="all", output=f"{folder}/c.json")

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from project import Run
 
+from taltool.data.annotations import read_ground_truth
 from taltool.data.convert import convert
 from taltool.data.formats.contract import Annotations, FormatOptions, Proposals
 from taltool.data.formats.sniffing import format_named, open_content, sniff
@@ -151,7 +152,9 @@ def test_actions_of_numbered_classes_need_their_names(tmp_path: Path) -> None:
     entry = database(path, classes=names)["video_test_0000896"]
     assert (entry["subset"], entry["duration"]) == ("testing", 226.77)
     assert segments(entry) == [("HighJump", 18.6, 24.8), ("Run", 42.0, 46.0)]
-    with pytest.raises(DataError, match=r"annotation 2: class 24 has no name in --classes .* count from 1\? then give"):
+    with pytest.raises(
+        DataError, match=r"MultiTHUMOS counts from 1, and --classes from 0; give the list as lines of NUMBER"
+    ):
         database(path, classes={f"name {number}": number for number in range(24)})
 
 
@@ -445,3 +448,34 @@ def test_frame_labels_have_one_line_a_frame(taltool: Run, tmp_path: Path) -> Non
     named = taltool("convert", gt, "--to", "frame-labels", "--fps", "10", "--background", "a", "-o", tmp_path / "no")
     assert named.returncode == 3
     assert b"label 'a' is that of the background; name another with --background" in named.stderr
+
+
+# github.com/hangzhaomit/HACS-dataset README.md ("Annotation File Format"): the duration is a text.
+HACS = {
+    "--0edUL8zmA": {
+        "annotations": [
+            {"label": "Dodgeball", "segment": [5.40, 11.60]},
+            {"label": "Dodgeball", "segment": ["12.60", "88.16"]},
+        ],
+        "subset": "training",
+        "duration": "92.166667",
+        "url": "https://www.youtube.com/watch?v=--0edUL8zmA",
+    }
+}
+
+
+def test_numbers_that_are_texts_are_read_by_every_command(tmp_path: Path) -> None:
+    truth = read_ground_truth(str(write(tmp_path / "hacs.json", {"database": HACS})))
+    (video,) = truth.videos.values()
+    assert (video.duration, video.subset) == (92.166667, "training")
+    assert video.segments.tolist() == [[5.4, 11.6], [12.6, 88.16]]
+    # BMN's spelling, in a database.
+    other = {"v": {"duration_second": 9, "split": "val", "annotations": []}}
+    (video,) = read_ground_truth(str(write(tmp_path / "o.json", {"database": other}))).videos.values()
+    assert (video.duration, video.subset) == (9.0, "val")
+
+
+@pytest.mark.parametrize("wrong", [{"duration": "long"}, {"annotations": [{"segment": ["1", "1_0"], "label": "a"}]}])
+def test_texts_that_are_no_numbers_are_refused(wrong: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"video 'v': .*('long' is not a positive|\['?1(\.0)?'?, '1_0'\] is not)"):
+        read_ground_truth(str(write(tmp_path / "gt.json", {"database": {"v": {"duration": 9} | wrong}})))

@@ -1,5 +1,6 @@
 """Proposals and detections in the layouts that other programs leave, each file here being a piece of such a one."""
 
+import json
 import pickle
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from project import Run
 
+from taltool.data.convert import convert
 from taltool.data.formats.contract import FormatOptions, Proposals
 from taltool.data.formats.sniffing import open_content, sniff
 from taltool.data.records import VideoProposals
@@ -174,3 +176,17 @@ def test_published_detections_come_back_out_of_the_kits_text(shared: Path, tmp_p
     found = as_rows(videos(tmp_path / "detections.txt"))
     assert found == expected
     assert (len(found), sum(map(len, found.values()))) == (213, 18_209)
+
+
+# What mmaction2's ANetMetric.dump_results and PaddleVideo's BMN_Inference_helper write (both by their source).
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"version": "VERSION 1.3", "results": {"x": [{"score": 0.5, "segment": [1.0, 2.5]}]}, "external_data": {}},
+        {"x": [{"score": 0.5, "segment": [1.0, 2.5]}]},
+    ],
+)
+def test_proposals_of_mmaction_and_paddlevideo(document: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text(json.dumps(document))
+    convert(tmp_path / "results.json", output=tmp_path / "o.csv")
+    assert (tmp_path / "o.csv").read_text() == "video_id,start,end,score\nx,1.0,2.5,0.5\n"

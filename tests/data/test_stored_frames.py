@@ -86,9 +86,11 @@ def test_videos_of_any_name_have_a_file_of_their_own(tmp_path: Path) -> None:
     assert {path.parent for path in paths} == {tmp_path}
 
 
+# What is started in the background of a script ignores SIGINT, and so would its children.
 HOLDS = """
-import sys, time
+import signal, sys, time
 from taltool.data.stored_frames import scratch_folder
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with scratch_folder() as folder:
     (folder / "f").write_bytes(b"x")
     print(folder, flush=True)

@@ -155,3 +155,50 @@ def test_scores_are_values_of_a_second_attribute(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(json.dumps(project))
     with pytest.raises(DataError, match="metadata '1_00000001': score 'high' is not a number"):
         convert(tmp_path / "p.json", output=tmp_path / "q.csv")
+
+
+# The lines that VIA's own code makes of the project above (project_export_csv of 3.0.11, and of versions before, which
+# tell attributes by name alone; export_to_temporal_segments_csv).
+BEGIN = "# Exported using VGG Image Annotator (http://www.robots.ox.ac.uk/~vgg/software/via)\n"
+WHOLE = "# CSV_HEADER = metadata_id,file_list,flags,temporal_coordinates,spatial_coordinates,metadata\n"
+ROWS = """"1_1nEVY4Ys","[""my clip 1.mp4""]",0,"[291.20307,293.57807]","[]","{""1"":""Drum""}"
+"1_wXdxEXhE","[""my clip 1.mp4""]",0,"[0,1]","[]","{""1"":""2""}"
+"1_region00","[""my clip 1.mp4""]",0,"[2.5]","[2,1,1,5,5]","{""1"":""2""}"
+"2_wholefil","[""http://host/b.webm"",""b2.webm""]",0,"[]","[]","{""2"":""dark""}"
+"""
+ALONE = """# CSV_HEADER = metadata_id,file_list,temporal_segment_start,temporal_segment_end,metadata
+"1_1nEVY4Ys","[""my clip 1.mp4""]",291.20307,293.57807,"{""Action"":""Drum""}"
+"1_wXdxEXhE","[""my clip 1.mp4""]",0,1,"{""Action"":""2""}"
+"1_region00","[""my clip 1.mp4""]",2.5,undefined,"{""Action"":""2""}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "second", "others"),
+    [
+        (f"# ATTRIBUTE = {json.dumps(PROJECT['attribute'])}\n{WHOLE}{ROWS}", "Pant, hoot", 2),
+        (f'# ATTRIBUTES = {{"1":"Action","2":"Comment"}}\n{WHOLE}{ROWS}', "2", 2),
+        (ALONE, "2", 1),
+    ],
+)
+def test_tables_that_via_exports_are_read(text: str, second: str, others: int, tmp_path: Path) -> None:
+    (tmp_path / "via.csv").write_text(BEGIN + text)
+    assert sniff(str(tmp_path / "via.csv")) == "via"
+    with open_content(str(tmp_path / "via.csv"), options=FormatOptions(tiers=("Action",))) as content:
+        assert isinstance(content, Annotations)
+        found = {v: [(*each["segment"], each["label"]) for each in e["annotations"]] for v, e in content.entries}
+    assert found.pop("my clip 1") == [(291.20307, 293.57807, "Drum"), (0, 1, second)]
+    assert found == ({"b": []} if "flags" in text else {})
+    assert content.notes == [f"{others} regions, frames and values of whole files"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("0,1,", "x,1,"), ('"[""my clip 1.mp4""]",0', '"[]",0'), ("{", "{{"), ("CSV_HEADER", "HEADER")]
+)
+def test_an_export_of_via_that_is_broken_is_refused_with_its_line(old: str, new: str, tmp_path: Path) -> None:
+    (tmp_path / "via.csv").write_text(BEGIN + ALONE.replace(old, new))
+    with (
+        pytest.raises(DataError, match=r"via\.csv:[34]: no row of VIA's exports"),
+        open_content(str(tmp_path / "via.csv"), "via") as content,
+    ):
+        assert isinstance(content, Annotations)

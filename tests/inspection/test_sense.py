@@ -11,6 +11,7 @@ import pytest
 from project import Run
 
 from taltool.data.annotations import read_ground_truth
+from taltool.data.convert import convert
 from taltool.data.proposals import ProposalReader
 from taltool.errors import DataError, UsageError
 from taltool.inspection.check import check
@@ -184,10 +185,10 @@ def test_proposals_are_compared_with_a_ground_truth(tmp_path: Path) -> None:
     every = {"a": [(1, 2, 0.5, "Diving"), (9, 11, 0.1, "Divign")], "v_b.mp4": [(1, 2, 0.5, "Run")]}
     found = check(detections(tmp_path / "d.json", every, durations={"a": 11.5}), ground_truth=truth)
     assert found.oddities == (
+        f"of the videos that {truth} lacks most have other names there ('v_b.mp4' is 'b'): "
+        "taltool convert --strip-prefix v_ --strip-suffix .mp4",
         "1 pairs of labels that differ by a slip (first: 'Diving', 'Divign')",
         f"1 videos that {truth} does not have (first: 'v_b.mp4')",
-        f"1 of these that {truth} has under a name with or without v_ or the suffix of a file"
-        " (first: 'v_b.mp4' as 'b')",
         f"1 videos whose durations differ from those in {truth} by more than 0.5 s (first: 'a' 11.5 s, there 10 s)",
         f"2 videos of {truth} (training) that are not here (first: 'b', 'c')",
         f"2 labels that {truth} does not have (first: 'Divign', it has 'Diving', 'Run')",
@@ -294,15 +295,53 @@ def test_a_fix_is_refused_where_there_is_none(tmp_path: Path) -> None:
     truth = written(tmp_path / "gt.json", database({"v": [(1, 2, "a")]}))
     splits = tmp_path / "splits.json"
     splits.write_text('{"one": {"training": ["a"]}}')
+    elan = tmp_path / "v.eaf"
+    convert(truth, output=elan)
     for path, options, reason in (
         (truth, {"fix": "all"}, "-o FILE belong together"),
         (truth, {"output": tmp_path / "out.json"}, "-o FILE belong together"),
         (truth, {"fix": "clip,labels", "output": tmp_path / "out.json"}, "--fix labels: what is mended is backwards"),
         (splits, {"fix": "all", "output": tmp_path / "out.json"}, "holds neither"),
+        (elan, {"fix": "all", "output": tmp_path / "out.eaf"}, "may have more in it than segments"),
     ):
         with pytest.raises(UsageError, match=reason):
             check(path, **options)  # type: ignore[arg-type]
-    assert not (tmp_path / "out.json").exists()
+    assert not [*tmp_path.glob("out*")]
+    assert check(elan, fix="all", output=tmp_path / "out.csv").is_whole
+
+
+@pytest.mark.parametrize("kind", ["annotations", "proposals"])
+def test_clip_is_refused_where_it_would_leave_most_out_and_says_where_it_knows_no_ends(
+    kind: str, tmp_path: Path
+) -> None:
+    rows: Instances = [(5.0, 9.0, "a"), (250.0, 300.0, "a"), (400.0, 410.0, "b")]
+    if kind == "annotations":
+        frames = written(tmp_path / "frames.json", database({"v": rows}))
+        untimed = tmp_path / "untimed.csv"
+        untimed.write_text("video_id,start,end,label\nv,5,30,a\n")
+    else:
+        scored = {"v": [(start, end, 0.5, label) for start, end, label in rows]}
+        frames = detections(tmp_path / "frames.json", scored, durations={"v": 10.0})
+        untimed = detections(tmp_path / "untimed.jsonl", {"v": [(5.0, 30.0, 0.5, "a")]})
+    with pytest.raises(DataError, match=r"2 of 3 .* start after the ends of their videos.* are these frames"):
+        check(frames, fix="clip", output=tmp_path / "out.json")
+    assert not [*tmp_path.glob("out*")]
+    found = check(untimed, fix="clip", output=tmp_path / "out.csv")
+    assert "no video has a duration, so no end was clipped: give them with --durations" in found.oddities
+    found = check(untimed, durations={"v": 10.0}, fix="clip", output=tmp_path / "out.csv")
+    assert found.mended[0].split(" (")[0].endswith("cut at the end of their video")
+
+
+def test_durations_that_a_ground_truth_lacks_are_given_where_it_is_mended(taltool: Run, tmp_path: Path) -> None:
+    untimed = written(tmp_path / "gt.json", database({"v": [(1, 2, "a"), (1, 2, "a")]}))
+    untimed.write_text(untimed.read_text().replace('"duration"', '"length"'))
+    (tmp_path / "d.csv").write_text("video_id,duration\nv,10\n")
+    fix = ["check", "--fix", "duplicates", untimed, "-o", tmp_path / "out.json"]
+    refused = taltool(*fix)
+    assert (refused.returncode, b"give them with --durations FILE" in refused.stderr) == (3, True)
+    assert taltool(*fix, "--durations", tmp_path / "d.csv").returncode == 0
+    entry = json.loads((tmp_path / "out.json").read_text())["database"]["v"]
+    assert (entry["duration"], len(entry["annotations"])) == (10, 1)
 
 
 class Told(Reporter):
@@ -327,7 +366,10 @@ def test_all_names_every_place(tmp_path: Path) -> None:
 
 
 def test_a_pipe_is_read_once(taltool: Run) -> None:
-    told = {b'{"v": {"a": 0.5}}': "ok: class scores, 1 videos", b'{"one": {"training": ["v"]}}': "name the file"}
+    told = {
+        b'{"v": {"a": 0.5}}': "ok: class scores, 1 videos",
+        b'{"one": {"training": ["v"]}}': "ok: splits, 1 of",
+    }
     told[b'{"v": {"x": "y"}}'] = "no known format"
     for text, words in told.items():
         done = taltool("check", "-", stdin=text)

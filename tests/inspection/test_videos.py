@@ -12,6 +12,8 @@ import pytest
 from project import Run
 from video.numbered_videos import turn_clockwise, write
 
+from taltool.data.clock import FeatureClock
+from taltool.data.hdf5_features import FeatureWriter, VideoFeatures
 from taltool.errors import DataError
 from taltool.inspection.check import check
 from taltool.inspection.info import info, kind_of
@@ -192,3 +194,14 @@ def test_real_videos_are_what_their_list_says(shared: Path) -> None:
         assert facts["frames"] == (50 if "corrupted" in name else said["decoded_frames"]), name
         assert facts["seconds"] == pytest.approx(said["container_duration"], abs=0.05), name
         assert bool(facts["damage"]) == ("corrupted" in name), name
+
+
+def test_what_was_mended_of_videos_is_told_of_their_features(tmp_path: Path) -> None:
+    clock = FeatureClock(25.0, 4.0, 16.0, duration=2.0)
+    with FeatureWriter(str(tmp_path / "f.h5"), {}) as writer:
+        for name, flaws in (("a", {}), ("b", {"mended": "has a clock"}), ("c", {"mended": "x", "problem": "was cut"})):
+            writer.write(VideoFeatures(name, np.ones((9, 2), np.float32), clock, flaws))
+    assert [each for each in info(tmp_path / "f.h5").facts["oddities"] if "videos" in each] == [
+        "2 videos that were mended; 'b' has a clock",
+        "1 videos that could not be read wholly; 'c' was cut",
+    ]

@@ -2,11 +2,15 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from plugin.tiny_data import TinyData
+from project import PROJECT
 from safetensors import SafetensorError
 from training_runs import Listener, MakeTrainer, killed_after
 
@@ -91,8 +95,11 @@ def test_a_state_of_other_settings_is_refused(trainer: MakeTrainer) -> None:
 
 
 def test_a_killed_run_leaves_no_half_written_files(trainer: MakeTrainer, tmp_path: Path) -> None:
-    (tmp_path / ".tiny.safetensors.abc.tmp").write_bytes(b"half")
-    (tmp_path / ".tiny.resume.pt.abc.tmp").write_bytes(b"half")
+    killed = "import os, sys; from taltool.data.files import replacing\nwith replacing(sys.argv[1]): os._exit(9)"
+    for name in ("tiny.safetensors", "tiny.resume.pt"):
+        command = [sys.executable, "-c", killed, str(tmp_path / name)]
+        subprocess.run(command, env=os.environ | {"PYTHONPATH": str(PROJECT)}, check=False)
+    assert len(list(tmp_path.glob(".tiny*"))) == 2
     trainer("epochs=1").run()
     assert not list(tmp_path.glob(".tiny*"))
 

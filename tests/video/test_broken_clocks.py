@@ -147,7 +147,7 @@ def test_the_frames_of_joined_recordings_come_each_once(tmp_path: Path, begin: f
     assert [number(each) for each in frames] == list(range(100))
     assert frames.timeline.fps == pytest.approx(25)
     assert frames.duration == pytest.approx(4.0)
-    told = frames.mends.summary()
+    told = frames.mended()
     assert told is not None
     assert "1 time, at 2.40 s" in told
     assert [each for each in info(path).facts["oddities"] if "broken clock" in each] == [
@@ -166,9 +166,34 @@ def test_a_recording_that_begins_hours_after_the_rest_of_its_file_begins_at_zero
 def test_a_change_of_size_in_the_middle_squeezes_what_comes_after(tmp_path: Path) -> None:
     first = transport_stream(tmp_path / "1.ts", range(30))
     path = joined(tmp_path, first, transport_stream(tmp_path / "2.ts", range(30, 60), size=(256, 128)))
-    shown = list(FrameSequence(path, GRAY))
+    frames = FrameSequence(path, GRAY)
+    shown = list(frames)
     assert {each.shape for each in shown} == {(48, 96)}
     assert [number(each) for each in shown] == list(range(60))
+    told = "changes the size of its pictures 1 time, at 1.20 s to 256x128; all are squeezed into that of the first"
+    assert str(frames.mended()).endswith(f"; it {told}")
+    assert info(path).facts["oddities"][0].startswith("pictures of another size: 256x128 from about 1.20 s on, 128x64")
+    assert not [each for each in info(first).facts["oddities"] if "size" in each]
+
+
+def test_the_first_frame_of_a_transport_stream_is_at_zero_to_the_last_digit(tmp_path: Path) -> None:
+    for begin in (0.0, 0.1, 1 / 3, 1e3 / 7):
+        path = transport_stream(tmp_path / "v.ts", range(30), begin)
+        assert FrameSequence(str(path), GRAY).timeline.first == 0.0
+
+
+def test_a_lost_part_of_a_transport_stream_is_told_by_check_and_where_frames_are_read(tmp_path: Path) -> None:
+    path = transport_stream(tmp_path / "v.ts", range(60))
+    content = path.read_bytes()
+    # A transport stream is packets of 188 bytes; one of the pictures, which have the number 256.
+    packets = [content[at : at + 188] for at in range(0, len(content), 188)]
+    of_pictures = [n for n, each in enumerate(packets) if int.from_bytes(each[1:3]) & 0x1FFF == 256]
+    del packets[of_pictures[len(of_pictures) // 2]]
+    path.write_bytes(b"".join(packets))
+    assert any("broken packets" in each for each in info(path).facts["damage"])
+    frames = FrameSequence(str(path), GRAY)
+    list(frames)
+    assert "a broken packet at " in str(frames.losses.summary())
 
 
 def test_one_wrong_stamp_does_not_fill_weeks_with_pictures(tmp_path: Path) -> None:
@@ -182,7 +207,7 @@ def test_a_pause_of_minutes_stays_a_pause(tmp_path: Path) -> None:
     moments = [*(n / 5 for n in range(10)), *(120 + n / 5 for n in range(10))]
     frames = FrameSequence(str(write(tmp_path / "v.mp4", moments)), GRAY, 5.0)
     assert len(list(frames)) == pytest.approx(610, abs=1)
-    assert frames.mends.summary() is None
+    assert frames.mended() is None
 
 
 def test_the_case_of_two_recordings(shared: Path, tmp_path: Path) -> None:

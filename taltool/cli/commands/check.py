@@ -28,7 +28,9 @@ their label; videos without annotations, without a duration, or in no subset whe
 several classes, where nearly all have one; subsets that seem to be one, such as val and validation.
 .TP
 .B class scores
-One layout for all videos, and that every score is a probability with the name of a class.
+JSON, tables (CSV, TSV) and .npy: one layout for all videos, and that every score is a finite number with the name of a
+class.
+Odd: scores that are no probabilities (logits).
 .TP
 .B splits
 That no video is in two subsets of a split.
@@ -45,26 +47,32 @@ Odd: an unfinished training.
 That every line is whole.
 .TP
 .B videos
-That every packet is there and whole in itself, and that the first frame can be decoded; the others are not decoded.
-Odd: a variable rate, missing frames and the like.
+That every packet is there and whole in itself, and that the first frame can be decoded; of the others some keyframes
+are, for their size.
+Odd: a variable rate, missing frames, pictures of several sizes and the like.
 .PP
 With
 .B \-\-ground\-truth
 it is odd besides where proposals, class scores or features are of videos that it lacks (it is said how many it has
-with or without v_ or the suffix of a file), lack videos of its subsets that they are about, differ from its durations
-by more than half a second, or have labels that it lacks; a split that lists an unknown video is not whole.
+by other names: but for v_, a folder, the suffix of a file, blanks or case), lack videos of its subsets that they are
+about, differ from its durations by more than half a second, or have labels that it lacks; a split that lists an
+unknown video is not whole.
 .PP
 Labels differ by a slip where only case, blanks and signs differ, or one letter of five or more is left out, put in,
 another one, or swapped with the next, and one of the two is rare.
 .SH MENDING
 .B \-\-fix
 mends what leaves no choice, of ground truth and proposals, and says what it did; all else stays as it was.
+A file of ELAN or BORIS, which has more in it than segments, is mended into another format.
 .TP
 .B backwards
 Segments that end before they start are left out.
 .TP
 .B clip
 Segments end at the end of their video and begin at 0 at the earliest; those that lie outside of it are left out.
+Refused where most do, as where times are frames.
+.B \-\-durations
+gives those that the file lacks.
 .TP
 .B zero\-length
 Segments of zero length are left out.
@@ -109,6 +117,9 @@ def check(
         str | None,
         typer.Option("--ground-truth", metavar="GT", help="Ground truth that videos, durations and labels should fit."),
     ] = None,
+    durations: Annotated[
+        str | None, typer.Option("--durations", metavar="FILE", help="Durations of the videos that have none.")
+    ] = None,
     score: Annotated[float | None, typer.Option("--score", help="Score of proposals that have none.")] = None,
     show_all: Annotated[bool, typer.Option("--all", help="Name every odd segment, not only the first ones.")] = False,
     fix: Annotated[
@@ -136,6 +147,8 @@ def check(
     from taltool.inspection.check import check as run
 
     if schema is not None:
+        if files:
+            raise UsageError(f"--schema {schema}: prints one schema, and checks nothing; leave {files[0]} out")
         print(json_schema(schema), end="")
         return
     paths = files or ["-"]
@@ -146,6 +159,7 @@ def check(
         found = run(
             path,
             ground_truth=ground_truth,
+            durations=durations,
             score=score,
             show_all=show_all,
             fix=fix,

@@ -45,7 +45,8 @@ Frames that are missing or cannot be decoded are replaced by the one before.
 Where a clock breaks, as in joined recordings, on DVDs and in broadcasts, frames are taken in the order of the file, and
 time goes on by a frame's duration. A break is a step back, or a gap of more than 10 seconds in an MPEG transport or
 program stream, of more than 10 minutes elsewhere: so long a frame is shown on, as in recorded slides. Frames that share
-a time are spread up to the next one. A warning tells, and so does the attribute "mended" of the features.
+a time are spread up to the next one. Where the size of the pictures
+changes, all are squeezed into that of the first. A warning tells, and so does the attribute "mended" of the features.
 Only windows that lie wholly in the video are cut;
 a video shorter than one window gives one snippet, its last frame being repeated.
 .SH BACKBONES

@@ -1,23 +1,21 @@
 """The ActivityNet layouts: {"results": ...} for proposals, {"database": ...} for ground truth."""
 
 import contextlib
-import math
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any
 
 import orjson
 
-from taltool.data.annotations import annotation_batches, checked_videos
+from taltool.data.annotations import annotation_batches, checked_videos, read_texts, spell_as_usual
 from taltool.data.files import open_input, open_output
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
 from taltool.data.formats.jsonl import read_proposals, write_layout
 from taltool.data.formats.sniffing import beginning
-from taltool.data.formats.tables import plain_number
 from taltool.data.json_documents import JsonDocument, telling_key
 from taltool.data.records import LabelVocabulary
-from taltool.errors import DataError
+from taltool.errors import DataError, UsageError
 
 
 @FORMATS.register("activitynet")
@@ -29,7 +27,7 @@ class ActivityNet(Format):
         "output so"
     )
     kinds = ("proposals", "annotations")
-    heeds = frozenset({"times"})
+    heeds = frozenset({"times", "labels"})
     tried_with = "the files of AFSD and BasicTAD (THUMOS14), and the sample submission of ActivityNet"
     suffixes = (".json",)
 
@@ -44,6 +42,10 @@ class ActivityNet(Format):
         if telling_key(beginning(path).head)[0] == "results":
             with read_proposals(path, options) as proposals:
                 yield proposals
+        elif options.labels is not None:
+            raise UsageError(
+                f"--labels: changes nothing of annotations from activitynet, which have one label ({path})"
+            )
         else:
             with read_annotations(path, options) as annotations:
                 yield annotations
@@ -78,9 +80,8 @@ def _noting(
 class EntryReader:
     """Makes entries as they are published into those that this package has, and checks them.
 
-    Some have numbers as texts (HACS, AFSD's THUMOS14), and `duration_second` for duration (BMN and those after it),
-    or `split` for subset. Durations that an entry lacks and the subset come from `options`; one without any duration
-    stays so.
+    How they are spelled see `annotations.checked_videos`. Durations that an entry lacks and the subset come from
+    `options`; one without any duration stays so.
     """
 
     def __init__(self, path: str, options: FormatOptions) -> None:
@@ -100,24 +101,20 @@ class EntryReader:
         return [f"{self._dropped} segments that end before they start"] if self._dropped else []
 
     def _mend(self, video_id: str, entry: dict[str, Any]) -> None:
+        spell_as_usual(entry)
         if entry.get("duration") is None:
             entry.pop("duration", None)
-        if "subset" not in entry and isinstance(entry.get("split"), str):
-            entry["subset"] = entry.pop("split")
-        if "duration" not in entry and "duration_second" in entry:
-            entry["duration"] = entry.pop("duration_second")
         if "duration" not in entry and video_id in self._options.durations:
             entry["duration"] = self._options.durations[video_id]
-        if isinstance(entry.get("duration"), str):
-            entry["duration"] = _number(entry["duration"])
+        read_texts(entry)
         if self._options.subset is not None:
             entry["subset"] = self._options.subset
         annotations = entry.get("annotations")
         if not isinstance(annotations, list):
             return
         for each in annotations:
-            if isinstance(each, dict) and isinstance(each.get("segment"), list):
-                each["segment"] = [_number(time) if isinstance(time, str) else time for time in each["segment"]]
+            if self._options.classes is not None and isinstance(each, dict) and type(each.get("label")) is int:
+                each["label"] = str(each["label"])
         inverted = [each for each in annotations if _is_inverted(each)]
         if inverted and not self._options.drop_invalid:
             raise DataError(
@@ -127,15 +124,6 @@ class EntryReader:
         if inverted:
             entry["annotations"] = [each for each in annotations if not _is_inverted(each)]
             self._dropped += len(inverted)
-
-
-def _number(text: str) -> float | str:
-    """The finite number that a text is; the text itself where it is none, which the checks refuse then."""
-    try:
-        number = plain_number(text)
-    except ValueError:
-        return text
-    return number if math.isfinite(number) else text
 
 
 def _is_inverted(annotation: Any) -> bool:

@@ -4,6 +4,7 @@ A tool knows a video by its media file, a path or an address; the video id is th
 Where a tool that we write for wants the name of a file, `--media` says what it is; without it `ID.mp4`.
 """
 
+import html
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import orjson
 
+from taltool.data.containers import VIDEO_SUFFIXES
 from taltool.data.files import read_bytes
 from taltool.data.formats.contract import Annotations, FormatOptions, Proposals
 from taltool.data.formats.tables import AnnotationRows, Row, RowShelf, segment, to_annotations, to_proposals, valid
@@ -23,19 +25,39 @@ from taltool.errors import DataError, UsageError
 
 _MEDIA = "{}.mp4"
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|/data/", re.IGNORECASE)
+_HTML = re.compile(r"\s*<[a-z]+[\s>]", re.IGNORECASE)
+_SOURCE = re.compile(r"""<video\b[^>]*\bsrc\s*=\s*(["'])(.*?)\1""", re.IGNORECASE | re.DOTALL)
+_MEDIA_SUFFIXES = VIDEO_SUFFIXES | {".aac", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav"}
 # Label Studio puts eight digits before the names of files that are uploaded.
 _UPLOADED = re.compile(r"(?<=/)[0-9a-f]{8}-(?=[^/]+$)")
 
 
-def media_id(name: str) -> str:
-    """The id of the video in a media file: its name without folders and suffix, of an address without the query."""
-    if _ADDRESS.match(name):
-        parts = urlsplit(name)
+def media_id(name: str, where: str) -> str:
+    """The id of the video in a media file: its name without folders and suffix; name may be an address, or the HTML of
+    one. An address that does not end in a file (`watch?v=ID`) has the id in its query.
+
+    Raises DataError, beginning with `where`, for what names no file and has no id.
+    """
+    file = name
+    if _HTML.match(name):
+        source = _SOURCE.search(name)
+        file = html.unescape(source[2]) if source else ""
+    if _ADDRESS.match(file):
+        try:
+            parts = urlsplit(file)
+        except ValueError as error:
+            raise DataError(f"{where}: {name[:80]!r} is no address ({error})") from error
+        file, query = unquote(parts.path), parse_qs(parts.query)
         # Label Studio's own addresses: /data/local-files/?d=PATH, /data/upload/PROJECT/DIGITS-NAME.
-        name = parse_qs(parts.query).get("d", [unquote(parts.path)])[0]
         if parts.path.startswith("/data/upload/"):
-            name = _UPLOADED.sub("", name)
-    return PurePosixPath(name.replace("\\", "/")).stem
+            file = _UPLOADED.sub("", file)
+        if query and PurePosixPath(file).suffix.lower() not in _MEDIA_SUFFIXES:
+            if ids := query.get("v", query.get("id")):
+                return ids[0]
+            file = query.get("d", [""])[0]
+    if not file:
+        raise DataError(f"{where}: {name[:80]!r} names no file; put its name there, which is the video's id: ID.mp4")
+    return PurePosixPath(file.replace("\\", "/")).stem
 
 
 def media_name(video_id: str, options: FormatOptions, path: str) -> str:
@@ -47,10 +69,11 @@ def media_name(video_id: str, options: FormatOptions, path: str) -> str:
     if "{}" not in pattern:
         raise UsageError(f"--media {pattern}: no {{}} in it, which stands for the id of the video")
     name = pattern.replace("{}", video_id)
-    if media_id(name) != video_id or not video_id:
+    if not video_id or (found := media_id(name, path)) != video_id:
+        read = f", which would be read as {found!r}" if video_id else ""
         raise DataError(
-            f"{path}: video id {video_id!r} cannot be that of the media file {name!r}, which would be read as "
-            f"{media_id(name)!r}; rename the video, or give another --media"
+            f"{path}: video id {video_id!r} cannot be that of the media file {name!r}{read}; rename the video, or give "
+            "another --media"
         )
     return name
 
@@ -130,7 +153,7 @@ def content_of(
             raise DataError(f"{path}: video '{video.video_id}' is there twice; leave one of them out")
         seen.add(video.video_id)
     known = {video.video_id: video.duration for video in videos if video.duration is not None}
-    options = replace(options, durations=known | dict(options.durations))
+    options = replace(options, durations=dict(options.durations) | known)
     every = (row for video in videos for row in video.rows)
     with RowShelf(valid(every, options, notes)) as shelf:
         ids = [video.video_id for video in videos]

@@ -42,8 +42,8 @@ class Audacity(Format):
         return read_events(_events(path, notes), path, self.suffixes, options, notes)
 
     def write(self, content: Proposals | Annotations, path: str, options: FormatOptions) -> list[str]:
-        """Lost: scores, unless they are shown, durations, subsets, provenance."""
-        events, lost = events_of(content, path, options)
+        """Lost: scores, unless they are shown, durations, subsets, provenance, an id that is not the file's name."""
+        events, lost = events_of(content, path, options, self.suffixes)
         with open_output(path) as stream:
             for event in sorted(events):
                 times = [np.format_float_positional(time, trim="0") for time in (event.start, event.end)]

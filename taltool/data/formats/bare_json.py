@@ -19,8 +19,9 @@ import orjson
 from taltool.data.files import read_bytes
 from taltool.data.formats import FORMATS
 from taltool.data.formats.activitynet import EntryReader
-from taltool.data.formats.class_numbers import Namer, class_namer
+from taltool.data.formats.class_numbers import NUMBERED, Namer, class_namer
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
+from taltool.data.formats.jsonl import kind_of_labels
 from taltool.data.json_documents import outline, parsed_document, telling_key
 from taltool.data.records import LabelVocabulary
 from taltool.data.video_json import VideoParser
@@ -30,6 +31,7 @@ _MICROSECONDS = 1e6
 # The lists of Perception Test, by the word after --labels.
 _LOCALISED = {"action": "action_localisation", "sound": "sound_localisation"}
 _LISTS = ("annotations", "actions", *_LOCALISED.values())
+_THUMOS = re.compile(r"video_(validation|test)_\d+")
 _FIRST_LIST = re.compile(rb'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:\s*\[\s*(?=\{)', re.DOTALL)
 
 
@@ -76,7 +78,7 @@ class BareJson(Format):
 
 def _proposals(document: dict[str, Any], path: str, options: FormatOptions) -> Proposals:
     names = LabelVocabulary()
-    parser = VideoParser(names, options.score, options.drop_invalid)
+    parser = VideoParser(names, options.score, options.drop_invalid, **kind_of_labels(options, path))
     videos = parser.videos(document, options.durations, path)
     names.complete = True
     notes = [f"{parser.num_dropped} segments that end before they start"] if parser.num_dropped else []
@@ -86,6 +88,8 @@ def _proposals(document: dict[str, Any], path: str, options: FormatOptions) -> P
 def _annotations(document: dict[str, Any], path: str, options: FormatOptions) -> Annotations:
     numbered = any(isinstance(video, dict) and _has_numbers(video) for video in document.values())
     namer = class_namer(path, options) if numbered else _no_number
+    if numbered and 0 in (options.classes or {}).values() and any(map(_THUMOS.match, document)):
+        _refuse_from_0(document, path)
     reader = EntryReader(path, options)
     found = [_listed(video, f"{path}: video '{key}'", options) for key, video in document.items()]
     entries = {
@@ -114,6 +118,14 @@ def _has_numbers(video: dict[str, Any]) -> bool:
     every = annotations if isinstance(annotations, list) else []
     labels += [each.get("label") for each in every if isinstance(each, dict) and "class" not in each]
     return any(type(label) in (int, float) for label in labels)
+
+
+def _refuse_from_0(document: dict[str, Any], path: str) -> None:
+    """Raise DataError for actions of THUMOS videos whose classes would be looked up from 0 on; MultiTHUMOS has them
+    from 1 on."""
+    actions = [each for video in document.values() for each in video.get("actions") or () if isinstance(each, list)]
+    if actions and not any(each[:1] == [0] for each in actions):
+        raise DataError(f"{path}: no class is 0: MultiTHUMOS counts from 1, and --classes from 0; {NUMBERED}")
 
 
 def _no_number(number: int | float, where: str) -> str:

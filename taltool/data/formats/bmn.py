@@ -13,7 +13,8 @@ import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from taltool.data.files import STANDARD, utf8_stem
+from taltool.data.file_names import utf8_stem
+from taltool.data.files import STANDARD
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Format, FormatOptions, Opening, Proposals
 from taltool.data.formats.tables import Row, RowShelf, read_table, score, segment, to_proposals, valid

@@ -233,7 +233,7 @@ class _Reading:
         if member(observation, "type", str, where) not in _MEDIA_TYPES:
             raise DataError(f"{where}: its times are numbers of images, not seconds of a video; leave it out")
         media = self._media(observation, where)
-        video = Video(media_id(media) if media else name)
+        video = Video(media_id(media, where) if media else name)
         information = observation.get("media_info")
         lengths = information.get("length") if isinstance(information, dict) else None
         length = lengths.get(media) if isinstance(lengths, dict) else None

@@ -2,23 +2,32 @@
 
 A row of the tabular export is an event, START, STOP or POINT, a row of the aggregated one a segment. Columns are found
 by their names. The video is that of the first player; a time offset is undone.
+
+Up to version 7 a tabular export was of one observation, which the lines above the table tell of.
 """
 
 import contextlib
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from taltool.data.columns import plain_number
 from taltool.data.files import read_lines, shown
 from taltool.data.formats import FORMATS
 from taltool.data.formats.annotation_tools import Video, content_of, counted, media_id
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
-from taltool.data.formats.tables import Row, plain_number, segment
+from taltool.data.formats.tables import Row, segment
 from taltool.errors import DataError
 
 _NEEDED = ("Observation id", "Behavior", "Behavior type")
 _TABULAR, _AGGREGATED = ("Time",), ("Start (s)", "Stop (s)")
+# What the columns were called up to version 7, the first two of them, and the lines above that are columns now.
+_OLD = {"Media file path": "Media file name", "Total length": "Media duration (s)", "Status": "Behavior type"}
+_OLD_BEGIN = ["Time", "Media file path"]
+_OLD_HEADER = re.compile(rb'[\r\n]"?Time"?[\t,;]"?Media file path"?[\t,;]')
+_ABOVE = ("Observation id", "Time offset (s)")
+_CLOCK = re.compile(r"(-?)(\d+):([0-5]\d):([0-5]\d(?:\.\d+)?)", re.ASCII)
 # What BORIS writes for a subject that nobody is.
 _NOBODY = ("", "No focal subject")
 # Files of a source: "player #1:/a/b.mp4|player #2:/a/c.mp4", files of one player parted by semicolons.
@@ -38,7 +47,12 @@ class BorisEvents(Format):
         """A first line with the columns of either."""
         line = opening.first_line()
         # Any other line is split all the same, where a reader of CSV would raise.
-        columns = {name.strip().strip('"').strip() for name in line.split(_delimiter(line))}
+        names = [name.strip().strip('"').strip() for name in line.split(_delimiter(line))]
+        columns = {_OLD.get(name, name) for name in names}
+        if names[:2] == _OLD_BEGIN:
+            return columns.issuperset(_NEEDED[1:])
+        if names[0] == _ABOVE[0] and "Behavior" not in columns:
+            return _OLD_HEADER.search(opening.head) is not None
         return columns.issuperset(_NEEDED) and (columns.issuperset(_TABULAR) or columns.issuperset(_AGGREGATED))
 
     @contextlib.contextmanager
@@ -86,9 +100,10 @@ class _Table:
         )
 
     def videos(self) -> list[Video]:
-        """The videos of all rows; raises DataError where two observations are of one."""
+        """The videos of all rows; raises DataError where two observations are of one, or one is of two."""
         videos: dict[str, Video] = {}
         owners: dict[str, str] = {}
+        observed: dict[str, str] = {}
         begun: dict[tuple[str, ...], _Begun] = {}
         for where, row in self._rows():
             video_id = _video_of(row, where)
@@ -97,6 +112,12 @@ class _Table:
                 raise DataError(
                     f"{where}: the observations '{owner}' and '{row['Observation id']}' are of one video, "
                     f"'{video_id}'; export one of them alone"
+                )
+            other = observed.setdefault(owner, video_id)
+            if owner and other != video_id:
+                raise DataError(
+                    f"{where}: observation '{owner}' is of '{other}' and of '{video_id}', and times may count on "
+                    "through them; make an observation of each in BORIS"
                 )
             video = videos.setdefault(video_id, Video(video_id, _duration(row)))
             if (found := self._segment(row, begun, where)) is not None:
@@ -111,6 +132,7 @@ class _Table:
 
     def _rows(self) -> Iterator[tuple[str, dict[str, str]]]:
         columns: list[str] = []
+        above = dict.fromkeys(_ABOVE, "")
         delimiter = ""
         for number, line in read_lines(self._path):
             where = f"{shown(self._path)}:{number}"
@@ -119,16 +141,22 @@ class _Table:
                 fields = _fields(line, delimiter)
             except csv.Error as error:
                 raise DataError(f"{where}: not a line of a table ({error})") from error
-            if not columns:
-                columns = self._checked(fields, where)
+            if not columns and fields[:2] == _OLD_BEGIN:
+                columns = self._checked([_OLD.get(name, name) for name in fields], where, above)
+            elif not columns and (number > 1 or (fields[:1] == [_ABOVE[0]] and "Behavior" not in fields)):
+                above |= {name: told for name, told in [[*fields, "", ""][:2]] if name in above}
+            elif not columns:
+                columns, above = self._checked(fields, where), {}
             elif any(fields):
                 if len(fields) != len(columns):
                     raise DataError(f"{where}: {len(fields)} fields, expected {len(columns)}")
-                yield where, dict(zip(columns, fields, strict=True))
+                yield where, above | dict(zip(columns, fields, strict=True))
+        if not columns:
+            raise DataError(f"{shown(self._path)}: no columns of BORIS's exports, {', '.join(_OLD_BEGIN)}, ...")
 
-    def _checked(self, columns: list[str], where: str) -> list[str]:
+    def _checked(self, columns: list[str], where: str, above: Iterable[str] = ()) -> list[str]:
         for needed in (_TABULAR, _AGGREGATED):
-            missing = [name for name in (*_NEEDED, *needed) if name not in columns]
+            missing = [name for name in (*_NEEDED, *needed) if name not in (*above, *columns)]
             if not missing:
                 return columns
         raise DataError(f"{where}: no column '{missing[0]}' of BORIS's exports (there are: {', '.join(columns)})")
@@ -167,7 +195,12 @@ def _video_of(row: dict[str, str], where: str) -> str:
     first = _PLAYERS.sub("", source.split("|")[0])
     if ";" in first:
         raise DataError(f"{where}: media files play one after the other, and times count on through them: {first[:80]}")
-    return media_id(first) if first not in ("", "NA", "Not found") else row["Observation id"]
+    if first in ("", "NA", "Not found", "LIVE"):
+        first = row["Observation id"]
+        if not first:
+            raise DataError(f"{where}: names neither a media file nor an observation; no id for its video")
+        return first
+    return media_id(first, where)
 
 
 def _duration(row: dict[str, str]) -> float | None:
@@ -177,7 +210,10 @@ def _duration(row: dict[str, str]) -> float | None:
 
 
 def _number(text: str, where: str) -> float:
+    if match := _CLOCK.fullmatch(text):
+        seconds = int(match[2]) * 3600 + int(match[3]) * 60 + float(match[4])
+        return -seconds if match[1] else seconds
     try:
         return plain_number(text)
     except ValueError:
-        raise DataError(f"{where}: '{text}' is not a time in seconds") from None
+        raise DataError(f"{where}: '{text}' is not a time in seconds, or as 01:02:03.004") from None

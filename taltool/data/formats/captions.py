@@ -2,7 +2,8 @@
 
 The text of an event is its label; with `show_scores` its label and score, `Diving (0.93)`; its score alone where
 proposals have no labels, `(0.93)`. A file is read as proposals if every text in it ends with a score, or with a score
-that the user gives to all (`--score`), else as annotations. Texts that would be read otherwise are refused.
+that the user gives to all (`--score`), else as annotations. Texts that would be read otherwise are refused. A score is
+written with a point or an exponent, `(1.0)`, and a text that ends with a whole number, `Run (2)`, is a label.
 
 The file is the video: the name of one without its suffix is the id of the other.
 """
@@ -17,7 +18,7 @@ from math import floor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from taltool.data.files import STANDARD, read_lines, shown
+from taltool.data.files import STANDARD, is_special, read_lines, shown
 from taltool.data.formats.contract import Annotations, FormatOptions, Proposals, several_videos
 from taltool.data.formats.tables import AnnotationRows, Row, RowShelf, to_annotations, to_proposals, valid
 from taltool.data.video_json import to_objects
@@ -25,7 +26,7 @@ from taltool.errors import DataError
 
 Item = TypeVar("Item")
 # A label or nothing, and a score.
-_SCORED = re.compile(r"(?:(.*\S) )?\((-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\)")
+_SCORED = re.compile(r"(?:(.*\S) )?\((-?\d+(?:\.\d+(?:e[+-]?\d+)?|e[+-]?\d+))\)")
 _TIME = r"(?:(\d{1,20}):)?([0-5]?\d):([0-5]?\d)[.,](\d{3})"
 # Milliseconds, some 30,000 years: up to here seconds are exact.
 _LATEST = 10**15
@@ -49,28 +50,34 @@ class Cue(NamedTuple):
     where: str = ""
 
 
-def events_of(content: Proposals | Annotations, path: str, options: FormatOptions) -> tuple[list[Event], list[str]]:
-    """The events of the only video, in no order, and what their texts do not hold.
+def events_of(
+    content: Proposals | Annotations, path: str, options: FormatOptions, suffixes: Iterable[str]
+) -> tuple[list[Event], list[str]]:
+    """The events of the only video, in no order, and what their texts, and the name of the file, do not hold.
 
-    Raises UsageError where there is more than one video, DataError where there is none, or a label fits on no line.
+    suffixes: those of files that are named by the id, none where the file itself says it. Raises UsageError where there
+    is more than one video, DataError where there is none, or a label fits on no line.
     """
     lost: list[str] = []
     if isinstance(content, Annotations):
-        rows = AnnotationRows(replace(content, entries=[_only(content.entries, path)]))
+        entry = _only(content.entries, path)
+        video_id = entry[0]
+        rows = AnnotationRows(replace(content, entries=[entry]))
         events = [Event(row.start, row.end, _line(str(row.label), path)) for row in rows]
         lost = rows.lost(keeps_empty=True)
         is_scored = False
     else:
         video = _only(content.videos, path)
+        video_id = video.video_id
         is_scored = options.show_scores or video.labels is None
         events = []
         for each in to_objects(video):
             words = [_line(each["label"], path)] if "label" in each else []
-            words += [f"({each['score']:.3g})"] if is_scored else []
+            words += [f"({_rounded(each['score'])!r})"] if is_scored else []
             start, end = each["segment"]
             events.append(Event(start, end, " ".join(words)))
         if len(video):
-            exact = all(float(f"{score:.3g}") == score for score in video.scores.tolist())
+            exact = all(_rounded(score) == score for score in video.scores.tolist())
             lost += [] if is_scored and exact else ["the scores beyond three digits" if is_scored else "the scores"]
         lost += ["the durations"] if video.duration is not None else []
         lost += ["the provenance"] if content.provenance else []
@@ -79,7 +86,13 @@ def events_of(content: Proposals | Annotations, path: str, options: FormatOption
             f"{path}: label '{events[0].text}' would be read as one with a score; rename it, or write scores too: "
             "--show-scores"
         )
+    if suffixes and path != STANDARD and not is_special(Path(path)) and _video_id(path, suffixes) != video_id:
+        lost.append("1 ids that are not the name of their file, which is read as the id")
     return events, lost
+
+
+def _rounded(score: float) -> float:
+    return float(f"{score:.3g}")
 
 
 def single(content: Proposals | Annotations, path: str) -> tuple[str, Proposals | Annotations]:
@@ -177,16 +190,19 @@ def clock(milliseconds: int, point: str) -> str:
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{point}{rest:03}"
 
 
-def read_cues(path: str, without_time: tuple[str, ...] = ()) -> Iterator[Cue]:
-    """The cues of a file of subtitles: blocks of lines with a blank line between them.
+def read_cues(path: str, without_time: tuple[str, ...] = (), *, blanks_are_text: bool = False) -> Iterator[Cue]:
+    """The cues of a file of subtitles: blocks of lines with a blank line between them, and with `blanks_are_text` an
+    empty one. Lines of blanks are no part of a cue.
 
     The first or second line of a block has its times. Raises DataError, with the line, for one without, unless its
     first word is one of `without_time`, and for times in the text of a cue.
     """
-    for is_blank, block in groupby(read_lines(path), key=lambda numbered: not numbered[1].strip()):
-        if is_blank:
+    for is_end, block in groupby(
+        read_lines(path), key=lambda numbered: not (numbered[1] if blanks_are_text else numbered[1].strip())
+    ):
+        lines = [] if is_end else [(number, line) for number, line in block if line.strip()]
+        if not lines:
             continue
-        lines = list(block)
         for place, (number, line) in enumerate(lines[:2]):
             if (times := TIMES.fullmatch(line)) is not None:
                 where = f"{shown(path)}:{number}"

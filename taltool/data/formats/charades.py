@@ -14,7 +14,7 @@ from taltool.data.formats.tables import Row, RowShelf, read_table, segment, to_a
 from taltool.errors import DataError
 
 _COLUMNS = ("id", "actions", "length")
-_CODE = re.compile(r"c(\d{3})")
+_CODED = re.compile(r"(c\d{3})\s+(.+)")
 
 
 @FORMATS.register("charades")
@@ -38,15 +38,15 @@ class Charades(Format):
         columns, table = read_table(path, _COLUMNS)
         others = [name for name in columns if name not in _COLUMNS]
         notes = [f"the columns {', '.join(others)}"] if others else []
-        names = {number: name for name, number in (options.classes or {}).items()}
+        names = _by_code(options.classes or {})
         lengths: dict[str, float] = {}
         with RowShelf(valid(_rows(table, names, lengths), options, notes)) as shelf:
-            timed = replace(options, durations=lengths | dict(options.durations))
+            timed = replace(options, durations=dict(options.durations) | lengths)
             yield to_annotations(shelf, timed, "from the CSV of Charades", notes, lengths)
 
 
 def _rows(
-    table: Iterator[tuple[str, dict[str, str]]], names: Mapping[int, str], lengths: dict[str, float]
+    table: Iterator[tuple[str, dict[str, str]]], names: Mapping[str, str], lengths: dict[str, float]
 ) -> Iterator[Row]:
     """The actions of all videos; the videos' lengths (seconds) are entered as they pass."""
     for where, row in table:
@@ -61,11 +61,18 @@ def _rows(
             yield Row(video_id, *segment(words[1], words[2], where), _label(words[0], names, where), where=where)
 
 
-def _label(code: str, names: Mapping[int, str], where: str) -> str:
-    if not names:
-        return code
-    found = _CODE.fullmatch(code)
-    if found is None or int(found[1]) not in names:
+def _by_code(classes: Mapping[str, int]) -> dict[str, str]:
+    """The name of each code. In the list of Charades it stands before the name; elsewhere it is the number."""
+    names: dict[str, str] = {}
+    for name, number in classes.items():
+        found = _CODED.fullmatch(name)
+        code, bare = (found[1], found[2]) if found else (f"c{number:03d}", name)
+        if names.setdefault(code, bare) != bare:
+            raise DataError(f"--classes: '{code}' is '{names[code]}' and '{bare}'")
+    return names
+
+
+def _label(code: str, names: Mapping[str, str], where: str) -> str:
+    if names and code not in names:
         raise DataError(f"{where}: class '{code}' has no name in --classes ({len(names)} classes)")
-    # Their list has the code before the name.
-    return names[int(found[1])].removeprefix(code).strip()
+    return names.get(code, code)

@@ -6,6 +6,7 @@ from typing import Any
 from taltool.data.formats.contract import FormatOptions
 from taltool.errors import DataError
 
+NUMBERED = "give the list as lines of NUMBER NAME: nl -w1 -s' ' names.txt > numbered.txt"
 # The name of a number; the second argument is where it stands, for messages.
 Namer = Callable[[int | float, str], str]
 
@@ -26,7 +27,7 @@ def class_namer(path: str, options: FormatOptions, known: Mapping[int, str] | No
     def name(number: int | float, where: str) -> str:
         if number not in names:
             known = f"(there are {len(names)}, from {min(names)} to {max(names)})" if names else "(there are none)"
-            counted = "; do the numbers of the file count from 1? then give the list as lines of NUMBER NAME"
+            counted = f"; do the numbers of the file count from 1? {NUMBERED}"
             hint = counted if names and number == len(names) and min(names) == 0 else ""
             raise DataError(f"{where}: class {number} has no name in --classes {known}{hint}")
         return names[number]

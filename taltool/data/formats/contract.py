@@ -71,8 +71,8 @@ class FormatOptions:
     the video file of an id is called, {} being the id.
     labels: which of the kinds of labels that a file holds (verb, noun, action, sound); background: the labels of frames
     in which nothing happens, the first of which is the one that is written.
-    columns: meaning -> name of a table's column, or its number from 1 where the table has no header; in_frames: whoever
-    reads divides the times by the frame rate, whatever the columns are called.
+    columns: meaning -> name of a table's column, or its number from 1 where the table has no header; raw_times: the
+    times are no seconds yet, whatever the columns are called; whoever reads makes seconds of them.
     Of arrays of features: dataset: the parts of their names that are not of videos' ids, several being streams of one
     video; channels_first: they are (C, T); crops: what becomes of those of one picture, `mean`, or None where there are
     none.
@@ -95,7 +95,7 @@ class FormatOptions:
     crops: Literal["mean"] | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     header: bool = True
-    in_frames: bool = False
+    raw_times: bool = False
 
 
 @dataclass
@@ -136,6 +136,8 @@ class Features:
     """Feature sequences of many videos, asked for by video id: shapes (T, C) and clocks without reading values (T, C);
     extras are further attributes of a video. hints are what the user may want to know of them, in words.
 
+    blocks gives all values of a video piece by piece, where a format reads them so.
+
     frame_size is (H, W) where a video's values are frames, uint8 (T, H, W, C), and None elsewhere. Frames are read when
     they are sliced, see `taltool.data.stored_frames`.
     """
@@ -151,6 +153,7 @@ class Features:
     notes: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
     frame_size: Callable[[str], tuple[int, int] | None] = lambda video_id: None
+    blocks: Callable[[str], Iterable[Any]] | None = None
     kind: ClassVar[Kind] = "features"
 
     @property

@@ -5,6 +5,7 @@ import csv
 import io
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,11 @@ from taltool.data.formats.tables import (
 )
 from taltool.data.records import VideoProposals
 from taltool.data.video_json import to_objects
-from taltool.errors import DataError
+from taltool.errors import DataError, UsageError
 
 _COLUMNS = ("video_id", "start", "end")
+# Meanings that columns have only where the user says so.
+_BY_OPTION: dict[str, tuple[str, ...]] = {"length": ()}
 _SAY = "say which with --columns {meaning}={name}"
 # What a name must not hold: a row is one line, and no text has a NUL byte.
 _UNFIT = re.compile(r"[\r\n\0]")
@@ -56,12 +59,17 @@ class Csv(Format):
     def read(self, path: str, options: FormatOptions) -> Iterator[Proposals | Annotations]:
         """Read all rows, which may be in any order."""
         table = open_table(path, header=options.header)
-        places = placed(table, SEGMENT_COLUMNS, _with_frames(options.columns), mend=_SAY)
+        places = placed(table, SEGMENT_COLUMNS | _BY_OPTION, _with_frames(options.columns), mend=_SAY)
+        has_lengths = "length" in places
+        if has_lengths:  # In place of the ends.
+            if "end" in options.columns:
+                raise UsageError("--columns: both the end and the length of segments; leave one of them out")
+            places["end"] = places.pop("length")
         if missing := missing_columns(places):
             mend = _SAY.format(meaning=missing[0], name="NAME" if options.header else "NUMBER")
             raise DataError(f"{table.where}: no column of the {missing[0]} ({listed(table.columns)}); {mend}")
         frames = "start" not in places or "end" not in places
-        fps = options.clock.get("fps") if frames and not options.in_frames else 1.0
+        fps = options.clock.get("fps") if frames and not options.raw_times else 1.0
         if fps is None:
             first, last = (table.columns[places[each]] for each in ("start_frame", "end_frame"))
             raise DataError(f"{table.where}: '{first}' and '{last}' are frames; give the frame rate with --fps")
@@ -70,7 +78,7 @@ class Csv(Format):
         if not scored:
             read.add("subset")
         notes = _unread(table.columns, [places[meaning] for meaning in places if meaning in read])
-        if "fps" in options.clock and not frames and not options.in_frames:
+        if "fps" in options.clock and not frames and not options.raw_times:
             first, last = (table.columns[places[each]] for each in ("start", "end"))
             notes.append(f"--fps, since '{first}' and '{last}' are seconds (if they are frames: --times frames)")
         if not scored and "label" not in places:
@@ -79,8 +87,11 @@ class Csv(Format):
                 "a score with --score 1.0, or " + _SAY.format(meaning="label", name="NAME")
             )
         places = {meaning.removesuffix("_frame"): place for meaning, place in places.items() if meaning in read}
-        rows = (_row(where, fields, places, fps) for where, fields in table.rows)
-        with RowShelf(valid(rows, options, notes)) as shelf:
+        rows = _rows(table.rows, places, fps, options, notes)
+        if has_lengths:
+            rows = (replace(row, end=row.start + row.end) for row in rows)
+        mend = f"; if '{table.columns[places['end']]}' is a length: --columns length={table.columns[places['end']]}"
+        with RowShelf(valid(rows, options, notes, "" if has_lengths else mend)) as shelf:
             yield to_proposals(shelf, options, notes) if scored else to_annotations(shelf, options, "from CSV", notes)
 
     def write(self, content: Proposals | Annotations, path: str, options: FormatOptions) -> list[str]:
@@ -118,6 +129,26 @@ def _unread(columns: list[str], read: Collection[int]) -> list[str]:
     """A note of the columns that are not read; a nameless first one is the numbers of the rows, as pandas writes."""
     others = [name for place, name in enumerate(columns) if place not in read and (place or name)]
     return [f"the columns {', '.join(name or 'without a name' for name in others)}"] if others else []
+
+
+def _rows(
+    rows: Iterator[tuple[str, list[str]]],
+    places: Mapping[str, int],
+    fps: float,
+    options: FormatOptions,
+    notes: list[str],
+) -> Iterator[Row]:
+    """The segments; a row without times is none, and raises DataError, or is dropped aloud."""
+    empty = 0
+    for where, fields in rows:
+        if fields[places["start"]] or fields[places["end"]]:
+            yield _row(where, fields, places, fps)
+        elif options.drop_invalid:
+            empty += 1
+        else:
+            raise DataError(f"{where}: neither start nor end; --drop-invalid leaves rows without a segment out")
+    if empty:
+        notes.append(f"{empty} rows without times")
 
 
 def _row(where: str, fields: list[str], places: Mapping[str, int], fps: float) -> Row:

@@ -10,9 +10,10 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from xml.etree import ElementTree
 
-from taltool.data.files import open_output, read_text
+from taltool.data.files import STANDARD, open_output, read_text, shown
 from taltool.data.formats import FORMATS
 from taltool.data.formats.annotation_tools import chosen, media_id, media_name
 from taltool.data.formats.captions import Cue, Event, events_of, read_events, rounded, single
@@ -68,13 +69,18 @@ class Elan(Format):
         document = _Document(root, path)
         tiers = document.wanted(options)
         notes = document.further_media()
+        name = Path(path).name.removesuffix(".gz").removesuffix(self.suffixes[0])
+        if document.video_id not in (None, name) and path != STANDARD:
+            notes.append(
+                f"the name '{shown(name)}' of the file (its media file names the video: '{document.video_id}')"
+            )
         events = document.events(tiers, options)
         return read_events(events, path, self.suffixes, options, notes, document.video_id)
 
     def write(self, content: Proposals | Annotations, path: str, options: FormatOptions) -> list[str]:
         """Lost: scores, unless they are shown, durations, subsets, provenance, times before 0."""
         video_id, content = single(content, path)
-        events, lost = events_of(content, path, options)
+        events, lost = events_of(content, path, options, () if options.media else self.suffixes)
         cues, early = rounded(events, path)
         for cue in cues:
             if _NO_XML.search(cue.lines[0]):
@@ -107,7 +113,7 @@ class _Document:
         self._media = [each for each in root.iter("MEDIA_DESCRIPTOR") if each.get("MEDIA_URL")]
         # Videos first; the sort keeps their order.
         self._media.sort(key=lambda each: not each.get("MIME_TYPE", "").startswith("video"))
-        self.video_id = media_id(self._media[0].get("MEDIA_URL", "")) if self._media else None
+        self.video_id = media_id(self._media[0].get("MEDIA_URL", ""), path) if self._media else None
 
     def further_media(self) -> list[str]:
         """What is left out of the media files, in words."""

@@ -1,13 +1,14 @@
 """What a file is that no format knows, in words, and what to do with it: for the message that refuses it."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import orjson
 
-from taltool.data.columns import SEGMENT_COLUMNS, header_columns, meanings
+from taltool.data.columns import SEGMENT_COLUMNS, header_columns, meanings, seconds, spelled
 from taltool.data.formats.contract import Format, Opening
 
 _UNPACK = "unpack it, and name what is in it"
@@ -17,6 +18,11 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (rb"version https://git-lfs", "a pointer of Git LFS, in place of the file", "fetch the file itself: git lfs pull"),
     (rb"\s*<(!DOCTYPE html|html)", "a web page", "was the page of a download saved in place of the file?"),
     (rb"%PDF-", "a PDF document", "name the data that it tells of"),
+    (
+        rb'\s*\{.{0,9999}"_via_(settings|img_metadata)"\s*:',
+        "a project of VGG Image Annotator 2",
+        "which has regions of pictures and no segments of time: annotate the videos in version 3",
+    ),
     (rb"PK\x03\x04.{0,9999}(\[Content_Types\]\.xml|xl/)", "an Office document, as of Excel", _SAVE),
     (rb"\xd0\xcf\x11\xe0", "an old Office document, as of Excel", _SAVE),
     (rb"PK\x03\x04.{0,200}\.npy", "an npz archive", "FEATURES"),
@@ -35,6 +41,10 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (rb"\{\\rtf", "an RTF document", "save it as plain text (UTF-8)"),
 )
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"(\s*:)?|[{}\[\]]')
+_NUMBER = re.compile(r"[-+.\d:]*\d[-+.\d:]*(e[-+]?\d+)?", re.IGNORECASE)
+# "start_ms", "End (msec)".
+_THOUSANDTHS = re.compile(r"[\W_]*(ms|msecs?|millis(econds)?)\W*$", re.IGNORECASE)
+_LENGTHS = ("duration", "length", "dur", "segmentduration", "durationseconds", "durationsec", "segmentlength")
 # Names that are shown; characters of a JSON in which its keys are looked for.
 _SHOWN, _SEARCHED = 8, 1 << 16
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
@@ -77,14 +87,69 @@ def _of_text(line: str) -> str:
     missing = [meaning for meaning in needed if meaning not in found]
     shown = ", ".join(map(_short, columns[:_SHOWN])) + (", ..." if len(columns) > _SHOWN else "")
     told = f"a table with the columns {shown}, of which none is the {' or the '.join(missing)} by its name"
-    if any(re.fullmatch(r"[-+.\d:]+", name) for name in columns):
-        return f"{told}; without a line of names: taltool convert --no-header --columns video=1,start=2,end=3,label=4"
+    if any(map(_is_number, columns)):
+        return f"{told}; without a line of names: taltool convert --no-header {_numbered(columns)}"
     if len(columns) < len(needed):
         return f"{told}; segments need a column for each of {', '.join(needed)}"
+    if hint := _of_other_times(columns, missing):
+        return f"{told}; {hint}"
     return (
         f"{told}; if they are there under other names: taltool convert --columns "
         f"{','.join(f'{meaning}=NAME' for meaning in missing)}"
     )
+
+
+def _is_number(text: str) -> bool:
+    return _NUMBER.fullmatch(text) is not None
+
+
+def _numbered(columns: list[str]) -> str:
+    """The option that says which columns of a table without names are what, as the fields of its first line look."""
+    texts = [place for place, name in enumerate(columns, start=1) if not _is_number(name)]
+    numbers = [place for place, name in enumerate(columns, start=1) if _is_number(name)]
+    if not texts or texts[0] > numbers[0]:  # The names of videos are numbers too.
+        texts, numbers = [numbers[0], *texts], numbers[1:]
+    if len(numbers) < 2:
+        return "--columns video=1,start=2,end=3,label=4"
+    said = dict(zip(("video", "label"), texts, strict=False)) | dict(zip(("start", "end"), numbers, strict=False))
+    others = numbers[2:]
+    if len(numbers) > 1 and _seconds(columns[numbers[1] - 1]) < _seconds(columns[numbers[0] - 1]):
+        said["length"] = said.pop("end")
+    if others and 0 <= _seconds(columns[others[-1] - 1]) <= 1:
+        said["score"] = others.pop()
+    order = ("video", "start", "end", "length", "label", "score")
+    option = "--columns " + ",".join(f"{each}={said[each]}" for each in order if each in said)
+    unsaid = ", ".join(map(str, others))
+    return f"{option} (what {unsaid} is, is not read: a duration, frames?)" if others else option
+
+
+def _seconds(text: str) -> float:
+    try:
+        return seconds(text)
+    except ValueError:
+        return 0.0
+
+
+def _of_other_times(columns: list[str], missing: list[str]) -> str:
+    """What to do where the times of segments are there as milliseconds, or their length; empty where they are not."""
+    thousandths = {
+        meaning: name
+        for meaning in ("start", "end")
+        for name in columns
+        if _THOUSANDTHS.search(name) and spelled(_THOUSANDTHS.sub("", name)) in SEGMENT_COLUMNS[meaning]
+    }
+    if len(thousandths) == 2:
+        said = ",".join(f"{meaning}={name}" for meaning, name in thousandths.items())
+        return (
+            f"its times are milliseconds, by their names: taltool convert --columns {shlex.quote(said)} --times frames "
+            "--fps 1000"
+        )
+    lengths = [name for name in columns if spelled(name) in _LENGTHS]
+    if missing == ["end"] and lengths:
+        return (
+            f"if '{lengths[0]}' is that of the segment: taltool convert --columns {shlex.quote(f'length={lengths[0]}')}"
+        )
+    return ""
 
 
 def _json_in_words(head: bytes) -> str:

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from taltool.data.files import create_below, read_lines, shown, utf8_stem
+from taltool.data.file_names import create_below, utf8_stem
+from taltool.data.files import read_lines, shown
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening
 from taltool.data.formats.tables import Row, RowShelf, new_folder, to_annotations

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from taltool.data.clock import CLOCK_ATTRIBUTES
-from taltool.data.feature_arrays import ArrayVideos, Source, told_by_names
+from taltool.data.feature_arrays import ArrayVideos, Source
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Features, Format, FormatOptions, Opening
 from taltool.data.hdf5_features import (
@@ -78,8 +78,9 @@ class Hdf5(Format):
                 attributes=kept,
                 streams=file.streams,
                 provenance=file.provenance,
-                hints=told_by_names(file.ids) if file.is_foreign else [],
+                hints=file.hints(),
                 frame_size=file.frame_size,
+                blocks=file.blocks,
             )
 
     def write(self, content: Features, path: str, options: FormatOptions) -> list[str]:

@@ -34,8 +34,9 @@ class Hdf5Folder(Format):
 
     def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Features]:
         """Read video by video; the clock comes from the datasets and from `options`."""
+        files, notes = files_below(path, *_SUFFIXES)
         sources = {}
-        for name, file in files_below(path, *_SUFFIXES).items():
+        for name, file in files.items():
             with FeatureFile(str(file)) as opened:
                 if not opened.is_foreign:
                     raise DataError(f"{file}: taltool wrote it, with the ids in it: give the files, not their folder")
@@ -44,7 +45,7 @@ class Hdf5Folder(Format):
                     stored = opened.as_stored(key)
                     dataset = _Dataset(file, key, stored.shape, stored.dtype)
                     sources[name + ending] = Source(str(file), partial(_same, dataset), opened.attributes_of(key).copy)
-        return contextlib.nullcontext(ArrayVideos(sources, options, path).features())
+        return contextlib.nullcontext(ArrayVideos(sources, options, path, notes).features())
 
 
 def _same(dataset: "_Dataset") -> "_Dataset":

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Format, FormatOptions, Opening, Proposals
@@ -10,6 +11,8 @@ from taltool.data.json_documents import telling_key
 from taltool.data.proposal_writer import Layout, ProposalWriter
 from taltool.data.proposals import ProposalReader
 from taltool.data.records import VideoProposals
+from taltool.data.video_json import LABEL_KINDS
+from taltool.errors import UsageError
 
 
 @FORMATS.register("jsonl")
@@ -44,7 +47,7 @@ def read_proposals(path: str, options: FormatOptions) -> Iterator[Proposals]:
 
     Durations that it lacks come from `options`.
     """
-    with ProposalReader(path, options.score, options.drop_invalid) as reader:
+    with ProposalReader(path, options.score, options.drop_invalid, **kind_of_labels(options, path)) as reader:
         unknown = not reader.labels and not reader.labels.complete
         content = Proposals((), reader.labels, reader.num_videos, reader.provenance, open_ended=unknown)
 
@@ -58,6 +61,15 @@ def read_proposals(path: str, options: FormatOptions) -> Iterator[Proposals]:
 
         content.videos = videos()
         yield content
+
+
+def kind_of_labels(options: FormatOptions, path: str) -> dict[str, Any]:
+    """What a `VideoParser` must know of the labels; raises UsageError for --labels that no proposals have."""
+    if options.labels is not None and options.labels not in LABEL_KINDS:
+        raise UsageError(f"{path}: --labels {options.labels}: proposals may have {', '.join(LABEL_KINDS)}")
+    if options.labels == "action" and options.classes is not None:
+        raise UsageError("--classes names verbs or nouns; the label of an action is both numbers")
+    return {"label_key": options.labels or "label", "numbered": options.classes is not None or bool(options.labels)}
 
 
 def write_layout(content: Proposals, path: str, layout: Layout) -> None:

@@ -142,29 +142,44 @@ class _Reading:
             len(_of(task, "annotations", where)) - len(self._by_people(task, where)) for where, task in found
         )
         self.of_predictions = not any(self._by_people(task, where) for where, task in found)
-        bare, ignored = 0, 0
+        bare, drafted, ignored = 0, 0, 0
         results: list[tuple[str, Any, list[Any]]] = []
         for where, task in found:
             sources = _of(task, "predictions", where) if self.of_predictions else self._by_people(task, where)
             ignored += bool(_of(task, "predictions", where)) and not self.of_predictions
             if not sources:
-                bare += 1
+                has_draft = bool(_of(task, "drafts", where))
+                bare, drafted = bare + (not has_draft), drafted + has_draft
                 continue
             if len(sources) > 1:
-                whose = "annotations" if not self.of_predictions else "predictions"
-                raise DataError(f"{where}: {len(sources)} {whose} of one video; export one of them alone")
+                raise self._several(sources, where)
             results.append((where, task, member(sources[0], "result", list, where)))
+        if found and not results:
+            drafts = f"; {drafted} have drafts: submit them in Label Studio" if drafted else ""
+            raise DataError(f"{self._path}: no task with annotations or predictions{drafts}")
         controls, others = self._controls(results)
         videos = [self._video(where, task, result, controls) for where, task, result in results]
         self.notes += counted(
             [
                 (bare, "tasks that nobody has annotated"),
+                (drafted, "tasks with drafts alone, which nobody has submitted"),
                 (cancelled, "annotations that were skipped"),
                 (ignored, "tasks' predictions, beside annotations"),
                 (others, "regions and values that are no segments"),
             ]
         )
         return videos
+
+    def _several(self, sources: list[Any], where: str) -> DataError:
+        """What to raise where a task has several annotations or predictions, with the command that leaves one."""
+        key, by = ("predictions", "model_version") if self.of_predictions else ("annotations", "completed_by")
+        found = dict.fromkeys(orjson.dumps(each.get(by)).decode() for each in sources if isinstance(each, dict))
+        first = next(iter(found), "null")
+        chosen = f"map(select(.{by} == {first}))" if len(found) == len(sources) else ".[:1]"
+        return DataError(
+            f"{where}: {len(sources)} {key} of one video, by {', '.join(found) or 'null'}; leave one of each task: "
+            f"jq 'map(.{key} |= {chosen})'"
+        )
 
     def _by_people(self, task: Any, where: str) -> list[Any]:
         """The annotations of a task that were not skipped."""
@@ -186,7 +201,7 @@ class _Reading:
 
     def _video(self, where: str, task: Any, result: list[Any], controls: list[str]) -> Video:
         data = member(task, "data", dict, where)
-        video = Video(media_id(_media(data, where)))
+        video = Video(media_id(_media(data, where), where))
         lengths = [data.get("duration"), *(each.get("original_length") for each in result if isinstance(each, dict))]
         video.duration = next((float(each) for each in lengths if isinstance(each, int | float) and each > 0), None)
         for number, region in enumerate(result, start=1):
@@ -208,10 +223,12 @@ class _Reading:
             if fps is None:
                 raise DataError(f"{where}: its times are frames; say how many are in a second: --fps 25")
             ranges = member(value, "ranges", list, where)
-            spans = [
-                ((member(each, "start", int, where) - 1) / fps, member(each, "end", int, where) / fps)
-                for each in ranges
-            ]
+            frames = [(member(each, "start", int, where), member(each, "end", int, where)) for each in ranges]
+            if any(first < 1 for first, _ in frames):
+                raise DataError(
+                    f"{where}: begins at frame {min(frames)[0]}, but Label Studio counts them from 1; add 1 to all"
+                )
+            spans = [((first - 1) / fps, last / fps) for first, last in frames]
         for start, end in spans:
             for label in dict.fromkeys(labels) or [None]:
                 yield Row(video_id, *times(start, end, where), label, rating, where=where)

@@ -33,12 +33,13 @@ class Mat(Format):
 
     def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Features]:
         """Read video by video; the clock comes from `options`."""
+        files, notes = files_below(path, ".mat")
         sources = {}
-        for name, file in files_below(path, ".mat").items():
+        for name, file in files.items():
             keys = [key for key, *_ in _ask(file, "whosmat")]
             for key, ending in zip(keys, keyed(keys, options, str(file)), strict=False):
                 sources[name + ending] = Source(str(file), partial(_variable, file, key))
-        return contextlib.nullcontext(ArrayVideos(sources, options, path).features())
+        return contextlib.nullcontext(ArrayVideos(sources, options, path, notes).features())
 
 
 def _variable(file: Path, key: str) -> NDArray[Any]:

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taltool.data.feature_arrays import ArrayVideos, Source, files_below
-from taltool.data.files import create_below
 from taltool.data.formats import FORMATS
+from taltool.data.formats.array_folders import write_arrays
 from taltool.data.formats.contract import Features, Format, FormatOptions, Opening
-from taltool.data.formats.tables import new_folder
 from taltool.errors import DataError
 
 
@@ -35,21 +34,13 @@ class Npy(Format):
 
     def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Features]:
         """Read video by video; the clock comes from `options`."""
-        sources = {name: Source(str(file), partial(_mapped, file)) for name, file in files_below(path, ".npy").items()}
-        return contextlib.nullcontext(ArrayVideos(sources, options, path).features())
+        files, notes = files_below(path, ".npy")
+        sources = {name: Source(str(file), partial(_mapped, file)) for name, file in files.items()}
+        return contextlib.nullcontext(ArrayVideos(sources, options, path, notes).features())
 
     def write(self, content: Features, path: str, options: FormatOptions) -> list[str]:
-        """Lost: clocks, and all attributes."""
-        if not content.ids:
-            raise DataError(f"{path}: no videos, and a folder of none is no folder of features")
-        settings: set[str] = set()
-        with new_folder(path) as folder:
-            for video_id in content.ids:
-                with create_below(folder, video_id, ".npy", f"{path}: video") as stream:
-                    np.save(stream, content.values(video_id), allow_pickle=False)
-                settings.add(str(content.clock(video_id)))
-        lost = [f"the clocks ({'; '.join(sorted(settings)[:3])}{'; ...' if len(settings) > 3 else ''}) and durations"]
-        return lost + ["the attributes"] * bool(content.attributes) + ["the provenance"] * bool(content.provenance)
+        """Lost: clocks, streams, and all attributes."""
+        return write_arrays(content, path, ".npy", partial(np.save, allow_pickle=False))
 
 
 def _mapped(file: Path) -> NDArray[Any]:

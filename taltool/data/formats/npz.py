@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from taltool.data.feature_arrays import ArrayVideos, Source, files_below, is_folder_of, keyed
 from taltool.data.formats import FORMATS
+from taltool.data.formats.array_folders import write_arrays
 from taltool.data.formats.contract import Features, Format, FormatOptions, Opening
 from taltool.errors import DataError
 
@@ -22,7 +23,6 @@ class Npz(Format):
     kinds = ("features",)
     heeds = frozenset({"dataset"})
     is_folder = True
-    is_written = False
 
     def recognises(self, opening: Opening) -> bool:
         """A folder of nothing else."""
@@ -30,12 +30,17 @@ class Npz(Format):
 
     def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Features]:
         """Read video by video; the clock comes from `options`."""
+        files, notes = files_below(path, ".npz")
         sources = {}
-        for name, file in files_below(path, ".npz").items():
+        for name, file in files.items():
             keys = _keys(file)
             for key, ending in zip(keys, keyed(keys, options, str(file)), strict=False):
                 sources[name + ending] = Source(str(file), partial(_array, file, key))
-        return contextlib.nullcontext(ArrayVideos(sources, options, path).features())
+        return contextlib.nullcontext(ArrayVideos(sources, options, path, notes).features())
+
+    def write(self, content: Features, path: str, options: FormatOptions) -> list[str]:
+        """Lost: clocks, streams, and all attributes."""
+        return write_arrays(content, path, ".npz", lambda stream, values: np.savez(stream, features=values))
 
 
 def _keys(file: Path) -> list[str]:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from taltool.data.files import STANDARD, is_special, path_below, refuse_unwritable
+from taltool.data.file_names import path_below
+from taltool.data.files import STANDARD, is_special, refuse_unwritable
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Kind, Proposals, several_videos
 from taltool.data.formats.sniffing import format_named, usable_formats

@@ -64,7 +64,7 @@ class Parquet(Format):
             notes = [f"the columns {', '.join(strange)}"] if strange else []
             durations: dict[str, float] = {}
             with RowShelf(valid(_rows(file, path, durations), options, notes)) as shelf:
-                options = replace(options, durations=durations | dict(options.durations))
+                options = replace(options, durations=dict(options.durations) | durations)
                 if "score" in columns or options.score is not None:
                     yield to_proposals(shelf, options, notes)
                 else:

@@ -11,13 +11,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from taltool.data.feature_arrays import ArrayVideos, Source, files_below, is_folder_of, keyed
 from taltool.data.formats import FORMATS
+from taltool.data.formats.array_folders import write_arrays
 from taltool.data.formats.contract import Features, Format, FormatOptions, Opening
 from taltool.errors import DataError
 
@@ -41,7 +42,6 @@ class Pt(Format):
     kinds = ("features",)
     heeds = frozenset({"dataset"})
     is_folder = True
-    is_written = False
     tried_with = "torch 2.13"
 
     def recognises(self, opening: Opening) -> bool:
@@ -50,12 +50,17 @@ class Pt(Format):
 
     def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Features]:
         """Read video by video; the clock comes from `options`."""
+        files, notes = files_below(path, *_SUFFIXES)
         sources = {}
-        for name, file in files_below(path, *_SUFFIXES).items():
+        for name, file in files.items():
             keys = list(_tensors(file)) if options.dataset else [""]
             for key in keys:
                 sources[name + f"/{key}" * bool(key)] = Source(str(file), partial(_tensor, file, key))
-        return contextlib.nullcontext(ArrayVideos(sources, options, path).features())
+        return contextlib.nullcontext(ArrayVideos(sources, options, path, notes).features())
+
+    def write(self, content: Features, path: str, options: FormatOptions) -> list[str]:
+        """Lost: clocks, streams, and all attributes."""
+        return write_arrays(content, path, ".pt", _save)
 
 
 def _tensor(file: Path, key: str) -> NDArray[Any]:
@@ -79,10 +84,41 @@ def _tensors(file: Path) -> dict[str, NDArray[Any]]:
     except Exception as error:  # A pickle breaks in any way that its commands can.
         raise DataError(f"{file}: cannot be read as tensors ({type(error).__name__}: {error})") from error
     tensors = held if isinstance(held, Mapping) else {"": held}
-    for name, each in tensors.items():
-        if not isinstance(name, str) or not isinstance(each, np.ndarray):
-            raise DataError(f"{file}: holds {type(each).__name__}, expected a tensor, or a dict of them by name")
-    return dict(tensors)
+    others = [each for each in tensors.values() if not isinstance(each, np.ndarray)]
+    if len(others) == len(tensors) or not all(isinstance(name, str) for name in tensors):
+        found = type(others[0] if others else held).__name__
+        raise DataError(f"{file}: holds {found}, expected a tensor, or a dict of them by name")
+    # What stands beside tensors, a frame rate say, has a name to be left out by, and a shape that no features have.
+    return {
+        name: each if isinstance(each, np.ndarray) else np.array(type(each).__name__) for name, each in tensors.items()
+    }
+
+
+def _save(stream: BinaryIO, values: NDArray[Any]) -> None:
+    """Write a tensor (T, C) as torch.save does: its numbers as they are, and a pickle that says what they are."""
+    values = np.ascontiguousarray(values, "<f2" if values.dtype == np.float16 else "<f4")
+    length, channels = map(_whole, values.shape)
+    # _rebuild_tensor_v2(("storage", kind, key, "cpu", count), offset, size, stride, requires_grad, backward_hooks)
+    kind = b"ctorch\nHalfStorage\n" if values.dtype == np.float16 else b"ctorch\nFloatStorage\n"
+    storage = b"(" + _text("storage") + kind + _text("0") + _text("cpu") + _whole(values.size) + b"tQ"
+    shape = length + channels + pickle.TUPLE2 + channels + _whole(1) + pickle.TUPLE2
+    call = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + _whole(0) + shape + pickle.NEWFALSE
+    data = {
+        "data.pkl": b"\x80\2" + call + b"ccollections\nOrderedDict\n)RtR.",
+        "byteorder": b"little",
+        "version": b"3\n",
+    }
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, held in (data | {"data/0": values.tobytes()}).items():
+            archive.writestr(zipfile.ZipInfo(f"features/{name}"), held)
+
+
+def _whole(number: int) -> bytes:
+    return pickle.LONG1 + b"\x08" + int(number).to_bytes(8, "little")
+
+
+def _text(text: str) -> bytes:
+    return pickle.BINUNICODE + len(text).to_bytes(4, "little") + text.encode()
 
 
 class _Unpickler(pickle.Unpickler):

@@ -1,28 +1,20 @@
 """Telling formats apart by content, and opening a file whatever its format is."""
 
 import contextlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from taltool.data.containers import VIDEO_SUFFIXES, refuse_folder, refuse_pictures
+from taltool.data.containers import VIDEO_SUFFIXES, is_saved_by_torch, refuse_folder, refuse_pickle, refuse_pictures
 from taltool.data.files import STANDARD, UTF_16_MARKS, peek, refuse_foreign, refuse_live_input
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Content, Format, FormatOptions, Opening
 from taltool.data.formats.findings import refusal
 from taltool.errors import DataError, UsageError
 
-# A pickle of the number by which torch knew its own files.
-_OLD_TORCH = b"\x80\x02\x8a\n\x6c\xfc\x9c\x46\xf9 \x6a\xa8\x50\x19"
-
-# How a pickle begins: its protocol, and a frame or the beginning of an object; or, from Python 2, text.
-_PICKLE = re.compile(
-    rb"\x80[\x02-\x05](?:\x95.{8}|[\]}(c\x8a\x8cXU])|\((?:dp|lp)\d+\r?\n|c(?:copy_reg|numpy)", re.DOTALL
-)
-
 
 def beginning(path: str) -> Opening:
     """The beginning of `path`; raises DataError where there is none."""
+    refuse_live_input(path)
     if path != STANDARD and Path(path).is_dir():
         return Opening(path, suffixes=frozenset(each.suffix.lower() for each in Path(path).rglob("*")))
     return Opening(path, peek(path))
@@ -55,25 +47,6 @@ def sniff(path: str) -> str:
         raise DataError(f"{path}: looks like no known format: {refusal(start, formats)}{broken}")
     options = " or ".join(f"--from {name}" for name in found)
     raise DataError(f"{path}: cannot tell what this is, for several formats may be meant: convert it with {options}")
-
-
-def is_saved_by_torch(head: bytes) -> bool:
-    """Whether a file that begins like this was written by torch.save, as an archive or as versions before 1.6 do."""
-    return (head.startswith(b"PK\x03\x04") and b"/data.pkl" in head[:300]) or head.startswith(_OLD_TORCH)
-
-
-def refuse_pickle(path: str) -> None:
-    """Raise DataError where a file is a pickle, and say how to make something else of it; torch's own are none."""
-    head = peek(path, 1 << 9)
-    if _PICKLE.match(head) is None or is_saved_by_torch(head):
-        return
-    raise DataError(
-        f"{path}: a pickle, which is not opened, since that runs whatever code is in it. Whoever trusts it makes JSON: "
-        f"python -c \"import json, pickle; json.dump(pickle.load(open({path!r}, 'rb')), open('out.json', 'w'), default="
-        "lambda a: a.tolist())\"; of a table (ActionFormer's eval_results.pkl) CSV, with columns video_id, start, end, "
-        "label, score: pandas.DataFrame(...).rename(columns={'video-id': 'video_id', 't-start': 'start', 't-end': "
-        "'end'}).to_csv('out.csv', index=False)"
-    )
 
 
 def usable_formats() -> tuple[dict[str, Format], str]:
@@ -124,5 +97,5 @@ def format_of(path: str, format_name: str | None = None) -> str:
         raise DataError(f"{path}: no such file")
     if Path(path).is_file():
         refuse_foreign(path)
-        refuse_pickle(path)
+        refuse_pickle(path, peek(path, 1 << 9))
     return FORMATS.canonical(format_name) if format_name else sniff(path)

@@ -9,14 +9,18 @@ Nothing can be escaped here: what looks like markup (<i>) is written as it is, a
 """
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from taltool.data.files import open_output
 from taltool.data.formats import FORMATS
-from taltool.data.formats.captions import TIMES, Cue, Event, clock, events_of, read_cues, read_events, rounded
+from taltool.data.formats.captions import Cue, Event, clock, events_of, read_cues, read_events, rounded
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
 from taltool.errors import DataError
+
+# Perhaps times, such as 00:00:60.5 --> 1:05.
+_TIMED = re.compile(r"\s*[-+\d][\d:.,]*\s*-->")
 
 
 @FORMATS.register("srt")
@@ -35,26 +39,30 @@ class SubRip(Format):
     resolution = 0.001
 
     def recognises(self, opening: Opening) -> bool:
-        """A line of times, perhaps below a number."""
-        text = opening.head[:1000].decode("utf-8", "replace").lstrip()
-        first, *others = text.splitlines() or [""]
+        """A line of times, right or wrong, perhaps below a number; or nothing, by its name."""
+        text = opening.head[:1000].decode("utf-8", "replace").removeprefix("\ufeff").lstrip()
+        if not text:
+            return bool(opening.head) and opening.path.lower().endswith(self.suffixes)
+        first, *others = text.splitlines()
         timed = others[0] if others and first.strip().isdecimal() else first
-        return TIMES.fullmatch(timed) is not None
+        return _TIMED.match(timed) is not None
 
     def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Proposals | Annotations]:
         """Read all cues; each line of one is an event, or goes on with that of the cue before."""
         return read_events(joined(read_cues(path)), path, self.suffixes, options, [])
 
     def write(self, content: Proposals | Annotations, path: str, options: FormatOptions) -> list[str]:
-        """Lost: scores, unless they are shown, durations, subsets, provenance, times before 0, and where events of one
-        text touch or overlap."""
-        events, lost = events_of(content, path, options)
+        """Lost: scores, unless they are shown, durations, subsets, provenance, an id that is not the file's name, times
+        before 0, and where events of one text touch or overlap."""
+        events, lost = events_of(content, path, options, self.suffixes)
         for event in events:
             if "-->" in event.text:
                 raise DataError(f"{path}: label '{event.text}' does not fit into this format: no --> in it; rename it")
         every, early = rounded(events, path)
         cues = united(every)
         with open_output(path) as stream:
+            if not cues:  # An empty file is taken for a failure.
+                stream.write(b"\n")
             for number, cue in enumerate(stacked(cues), start=1):
                 times = f"{clock(cue.start, ',')} --> {clock(cue.end, ',')}"
                 stream.write("\n".join([str(number), times, *cue.lines, "\n"]).encode())

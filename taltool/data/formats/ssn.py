@@ -20,11 +20,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
+from taltool.data.columns import plain_number
 from taltool.data.files import read_lines, shown
 from taltool.data.formats import FORMATS
 from taltool.data.formats.class_numbers import class_namer
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
-from taltool.data.formats.tables import Row, RowShelf, plain_number, segment, to_annotations, to_proposals, valid
+from taltool.data.formats.tables import Row, RowShelf, segment, to_annotations, to_proposals, valid
 from taltool.errors import DataError
 
 _BEGINNING = re.compile(rb"\s*#\s*\d+[ \t]*\r?\n[^\r\n]+\r?\n\s*\d+\s*\r?\n\s*[\d.]+\s*\r?\n\s*\d+\s*\r?\n")

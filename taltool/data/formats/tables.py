@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import re
 import tempfile
 from array import array
 from collections.abc import Collection, Iterable, Iterator
@@ -15,14 +14,12 @@ from typing import Any, Self
 import numpy as np
 import orjson
 
-from taltool.data.columns import listed, open_table
+from taltool.data.columns import listed, open_table, plain_number, seconds
 from taltool.data.files import STANDARD
 from taltool.data.formats.contract import Annotations, FormatOptions, Proposals
 from taltool.data.records import LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
 
-# [hh:]mm:ss[.fff]: the first unit may be any number, those behind it stay below 60.
-_CLOCK = re.compile(r"(?:(\d+):(?=[0-5]\d:))?(\d+):([0-5]\d(?:\.\d*)?)")
 # Rows that are written to a shelf together, and the bytes of a shelf that stay in memory.
 _RUN, _IN_MEMORY = 4096, 1 << 24
 
@@ -52,23 +49,6 @@ def read_table(path: str, needed: tuple[str, ...]) -> tuple[list[str], Iterator[
     return table.columns, ((where, dict(zip(table.columns, fields, strict=True))) for where, fields in table.rows)
 
 
-def plain_number(text: str) -> float:
-    """The number that a text is; raises ValueError for what is none. To Python alone 1_0 is ten."""
-    if "_" in text:
-        raise ValueError
-    return float(text)
-
-
-def seconds(text: str) -> float:
-    """The time that a text is, in seconds or as [hh:]mm:ss[.fff]; raises ValueError for what is none."""
-    if ":" not in text:
-        return plain_number(text)
-    found = _CLOCK.fullmatch(text.strip())
-    if not found:
-        raise ValueError
-    return int(found[1] or 0) * 3600 + int(found[2]) * 60 + float(found[3])
-
-
 def segment(start: str | float, end: str | float, where: str) -> tuple[float, float]:
     """The two times as seconds, texts as `seconds` reads them; raises DataError for what is no segment."""
     try:
@@ -92,8 +72,9 @@ def score(text: str, where: str) -> float:
     return number
 
 
-def valid(rows: Iterable[Row], options: FormatOptions, notes: list[str]) -> Iterator[Row]:
-    """The rows whose segment does not end before it starts; the others raise DataError, or are dropped aloud."""
+def valid(rows: Iterable[Row], options: FormatOptions, notes: list[str], mend: str = "") -> Iterator[Row]:
+    """The rows whose segment does not end before it starts; the others raise DataError, which says what else may mend
+    them, or are dropped aloud."""
     dropped = 0
     for row in rows:
         if not (math.isfinite(row.start) and math.isfinite(row.end)):  # Products of numbers in a file.
@@ -103,7 +84,9 @@ def valid(rows: Iterable[Row], options: FormatOptions, notes: list[str]) -> Iter
         elif options.drop_invalid:
             dropped += 1
         else:
-            raise DataError(f"{row.where}: segment [{row.start}, {row.end}] ends before it starts (use --drop-invalid)")
+            raise DataError(
+                f"{row.where}: segment [{row.start}, {row.end}] ends before it starts (use --drop-invalid{mend})"
+            )
     if dropped:
         notes.append(f"{dropped} segments that end before they start")
 
@@ -184,8 +167,17 @@ def to_annotations(
 def _entry(video_id: str, rows: list[Row], options: FormatOptions) -> dict[str, Any]:
     for row in rows:
         if row.label is None:
-            raise DataError(f"{row.where}: no label, which every annotation has (proposals have a score)")
+            raise DataError(
+                f"{row.where}: no label, which every annotation has; name it, or, where nothing has one, read "
+                "proposals of that score: --score 1.0"
+            )
     subsets = {row.subset for row in rows}
+    if None in subsets and len(subsets) == 2:
+        told = next(row.subset for row in rows if row.subset is not None)
+        raise DataError(
+            f"{rows[0].where}: video '{video_id}' is in the subset '{told}' in some of its rows, in none in others; "
+            "give all the same"
+        )
     if len(subsets) > 1:
         shown = sorted(map(str, subsets))
         raise DataError(f"{rows[0].where}: video '{video_id}' is in {len(subsets)} subsets: {shown}")

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice, pairwise
 from pathlib import Path
 
-from taltool.data.files import create_below, decode_text, file_name, read_text, shown, utf8_stem
+from taltool.data.file_names import create_below, file_name, utf8_stem
+from taltool.data.files import decode_text, read_text, shown
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening
 from taltool.data.formats.tables import AnnotationRows, Row, RowShelf, new_folder, segment, to_annotations, valid
@@ -26,6 +27,8 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _SEGMENT = re.compile(rf"\S+\s+{_NUMBER}\s+{_NUMBER}")
 # What lists of durations or segments are called.
 _LIST = re.compile(r"(.*[_\- ])?(info|list|durations?|lengths?|segments|segs)", re.IGNORECASE)
+# What lies beside classes too, whatever else its name says.
+_NOTE = re.compile(r"(read[_\- ]?me|licen[cs]e|notes?|changes)\b.*|(read[_\- ]?me|licen[cs]e)_.*", re.IGNORECASE)
 # Times and the number of a class, of one video.
 _NUMBERS = re.compile(rf"{_NUMBER}\s+{_NUMBER}\s+{_NUMBER}")
 
@@ -112,7 +115,7 @@ def _classes(files: Iterable[tuple[Path, str]]) -> list[Path]:
 
     Beside files that are named so, lists of videos with two numbers look like classes of no subset.
     """
-    found = list(files)
+    found = [(file, line) for file, line in files if not _NOTE.fullmatch(file.stem) or _SEGMENT.fullmatch(line)]
     named = [file for file, _ in found if file.stem.endswith(tuple(_SUBSETS))]
     others = [file for file, line in found if _SEGMENT.fullmatch(line) and not _NUMBERS.fullmatch(line)]
     return named + [file for file in others if file not in set(named) and not (named and _LIST.fullmatch(file.stem))]

@@ -21,8 +21,9 @@ _CLASSES = {
     92: "TennisSwing", 93: "ThrowDiscus", 97: "VolleyballSpiking",
 }  # fmt: skip
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-# A first word that is a number is no video: labels of Audacity begin so.
-_DETECTION = re.compile(rf"(?!{_NUMBER}\s)\S+\s+{_NUMBER}\s+{_NUMBER}\s+\d+\s+{_NUMBER}")
+# A first word that is a number is no video: labels of Audacity begin so. A last one without a point is no score, but a
+# frame: XD-Violence lists several pairs of them behind a video.
+_DETECTION = re.compile(rf"(?!{_NUMBER}\s)\S+\s+{_NUMBER}\s+{_NUMBER}\s+\d+\s+(?!-?\d\d+$|[2-9]$){_NUMBER}")
 
 
 @FORMATS.register("thumos14-detections")

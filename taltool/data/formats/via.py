@@ -1,4 +1,5 @@
 """Projects of the VGG Image Annotator, version 3 (.json): temporal segments of videos, each with values of attributes.
+The tables that it exports (.csv), of everything or of temporal segments alone, are read too.
 
 VIA draws a row of its timeline for each value of an attribute, and names it by the value; so an option of ours is
 called what it says. Of the files of others the attribute that segments have is the label, or the one that `--tier`
@@ -6,6 +7,8 @@ names, and one called `score` is the score of proposals. What VIA 2 saves has re
 """
 
 import contextlib
+import csv
+import json
 import re
 from collections.abc import Iterator
 from itertools import count
@@ -13,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from taltool.data.files import open_output
+from taltool.data.files import open_output, peek, read_lines, shown
 from taltool.data.formats import FORMATS
 from taltool.data.formats.annotation_tools import (
     ProjectVideos,
@@ -31,6 +34,7 @@ from taltool.data.formats.contract import Annotations, Format, FormatOptions, Op
 from taltool.data.formats.tables import Row, score
 from taltool.errors import DataError
 
+_EXPORTED = b"# Exported using VGG Image Annotator"
 _PROJECT = re.compile(rb'\s*\{\s*"project"\s*:\s*\{\s*"pid"\s*:')
 # VIA's own numbers: kinds of attributes, of files, and of where files are.
 _TEXT, _CHECKBOX, _SELECT = 1, 2, 4
@@ -44,7 +48,10 @@ _SCORE = "score"
 class Via(Format):
     """A view of each video, metadata of each segment."""
 
-    summary = "VGG Image Annotator 3 projects, a temporal segment for each segment, its attribute the label"
+    summary = (
+        "VGG Image Annotator 3 projects, a temporal segment for each segment, its attribute the label; its exports as "
+        "CSV are read"
+    )
     kinds = ("proposals", "annotations")
     heeds = frozenset({"tier"})
     heeds_written = frozenset({"media"})
@@ -52,13 +59,13 @@ class Via(Format):
     suffixes = (".json",)
 
     def recognises(self, opening: Opening) -> bool:
-        """The first member, as VIA writes it."""
-        return _PROJECT.match(opening.head) is not None
+        """The first member of a project, or the first line of an export, as VIA writes it."""
+        return _PROJECT.match(opening.head) is not None or opening.head.startswith(_EXPORTED)
 
     @contextlib.contextmanager
     def read(self, path: str, options: FormatOptions) -> Iterator[Proposals | Annotations]:
         """Read the temporal segments of every view; other metadata is left out."""
-        project = json_document(path)
+        project = _exported(path) if peek(path).startswith(_EXPORTED) else json_document(path)
         reading = _Reading(project, path)
         videos, scored = reading.videos(options)
         with content_of(videos, options, reading.notes, path, scored=scored) as content:
@@ -136,6 +143,36 @@ def _attribute(name: str, kind: int, choices: dict[str, str]) -> dict[str, Any]:
     }
 
 
+def _exported(path: str) -> dict[str, Any]:
+    """The project that an export is of, as far as it says; raises DataError, naming the line, where it is broken."""
+    project: dict[str, Any] = {"attribute": {}, "metadata": {}, "file": {}, "view": {}}
+    columns: list[str] = []
+    for number, line in read_lines(path):
+        where = f"{shown(path)}:{number}"
+        name, _, value = line.removeprefix("#").strip(", \t").partition(" = ")
+        try:
+            if line.startswith("#"):
+                if name in ("ATTRIBUTE", "ATTRIBUTES"):
+                    every = json.loads(value)
+                    project["attribute"] = {k: {"aname": v} if isinstance(v, str) else v for k, v in every.items()}
+                columns = value.split(",") if name == "CSV_HEADER" else columns
+            elif line.strip():
+                row = dict(zip(columns, next(csv.reader([line], strict=True)), strict=False))
+                ends = [row[f"temporal_segment_{end}"] for end in ("start", "end") if f"temporal_segment_{end}" in row]
+                view = row["file_list"]
+                project["file"][view] = {"fname": "", "src": json.loads(view)[0]}
+                project["view"][view] = {"fid_list": [view]}
+                # Of what has no end, a frame, it is undefined.
+                z = [json.loads(end) for end in ends if end != "undefined"] or json.loads(row["temporal_coordinates"])
+                xy, av = json.loads(row.get("spatial_coordinates", "[]")), json.loads(row["metadata"])
+                project["metadata"][row["metadata_id"]] = {"vid": view, "z": z, "xy": xy, "av": av}
+                # Of segments alone attributes are told by their names.
+                project["attribute"] = {each: {"aname": each} for each in av} | project["attribute"]
+        except (ValueError, KeyError, IndexError, csv.Error, AttributeError, TypeError) as error:
+            raise DataError(f"{where}: no row of VIA's exports ({error!r}): '{line[:80]}'") from error
+    return project
+
+
 class _Reading:
     """A parsed project: its attributes, and the segments of its views."""
 
@@ -192,7 +229,7 @@ class _Reading:
                 raise DataError(f"{where}: shows no file")
             file = member(files, str(shown[0]), dict, f"{where}: file {shown[0]}")
             further += len(shown) > 1
-            videos[view] = Video(media_id(member(file, "fname", str, where) or member(file, "src", str, where)))
+            videos[view] = Video(media_id(member(file, "fname", str, where) or member(file, "src", str, where), where))
         self.notes += counted([(further, "views' further files")])
         return videos
 

@@ -42,8 +42,9 @@ class WebVtt(Format):
         return read_events(_events(path), path, self.suffixes, options, [])
 
     def write(self, content: Proposals | Annotations, path: str, options: FormatOptions) -> list[str]:
-        """Lost: scores, unless they are shown, durations, subsets, provenance, times before 0."""
-        events, lost = events_of(content, path, options)
+        """Lost: scores, unless they are shown, durations, subsets, provenance, an id that is not the file's name, times
+        before 0."""
+        events, lost = events_of(content, path, options, self.suffixes)
         cues, early = rounded(events, path)
         with open_output(path) as stream:
             stream.write(b"WEBVTT\n")
@@ -54,7 +55,7 @@ class WebVtt(Format):
 
 
 def _events(path: str) -> Iterator[tuple[Event, str]]:
-    for cue in read_cues(path, ("WEBVTT", "NOTE", "STYLE", "REGION")):
+    for cue in read_cues(path, ("WEBVTT", "NOTE", "STYLE", "REGION"), blanks_are_text=True):
         for line in cue.lines or [""]:
             text = html.unescape(_TAG.sub("", line)).strip()
             yield Event(cue.start / 1000, cue.end / 1000, text), cue.where
