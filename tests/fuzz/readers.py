@@ -41,7 +41,7 @@ from taltool.video.decode import Losses, decode_frames, scan
 from taltool.video.facts import video_facts
 
 CLOCK = {"fps": 30.0, "stride": 4.0, "window": 16.0, "offset": 2.0}
-FACTS = FormatOptions(clock=CLOCK, durations={"v_1": 9.5, "v_2": 4.0}, classes={"Dive": 7, "Run": 1}, labels="action")
+FACTS = FormatOptions(clock=CLOCK, durations={"v_1": 9.5, "v_2": 4.0}, classes={"Dive": 7, "Run": 1})
 _VALUES = np.arange(12, dtype=np.float32).reshape(3, 4)
 
 
@@ -244,7 +244,7 @@ def _own_hdf5() -> bytes:
 _FOREIGN = [
     ("bmn", "", folder(**{"v_1.csv": _BMN, "v_2.csv": _BMN}), "lines", replace(FACTS, clock={})),
     ("charades", ".csv", text(_CHARADES), "lines", replace(FACTS, classes=None)),
-    ("epic-kitchens", ".csv", text(_EPIC), "lines", replace(FACTS, classes=None)),
+    ("epic-kitchens", ".csv", text(_EPIC), "lines", replace(FACTS, classes=None, labels="action")),
     ("ssn", ".txt", text(_SSN), "lines", FACTS),
     ("ssn", ".txt", text(_SSN), "lines", replace(FACTS, score=1.0)),
     ("thumos14-detections", ".txt", text(_DETECTIONS), "lines", replace(FACTS, classes=None)),
