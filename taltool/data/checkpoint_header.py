@@ -109,10 +109,9 @@ def _is_tensor(entry: object) -> bool:
     if not (isinstance(entry, dict) and isinstance(entry.get("dtype"), str)):
         return False
     shape, offsets = entry.get("shape"), entry.get("data_offsets")
-    counts: list[Any] = [*shape, *offsets] if isinstance(shape, list) and isinstance(offsets, list) else [None]
-    if len(offsets or ()) != 2 or not all(type(count) is int and count >= 0 for count in counts):
+    if not (isinstance(shape, list) and isinstance(offsets, list) and len(offsets) == 2):
         return False
-    return bool(counts[-2] <= counts[-1])
+    return all(type(count) is int and count >= 0 for count in (*shape, *offsets)) and bool(offsets[0] <= offsets[1])
 
 
 def read_checkpoint_header(path: str) -> CheckpointHeader:

@@ -243,13 +243,20 @@ class FeatureFile:
 
     def as_stored(self, name: str) -> h5py.Dataset:
         """A dataset whatever it holds, by its path; only while the file is open."""
-        dataset = self._file[name]
+        try:
+            dataset = self._file[name]
+        except (KeyError, OSError, RuntimeError) as error:
+            raise DataError(f"{self.where(name)} is broken ({error}); copy or extract it again") from error
         refuse_hollow(dataset, self.where(name))
         return dataset
 
     def attributes_of(self, name: str) -> dict[str, Any]:
         """The attributes of a dataset, whatever it holds."""
-        return {each: self._attribute(each, name) for each in self._file[name].attrs}
+        try:
+            names = list(self._file[name].attrs)
+        except (KeyError, OSError, RuntimeError) as error:
+            raise DataError(f"{self.where(name)}: its attributes are broken ({error}); extract it again") from error
+        return {each: self._attribute(each, name) for each in names}
 
     def _dataset(self, video_id: str) -> h5py.Dataset:
         node = self._file.get(video_id) if video_id else None

@@ -38,11 +38,14 @@ def contents(
     within: the addresses of the groups around this one. Raises DataError for a link that leads to nothing, or back,
     and for groups that are nested too deeply.
     """
-    within = (*within, h5py.h5o.get_info(group).addr)
+    links: list[tuple[bytes, int]] = []
+    try:
+        within = (*within, h5py.h5o.get_info(group).addr)
+        group.links.iterate(lambda name, info: links.append((name, info.type)), info=True)
+    except (KeyError, OSError, RuntimeError) as error:
+        raise DataError(f"{path}: broken at group '/{prefix}' ({error}); copy or extract it again") from error
     if len(within) > _DEEPEST:
         raise DataError(f"{path}: its groups are nested more than {_DEEPEST} deep")
-    links: list[tuple[bytes, int]] = []
-    group.links.iterate(lambda name, info: links.append((name, info.type)), info=True)
     for raw, kind in links:
         name = prefix + raw.decode("utf-8", "surrogateescape")
         if kind != h5py.h5l.TYPE_HARD and not follow:

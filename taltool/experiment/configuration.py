@@ -227,5 +227,5 @@ def _checked_union(value: Any, arguments: tuple[Any, ...], where: str) -> Any:
 def _made(kind: type, values: dict[str, Any], where: str) -> Any:
     try:
         return kind(**values)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UsageError) as error:
         raise UsageError(f"{where}: {error}") from error

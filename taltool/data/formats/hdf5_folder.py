@@ -64,4 +64,8 @@ class _Dataset:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """Its values."""
         with FeatureFile(str(self.file)) as opened:
-            return np.asarray(opened.as_stored(self.name)[()], dtype)
+            stored = opened.as_stored(self.name)
+            try:
+                return np.asarray(stored[()], dtype)
+            except OSError as error:
+                raise DataError(f"{self.file}: dataset '{self.name}' cannot be read ({error})") from error

@@ -47,6 +47,6 @@ def _mapped(file: Path) -> NDArray[Any]:
     """The array of a file, mapped into memory; raises DataError where it is none."""
     try:
         found: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except Exception as error:  # NumPy's parser of headers raises errors of many kinds.
         raise DataError(f"{file}: not an array of numbers ({error})") from error
     return found

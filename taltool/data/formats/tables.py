@@ -77,6 +77,8 @@ def valid(rows: Iterable[Row], options: FormatOptions, notes: list[str], mend: s
     them, or are dropped aloud."""
     dropped = 0
     for row in rows:
+        if not (math.isfinite(row.start) and math.isfinite(row.end)):  # Products of numbers in a file.
+            raise DataError(f"{row.where}: segment [{row.start}, {row.end}] is not finite")
         if row.start <= row.end:
             yield row
         elif options.drop_invalid:
