@@ -15,7 +15,7 @@ def renaming(strangers: Collection[str], known: Collection[str]) -> str:
     Empty where none is known but for a folder, the suffix of a file, ActivityNet's `v_`, blanks, case, or the form of
     its letters.
     """
-    known_by = {_bare(each): each for each in known} if strangers else {}
+    known_by = {_bare(each): each for each in known if each} if strangers else {}
     near = [(each, known_by[_bare(each)]) for each in strangers if _bare(each) in known_by]
     if not near:
         return ""
@@ -35,7 +35,7 @@ def _option(video_id: str, known: str) -> str:
     """What makes the known id of another; empty where no option does."""
     before, found, behind = video_id.partition(known)
     options = {"--strip-prefix": before, "--strip-suffix": behind}
-    if not found:
+    if not found and video_id:
         before, found, behind = known.partition(video_id)
         options = {"--add-prefix": before}
         found = "" if behind else found

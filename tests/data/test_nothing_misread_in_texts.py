@@ -15,6 +15,7 @@ from taltool.data.annotations import read_ground_truth, read_split
 from taltool.data.convert import convert
 from taltool.data.files import peek, read_bytes
 from taltool.data.formats.sniffing import sniff
+from taltool.data.near_ids import renaming
 from taltool.errors import DataError, UsageError
 
 TRUTH = '{"database": {"v": {"duration": 9, "annotations": [{"segment": [1, 2], "label": "a"}]}}}'
@@ -142,3 +143,14 @@ def test_a_pipe_of_a_shell_is_read_as_a_file_is(tmp_path: Path) -> None:
     assert read_split(f"{pipe_of(splits)}:one") == {"v": "training"}
     table = pipe_of("video_id,fold\nv,a\n")
     assert read_split(f"{table}:fold") == {"v": "a"}
+
+
+def test_videos_whose_names_are_numbers_come_back_from_class_files(tmp_path: Path) -> None:
+    (tmp_path / "gt.json").write_text(TRUTH.replace('"v"', '"7"'))
+    convert(tmp_path / "gt.json", output=tmp_path / "classes", target="thumos14")
+    done = convert(tmp_path / "classes", output=tmp_path / "back.csv", source="thumos14")
+    assert (done.kind, (tmp_path / "back.csv").read_text().splitlines()[1]) == ("annotations", "7,1.0,2.0,a")
+
+
+def test_an_empty_id_is_near_to_none() -> None:
+    assert renaming([""], ["v_a", "b"]) == "" == renaming(["a"], [""])

@@ -55,7 +55,9 @@ class Thumos14(Format):
     def read(self, path: str, options: FormatOptions) -> Iterator[Annotations]:
         """Read the file of every class, classes in alphabetical order."""
         found = list(first_lines(path, ".txt"))
-        files = sorted(_classes(found), key=lambda file: file.name)
+        # What is no class to somebody who guesses may be one to the user: videos whose names are numbers.
+        classes = _classes(found) or [file for file, line in found if _SEGMENT.fullmatch(line)]
+        files = sorted(classes, key=lambda file: file.name)
         if not files:
             raise DataError(
                 f"{path}: no text file in it has lines of: video start end; expected a folder with one file per class, "
