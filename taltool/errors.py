@@ -30,3 +30,11 @@ class PartialFailure(TaltoolError):
     def __init__(self, message: str, result: object = None) -> None:
         super().__init__(message)
         self.result = result
+
+
+class EndedElsewhere(TaltoolError):
+    """Another process of the same run has told what went wrong: this one ends with its exit status, in silence."""
+
+    def __init__(self, exit_status: int) -> None:
+        super().__init__()
+        self.exit_status = exit_status

@@ -82,6 +82,8 @@ def _answer(asker: socket.socket, main: object) -> None:
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)
+    # Streams of their own, which know whether what they are now can be sought in.
+    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
     os.chdir(place)
     sys.argv = ["taltool", *words]
     try:

@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 import typer
 
 from taltool.cli.arguments import ProgressOption, QuietOption, VerboseOption
-from taltool.errors import DataError, TaltoolError, UsageError
+from taltool.errors import DataError, EndedElsewhere, TaltoolError, UsageError
 from taltool.registry import source_of
 from taltool.reporting import printable
 
@@ -138,7 +138,8 @@ def _refuse_not_finite(context: typer.Context, arguments: Mapping[str, Any]) -> 
 def _report(name: str, error: BaseException, context: typer.Context | None = None) -> int:
     """Say what went wrong in the command `name`; returns the exit status for it."""
     if isinstance(error, TaltoolError):
-        say(name, str(error))
+        if not isinstance(error, EndedElsewhere):
+            say(name, str(error))
         if isinstance(error, UsageError):
             print_usage(context)
         return error.exit_status

@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from taltool.errors import PartialFailure, TaltoolError, UsageError
+from taltool.errors import EndedElsewhere, PartialFailure, TaltoolError, UsageError
 
 Item = TypeVar("Item")
 # What a launcher tells each process.
@@ -133,10 +133,10 @@ def _own_device(device: str, local_rank: int) -> str:
 
 
 def _leave_unless_first(store: dist.Store, status: int) -> None:
-    """Exit in silence where another process has failed already: its error is the one to read."""
+    """Raise EndedElsewhere where another process has failed already: its error is the one to read."""
     try:
         is_first = store.add(_FAILED, 1) == 1
     except (RuntimeError, dist.DistError):
         is_first = False  # The store went with the process that held it.
     if not is_first:
-        raise SystemExit(status)
+        raise EndedElsewhere(status)
