@@ -154,3 +154,4 @@ def test_videos_whose_names_are_numbers_come_back_from_class_files(tmp_path: Pat
 
 def test_an_empty_id_is_near_to_none() -> None:
     assert renaming([""], ["v_a", "b"]) == "" == renaming(["a"], [""])
+    assert renaming([""], ["v_"]).endswith("('' is 'v_'): write the ids alike in both files")
