@@ -41,8 +41,8 @@ class Reporter:
         """Tell something for the curious; only under `-v`."""
 
     @contextmanager
-    def track(self, what: str, total: float | None = None, unit: str = "videos") -> Iterator[Task]:
-        """Yield a task named `what` of `total` units (None = unknown) for a `with` block."""
+    def track(self, what: str, total: float | None = None, unit: str = "videos", of_round: int = 1) -> Iterator[Task]:
+        """Yield a task of `total` units (None = unknown) for a `with` block; of_round: how many are an epoch."""
         yield _SilentTask()
 
 

@@ -8,10 +8,12 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from forked_taltool import serving
 from project import PROJECT, Run
 
 # The reasons that excuse a skip: what no package can install.
@@ -21,6 +23,9 @@ EXCUSED = re.compile(r"\bGPU\b|\bprocessor\b|the folder of real data is not here
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fail-on-skip", action="store_true", help="fail when a skip is not for want of a GPU, a processor or of data"
+    )
+    parser.addoption(
+        "--own-processes", action="store_true", help="start every command in a Python of its own (many times slower)"
     )
 
 
@@ -49,15 +54,30 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def taltool() -> Run:
-    """Run `taltool WORDS...` in a process of its own; stdin is empty unless given, output is bytes."""
+def commands(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A folder with the command `taltool`, which takes milliseconds to start (seconds with --own-processes)."""
+    with tempfile.TemporaryDirectory() as folder:
+        if request.config.getoption("own_processes"):
+            command = Path(folder, "taltool")
+            command.write_text(f'#!/bin/sh\nexec {sys.executable} -m taltool "$@"\n')
+            command.chmod(0o755)
+            yield command.parent
+        else:
+            with serving(Path(folder)) as place:
+                yield place
+
+
+@pytest.fixture(scope="session")
+def taltool(commands: Path) -> Run:
+    """Run `taltool WORDS...` as a shell does; stdin is empty unless given, output is bytes."""
 
     def run(
         *words: object, stdin: bytes = b"", env: dict[str, str] | None = None, **options: object
     ) -> subprocess.CompletedProcess[bytes]:
-        command = [sys.executable, "-m", "taltool", *map(str, words)]
+        # A limit that is set for the process that starts would not hold in the one that forks.
+        command = [sys.executable, "-m", "taltool"] if "preexec_fn" in options else [commands / "taltool"]
         return subprocess.run(
-            command,
+            [*command, *map(str, words)],
             input=stdin,
             capture_output=True,
             env=os.environ | {"PYTHONPATH": str(PROJECT)} | (env or {}),

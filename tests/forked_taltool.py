@@ -1,8 +1,10 @@
-"""`taltool` commands for shell scripts that run hundreds of them: a process that has imported all forks for each.
+"""Commands of `taltool` that start in milliseconds instead of seconds: a process that has imported all forks for each.
 
-A command then starts in milliseconds instead of seconds. `serving` gives the folder to put first in PATH.
+`serving` gives the folder of a command `taltool`, which shell scripts put first in PATH. Folder, environment and
+standard streams are the caller's; what a fork cannot show is how Python itself starts.
 """
 
+import atexit
 import importlib
 import json
 import os
@@ -10,19 +12,20 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from project import PROJECT
 
-# A command that hands its words, folder and standard streams to the server, and ends with its exit status.
+# A command that hands all it was started with to the server, and ends with the exit status that comes back.
 _CLIENT = """#!{python} -ISE
 import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
-    asked = json.dumps([sys.argv[1:], os.getcwd()]).encode()
-    socket.send_fds(server, [len(asked).to_bytes(8, "big") + asked], [0, 1, 2])
+    asked = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+    socket.send_fds(server, [len(asked).to_bytes(8, "big")], [0, 1, 2])
+    server.sendall(asked)
     for descriptor in (0, 1, 2):
         os.close(descriptor)
     os._exit((server.recv(1) or b"\\xff")[0])
@@ -50,12 +53,12 @@ def serving(folder: Path) -> Iterator[Path]:
 
 
 def _serve(address: str) -> None:
-    for module in ("taltool.prediction.predict", "taltool.training.train"):
+    for module in ("av", "taltool.prediction.predict", "taltool.training.train", "taltool.extraction.extract"):
         importlib.import_module(module)
     from taltool.cli.main import main
     from taltool.models import MODELS
 
-    for name in MODELS.names():
+    for name in MODELS.built_in():
         MODELS.load(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -71,25 +74,32 @@ def _serve(address: str) -> None:
             asker.close()
 
 
-def _answer(asker: socket.socket, main: object) -> None:
+def _answer(asker: socket.socket, main: Callable[[], object]) -> None:
     """Run the command that is asked for as a process of its own would, tell its exit status, and end."""
-    head, descriptors, *_ = socket.recv_fds(asker, 1 << 20, 3)
-    size = int.from_bytes(head[:8], "big")
-    body = head[8:]
+    head, descriptors, *_ = socket.recv_fds(asker, 8, 3)
+    size = int.from_bytes(head, "big")
+    body = b""
     while len(body) < size:
-        body += asker.recv(size)
-    words, place = json.loads(body)
+        body += asker.recv(size - len(body))
+    words, place, environment = json.loads(body)
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)
-    # Streams of their own, which know whether what they are now can be sought in.
-    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+    # Streams of their own, which know whether what they are now is a terminal, and can be sought in.
+    sys.stdin = sys.__stdin__ = os.fdopen(0, closefd=False)
+    sys.stdout = sys.__stdout__ = os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.__stderr__ = os.fdopen(2, "w", closefd=False, buffering=1)
     os.chdir(place)
+    os.environ.clear()
+    os.environ.update(environment)
+    added = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path and path not in sys.path]
+    sys.path[:0] = added
     sys.argv = ["taltool", *words]
     try:
-        status = main()  # type: ignore[operator]
+        status = main()
     except SystemExit as error:
         status = error.code
+    atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
     asker.send(bytes([status if isinstance(status, int) else int(status is not None)]))

@@ -170,7 +170,8 @@ class Trainer:
             self.log.tensorboard = TensorBoardWriter(tensorboard, progress.epoch)
         self.model.train()
         log = self.log if self.processes.is_first else nullcontext()
-        with closing(self.loader), log, self.reporter.track("train", self.settings.epochs * steps, "steps") as task:
+        tracked = self.reporter.track("train", self.settings.epochs * steps, "steps", of_round=steps)
+        with closing(self.loader), log, tracked as task:
             task.advance(progress.epoch * steps + progress.step)
             for epoch in range(progress.epoch, self.settings.epochs):
                 started, samples = time.monotonic(), 0
@@ -189,7 +190,10 @@ class Trainer:
                     for name, value in losses.items():
                         progress.sums[name] = progress.sums.get(name, 0.0) + value
                     progress.step = step + 1
-                    status = {"epoch": epoch + 1, "loss": sum(losses.values())} | self.measured
+                    status = {
+                        "epoch": epoch + 1,
+                        "loss": sum(losses.values()),
+                    } | self.measured
                     pace = {"samples/s": speed} if not self.sees_frames else {"frames/s": speed * self._clip_length}
                     task.advance(1, **(status | {"lr": rate} | pace | losses))
                     if self.processes.broadcast(time.monotonic() - self._saved_at >= self.options.save_seconds):
