@@ -4,18 +4,18 @@ A command's file may add to its page: `MAN` (roff, whole sections, placed after 
 lines; a line that begins with # explains the next one). The pages of section 5 are written by hand.
 """
 
-import enum
 import importlib
 import re
 import sys
 import textwrap
-import typing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
+
+from taltool.cli.help_page import default_in_words, meaning, operands, value_name, without_names  # noqa: E402  (of this checkout)
 
 FOLDER = PROJECT / "man" / "man1"
 EXIT_STATUSES = (
@@ -167,42 +167,15 @@ def examples(text: str) -> str:
     return ".SH EXAMPLES\n" + "\n.PP\n".join(blocks) + "\n"
 
 
-def choices(parameter: Any) -> list[str]:
-    """The words that an option takes, where they are few and known."""
-    found: list[Any] = [parameter.type_descriptor.annotation]
-    while found:
-        kind = found.pop()
-        if isinstance(kind, type) and issubclass(kind, enum.Enum):
-            return [str(member.value) for member in kind]
-        if typing.get_origin(kind) is typing.Literal:
-            return [str(each) for each in typing.get_args(kind)]
-        found += typing.get_args(kind)
-    return []
-
-
-def value_name(parameter: Any) -> str:
-    """What stands for the value of an option."""
-    kind = parameter.type_descriptor.annotation
-    number = next(
-        (name for each, name in ((int, "N"), (float, "X")) if kind is each or each in typing.get_args(kind)), ""
-    )
-    return parameter.metavar or "|".join(choices(parameter)) or number or parameter.name.strip("_").upper()
-
-
 def option(parameter: Any) -> str:
     """One entry of the section of options."""
     names = sorted(parameter.opts, key=lambda name: name.startswith("--"))
     words = ", ".join(f"\\fB{escaped(name)}\\fR" for name in [*names, *parameter.secondary_opts])
     takes_value = not (parameter.is_flag or parameter.count)
     value = f" \\fI{escaped(value_name(parameter))}\\fR" if takes_value else ""
-    notes = [prose(parameter.help or "")]
-    if takes_value and parameter.default not in (None, "", (), []) and parameter.show_default:
-        default = parameter.default.value if isinstance(parameter.default, enum.Enum) else parameter.default
-        notes.append(f"Default: {escaped(str(default))}.")
-    elif parameter.is_flag and parameter.secondary_opts:
-        notes.append(
-            f"Default: \\fB{escaped((parameter.opts if parameter.default else parameter.secondary_opts)[-1])}\\fR."
-        )
+    notes = [prose(without_names(meaning(parameter)))]
+    if default := default_in_words(parameter):
+        notes.append(f"Default: \\fB{escaped(default)}\\fR.")
     if parameter.multiple:
         notes.append("May be given several times.")
     if parameter.envvar:
@@ -221,14 +194,9 @@ def argument(parameter: Any) -> str:
 
 def synopsis(name: str, command: Any) -> str:
     """The command with its operands; optional ones in brackets."""
-    words = []
-    for parameter in command.params:
-        if parameter.__class__.__name__.endswith("Argument"):
-            word = parameter.metavar or parameter.name.upper()
-            word = word if parameter.required or word.startswith("[") else f"[{word}]"
-            words.append(f"{word}..." if parameter.nargs == -1 else word)
-    operands = f" \\fI{escaped(' '.join(words))}\\fR" if words else ""
-    return f".SH SYNOPSIS\n\\fBtaltool {name}\\fR [\\fIOPTION\\fR]...{operands}\n"
+    words = " ".join(operands(command))
+    shown = f" \\fI{escaped(words)}\\fR" if words else ""
+    return f".SH SYNOPSIS\n\\fBtaltool {name}\\fR [\\fIOPTION\\fR]...{shown}\n"
 
 
 def exit_statuses() -> str:

@@ -18,11 +18,12 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from taltool.cli.arguments import ProgressOption, QuietOption, VerboseOption
+from taltool.cli.help_page import Command, Group
 from taltool.errors import DataError, EndedElsewhere, TaltoolError, UsageError
 from taltool.registry import source_of
 from taltool.reporting import printable
@@ -31,6 +32,7 @@ _COMMANDS = "taltool.cli.commands"
 # The order of the pipeline; a command that is not listed comes after these, by name.
 _ORDER = ("extract", "train", "predict", "nms", "label", "fuse", "evaluate", "diagnose", "plot", "convert")
 UNEXPECTED, INTERRUPTED = 4, 130
+_HELP = {"help_option_names": ["-h", "--help"]}
 # Typer vendors Click and exports only the leaf of its usage errors; this is their common base.
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -46,15 +48,14 @@ def command_names() -> list[str]:
 def build(words: Sequence[str] = ()) -> typer.Typer:
     """The Typer application for a command line: with the command that its first word names, or else with every one.
 
-    Loading one command instead of all, and drawing help with rich only on a terminal, makes the start a quick one.
+    Loading one command instead of all makes the start a quick one.
     """
     names = command_names()
-    style: Literal["rich"] | None = "rich" if sys.stdout.isatty() else None
-    app = typer.Typer(no_args_is_help=True, rich_markup_mode=style, pretty_exceptions_enable=False)
+    app = typer.Typer(cls=Group, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=_HELP)
     app.callback()(_taltool)
     for name in [word for word in words[:1] if word in names] or names:
         module = importlib.import_module(f"{_COMMANDS}.{name}")
-        app.command(name)(exit_with_status(getattr(module, name)))
+        app.command(name, cls=Command, context_settings=_HELP)(exit_with_status(getattr(module, name)))
     return app
 
 
@@ -68,7 +69,8 @@ def _print_version(wanted: bool) -> None:
 
 def _taltool(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     """Temporal action localization: find when which action happens in long, untrimmed videos.
@@ -185,7 +187,8 @@ def say(name: str, message: str) -> None:
 def main(words: Sequence[str] | None = None) -> int:
     """Run a command line, by default that of this process; returns the exit status."""
     _open_streams()
-    words = sys.argv[1:] if words is None else words
+    # Alone, the program shows what there is.
+    words = (sys.argv[1:] if words is None else words) or ["--help"]
     try:
         command = typer.main.get_command(build(words))
         status = command.main(words, prog_name="taltool", standalone_mode=False)

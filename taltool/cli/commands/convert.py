@@ -226,8 +226,8 @@ def convert(
         typer.Option(
             "--from",
             metavar="FORMAT",
-            help="Format of the input, if its content does not tell: a name, or a FILE.py that registers one. There "
-            f"are {', '.join(FORMATS.built_in())}.",
+            help="Format of the input, if its content does not tell: a name, or a FILE.py that registers one. "
+            "There are {formats}.",
         ),
     ] = None,
     target: Annotated[

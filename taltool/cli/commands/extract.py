@@ -266,7 +266,9 @@ def extract(
     preset: Annotated[
         str | None,
         typer.Option(
-            "--preset", metavar="NAME", help="Cut snippets as a paper does: afsd-thumos14, ...; or a TOML file."
+            "--preset",
+            metavar="NAME",
+            help="Cut snippets as a paper does, or as a TOML file says. There are {extraction_presets}.",
         ),
     ] = None,
     backbone: Annotated[
@@ -274,8 +276,8 @@ def extract(
         typer.Option(
             "--backbone",
             metavar="NAME",
-            help="What turns frames into features: hog3d (the default), efficientnet-lite0, i3d, ...; a Python file of "
-            "your own; or several, with commas.",
+            help="What turns frames into features: hog3d (the default) or another; a Python file of "
+            "your own; or several, with commas. There are {backbones}.",
         ),
     ] = None,
     stream: Annotated[

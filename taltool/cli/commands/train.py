@@ -94,7 +94,10 @@ def train(
     ground_truth: Annotated[
         str | None, typer.Argument(metavar="GT", help="Ground truth in the ActivityNet layout.")
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", help="Name of the model: afsd, ...")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Its name, or a Python file of your own. There are {models}."),
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="FILE", help="The checkpoint; default: MODEL.safetensors, here."),
@@ -102,8 +105,8 @@ def train(
     preset: Annotated[
         str,
         typer.Option(
-            help="Settings to start from: auto (fitted to the data), thumos14, activitynet13, "
-            "thumos14-frames (from pixels) ...; a name that is unknown lists all of the model."
+            help="Settings to start from: auto (fitted to the data), or a paper's; those called frames learn from "
+            "pixels. There are {model_presets}."
         ),
     ] = "auto",
     config: Annotated[
