@@ -40,8 +40,12 @@ def read_ground_truth(path: str, split: str | None = None) -> GroundTruth:
     video and annotation.
     """
     names, videos = LabelVocabulary(), {}
-    if Path(path).is_file() and telling_key(peek(path))[0] in ("taltool", "video_id"):
-        raise DataError(f"{path}: expected a ground truth, found a stream of proposals; are two files exchanged?")
+    if Path(path).is_file():
+        head = peek(path)
+        is_stream = telling_key(head)[0] in ("taltool", "video_id")
+        if is_stream or head.startswith(b"\x89HDF"):
+            found = "a stream of proposals" if is_stream else "an HDF5 file"
+            raise DataError(f"{path}: expected a ground truth, found {found}; are two files exchanged?")
     with open_input(path) as reader, JsonDocument(reader, path) as document:
         for batch in annotation_batches(document, partial(checked_videos, names=names, path=path)):
             videos.update(batch)

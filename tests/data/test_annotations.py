@@ -170,3 +170,18 @@ def test_proposals_in_its_place_are_called_so(tmp_path: Path) -> None:
         DataError, match=r"d\.jsonl: expected a ground truth, found a stream of proposals; are two files"
     ):
         read_ground_truth(str(tmp_path / "d.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b'{"taltool":{"kind":"proposals","version":1}}\n{"end":{"videos":0}}\n', "a stream of proposals"),
+        (b"\x89HDF\r\n\x1a\n\x00\x00", "an HDF5 file"),
+    ],
+)
+def test_files_in_the_wrong_order_are_recognised(content: bytes, found: str, tmp_path: Path) -> None:
+    path = tmp_path / "features.h5"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_ground_truth(str(path))
+    assert str(caught.value) == f"{path}: expected a ground truth, found {found}; are two files exchanged?"

@@ -1,13 +1,20 @@
-"""What reports share: tables (drawn by rich on a terminal, plain aligned columns for a pipe), and what every report on
-detections says first: the ground truth, the files, what counted and what was left out.
+"""What reports share: tables of aligned columns, and what every report on detections says first: the ground truth, the
+files, what counted and what was left out.
 """
 
+import math
+import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from taltool.evaluation.inputs import EvaluatedFile, Truth
+
+_NARROWEST = 20
+_WHOLE_WORDS: Any = {"break_long_words": False, "break_on_hyphens": False}
 
 
 @dataclass(frozen=True)
@@ -20,44 +27,54 @@ class Table:
 
 
 def print_facts(facts: Sequence[tuple[str, str]]) -> None:
-    """Print name and value pairs, a line each, values aligned."""
-    width = max(len(name) for name, _ in facts)
+    """Print name and value pairs, values aligned: a line each, or as many as a terminal needs."""
+    margin = max(len(name) for name, _ in facts) + 2
     for name, value in facts:
-        print(f"{name:<{width}}  {value}")
+        room = _width() - margin
+        is_whole = len(value) <= room
+        lines = [value] if is_whole else textwrap.wrap(value, max(int(room), _NARROWEST), **_WHOLE_WORDS)
+        for word, line in zip([name] + [""] * len(lines), lines, strict=False):
+            print(f"{word:<{margin}}{line}".rstrip())
 
 
 def print_table(table: Table) -> None:
-    """Print one table after an empty line."""
-    if sys.stdout.isatty():
-        _print_rich(table)
-    else:
-        print("\n" + plain(table))
+    """Print one table after an empty line; its title is bold on a terminal."""
+    width = _width()
+    is_bold = width < math.inf and not os.environ.get("NO_COLOR")
+    title = textwrap.fill(table.title, int(width), **_WHOLE_WORDS) if width < len(table.title) else table.title
+    print("", f"\x1b[1m{title}\x1b[0m" if is_bold else title, plain(table, width), sep="\n")
 
 
-def plain(table: Table) -> str:
-    """The table as aligned text, without trailing blanks."""
+def plain(table: Table, width: float = math.inf) -> str:
+    """Columns and rows as aligned text, without trailing blanks.
+
+    Where it is wider than `width`, columns go on in a block below; where the first one alone leaves no room, its words
+    stand above their rows.
+    """
     lines = [table.columns, *table.rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(table.columns))]
-    texts = [
-        "  ".join([line[0].ljust(widths[0])] + [word.rjust(w) for word, w in zip(line[1:], widths[1:], strict=True)])
-        for line in lines
-    ]
-    return "\n".join([table.title, *(text.rstrip() for text in texts)])
+    first = widths[0]
+    if first + 2 + max(widths[1:], default=0) > width:
+        first = 0
+    texts, begin = list[str](), 1
+    while begin < len(widths):
+        end, room = begin, width - first
+        while end < len(widths) and (end == begin or room >= widths[end] + 2):
+            room -= widths[end] + 2
+            end += 1
+        for line in lines:
+            words = [word.rjust(w) for word, w in zip(line[begin:end], widths[begin:end], strict=True)]
+            if first:
+                texts.append("  ".join([line[0].ljust(first), *words]).rstrip())
+            else:
+                texts += [line[0], f"  {'  '.join(words)}"]
+        begin = end
+    return "\n".join(texts)
 
 
-def _print_rich(table: Table) -> None:
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    drawn = RichTable(title=Text(table.title), title_justify="left", header_style="bold")
-    for number, column in enumerate(table.columns):
-        drawn.add_column(Text(column), justify="right" if number else "left", overflow="fold")
-    for row in table.rows:
-        drawn.add_row(*map(Text, row))
-    console = Console(highlight=False)
-    console.print()
-    console.print(drawn)
+def _width() -> float:
+    """Of a terminal, in characters; what goes into a pipe may be as wide as it likes."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
 
 
 _Report = TypeVar("_Report")
@@ -169,8 +186,10 @@ def truth_facts(truth: Truth) -> list[tuple[str, str]]:
 def file_facts(file: EvaluatedFile) -> list[tuple[str, str]]:
     """One file of detections as lines of text."""
     counted = file.contents.counted
+    # Who reads both streams on one terminal has read them as warnings.
+    remarks = [] if sys.stdout.isatty() and sys.stderr.isatty() else file.remarks()
     return [
         ("predictions", f"{file.file} sha256 {file.sha256}"),
         ("", f"{counted.detections} detections in {counted.videos} videos"),
-        *(("", line) for line in file.remarks()),
+        *(("", line) for line in remarks),
     ]
