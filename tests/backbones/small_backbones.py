@@ -1,9 +1,11 @@
 """Backbones on small pictures, so that tests are quick."""
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
+from _pytest.mark.structures import ParameterSet
 from numpy.typing import NDArray
 
 from taltool.backbones import BACKBONES
@@ -13,11 +15,18 @@ from taltool.backbones.contract import Backbone, Stream, is_quick_on_cpu
 SIDE = 64
 # Networks whose layers have a fixed size.
 _WHOLE = ("c3d",)
+# Networks that take seconds for a snippet: the quick suite asks their names, sizes and errors only.
+_LARGE = ("c3d", "r2plus1d")
 # Networks that come in packages.
 _PACKAGES = {"efficientnet-lite0": "efficientnet_lite_pytorch"}
 
 
 needs_bf16 = pytest.mark.skipif(not is_quick_on_cpu("bf16"), reason="this processor has no bfloat16 instructions")
+
+
+def computing(names: Iterable[str]) -> list[ParameterSet]:
+    """The names as parameters of a test that has each network compute; those of the large ones are slow."""
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name in _LARGE)) for name in names]
 
 
 def made(name: str, stream: Stream = "rgb", **settings: object) -> Backbone:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from project import PROJECT
-from small_backbones import made, pictures
+from small_backbones import computing, made, pictures
 
 from taltool.backbones import BACKBONES
 from taltool.backbones.contract import Backbone, Stream
@@ -57,7 +57,7 @@ def test_streams_cover_the_channels_and_every_snippet_has_a_row(name: str, strea
     assert np.isfinite(rows).all()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", computing(NAMES))
 def test_videos_do_not_influence_each_other(name: str) -> None:
     backbone = made(name)
     first, second = pictures(backbone, backbone.window), pictures(backbone, backbone.window + 3)[3:]
@@ -66,7 +66,7 @@ def test_videos_do_not_influence_each_other(name: str) -> None:
     np.testing.assert_array_equal(encoded(backbone, first), before)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", computing(NAMES))
 def test_what_is_seen_of_a_picture_is_all_that_counts(name: str) -> None:
     backbone = made(name)
     frames = pictures(backbone, backbone.window)
@@ -74,7 +74,7 @@ def test_what_is_seen_of_a_picture_is_all_that_counts(name: str) -> None:
     np.testing.assert_array_equal(encoded(backbone, seen), encoded(backbone, frames))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", computing(NAMES))
 def test_pictures_that_are_not_looked_at_change_nothing(name: str) -> None:
     backbone = made(name)
     windows = SnippetWindows(backbone.window, backbone.stride)

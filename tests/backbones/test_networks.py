@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 import torch
-from small_backbones import SIDE, made, needs_bf16, pictures
+from small_backbones import SIDE, computing, made, needs_bf16, pictures
 from torch import Tensor
 
 from taltool.backbones import BACKBONES
@@ -127,7 +127,7 @@ def test_of_many_wrong_names_the_first_few_are_listed() -> None:
         network("i3d").load(checkpoint("r2plus1d"), "file.pt")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", computing(NAMES))
 def test_folding_and_layout_change_no_feature(name: str) -> None:
     weights = checkpoint(name)
     plain, prepared = network(name), network(name)
@@ -142,7 +142,7 @@ def test_folding_and_layout_change_no_feature(name: str) -> None:
 
 
 @needs_bf16
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", computing(NAMES))
 def test_bfloat16_gives_nearly_the_same_features(name: str) -> None:
     exact, rough = network(name), network(name)
     exact.prepare(Computing())
@@ -183,7 +183,7 @@ def test_a_network_that_cannot_be_compiled_is_told(monkeypatch: pytest.MonkeyPat
         backbone.encode_snippets(pictures(backbone, 5)[None])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", computing(NAMES))
 def test_snippets_do_not_influence_each_other(name: str) -> None:
     backbone = network(name)
     backbone.prepare(Computing())
@@ -205,7 +205,7 @@ def test_random_weights_are_the_same_in_every_process(name: str) -> None:
     assert all(torch.equal(value, other[key]) for key, value in one.items())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", computing(NAMES))
 def test_only_the_middle_square_is_seen(name: str) -> None:
     backbone = network(name)
     snippet = pictures(backbone, backbone.window)
@@ -259,7 +259,7 @@ def test_a_classifier_of_no_classes_is_refused(name: str) -> None:
         network(name, output="logits", classes=0)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", computing(NAMES))
 def test_the_channels_of_features_are_those_that_its_class_names(name: str) -> None:
     backbone = network(name)
     assert backbone.streams == {"rgb": (0, type(backbone).feature_channels)}
@@ -272,7 +272,7 @@ def test_logits_are_as_many_as_there_are_classes() -> None:
     assert backbone.encode_snippets(np.zeros((1, 16, SIDE, SIDE, 3), np.uint8)).shape == (1, 7)
 
 
-@pytest.mark.parametrize("name", ["i3d", "i3d-r50", "c3d", "r2plus1d", "tsn", "efficientnet-lite0"])
+@pytest.mark.parametrize("name", computing(["i3d", "i3d-r50", "c3d", "r2plus1d", "tsn", "efficientnet-lite0"]))
 @pytest.mark.parametrize("stride", [1, 2, 4, 8])
 def test_neighbours_encoded_together_get_the_features_that_each_gets_alone(name: str, stride: int) -> None:
     backbone = made(name)
