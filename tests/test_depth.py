@@ -57,7 +57,7 @@ def told(folder: Path, name: str, *words: str) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "words", "depth", "files"),
     [
-        ("train", [], 14, 69),
+        ("train", [], 14, 70),
         ("predict", [], 16, 63),
         ("nms", ["nms", "p.jsonl", "-o", "n.jsonl"], 14, 22),
         ("evaluate", ["evaluate", "gt.json", "p.jsonl", "--subset", "training"], 12, 25),

@@ -31,6 +31,7 @@ from taltool.reporting import Reporter
 from taltool.training.distributed import ProcessGroup
 from taltool.training.loader import TrainingLoader
 from taltool.training.log_writer import TensorBoardWriter, TrainingLogWriter, require_tensorboard
+from taltool.training.model_card import write_model_card
 from taltool.training.updater import NotFinite, Updater, learning_rate
 from taltool.training.validation import Validation, batch_to_device
 
@@ -86,6 +87,11 @@ class Plan:
     def log_path(self) -> Path:
         """Where a line is written for each epoch."""
         return self._beside(".metrics.jsonl")
+
+    @property
+    def card_path(self) -> Path:
+        """Where the model card is written when the run ends."""
+        return self._beside(".card.md")
 
     def is_finished(self) -> bool:
         """Whether the checkpoint of this very run is there already."""
@@ -203,7 +209,9 @@ class Trainer:
             self.best = self.model.state_dict()
         self._write_checkpoint(is_finished=True)
         if self.processes.is_first:
-            self.plan.state_path.unlink(missing_ok=True)
+            plan = self.plan
+            write_model_card(plan.output, plan.card_path, self._header(True), plan.experiment, plan.log_path)
+            plan.state_path.unlink(missing_ok=True)
         self.reporter.note(
             f"wrote {self.plan.output} (epoch {progress.best_epoch} of {self.settings.epochs}){self.cost}"
         )
@@ -360,8 +368,10 @@ class Trainer:
         self.log.truncate(self.progress.journal_size)
 
     def _write_checkpoint(self, is_finished: bool) -> None:
-        if not self.best or not self.processes.is_first:
-            return
+        if self.best and self.processes.is_first:
+            save_checkpoint(self.plan.output, self.best, self._header(is_finished), self.plan.statistics)
+
+    def _header(self, is_finished: bool) -> CheckpointHeader:
         progress = self.progress
         training = {
             "seed": self.options.seed,
@@ -375,5 +385,4 @@ class Trainer:
             "deterministic": self.options.is_deterministic,
             "fingerprint": self.plan.fingerprint,
         }
-        header = replace(self.plan.header, training=training)
-        save_checkpoint(self.plan.output, self.best, header, self.plan.statistics)
+        return replace(self.plan.header, training=training)

@@ -232,7 +232,8 @@ def train(
     """Fit a model to features and annotations; write a checkpoint and a line of measurements per epoch.
 
     The epoch that becomes the checkpoint is chosen on videos held out of the training, never on test videos. Beside
-    the checkpoint NAME.safetensors lie NAME.metrics.jsonl and, until the run ends, NAME.resume.pt.
+    the checkpoint NAME.safetensors lie NAME.metrics.jsonl, until the run ends NAME.resume.pt, and then NAME.card.md, a
+    model card.
 
     Under torchrun the processes share each batch out, which stays as large as training.batch_size says: the same
     command learns the same on one CPU and on eight GPUs.
