@@ -14,4 +14,13 @@ taltool predict --model "$data/afsd.safetensors" "$data/features.h5" --ground-tr
 taltool evaluate "$data/gt.json" "$data/detections.jsonl" --tiou 0.3:0.7:0.1
 taltool plot "$data/gt.json" "$data/detections.jsonl" --kind timeline --subset validation \
     -o "$data/timeline.png"
+
+echo
 echo "Timelines of the validation videos: $data/timeline.png"
+[ -z "$made_venv" ] || echo "Before you go on, in every new shell:  . $PWD/.venv/bin/activate"
+cat <<END
+Next:
+  taltool plot $data/gt.json $data/detections.jsonl --html $data/page.html --video-file $data/videos/
+  sh examples/your-video.sh          # the same on videos that you annotated: a table in, subtitles out
+  taltool help tutorial              # from a camera to a model, step by step
+END
