@@ -107,6 +107,16 @@ def test_columns_that_are_called_frames_are_frames_when_they_are_named(tmp_path:
         convert(path, output=tmp_path / "y.csv", columns={"start": "start_frame", "end": "end_frame"})
 
 
+@pytest.mark.parametrize("names", ["Start (frame),End (frame)", "begin [frames],stop [frames]"])
+def test_a_unit_in_a_name_makes_frames_of_times(names: str, tmp_path: Path) -> None:
+    path = written(tmp_path, "x.csv", f"video,{names},label\nv,30,60,run\n")
+    convert(path, output=tmp_path / "y.csv", fps=30)
+    assert (tmp_path / "y.csv").read_text().splitlines()[1] == "v,1.0,2.0,run"
+    said = dict(zip(("start", "end"), names.split(","), strict=True))
+    with pytest.raises(DataError, match="are frames; give the frame rate with --fps"):
+        convert(path, output=tmp_path / "y.csv", columns=said)
+
+
 def test_a_frame_rate_beside_seconds_is_told(tmp_path: Path) -> None:
     path = written(tmp_path, "x.csv", "video,start,end,label\nv,30,60,run\n")
     left_out = convert(path, output=tmp_path / "y.csv", fps=30).left_out
