@@ -73,7 +73,8 @@ def _of_lines(lines: list[str], path: str) -> list[_Entry]:
             raise DataError(f"{where}: an empty line amid the classes, whose place is their number; is a name missing?")
         if _SYNTAX.fullmatch(name):
             raise DataError(
-                f"{where}: '{name}' looks like a comment, or YAML or the like, and not like the name of a class; expected {_SHAPES}"
+                f"{where}: '{name}' looks like a comment, or YAML or the like, and not like the name of a class; "
+                f"expected {_SHAPES}"
             )
     if len(named) > 1 and spelled(named[0][1]) in _DOUBTFUL:
         raise DataError(

@@ -60,7 +60,7 @@ FILES: dict[str, tuple[bytes | str, str]] = {
         "act\t\t00:00:01.000\t1.0\t00:00:01.500\t1.5\t00:00:00.500\t0.5\tDive\n",
         r"video=1,start=3,end=5,label=9 \(what 7 is, is not read",
     ),
-    "Excel's own line": ("sep=;\r\nvideo;start;end;label\r\nv1;1;2;A\r\n", "line 2 names columns: remove what stands above"),
+    "Excel's own line": ("sep=;\r\nvideo;start;end;label\r\n", "line 2 names columns: remove what stands above"),
     "a title": ("Our labels,,,\n,,,\nvideo,start,end,label\n", "line 3 names columns: remove what stands above it"),
     "bars": ("video|start|end|label\nv1|1|2|A\n", "parted by commas, semicolons or tabs: video_id"),
     "SubStation": ("\ufeff[Script Info]\nTitle: x\n", "SubStation Alpha; write them as SRT"),

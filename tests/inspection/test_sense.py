@@ -332,6 +332,21 @@ def test_clip_is_refused_where_it_would_leave_most_out_and_says_where_it_knows_n
     assert found.mended[0].split(" (")[0].endswith("cut at the end of their video")
 
 
+def test_durations_that_are_given_are_compared_with_those_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "gt.json"
+    path.write_text(
+        '{"database": {"a": {"duration": 10}, "v_b": {"annotations": [{"segment": [1, 9], "label": "x"}]}}}'
+    )
+    odd = check(path, durations={"a": 15.0, "b": 5.0}).oddities
+    assert "1 videos whose durations differ from --durations by more than 0.5 s (first: 'a' 10 s, there 15 s)" in odd
+    assert "1 videos without a duration, in --durations too (first: 'v_b')" in odd
+    assert any("--strip-prefix v_" in each for each in odd)
+    assert not any("give --durations" in each for each in odd)
+    assert not any("--durations" in each for each in check(path, durations={"a": 10.4, "v_b": 9.0}).oddities)
+    late = check(path, durations={"a": 10.0, "v_b": 5.0}).oddities
+    assert any(each.startswith("1 instances that end after their video") for each in late)
+
+
 def test_durations_that_a_ground_truth_lacks_are_given_where_it_is_mended(taltool: Run, tmp_path: Path) -> None:
     untimed = written(tmp_path / "gt.json", database({"v": [(1, 2, "a"), (1, 2, "a")]}))
     untimed.write_text(untimed.read_text().replace('"duration"', '"length"'))
