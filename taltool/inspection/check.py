@@ -17,14 +17,14 @@ from taltool.data.feature_checks import common_channels, disagreement
 from taltool.data.files import STANDARD, read_bytes
 from taltool.data.formats.contract import Annotations, Features, FormatOptions, Kind, Proposals
 from taltool.data.formats.output import for_output, write_proposals
-from taltool.data.formats.sniffing import beginning, format_named, format_of, open_content
+from taltool.data.formats.sniffing import beginning, format_named, format_of
 from taltool.data.json_documents import parsed_document, telling_key
 from taltool.data.provenance import InputFile, step
 from taltool.data.records import GroundTruth
 from taltool.data.sidecars import read_durations
 from taltool.data.training_log import read_epochs
 from taltool.errors import DataError, UsageError
-from taltool.inspection.info import info, kind_of, logits
+from taltool.inspection.info import info, kind_of, logits, opened
 from taltool.inspection.names import subset_slips
 from taltool.inspection.oddities import Oddities
 from taltool.inspection.reference import add_differences, add_other_durations
@@ -134,7 +134,7 @@ class _Task:
             return self._class_scores()
         if kind == "splits":
             return self._splits()
-        with open_content(self.path, options=self.options) as content:
+        with opened(self.path, self.options, own="durations|score|fix|to") as content:
             if self.fixes and content.kind != "features":
                 self._refuse_to_rewrite(content.kind)
             if isinstance(content, Proposals):

@@ -14,6 +14,8 @@ from taltool.data.class_scores import read_class_scores
 from taltool.data.convert import convert
 from taltool.data.formats.sniffing import open_content, sniff
 from taltool.errors import DataError, UsageError
+from taltool.inspection.check import check
+from taltool.inspection.info import info
 
 TRUTH: dict[str, Any] = {"v": {"duration": 9, "annotations": [{"segment": [1, 2], "label": "run"}]}}
 
@@ -105,6 +107,38 @@ def test_columns_that_are_called_frames_are_frames_when_they_are_named(tmp_path:
     assert (tmp_path / "y.csv").read_text().splitlines()[1] == "v,1.0,2.0,run"
     with pytest.raises(DataError, match="are frames; give the frame rate with --fps"):
         convert(path, output=tmp_path / "y.csv", columns={"start": "start_frame", "end": "end_frame"})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("x.csv", "video,start_frame,end_frame,label\nv,30,60,run\n", "give the frame rate with --fps"),
+        ("x.csv", "classname,youtube_id,start,end,label\nrun,v,1,2,-1\n", "--columns label=classname"),
+        (
+            "x.json",
+            {
+                "v": {
+                    "metadata": {"num_frames": 9, "frame_rate": 3},
+                    "action_localisation": [],
+                    "sound_localisation": [],
+                }
+            },
+            "--labels action",
+        ),
+    ],
+)
+def test_options_that_only_convert_has_are_called_its_own(name: str, content: Any, told: str, tmp_path: Path) -> None:
+    path = written(tmp_path, name, content)
+    whose = "options that taltool convert has"
+    found = check(path)
+    assert not found.is_whole
+    assert told in found.summary
+    assert whose in found.summary
+    with pytest.raises(DataError, match=whose):
+        info(path)
+    with pytest.raises((DataError, UsageError)) as refusal:
+        convert(path, output=tmp_path / "y.csv")
+    assert whose not in str(refusal.value)
 
 
 @pytest.mark.parametrize("names", ["Start (frame),End (frame)", "begin [frames],stop [frames]"])
