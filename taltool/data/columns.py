@@ -147,6 +147,14 @@ def listed(columns: Collection[str]) -> str:
     return f"there are: {', '.join(name for name in columns if name) or 'none'}"
 
 
+def mend_of(*texts: str) -> str:
+    """What to do where numbers are none as a spreadsheet writes them; empty where that is not why."""
+    marks = {*"".join(texts)}
+    if "%" in marks:
+        return "; write shares, 0.95, for percentages"
+    return "; write a point for the comma" if "," in marks else ""
+
+
 def plain_number(text: str) -> float:
     """The number that a text is; raises ValueError for what is none. To Python alone 1_0 is ten."""
     if "_" in text:

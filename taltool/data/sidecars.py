@@ -10,6 +10,7 @@ from taltool.data.columns import (
     header_columns,
     listed,
     meanings,
+    mend_of,
     open_table,
     placed,
     seconds,
@@ -86,7 +87,7 @@ def _of_table(path: str) -> dict[str, float]:
         except ValueError:
             duration = math.nan
         if not 0 < duration < math.inf:
-            raise DataError(f"{where}: duration '{text}' is not a positive, finite number of seconds")
+            raise DataError(f"{where}: duration '{text}' is not a positive, finite number of seconds{mend_of(text)}")
         if found.setdefault(video_id, duration) != duration:
             raise DataError(f"{where}: video '{video_id}' lasts {duration:g} s here and {found[video_id]:g} s above")
     return found

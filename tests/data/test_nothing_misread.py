@@ -157,6 +157,17 @@ def test_a_frame_rate_beside_seconds_is_told(tmp_path: Path) -> None:
     assert left_out == ("--fps, since 'start' and 'end' are seconds (if they are frames: --times frames)",)
 
 
+@pytest.mark.parametrize("target", ["csv", "vtt", "elan", "boris", "labelstudio", "thumos14", "frame-labels"])
+def test_members_of_annotations_that_a_format_does_not_hold_are_told(target: str, tmp_path: Path) -> None:
+    annotation = {"segment": [1, 2], "label": "run", "label_id": 3, "segment(frames)": [25, 50]}
+    entry = {"duration": 9, "fps": 25, "annotations": [annotation]}
+    path = written(tmp_path, "gt.json", {"database": {"v": entry}})
+    options: dict[str, Any] = {"fps": 25} if target == "frame-labels" else {}
+    lost = convert(path, output=tmp_path / "out", target=target, **options).lost
+    assert "the keys fps of the videos" in lost
+    assert "the keys label_id, segment(frames) of the annotations" in lost
+
+
 def test_a_column_has_one_meaning(tmp_path: Path) -> None:
     path = written(tmp_path, "x.csv", "clip,start,end,label\nv,30,60,run\n")
     with pytest.raises(UsageError, match="'clip' is given two meanings"):
