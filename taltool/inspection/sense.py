@@ -94,7 +94,7 @@ class Sense:
         owners: dict[str, str] = {}
         same = [(first, key) for key in self.durations if (first := owners.setdefault(plain_id(key), key)) != key]
         self._odd.add(
-            "pairs of videos whose names differ by v_ or the suffix of a file alone",
+            "pairs of videos whose names differ by v_, the suffix of a file, case or the form of letters alone",
             len(same),
             lambda number: "'{}', '{}'".format(*same[number]),
         )

@@ -176,7 +176,11 @@ def test_videos_of_one_name_but_for_prefix_and_suffix_are_told(tmp_path: Path) -
     ]
     entries = database({"x": [(1, 2, "a")], "v_x": [(1, 2, "a")], "x.y": [(1, 2, "a")]})
     (told,) = oddities(tmp_path / "gt.json", entries)
-    assert told == "1 pairs of videos whose names differ by v_ or the suffix of a file alone (first: 'x', 'v_x')"
+    what = "pairs of videos whose names differ by v_, the suffix of a file, case or the form of letters alone"
+    assert told == f"1 {what} (first: 'x', 'v_x')"
+    one, other = "Café", "cafe\u0301"
+    (told,) = oddities(tmp_path / "gt.json", database({one: [(1, 2, "a")], other: [(1, 2, "a")]}))
+    assert told == f"1 {what} (first: '{one}', '{other}')"
 
 
 def test_proposals_are_compared_with_a_ground_truth(tmp_path: Path) -> None:

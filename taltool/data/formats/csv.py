@@ -128,7 +128,8 @@ def missing_columns(found: Collection[str]) -> list[str]:
 def _unread(columns: list[str], read: Collection[int]) -> list[str]:
     """A note of the columns that are not read; a nameless first one is the numbers of the rows, as pandas writes."""
     others = [name for place, name in enumerate(columns) if place not in read and (place or name)]
-    return [f"the columns {', '.join(name or 'without a name' for name in others)}"] if others else []
+    shown = dict.fromkeys(name or "without a name" for name in others)
+    return [f"the columns {', '.join(shown)}"] if others else []
 
 
 def _rows(
