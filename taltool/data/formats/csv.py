@@ -87,7 +87,9 @@ class Csv(Format):
                 "a score with --score 1.0, or " + _SAY.format(meaning="label", name="NAME")
             )
         places = {meaning.removesuffix("_frame"): place for meaning, place in places.items() if meaning in read}
-        rows = _rows(table.rows, places, fps, options, notes)
+        labels = [place for place, name in enumerate(table.columns) if spelled(name) == "label"]
+        signs = [place for place in labels if "label" in places and place != places["label"]]
+        rows = _rows(table.rows, places, fps, options, notes, signs)
         if has_lengths:
             rows = (replace(row, end=row.start + row.end) for row in rows)
         mend = f"; if '{table.columns[places['end']]}' is a length: --columns length={table.columns[places['end']]}"
@@ -138,11 +140,18 @@ def _rows(
     fps: float,
     options: FormatOptions,
     notes: list[str],
+    signs: Collection[int],
 ) -> Iterator[Row]:
-    """The segments; a row without times is none, and raises DataError, or is dropped aloud."""
-    empty = 0
+    """The segments; a row without times is none, and raises DataError, or is dropped aloud.
+
+    signs: places of columns that may say in which rows the class does not occur, as `label` of HACS Clips does by -1;
+    those are dropped aloud.
+    """
+    empty = negative = 0
     for where, fields in rows:
-        if fields[places["start"]] or fields[places["end"]]:
+        if any(fields[place] == "-1" for place in signs):
+            negative += 1
+        elif fields[places["start"]] or fields[places["end"]]:
             yield _row(where, fields, places, fps)
         elif options.drop_invalid:
             empty += 1
@@ -150,6 +159,8 @@ def _rows(
             raise DataError(f"{where}: neither start nor end; --drop-invalid leaves rows without a segment out")
     if empty:
         notes.append(f"{empty} rows without times")
+    if negative:
+        notes.append(f"{negative} rows whose label is -1, which say what does not happen")
 
 
 def _row(where: str, fields: list[str], places: Mapping[str, int], fps: float) -> Row:
