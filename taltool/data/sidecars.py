@@ -66,14 +66,16 @@ def _of_json(path: str) -> dict[str, float]:
         document = parsed_document(read_bytes(path)[0], path)
     except orjson.JSONDecodeError as error:
         raise DataError(f"{path}: not JSON: {error}") from error
-    durations = {key: each.get("duration") if isinstance(each, dict) else each for key, each in document.items()}
-    for video_id, duration in durations.items():
+    found: dict[str, float] = {}
+    for video_id, each in document.items():
+        duration = each.get("duration") if isinstance(each, dict) else each
         if isinstance(duration, bool) or not isinstance(duration, int | float) or not 0 < duration < math.inf:
             raise DataError(
                 f"{path}: video '{video_id}': duration {duration!r} is not a positive number of seconds; expected "
                 "{id: seconds}, or a ground truth"
             )
-    return {key: float(duration) for key, duration in durations.items()}
+        found[video_id] = float(duration)
+    return found
 
 
 def _of_table(path: str) -> dict[str, float]:
