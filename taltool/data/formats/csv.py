@@ -215,10 +215,12 @@ def _write(path: str, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]])
     with open_output(path) as stream:
         text = io.TextIOWrapper(stream, "utf-8", newline="", write_through=True)
         delimiter = "\t" if Path(path).suffix == ".tsv" else ","
-        writer = csv.writer(text, lineterminator="\n", delimiter=delimiter)
-        writer.writerow(columns)
-        writer.writerows(_fitting(row, path) for row in rows)
-        text.detach()
+        try:
+            writer = csv.writer(text, lineterminator="\n", delimiter=delimiter)
+            writer.writerow(columns)
+            writer.writerows(_fitting(row, path) for row in rows)
+        finally:  # Else standard output is closed with it, where a row is refused.
+            text.detach()
 
 
 def _fitting(row: tuple[Any, ...], path: str) -> tuple[Any, ...]:
