@@ -1,6 +1,7 @@
 """What `convert` changes in a content because the user says so, and never otherwise: ids of videos, names of subsets,
 times in frames; and which videos it keeps."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
@@ -14,6 +15,8 @@ from taltool.errors import DataError, UsageError
 from taltool.reporting import SILENT, Reporter
 
 Times = TypeVar("Times", float, Floats)
+# That of the language of subtitles: v.en.srt, v.zh-Hans.vtt.
+_LANGUAGE = re.compile(r"\.[a-z]{2}(-[A-Za-z]{2,4})?")
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class _Ids:
             self._left_out += 1
             return None
         suffix = PurePath(new).suffix
-        if suffix.lower() in VIDEO_SUFFIXES:
+        if suffix.lower() in VIDEO_SUFFIXES or _LANGUAGE.fullmatch(suffix):
             self._suffixes[suffix] = self._suffixes.get(suffix, 0) + 1
         return new
 

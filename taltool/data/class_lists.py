@@ -30,6 +30,8 @@ _HEADERS = ("label", "labels", "class", "classes", "name", "names", "classname",
 _DOUBTFUL = ("action", "actions", "activity", "activities", "category", "categories")
 _NUMBER_FIRST = re.compile(r"(\d+)(?:\s*[,;:\t]\s*|\s+)(\S.*)")
 _NUMBER_LAST = re.compile(r"(.*\S)(?:\s*[,;:\t]\s*|\s+)(\d+)")
+# Lines of YAML, of settings and of protocol buffers, which would be names if read as they stand.
+_SYNTAX = re.compile(r"- .*|\w+:|.*[{}]|[#;%] .*|#.*|[\w ]+=.*")
 _MEMBERS = ("classes", "class", "names", "labels", "categories")
 _SHAPES = "one name a line, `0 name` on every line, a table with the columns id and name, or JSON"
 # A place, the number there, and the name.
@@ -69,6 +71,11 @@ def _of_lines(lines: list[str], path: str) -> list[_Entry]:
     for where, name in named:
         if not name:
             raise DataError(f"{where}: an empty line amid the classes, whose place is their number; is a name missing?")
+        if _SYNTAX.fullmatch(name):
+            raise DataError(
+                f"{where}: '{name}' looks like a comment, or YAML or the like, and not like the name of a class; "
+                f"expected {_SHAPES}"
+            )
     if len(named) > 1 and spelled(named[0][1]) in _DOUBTFUL:
         raise DataError(
             f"{named[0][0]}: '{named[0][1]}' may be the header or the first class; remove it, or write `0 name` lines"

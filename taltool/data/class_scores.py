@@ -123,9 +123,15 @@ def read_class_scores(path: str, softmax: bool = False, classes: Mapping[str, in
     _refuse(rows < 0, ids, path, "class scores must be numbers from 0 to 1; are these logits? use --softmax")
     above = np.flatnonzero((rows > MOST).any(1))
     if len(above):
+        percentages = bool((np.abs(rows.sum(1) - 100) < 1).all())
+        mend = (
+            "those of each add up to 100: divide percentages by 100"
+            if percentages
+            else "are these logits? use --softmax"
+        )
         raise DataError(
             f"{path}: {len(above)} of {len(rows)} videos have class scores above 1, {ids[above[0]]} "
-            f"{rows[above[0]].max():g}; are these logits? use --softmax"
+            f"{rows[above[0]].max():g}; {mend}"
         )
     return replace(found, rows=rows)
 

@@ -26,8 +26,8 @@ SEGMENT_COLUMNS: dict[str, tuple[str, ...]] = {
     "video": _VIDEO,
     "start": _START,
     "end": _END,
-    "start_frame": ("startframe", "framestart", "beginframe", "startframes"),
-    "end_frame": ("endframe", "frameend", "stopframe", "endframes"),
+    "start_frame": ("startframe", "framestart", "beginframe", "startframes", "beginframes"),
+    "end_frame": ("endframe", "frameend", "stopframe", "endframes", "stopframes"),
     "label": _LABEL,
     "score": ("score", "confidence", "conf", "prob", "probability"),
     "subset": ("subset", "split", "set", "partition"),
@@ -44,8 +44,9 @@ CLASS_COLUMNS: dict[str, tuple[str, ...]] = {
 _SEPARATORS = re.compile(r"[\s_.-]+")
 # [hh:]mm:ss[.fff]: the first unit may be any number, those behind it stay below 60.
 _CLOCK = re.compile(r"(?:(\d+):(?=[0-5]\d:))?(\d+):([0-5]\d(?:\.\d*)?)")
-# "start (s)", "End [sec]".
+# "start (s)", "End [sec]"; and "start (frame)", which are frames.
 _UNIT = re.compile(r"\s*[(\[](s|secs?|seconds?)[)\]]$")
+_FRAMES = re.compile(r"\s*[(\[](frames?)[)\]]$")
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def header_columns(line: str) -> list[str]:
 
 def spelled(name: str) -> str:
     """The name of a column as names are compared: `Video-ID` and `video_id` are one."""
-    return _SEPARATORS.sub("", _UNIT.sub("", name.strip().casefold()))
+    return _SEPARATORS.sub("", _FRAMES.sub(r"\1", _UNIT.sub("", name.strip().casefold())))
 
 
 def meanings(columns: Collection[str], usual: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
@@ -144,6 +145,14 @@ def placed(
 def listed(columns: Collection[str]) -> str:
     """`there are: a, b`, of the columns that have a name."""
     return f"there are: {', '.join(name for name in columns if name) or 'none'}"
+
+
+def mend_of(*texts: str) -> str:
+    """What to do where numbers are none as a spreadsheet writes them; empty where that is not why."""
+    marks = {*"".join(texts)}
+    if "%" in marks:
+        return "; write shares, 0.95, for percentages"
+    return "; write a point for the comma" if "," in marks else ""
 
 
 def plain_number(text: str) -> float:

@@ -182,8 +182,7 @@ def convert(
         content = changed(content, changes, reporter)
         if options.classes is not None:
             content = named(content, options.classes, ", ".join(paths))
-        if not isinstance(content, Features):
-            Durations(options.durations, ", ".join(paths), reporter).compare(content)
+        Durations(options.durations, ", ".join(paths), reporter).compare(content)
         if names:
             content = relabelled(content, names)
         split = None

@@ -83,7 +83,7 @@ def disagreement(
         return None
     mend = f"at --fps {median(rates):.4g}" if max(rates) <= min(rates) * (1 + _SHARE) ** 2 else ""
     if swapped == len(rates):
-        mend = "if channels came first: --channels-first"
+        mend = "with the axes exchanged: --channels-first, or without it where it was given"
     return Disagreement(len(rates), of, *first, mend)
 
 
@@ -131,7 +131,7 @@ def common_channels(features: Sequences, video_ids: Iterable[str], path: str) ->
         several = " and ".join(str(width) for width in sorted(channels)[:3]) + (", ..." if len(channels) > 3 else "")
         raise DataError(
             f"{path}: every video has {length} snippets, but of {several} channels: are the channels first? convert "
-            "them with --channels-first"
+            "them with --channels-first, or without it where it was given"
         )
     odd = next(video_id for video_id, (_, width) in shapes.items() if width != common)
     raise DataError(

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from taltool.data.formats.contract import Annotations, Proposals
+from taltool.data.formats.contract import Annotations, Content, Features
 from taltool.data.near_ids import renaming
 from taltool.data.records import Lateness, VideoProposals
 from taltool.errors import DataError
@@ -26,10 +26,15 @@ class Durations:
         self._other: list[str] = []
         self._without: list[str] = []
 
-    def compare(self, content: Annotations | Proposals) -> None:
+    def compare(self, content: Content) -> None:
         """Compare the videos as they pass. After the last it is a warning where durations differ, videos are not among
-        those that were given, or most segments end after their videos; DataError where most durations differ."""
-        if isinstance(content, Annotations):
+        those that were given, or most segments end after their videos; DataError where most durations differ.
+
+        Of features it is told at once which videos are not among them; `feature_checks` compares the clocks."""
+        if isinstance(content, Features):
+            self._without = [each for each in content.ids if self._given and each not in self._given]
+            self._tell("snippets")
+        elif isinstance(content, Annotations):
             content.entries = self._entries(content.entries)
         else:
             content.videos = self._videos(content.videos)

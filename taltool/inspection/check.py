@@ -17,17 +17,17 @@ from taltool.data.feature_checks import common_channels, disagreement
 from taltool.data.files import STANDARD, read_bytes
 from taltool.data.formats.contract import Annotations, Features, FormatOptions, Kind, Proposals
 from taltool.data.formats.output import for_output, write_proposals
-from taltool.data.formats.sniffing import beginning, format_named, format_of, open_content
+from taltool.data.formats.sniffing import beginning, format_named, format_of
 from taltool.data.json_documents import parsed_document, telling_key
 from taltool.data.provenance import InputFile, step
 from taltool.data.records import GroundTruth
 from taltool.data.sidecars import read_durations
 from taltool.data.training_log import read_epochs
 from taltool.errors import DataError, UsageError
-from taltool.inspection.info import info, kind_of, logits
+from taltool.inspection.info import info, kind_of, logits, opened
 from taltool.inspection.names import subset_slips
 from taltool.inspection.oddities import Oddities
-from taltool.inspection.reference import add_differences
+from taltool.inspection.reference import add_differences, add_other_durations
 from taltool.inspection.sense import BACKWARDS, FIXES, AnnotationSense, ProposalSense, Sense
 from taltool.inspection.side_files import side_file
 from taltool.reporting import SILENT, Reporter
@@ -134,7 +134,7 @@ class _Task:
             return self._class_scores()
         if kind == "splits":
             return self._splits()
-        with open_content(self.path, options=self.options) as content:
+        with opened(self.path, self.options, own="durations|score|fix|to") as content:
             if self.fixes and content.kind != "features":
                 self._refuse_to_rewrite(content.kind)
             if isinstance(content, Proposals):
@@ -143,7 +143,7 @@ class _Task:
                 return self._annotations(content, reporter)
             if self.fixes:
                 raise UsageError(f"--fix mends ground truth and proposals; {self.path} holds features")
-            return _features(self.path, content, self.odd, self.truth)
+            return _features(self.path, content, self.odd, self.truth, self.options.durations)
 
     def _refuse_to_rewrite(self, kind: Kind) -> None:
         """Raise UsageError where a file of an annotation tool would be written anew, without what else is in it."""
@@ -168,7 +168,7 @@ class _Task:
         return f"proposals, {len(sense.durations)} videos, {sense.num_segments} proposals{unsure}"
 
     def _annotations(self, content: Annotations, reporter: Reporter) -> str:
-        sense = AnnotationSense(self.path, self.odd, self.mended, self.fixes)
+        sense = AnnotationSense(self.path, self.odd, self.mended, self.fixes, self.options.durations)
         content.entries = sense.walk(content.entries)
         if self.fixes:
             write_proposals(content, self.output, None, self.options, reporter=reporter)
@@ -185,6 +185,8 @@ class _Task:
         notes += [f"{note} left out" for note in content.notes]
         if self.truth is not None:
             add_differences(self.truth, sense.durations, sense.labels, self.odd)
+        if self.options.durations:
+            add_other_durations(self.options.durations, sense.durations, self.odd)
 
     def _class_scores(self) -> str:
         found, _ = read_numbers(self.path)
@@ -240,7 +242,9 @@ def _video(path: str, kind: str, odd: Oddities) -> str:
     return held
 
 
-def _features(path: str, content: Features, odd: Oddities, truth: GroundTruth | None) -> str:
+def _features(
+    path: str, content: Features, odd: Oddities, truth: GroundTruth | None, known: Mapping[str, float]
+) -> str:
     if not content.ids:
         raise DataError(f"{path}: no video in it")
     if not content.of_frames:
@@ -265,10 +269,12 @@ def _features(path: str, content: Features, odd: Oddities, truth: GroundTruth | 
         first, other, *_ = shapes.values()
         raise DataError(f"{path}: video '{other}' is of another kind, size or number of channels than '{first}'")
     odd.notes += [*content.hints, *(f"{note} left out" for note in content.notes)]
-    if (found := disagreement(content, content.ids, truth.durations if truth else None)) is not None:
+    if (found := disagreement(content, content.ids, {**known, **(truth.durations if truth else {})})) is not None:
         odd.notes.append(str(found))
     if truth is not None:
         add_differences(truth, durations, (), odd)
+    if known:
+        add_other_durations(known, durations, odd)
     return f"{'frame store' if content.of_frames else 'features'}, {len(content.ids)} videos"
 
 

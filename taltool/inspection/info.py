@@ -1,9 +1,11 @@
 """`info`: what is in a file, whatever its kind: counts, classes, durations, clocks, quantiles of scores, provenance; of
 a video its length, rate, size and streams."""
 
+import contextlib
+import re
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,12 @@ from taltool.data.clock import UnknownClockError
 from taltool.data.containers import VIDEO_SUFFIXES, container_name
 from taltool.data.feature_checks import common_channels, disagreement
 from taltool.data.files import STANDARD
-from taltool.data.formats.contract import Annotations, Features, FormatOptions, Proposals
+from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Proposals
 from taltool.data.formats.sniffing import beginning, open_content
 from taltool.data.quantiles import Quantiles
 from taltool.data.records import Floats, Integers, LabelVocabulary
 from taltool.data.training_log import read_epochs
-from taltool.errors import DataError
+from taltool.errors import DataError, UsageError
 from taltool.inspection.side_files import side_file
 from taltool.video.sources import IMAGE_SUFFIXES, image_files
 
@@ -64,7 +66,7 @@ def info(file: str | Path = STANDARD, *, score: float | None = None) -> FileInfo
         return FileInfo(file, kind, _metrics(file))
     if kind == "content" and not Path(file).is_dir() and side_file(beginning(file)) == "class scores":
         return FileInfo(file, "class scores", _class_scores(file))
-    with open_content(file, options=FormatOptions(score=score)) as content:
+    with opened(file, FormatOptions(score=score), own="score") as content:
         if isinstance(content, Proposals):
             return FileInfo(file, content.kind, _proposals(content))
         if isinstance(content, Annotations):
@@ -72,6 +74,19 @@ def info(file: str | Path = STANDARD, *, score: float | None = None) -> FileInfo
         if content.of_frames:
             return FileInfo(file, "frame store", _frames(content))
         return FileInfo(file, content.kind, _features(content))
+
+
+@contextlib.contextmanager
+def opened(file: str, options: FormatOptions, own: str) -> Iterator[Content]:
+    """The content of a file. Where it cannot be read without an option that is none of the command's `own` (words with
+    | between them) DataError says whose it is."""
+    try:
+        with open_content(file, options=options) as content:
+            yield content
+    except (DataError, UsageError) as error:
+        if "taltool" in str(error) or not re.search(rf"--(?!({own})\b)[a-z]", str(error)):
+            raise
+        raise DataError(f"{error}; options that taltool convert has: look at what it makes of this file") from error
 
 
 def kind_of(path: str) -> str:

@@ -1,6 +1,7 @@
 """Names that are probably meant to be one: labels, subsets and video ids that differ by a slip."""
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 
 from taltool.data.containers import VIDEO_SUFFIXES
@@ -58,6 +59,8 @@ def subset_slips(subsets: Collection[str]) -> Iterator[tuple[str, str]]:
 
 
 def plain_id(video_id: str) -> str:
-    """A video id without ActivityNet's `v_` in front of it, and without the suffix of a video's file."""
+    """A video id without ActivityNet's `v_` in front of it, the suffix of a video's file, case, and the form in which
+    letters are written."""
+    video_id = unicodedata.normalize("NFC", video_id).casefold()
     stem, _, suffix = video_id.rpartition(".")
-    return (stem if stem and f".{suffix.lower()}" in VIDEO_SUFFIXES else video_id).removeprefix("v_")
+    return (stem if stem and f".{suffix}" in VIDEO_SUFFIXES else video_id).removeprefix("v_")

@@ -46,5 +46,20 @@ def add_differences(
     )
 
 
+def add_other_durations(known: Mapping[str, float], durations: Mapping[str, float | None], odd: Oddities) -> None:
+    """Count what --durations, seconds by id, says otherwise of the videos, or calls otherwise where it lacks them."""
+    pairs = [(each, own, known[each]) for each, own in durations.items() if each in known]
+    other = [(each, own, said) for each, own, said in pairs if _differ(own, said)]
+    odd.add(
+        f"videos whose durations differ from --durations by more than {_SAME_DURATION} s",
+        len(other),
+        lambda number: f"'{other[number][0]}' {other[number][1]:g} s, there {other[number][2]:g} s",
+    )
+    without = [each for each, own in durations.items() if own is None and each not in known]
+    odd.add("videos without a duration, in --durations too", len(without), lambda number: f"'{without[number]}'")
+    if without and (named := renaming(without, known)):
+        odd.notes.append(f"of the videos that --durations lacks {named}")
+
+
 def _differ(one: float | None, other: float | None) -> bool:
     return one is not None and other is not None and abs(one - other) > _SAME_DURATION

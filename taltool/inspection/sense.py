@@ -94,7 +94,7 @@ class Sense:
         owners: dict[str, str] = {}
         same = [(first, key) for key in self.durations if (first := owners.setdefault(plain_id(key), key)) != key]
         self._odd.add(
-            "pairs of videos whose names differ by v_ or the suffix of a file alone",
+            "pairs of videos whose names differ by v_, the suffix of a file, case or the form of letters alone",
             len(same),
             lambda number: "'{}', '{}'".format(*same[number]),
         )
@@ -132,8 +132,15 @@ class AnnotationSense(Sense):
 
     noun = "instances"
 
-    def __init__(self, file: str, odd: Oddities, mended: Oddities, fixes: Sequence[str] = ()) -> None:
-        super().__init__(odd, mended, fixes)
+    def __init__(
+        self,
+        file: str,
+        odd: Oddities,
+        mended: Oddities,
+        fixes: Sequence[str] = (),
+        durations: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(odd, mended, fixes, durations)
         self._file = file
         # The videos of each subset, and those without annotations, or with several classes.
         self._videos_in = Counter[str | None]()
@@ -178,7 +185,8 @@ class AnnotationSense(Sense):
     def finish(self) -> None:
         """Count what is odd in names, subsets, and whole videos."""
         super().finish()
-        self._add("videos without a duration: give --durations where they are used", self._untimed)
+        if not self._known:  # Else those are told that have none there either.
+            self._add("videos without a duration: give --durations where they are used", self._untimed)
         for subset, empty in self._empty_in.items():
             if subset is not None and len(empty) == self._videos_in[subset]:
                 self._odd.notes.append(f"none of the {len(empty)} videos of subset '{subset}' has annotations")

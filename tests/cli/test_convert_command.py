@@ -14,6 +14,14 @@ from taltool.cli.commands import convert as command
 from taltool.data.convert import convert
 
 
+def test_a_name_that_a_table_refuses_on_standard_output_is_one_line(taltool: Run, tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text('{"results": {"v": [{"segment": [1, 2], "score": 0.5, "label": " run"}]}}')
+    done = taltool("convert", tmp_path / "p.json", "--to", "csv")
+    assert done.returncode == 3
+    assert done.stderr.decode().splitlines()[0].startswith("taltool convert: error: -: the name ' run' does not fit")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_the_function_is_called_by_the_words_of_the_command() -> None:
     """But for those of published weights, which another function converts."""
     words, names = (dict(inspect.signature(each).parameters) for each in (command.convert, convert))

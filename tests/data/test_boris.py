@@ -71,6 +71,13 @@ def rows(entry: dict[str, Any]) -> Segments:
     return sorted((*each["segment"], each["label"]) for each in entry["annotations"])
 
 
+def test_a_decimal_comma_of_an_export_is_told(tmp_path: Path) -> None:
+    names = "Observation id;Media file name;Behavior;Behavior type;Time"
+    (tmp_path / "events.csv").write_text(f"{names}\no;v.mp4;run;START;1,5\no;v.mp4;run;STOP;2,5\n")
+    with pytest.raises(DataError, match=r"'1,5' is not a time in seconds, .*; write a point for the comma"):
+        convert(tmp_path / "events.csv", output=tmp_path / "x.csv")
+
+
 def test_states_are_paired_by_subject_behaviour_and_modifier(tmp_path: Path) -> None:
     entries, notes = read(PROJECT, tmp_path)
     assert list(entries) == ["v_1"]

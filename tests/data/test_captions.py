@@ -241,6 +241,18 @@ Dive
 """
 
 
+def test_markup_of_subrip_is_no_part_of_labels(tmp_path: Path) -> None:
+    path = tmp_path / "v.srt"
+    cues = ["{\\an8}<i>Dive</i>", '<font color="#ffff00">Swim</font>\n{\\an8}', "a < b > c <3 {x}"]
+    path.write_text("".join(f"{n}\n00:00:0{n},000 --> 00:00:0{n},500\n{text}\n\n" for n, text in enumerate(cues)))
+    convert(path, output=tmp_path / "x.csv")
+    rows = [line.split(",") for line in (tmp_path / "x.csv").read_text().splitlines()[1:]]
+    assert [row[3] for row in rows] == ["Dive", "Swim", "a < b > c <3 {x}"]
+    (tmp_path / "gt.csv").write_text("video,start,end,label\nv,1,2,<b>run\n")
+    with pytest.raises(DataError, match="label '<b>run' does not fit into this format: no --> and no markup in it"):
+        convert(tmp_path / "gt.csv", output=tmp_path / "y.srt")
+
+
 def test_subtitles_of_others_are_read_without_markup_settings_and_comments(tmp_path: Path) -> None:
     (tmp_path / "my clip.en.vtt").write_text(f"\ufeff{THEIRS}".replace("\n", "\r\n"))
     assert read(tmp_path / "my clip.en.vtt") == [

@@ -64,6 +64,15 @@ def test_ids_that_look_like_files_are_told_and_kept(tmp_path: Path) -> None:
     assert said.endswith("--strip-suffix .mp4 takes it off")
 
 
+@pytest.mark.parametrize("name", ["v.en.srt", "v.zh-Hans.srt"])
+def test_the_language_of_subtitles_in_an_id_is_told(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("1\n00:00:01,000 --> 00:00:02,500\nrun\n")
+    listener = Listener()
+    convert(tmp_path / name, output=tmp_path / "o.csv", reporter=listener)
+    (said,) = listener.heard
+    assert said.endswith(f"--strip-suffix {name[1:-4]} takes it off")
+
+
 def test_proposals_and_features_are_renamed_too(tmp_path: Path) -> None:
     proposal = {"segment": [30.0, 60.0], "score": 0.5, "label": "run"}
     found, _, _ = changed(tmp_path, {"results": {"v_a": [proposal], "v_b": []}}, strip_prefix="v_")

@@ -48,6 +48,26 @@ def test_numbers_are_kept(shape: str, tmp_path: Path) -> None:
     assert list(read_classes(written(tmp_path, SHAPES[shape])).items()) == list(NUMBERED.items())
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# the classes\nrun\nwalk\n",
+        "names:\n  - run\n  - walk\n",
+        "- run\n- walk\n",
+        'item {\n  name: "run"\n  id: 1\n}\n',
+        "run = 0\nwalk = 1\n",
+    ],
+)
+def test_the_syntax_of_other_files_is_no_name(text: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"c.txt:1: .* looks like a comment, or YAML or the like"):
+        read_classes(written(tmp_path, text))
+
+
+@pytest.mark.parametrize("name", ["C#: a song", "2-3", "-run", "run (a = b)", "Make: cake", "clean_/_repair"])
+def test_names_may_have_signs(name: str, tmp_path: Path) -> None:
+    assert read_classes(written(tmp_path, f"run\n{name}\n")) == {"run": 0, name: 1}
+
+
 @pytest.mark.parametrize("shape", IN_ORDER)
 def test_names_without_numbers_count_from_0(shape: str, tmp_path: Path) -> None:
     assert read_classes(written(tmp_path, IN_ORDER[shape])) == {"BaseballPitch": 0, "Long jump": 1}

@@ -84,6 +84,12 @@ def test_logits_need_softmax(tmp_path):
     assert best(read_class_scores(path, softmax=True), "a") == ("Jump", pytest.approx(1 / (1 + np.exp(-2))))
 
 
+def test_percentages_are_no_logits(tmp_path):
+    path = written(tmp_path, {"a": {"Run": 80.0, "Jump": 20.0}, "b": {"Run": 33.4, "Jump": 66.5}})
+    with pytest.raises(DataError, match=r"add up to 100: divide percentages by 100$"):
+        read_class_scores(path)
+
+
 def test_the_softmax_of_a_video_is_over_the_classes_that_it_lists(tmp_path):
     content = {
         "a": [{"label": "Run", "score": 17.0}, {"label": "Jump", "score": 18.0}],

@@ -100,6 +100,7 @@ REFUSED = {
     "one name twice": ("video,start,start,end,label\na,1,1,2,c\n", "two columns 'start'"),
     "two delimiters": ("video;id,start\n", "commas or semicolons may part the columns"),
     "no rate": ("video,start_frame,end_frame,label\na,1,2,c\n", "'start_frame' and 'end_frame' are frames; .*--fps"),
+    "percentages": ("video,start,end,score\na,1,2,95%\n", "x.csv:2: score '95%' is not a number; write shares, 0.95"),
     "a comma in a number": ("video;start;end;label\na;1,5;2;c\n", "x.csv:2: '1,5', '2' are not .*; write a point"),
     "seconds past the minute": (FOUR + "a,1:75,2:00,c\n", "x.csv:2: '1:75'"),
     "no id": (FOUR + ",1,2,c\n", "x.csv:2: no video id"),

@@ -71,7 +71,9 @@ def test_where_no_rate_would_do_none_is_named() -> None:
 
 def test_channels_that_would_make_the_duration_are_taken_for_snippets() -> None:
     found = disagreement(Videos([(16, 100), (16, 200)], [64.0, 128.0]), ["v0", "v1"])
-    assert str(found).endswith("they would agree if channels came first: --channels-first")
+    assert str(found).endswith(
+        "they would agree with the axes exchanged: --channels-first, or without it where it was given"
+    )
 
 
 def test_durations_of_a_ground_truth_win_over_those_of_the_file() -> None:

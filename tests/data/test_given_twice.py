@@ -5,12 +5,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from taltool.data.changes import Changes
 from taltool.data.convert import convert
 from taltool.data.near_ids import renaming
 from taltool.data.records import Lateness
+from taltool.data.sidecars import read_durations
 from taltool.errors import DataError
 from taltool.postprocessing.label import label
 from taltool.reporting import Reporter
@@ -40,6 +42,41 @@ def converted(folder: Path, text: str, **options: Any) -> tuple[dict[str, Any], 
     listener = Listener()
     convert(folder / "in", output=folder / "out.json", reporter=listener, provenance=False, **options)
     return json.loads((folder / "out.json").read_text()), "\n".join(listener.heard)
+
+
+def test_features_of_videos_without_a_duration_are_told(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    np.save(tmp_path / "in" / "v_1.npy", np.ones((10, 2)))
+    listener, clock = Listener(), {"fps": 1, "stride": 1, "window": 1}
+    convert(tmp_path / "in", output=tmp_path / "o.h5", durations={"1": 10.0}, reporter=listener, **clock)
+    (told,) = listener.heard
+    assert "1 videos are not in --durations, 'v_1' the first" in told
+    assert "--strip-prefix v_" in told
+
+
+@pytest.mark.parametrize(
+    "text", ['{"v": 100, "w": 2.5}', '{"v": {"duration": 100, "fps": 25}, "w": {"duration": 2.5}}']
+)
+def test_durations_may_be_a_member_of_json_each(text: str, tmp_path: Path) -> None:
+    (tmp_path / "d.json").write_text(text)
+    assert read_durations(str(tmp_path / "d.json")) == {"v": 100.0, "w": 2.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("v,100\nw,2.5\n", r"names the columns video_id and duration \(there are: v, 100\)"),
+        ("video_id,fps,frames\nv,25,100\n", r"and duration \(there are: video_id, fps, frames\)"),
+        ('{"v": "long"}', "video 'v': duration 'long' is not a positive number of seconds"),
+        ('{"v": 1e999}', "not JSON"),
+        ("{}", "no video has a duration in it"),
+    ],
+)
+def test_what_is_no_durations_is_told_what_they_look_like(text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "d").write_text(text)
+    with pytest.raises(DataError, match=told) as refusal:
+        read_durations(str(tmp_path / "d"))
+    assert "taltool convert" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("text", [STREAM, json.dumps(DATABASE), CHARADES])

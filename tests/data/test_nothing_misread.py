@@ -14,6 +14,8 @@ from taltool.data.class_scores import read_class_scores
 from taltool.data.convert import convert
 from taltool.data.formats.sniffing import open_content, sniff
 from taltool.errors import DataError, UsageError
+from taltool.inspection.check import check
+from taltool.inspection.info import info
 
 TRUTH: dict[str, Any] = {"v": {"duration": 9, "annotations": [{"segment": [1, 2], "label": "run"}]}}
 
@@ -107,10 +109,63 @@ def test_columns_that_are_called_frames_are_frames_when_they_are_named(tmp_path:
         convert(path, output=tmp_path / "y.csv", columns={"start": "start_frame", "end": "end_frame"})
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("x.csv", "video,start_frame,end_frame,label\nv,30,60,run\n", "give the frame rate with --fps"),
+        ("x.csv", "classname,youtube_id,start,end,label\nrun,v,1,2,-1\n", "--columns label=classname"),
+        (
+            "x.json",
+            {
+                "v": {
+                    "metadata": {"num_frames": 9, "frame_rate": 3},
+                    "action_localisation": [],
+                    "sound_localisation": [],
+                }
+            },
+            "--labels action",
+        ),
+    ],
+)
+def test_options_that_only_convert_has_are_called_its_own(name: str, content: Any, told: str, tmp_path: Path) -> None:
+    path = written(tmp_path, name, content)
+    whose = "options that taltool convert has"
+    found = check(path)
+    assert not found.is_whole
+    assert told in found.summary
+    assert whose in found.summary
+    with pytest.raises(DataError, match=whose):
+        info(path)
+    with pytest.raises((DataError, UsageError)) as refusal:
+        convert(path, output=tmp_path / "y.csv")
+    assert whose not in str(refusal.value)
+
+
+@pytest.mark.parametrize("names", ["Start (frame),End (frame)", "begin [frames],stop [frames]"])
+def test_a_unit_in_a_name_makes_frames_of_times(names: str, tmp_path: Path) -> None:
+    path = written(tmp_path, "x.csv", f"video,{names},label\nv,30,60,run\n")
+    convert(path, output=tmp_path / "y.csv", fps=30)
+    assert (tmp_path / "y.csv").read_text().splitlines()[1] == "v,1.0,2.0,run"
+    said = dict(zip(("start", "end"), names.split(","), strict=True))
+    with pytest.raises(DataError, match="are frames; give the frame rate with --fps"):
+        convert(path, output=tmp_path / "y.csv", columns=said)
+
+
 def test_a_frame_rate_beside_seconds_is_told(tmp_path: Path) -> None:
     path = written(tmp_path, "x.csv", "video,start,end,label\nv,30,60,run\n")
     left_out = convert(path, output=tmp_path / "y.csv", fps=30).left_out
     assert left_out == ("--fps, since 'start' and 'end' are seconds (if they are frames: --times frames)",)
+
+
+@pytest.mark.parametrize("target", ["csv", "vtt", "elan", "boris", "labelstudio", "thumos14", "frame-labels"])
+def test_members_of_annotations_that_a_format_does_not_hold_are_told(target: str, tmp_path: Path) -> None:
+    annotation = {"segment": [1, 2], "label": "run", "label_id": 3, "segment(frames)": [25, 50]}
+    entry = {"duration": 9, "fps": 25, "annotations": [annotation]}
+    path = written(tmp_path, "gt.json", {"database": {"v": entry}})
+    options: dict[str, Any] = {"fps": 25} if target == "frame-labels" else {}
+    lost = convert(path, output=tmp_path / "out", target=target, **options).lost
+    assert "the keys fps of the videos" in lost
+    assert "the keys label_id, segment(frames) of the annotations" in lost
 
 
 def test_a_column_has_one_meaning(tmp_path: Path) -> None:

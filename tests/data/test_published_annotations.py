@@ -68,6 +68,15 @@ HACS = {
 }
 
 
+def test_negatives_of_hacs_clips_are_no_instances(tmp_path: Path) -> None:
+    path = tmp_path / "HACS_clips_v1.1.csv"
+    rows = ["Archery,a,training,15.5,17.5,1", "Archery,b,training,77.5,79.5,-1"]
+    path.write_text("\n".join(["classname,youtube_id,subset,start,end,label", *rows, ""]))
+    made = convert(path, output=tmp_path / "o.csv", columns={"label": "classname"})
+    assert (tmp_path / "o.csv").read_text().splitlines()[1:] == ["a,15.5,17.5,Archery,training"]
+    assert "1 rows whose label is -1, which say what does not happen" in made.left_out
+
+
 def test_numbers_that_are_texts_are_numbers(tmp_path: Path) -> None:
     afsd = database(write(tmp_path / "afsd.json", AFSD), durations={"video_test_0000896": 226.77})
     assert afsd["video_test_0000896"]["duration"] == 226.77

@@ -29,6 +29,15 @@ video_test_0000896 70.7 71.9 40 0.0199445
 """
 
 
+def test_a_list_of_many_videos_is_not_taken_for_one(tmp_path: Path) -> None:
+    every = [{"video_id": name, "segment": [1, 2], "score": 0.5, "label": "run"} for name in ("a", "b")]
+    (tmp_path / "p.json").write_text(json.dumps({"detections": every}))
+    with pytest.raises(DataError, match=r"'detections': a proposal of the video 'a'; expected a member for each video"):
+        convert(tmp_path / "p.json", output=tmp_path / "x.csv")
+    (tmp_path / "p.json").write_text(json.dumps({"a": every[:1], "b": every[1:]}))
+    assert convert(tmp_path / "p.json", output=tmp_path / "x.csv").kind == "proposals"
+
+
 def test_detections_for_the_kit_of_thumos14_have_its_numbers(tmp_path: Path) -> None:
     path = tmp_path / "turn.txt"
     path.write_text(TURN)

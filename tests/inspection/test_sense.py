@@ -176,7 +176,11 @@ def test_videos_of_one_name_but_for_prefix_and_suffix_are_told(tmp_path: Path) -
     ]
     entries = database({"x": [(1, 2, "a")], "v_x": [(1, 2, "a")], "x.y": [(1, 2, "a")]})
     (told,) = oddities(tmp_path / "gt.json", entries)
-    assert told == "1 pairs of videos whose names differ by v_ or the suffix of a file alone (first: 'x', 'v_x')"
+    what = "pairs of videos whose names differ by v_, the suffix of a file, case or the form of letters alone"
+    assert told == f"1 {what} (first: 'x', 'v_x')"
+    one, other = "Café", "cafe\u0301"
+    (told,) = oddities(tmp_path / "gt.json", database({one: [(1, 2, "a")], other: [(1, 2, "a")]}))
+    assert told == f"1 {what} (first: '{one}', '{other}')"
 
 
 def test_proposals_are_compared_with_a_ground_truth(tmp_path: Path) -> None:
@@ -330,6 +334,21 @@ def test_clip_is_refused_where_it_would_leave_most_out_and_says_where_it_knows_n
     assert "no video has a duration, so no end was clipped: give them with --durations" in found.oddities
     found = check(untimed, durations={"v": 10.0}, fix="clip", output=tmp_path / "out.csv")
     assert found.mended[0].split(" (")[0].endswith("cut at the end of their video")
+
+
+def test_durations_that_are_given_are_compared_with_those_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "gt.json"
+    path.write_text(
+        '{"database": {"a": {"duration": 10}, "v_b": {"annotations": [{"segment": [1, 9], "label": "x"}]}}}'
+    )
+    odd = check(path, durations={"a": 15.0, "b": 5.0}).oddities
+    assert "1 videos whose durations differ from --durations by more than 0.5 s (first: 'a' 10 s, there 15 s)" in odd
+    assert "1 videos without a duration, in --durations too (first: 'v_b')" in odd
+    assert any("--strip-prefix v_" in each for each in odd)
+    assert not any("give --durations" in each for each in odd)
+    assert not any("--durations" in each for each in check(path, durations={"a": 10.4, "v_b": 9.0}).oddities)
+    late = check(path, durations={"a": 10.0, "v_b": 5.0}).oddities
+    assert any(each.startswith("1 instances that end after their video") for each in late)
 
 
 def test_durations_that_a_ground_truth_lacks_are_given_where_it_is_mended(taltool: Run, tmp_path: Path) -> None:

@@ -18,7 +18,16 @@ import orjson
 from taltool.data.containers import VIDEO_SUFFIXES
 from taltool.data.files import read_bytes
 from taltool.data.formats.contract import Annotations, FormatOptions, Proposals
-from taltool.data.formats.tables import AnnotationRows, Row, RowShelf, segment, to_annotations, to_proposals, valid
+from taltool.data.formats.tables import (
+    AnnotationRows,
+    OtherKeys,
+    Row,
+    RowShelf,
+    segment,
+    to_annotations,
+    to_proposals,
+    valid,
+)
 from taltool.data.json_documents import parsed_document
 from taltool.data.video_json import to_objects
 from taltool.errors import DataError, UsageError
@@ -99,7 +108,7 @@ class ProjectVideos:
         self._timed = 0
         self._lost: dict[str, None] = {}
         self._subsets: dict[str, None] = {}
-        self._extra: dict[str, None] = {}
+        self._keys = OtherKeys()
 
     def __iter__(self) -> Iterator[Video]:
         found = self._annotated if isinstance(self._content, Annotations) else self._proposed
@@ -117,7 +126,7 @@ class ProjectVideos:
             rows = AnnotationRows(replace(self._content, entries=[(video_id, entry)]))
             yield Video(video_id, entry.get("duration"), list(rows))
             self._subsets |= rows.subsets
-            self._extra |= dict.fromkeys(entry.keys() - {"duration", "subset", "annotations"})
+            self._keys.add(entry)
 
     def _proposed(self) -> Iterator[Video]:
         assert isinstance(self._content, Proposals)
@@ -133,7 +142,7 @@ class ProjectVideos:
         """What a project does not hold, one phrase each."""
         lost = [] if keeps_durations or not self._timed else [f"{self._timed} durations"]
         lost += [f"the subsets ({', '.join(sorted(self._subsets))})"] if self._subsets and not keeps_subsets else []
-        lost += [f"the keys {', '.join(sorted(self._extra))} of the videos"] if self._extra else []
+        lost += self._keys.phrases()
         if isinstance(self._content, Annotations):
             return lost + (["the taxonomy"] if self._content.head.get("taxonomy") else [])
         return lost + (["the provenance"] if self._content.provenance else [])

@@ -31,6 +31,8 @@ _MICROSECONDS = 1e6
 # The lists of Perception Test, by the word after --labels.
 _LOCALISED = {"action": "action_localisation", "sound": "sound_localisation"}
 _LISTS = ("annotations", "actions", *_LOCALISED.values())
+# What a proposal in a list of those of many videos calls its own.
+_OWN_VIDEO = ("video_id", "video", "video_name", "video-id")
 _THUMOS = re.compile(r"video_(validation|test)_\d+")
 _FIRST_LIST = re.compile(rb'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:\s*\[\s*(?=\{)', re.DOTALL)
 
@@ -77,6 +79,16 @@ class BareJson(Format):
 
 
 def _proposals(document: dict[str, Any], path: str, options: FormatOptions) -> Proposals:
+    for video_id, given in document.items():
+        for each in given if isinstance(given, list) else ():
+            own = [
+                name for key in _OWN_VIDEO if isinstance(each, dict) and (name := each.get(key, video_id)) != video_id
+            ]
+            if own:
+                raise DataError(
+                    f"{path}: '{video_id}': a proposal of the video {own[0]!r}; expected a member for each video, "
+                    "{video: [{segment, score}]}, or a table"
+                )
     names = LabelVocabulary()
     parser = VideoParser(names, options.score, options.drop_invalid, **kind_of_labels(options, path))
     videos = parser.videos(document, options.durations, path)

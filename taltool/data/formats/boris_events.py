@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from taltool.data.columns import plain_number
+from taltool.data.columns import mend_of, plain_number
 from taltool.data.files import read_lines, shown
 from taltool.data.formats import FORMATS
 from taltool.data.formats.annotation_tools import Video, content_of, counted, media_id
@@ -216,4 +216,4 @@ def _number(text: str, where: str) -> float:
     try:
         return plain_number(text)
     except ValueError:
-        raise DataError(f"{where}: '{text}' is not a time in seconds, or as 01:02:03.004") from None
+        raise DataError(f"{where}: '{text}' is not a time in seconds, or as 01:02:03.004{mend_of(text)}") from None

@@ -87,7 +87,9 @@ class Csv(Format):
                 "a score with --score 1.0, or " + _SAY.format(meaning="label", name="NAME")
             )
         places = {meaning.removesuffix("_frame"): place for meaning, place in places.items() if meaning in read}
-        rows = _rows(table.rows, places, fps, options, notes)
+        labels = [place for place, name in enumerate(table.columns) if spelled(name) == "label"]
+        signs = [place for place in labels if "label" in places and place != places["label"]]
+        rows = _rows(table.rows, places, fps, options, notes, signs)
         if has_lengths:
             rows = (replace(row, end=row.start + row.end) for row in rows)
         mend = f"; if '{table.columns[places['end']]}' is a length: --columns length={table.columns[places['end']]}"
@@ -128,7 +130,8 @@ def missing_columns(found: Collection[str]) -> list[str]:
 def _unread(columns: list[str], read: Collection[int]) -> list[str]:
     """A note of the columns that are not read; a nameless first one is the numbers of the rows, as pandas writes."""
     others = [name for place, name in enumerate(columns) if place not in read and (place or name)]
-    return [f"the columns {', '.join(name or 'without a name' for name in others)}"] if others else []
+    shown = dict.fromkeys(name or "without a name" for name in others)
+    return [f"the columns {', '.join(shown)}"] if others else []
 
 
 def _rows(
@@ -137,11 +140,18 @@ def _rows(
     fps: float,
     options: FormatOptions,
     notes: list[str],
+    signs: Collection[int],
 ) -> Iterator[Row]:
-    """The segments; a row without times is none, and raises DataError, or is dropped aloud."""
-    empty = 0
+    """The segments; a row without times is none, and raises DataError, or is dropped aloud.
+
+    signs: places of columns that may say in which rows the class does not occur, as `label` of HACS Clips does by -1;
+    those are dropped aloud.
+    """
+    empty = negative = 0
     for where, fields in rows:
-        if fields[places["start"]] or fields[places["end"]]:
+        if any(fields[place] == "-1" for place in signs):
+            negative += 1
+        elif fields[places["start"]] or fields[places["end"]]:
             yield _row(where, fields, places, fps)
         elif options.drop_invalid:
             empty += 1
@@ -149,6 +159,8 @@ def _rows(
             raise DataError(f"{where}: neither start nor end; --drop-invalid leaves rows without a segment out")
     if empty:
         notes.append(f"{empty} rows without times")
+    if negative:
+        notes.append(f"{negative} rows whose label is -1, which say what does not happen")
 
 
 def _row(where: str, fields: list[str], places: Mapping[str, int], fps: float) -> Row:
@@ -203,10 +215,12 @@ def _write(path: str, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]])
     with open_output(path) as stream:
         text = io.TextIOWrapper(stream, "utf-8", newline="", write_through=True)
         delimiter = "\t" if Path(path).suffix == ".tsv" else ","
-        writer = csv.writer(text, lineterminator="\n", delimiter=delimiter)
-        writer.writerow(columns)
-        writer.writerows(_fitting(row, path) for row in rows)
-        text.detach()
+        try:
+            writer = csv.writer(text, lineterminator="\n", delimiter=delimiter)
+            writer.writerow(columns)
+            writer.writerows(_fitting(row, path) for row in rows)
+        finally:  # Else standard output is closed with it, where a row is refused.
+            text.detach()
 
 
 def _fitting(row: tuple[Any, ...], path: str) -> tuple[Any, ...]:

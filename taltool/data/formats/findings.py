@@ -35,18 +35,32 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
         "which is not opened, for it can run any code: where it was made, write what is in it as JSON (json.dump)",
     ),
     (rb"MATLAB 5\.0|MATLAB 7", "a MATLAB file", "FEATURES"),
-    (rb"\x93NUMPY", "a single array of NumPy", "FEATURES"),
+    (rb"\x93NUMPY", "a single array of NumPy", "name the folder that it is in; FEATURES"),
     (rb"\x89HDF\r\n\x1a\n", "an HDF5 file", "FEATURES"),
     (rb"RIFF....WAVE|ID3|fLaC|OggS", "sound without pictures", "name the video"),
     (rb"\{\\rtf", "an RTF document", "save it as plain text (UTF-8)"),
+    (
+        rb"(\xef\xbb\xbf)?\[Script Info\]",
+        "subtitles of SubStation Alpha",
+        "write them as SRT: ffmpeg -i FILE subtitles.srt",
+    ),
+    (
+        rb'\s*\{\s*"id"\s*:\s*\d+\s*,.{0,9999}"annotations"\s*:\s*\[.{0,9999}"(from_name|was_cancelled)"',
+        "a single task of Label Studio",
+        "make a list of it, or of several: jq -s . FILE... > tasks.json",
+    ),
 )
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"(\s*:)?|[{}\[\]]')
 _NUMBER = re.compile(r"[-+.\d:]*\d[-+.\d:]*(e[-+]?\d+)?", re.IGNORECASE)
 # "start_ms", "End (msec)".
 _THOUSANDTHS = re.compile(r"[\W_]*(ms|msecs?|millis(econds)?)\W*$", re.IGNORECASE)
 _LENGTHS = ("duration", "length", "dur", "segmentduration", "durationseconds", "durationsec", "segmentlength")
+# Seconds that two texts of one time may be apart.
+_ROUNDING = 0.002
 # Names that are shown; characters of a JSON in which its keys are looked for.
 _SHOWN, _SEARCHED = 8, 1 << 16
+# Above a table are a title, a comment, and what Excel is told (sep=;): its names stand in these lines.
+_LINES = 20
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
@@ -65,7 +79,7 @@ def refusal(opening: Opening, formats: Mapping[str, Format]) -> str:
         return f"{_json_in_words(head)}; of JSON are read: {_naming('JSON', formats)}"
     if head.lstrip().startswith(b"<"):
         return f"XML that begins with {_short(opening.first_line())}; of XML are read: {_naming('XML', formats)}"
-    return _of_text(opening.first_line())
+    return _of_text(opening)
 
 
 def _of_folder(opening: Opening, formats: Mapping[str, Format]) -> str:
@@ -78,12 +92,20 @@ def _of_folder(opening: Opening, formats: Mapping[str, Format]) -> str:
     )
 
 
-def _of_text(line: str) -> str:
+def _of_text(opening: Opening) -> str:
+    line = opening.first_line()
     columns = header_columns(line)
+    needed = ("video", "start", "end")
+    lines = opening.head.decode("utf-8", "replace").splitlines()
+    for number, later in enumerate(lines[:_LINES], start=1):
+        if meanings(header_columns(later), SEGMENT_COLUMNS).keys() >= {*needed}:
+            return f"text that begins with {_short(line)}; line {number} names columns: remove what stands above it"
     if len(columns) < 2:
-        return f"text that begins with {_short(line)}; the first line of a table names its columns: video_id,start,end"
+        return (
+            f"text that begins with {_short(line)}; the first line of a table names its columns, parted by commas, "
+            "semicolons or tabs: video_id,start,end"
+        )
     found = meanings(columns, SEGMENT_COLUMNS)
-    needed = {meaning: SEGMENT_COLUMNS[meaning] for meaning in ("video", "start", "end")}
     missing = [meaning for meaning in needed if meaning not in found]
     shown = ", ".join(map(_short, columns[:_SHOWN])) + (", ..." if len(columns) > _SHOWN else "")
     told = f"a table with the columns {shown}, of which none is the {' or the '.join(missing)} by its name"
@@ -104,9 +126,11 @@ def _is_number(text: str) -> bool:
 
 
 def _numbered(columns: list[str]) -> str:
-    """The option that says which columns of a table without names are what, as the fields of its first line look."""
-    texts = [place for place, name in enumerate(columns, start=1) if not _is_number(name)]
-    numbers = [place for place, name in enumerate(columns, start=1) if _is_number(name)]
+    """The option that says which columns of a table without names are what, as the fields of its first line look: a
+    time that is there twice, as 00:00:01.000 and 1.0, is one."""
+    texts = [place for place, name in enumerate(columns, start=1) if name and not _is_number(name)]
+    pairs = enumerate(zip(columns, ["", *columns], strict=False), start=1)
+    numbers = [place for place, (name, before) in pairs if _is_number(name) and not _is_again(name, before)]
     if not texts or texts[0] > numbers[0]:  # The names of videos are numbers too.
         texts, numbers = [numbers[0], *texts], numbers[1:]
     if len(numbers) < 2:
@@ -115,12 +139,19 @@ def _numbered(columns: list[str]) -> str:
     others = numbers[2:]
     if len(numbers) > 1 and _seconds(columns[numbers[1] - 1]) < _seconds(columns[numbers[0] - 1]):
         said["length"] = said.pop("end")
-    if others and 0 <= _seconds(columns[others[-1] - 1]) <= 1:
+    first, last = (_seconds(columns[place - 1]) for place in numbers[:2])
+    if others and 0 <= (least := _seconds(columns[others[-1] - 1])) <= 1 and abs(last - first - least) > _ROUNDING:
         said["score"] = others.pop()
     order = ("video", "start", "end", "length", "label", "score")
     option = "--columns " + ",".join(f"{each}={said[each]}" for each in order if each in said)
     unsaid = ", ".join(map(str, others))
     return f"{option} (what {unsaid} is, is not read: a duration, frames?)" if others else option
+
+
+def _is_again(time: str, before: str) -> bool:
+    """Whether a time stands before it already, written in another way."""
+    written_otherwise = _is_number(before) and (":" in time) != (":" in before)
+    return written_otherwise and abs(_seconds(time) - _seconds(before)) < _ROUNDING
 
 
 def _seconds(text: str) -> float:

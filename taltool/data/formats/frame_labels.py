@@ -18,7 +18,7 @@ from taltool.data.file_names import create_below, utf8_stem
 from taltool.data.files import read_lines, shown
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening
-from taltool.data.formats.tables import Row, RowShelf, new_folder, to_annotations
+from taltool.data.formats.tables import OtherKeys, Row, RowShelf, new_folder, to_annotations
 from taltool.data.records import Integers
 from taltool.errors import DataError, UsageError
 
@@ -192,21 +192,23 @@ class _Lost:
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
         self._subsets: dict[str, None] = {}
+        self._keys = OtherKeys()
 
     def count(self, what: str, number: int = 1) -> None:
         """Enter so many of something."""
         if number:
             self._counts[what] = self._counts.get(what, 0) + number
 
-    def subset(self, entry: Mapping[str, Any]) -> None:
-        """Enter the subset of a video."""
+    def entry(self, entry: Mapping[str, Any]) -> None:
+        """Enter the subset of a video, and its other keys."""
+        self._keys.add(entry)
         if entry.get("subset") is not None:
             self._subsets[str(entry["subset"])] = None
 
     def phrases(self) -> list[str]:
         """All, one phrase each."""
         subsets = [f"the subsets ({', '.join(sorted(self._subsets))})"] if self._subsets else []
-        return [f"{number} {what}" for what, number in self._counts.items()] + subsets
+        return [f"{number} {what}" for what, number in self._counts.items()] + subsets + self._keys.phrases()
 
 
 def _frames(
@@ -220,7 +222,7 @@ def _frames(
         raise DataError(
             f"{path}: video '{video_id}' lasts {entry['duration']:g} s; this format holds 1 to {_MOST_FRAMES:,} frames"
         )
-    lost.subset(entry)
+    lost.entry(entry)
     names, owners = [background], np.full(count, -1, np.int64)
     ordered = sorted(entry.get("annotations") or [], key=lambda each: (*each["segment"], each["label"]))
     wanted, numbers = [], []

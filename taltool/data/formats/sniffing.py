@@ -12,6 +12,10 @@ from taltool.data.formats.findings import refusal
 from taltool.errors import DataError, UsageError
 
 
+class UnknownFormatError(DataError):
+    """A file that no format recognises; the message says what it is instead."""
+
+
 def beginning(path: str) -> Opening:
     """The beginning of `path`; raises DataError where there is none."""
     refuse_live_input(path)
@@ -23,7 +27,7 @@ def beginning(path: str) -> Opening:
 def sniff(path: str) -> str:
     """The name of the format of `path`, told by content.
 
-    Raises DataError where none, or more than one, fits; it says what a video or an image is.
+    Raises UnknownFormatError where none fits, DataError where more than one does; it says what a video or an image is.
     """
     start = beginning(path)
     refuse_pictures(path, start.head)
@@ -44,7 +48,7 @@ def sniff(path: str) -> str:
             "checkpoint of them, taltool train --init begins with them"
         )
     if not found:
-        raise DataError(f"{path}: looks like no known format: {refusal(start, formats)}{broken}")
+        raise UnknownFormatError(f"{path}: looks like no known format: {refusal(start, formats)}{broken}")
     options = " or ".join(f"--from {name}" for name in found)
     raise DataError(f"{path}: cannot tell what this is, for several formats may be meant: convert it with {options}")
 

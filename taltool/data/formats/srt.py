@@ -5,7 +5,8 @@ the other. So time is cut wherever an event starts or ends, and a cue has the li
 under the other in order of start. A line that goes on in the next cue, without a gap, is one event when it is read
 again; hence events of one text that touch or overlap are one event here, and players show their line once.
 
-Nothing can be escaped here: what looks like markup (<i>) is written as it is, and players may take it for such.
+The markup that players know, <i> and the like, is no part of a line when it is read. Nothing can be escaped here, so a
+label that looks like markup is not written.
 """
 
 import contextlib
@@ -19,6 +20,8 @@ from taltool.data.formats.captions import Cue, Event, clock, events_of, read_cue
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
 from taltool.errors import DataError
 
+# Of HTML, and of other subtitles: {\an8} says where a line stands.
+_MARKUP = re.compile(r"</?(?:[bius]|font\b[^>]*)>|\{\\[^}]*\}", re.IGNORECASE)
 # Perhaps times, such as 00:00:60.5 --> 1:05.
 _TIMED = re.compile(r"\s*[-+\d][\d:.,]*\s*-->")
 
@@ -49,15 +52,17 @@ class SubRip(Format):
 
     def read(self, path: str, options: FormatOptions) -> contextlib.AbstractContextManager[Proposals | Annotations]:
         """Read all cues; each line of one is an event, or goes on with that of the cue before."""
-        return read_events(joined(read_cues(path)), path, self.suffixes, options, [])
+        return read_events(joined(map(_plain, read_cues(path))), path, self.suffixes, options, [])
 
     def write(self, content: Proposals | Annotations, path: str, options: FormatOptions) -> list[str]:
         """Lost: scores, unless they are shown, durations, subsets, provenance, an id that is not the file's name, times
         before 0, and where events of one text touch or overlap."""
         events, lost = events_of(content, path, options, self.suffixes)
         for event in events:
-            if "-->" in event.text:
-                raise DataError(f"{path}: label '{event.text}' does not fit into this format: no --> in it; rename it")
+            if "-->" in event.text or _MARKUP.search(event.text):
+                raise DataError(
+                    f"{path}: label '{event.text}' does not fit into this format: no --> and no markup in it; rename it"
+                )
         every, early = rounded(events, path)
         cues = united(every)
         with open_output(path) as stream:
@@ -69,6 +74,11 @@ class SubRip(Format):
         if len(cues) < len(every):
             lost.append(f"{len(every) - len(cues)} boundaries of segments that touch or overlap others of their label")
         return lost + early
+
+
+def _plain(cue: Cue) -> Cue:
+    """The cue without markup."""
+    return cue._replace(lines=[text for line in cue.lines if (text := _MARKUP.sub("", line).strip())])
 
 
 def united(cues: Iterable[Cue]) -> list[Cue]:

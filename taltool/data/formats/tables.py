@@ -4,7 +4,7 @@ import contextlib
 import math
 import tempfile
 from array import array
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import attrgetter
@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 import orjson
 
-from taltool.data.columns import listed, open_table, plain_number, seconds
+from taltool.data.columns import listed, mend_of, open_table, plain_number, seconds
 from taltool.data.files import STANDARD
 from taltool.data.formats.contract import Annotations, FormatOptions, Proposals
 from taltool.data.records import LabelVocabulary, VideoProposals
@@ -54,8 +54,8 @@ def segment(start: str | float, end: str | float, where: str) -> tuple[float, fl
     try:
         times = seconds(str(start)), seconds(str(end))
     except ValueError:
-        comma = "; write a point for the comma" if "," in f"{start}{end}" else ""
-        raise DataError(f"{where}: '{start}', '{end}' are not start and end in seconds{comma}") from None
+        mend = mend_of(str(start), str(end))
+        raise DataError(f"{where}: '{start}', '{end}' are not start and end in seconds{mend}") from None
     if not all(map(math.isfinite, times)):
         raise DataError(f"{where}: segment [{start}, {end}] is not finite")
     return times
@@ -66,7 +66,7 @@ def score(text: str, where: str) -> float:
     try:
         number = plain_number(text)
     except ValueError:
-        raise DataError(f"{where}: score '{text}' is not a number") from None
+        raise DataError(f"{where}: score '{text}' is not a number{mend_of(text)}") from None
     if not math.isfinite(number):
         raise DataError(f"{where}: score '{text}' is not a finite number")
     return number
@@ -188,13 +188,29 @@ def _entry(video_id: str, rows: list[Row], options: FormatOptions) -> dict[str, 
     return {key: value for key, value in entry.items() if value is not None}
 
 
+class OtherKeys:
+    """The keys of videos and of annotations that are none of those that every format knows."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, set[str]] = {"videos": set(), "annotations": set()}
+
+    def add(self, entry: Mapping[str, Any]) -> None:
+        """Enter those of a video."""
+        self._of["videos"] |= entry.keys() - {"duration", "subset", "annotations"}
+        self._of["annotations"].update(*(each.keys() - {"segment", "label"} for each in entry.get("annotations") or []))
+
+    def phrases(self) -> list[str]:
+        """All, one phrase for videos and one for annotations."""
+        return [f"the keys {', '.join(sorted(keys))} of the {what}" for what, keys in self._of.items() if keys]
+
+
 class AnnotationRows:
     """Annotations as rows, and a count of what rows do not hold; iterate once, then ask `lost`."""
 
     def __init__(self, content: Annotations) -> None:
         self._content = content
         self._timed = self._empty = 0
-        self._extra: dict[str, None] = {}
+        self._keys = OtherKeys()
         self.subsets: dict[str, None] = {}
 
     def __iter__(self) -> Iterator[Row]:
@@ -202,7 +218,7 @@ class AnnotationRows:
             subset, annotations = entry.get("subset"), entry.get("annotations") or []
             self._timed += "duration" in entry
             self._empty += not annotations
-            self._extra |= dict.fromkeys(entry.keys() - {"duration", "subset", "annotations"})
+            self._keys.add(entry)
             if subset is not None:
                 self.subsets[str(subset)] = None
             for each in annotations:
@@ -216,9 +232,7 @@ class AnnotationRows:
             lost.append(f"the subsets ({', '.join(sorted(self.subsets))})")
         if self._empty and not keeps_empty:
             lost.append(f"{self._empty} videos without annotations")
-        if self._extra:
-            lost.append(f"the keys {', '.join(sorted(self._extra))} of the videos")
-        return lost + (["the taxonomy"] if self._content.head.get("taxonomy") else [])
+        return lost + self._keys.phrases() + (["the taxonomy"] if self._content.head.get("taxonomy") else [])
 
 
 @contextlib.contextmanager
