@@ -20,15 +20,56 @@ def vote(candidates: ProposalBatch, kept: Integers, tiou: float, agnostic: bool)
     """
     groups = candidates.groups(by_class=not agnostic)
     voted = candidates.segments[kept].copy()
-    sizes = np.bincount(groups, minlength=int(groups.max(initial=-1)) + 1)[groups[kept]]
-    edges = np.searchsorted(np.cumsum(sizes), np.arange(_PAIRS, int(sizes.sum()), _PAIRS), side="right")
+    voters = _Voters(candidates.segments, groups, tiou)
+    first, last = voters.windows(kept)
+    edges = np.searchsorted(np.cumsum(last - first), np.arange(_PAIRS, int((last - first).sum()), _PAIRS), side="right")
     for part in np.split(np.arange(len(kept)), edges):
-        number, voter = grouped_pairs(groups, kept[part])
+        number, voter = voters.pairs(first[part], last[part])
         overlap = paired_tiou(candidates.segments[kept[part]][number], candidates.segments[voter])
         near = overlap >= tiou
-        weights = candidates.scores[voter[near]] * overlap[near]
-        voted[part] = weighted_boundaries(candidates.segments, kept[part], number[near], voter[near], weights)
+        # In the order of the candidates, so that sums have the digits of a plain loop.
+        order = np.lexsort((voter[near], number[near]))
+        number, voter, overlap = number[near][order], voter[near][order], overlap[near][order]
+        weights = candidates.scores[voter] * overlap
+        voted[part] = weighted_boundaries(candidates.segments, kept[part], number, voter, weights)
     return voted
+
+
+class _Voters:
+    """Candidates sorted by group and start, in which those that may have a tIoU of at least v with one lie together.
+
+    Of a segment (s, s + l) these start from s - (1 / v - 1) l, where they would reach its end and no further, to
+    s + (1 - v) l, where they would end with it.
+    """
+
+    def __init__(self, segments: Floats, groups: Integers, tiou: float) -> None:
+        self.segments, self.groups, self.tiou = segments, groups, tiou
+        self.starts = np.sort(segments[:, 0])
+        keys = self._keys(groups, np.searchsorted(self.starts, segments[:, 0]))
+        self.order = np.argsort(keys, kind="stable")
+        self.keys = keys[self.order]
+
+    def windows(self, chosen: Integers) -> tuple[Integers, Integers]:
+        """First and last places (K,), the last one excluded, of what may vote for the `chosen` (K,)."""
+        start, end = self.segments[chosen].T
+        # A little wider, as the bounds are rounded.
+        slack = 1e-9 * (np.abs(start) + np.abs(end))
+        reach = (end - start) / self.tiou - (end - start) if self.tiou > 0 else np.inf
+        lowest = np.searchsorted(self.starts, start - reach - slack)
+        highest = np.searchsorted(self.starts, start + (1 - self.tiou) * (end - start) + slack, side="right")
+        groups = self.groups[chosen]
+        first = np.searchsorted(self.keys, self._keys(groups, lowest))
+        return first, np.searchsorted(self.keys, self._keys(groups, highest))
+
+    def pairs(self, first: Integers, last: Integers) -> tuple[Integers, Integers]:
+        """Every pair (number of the window, candidate in it)."""
+        count = last - first
+        number = np.repeat(np.arange(len(count)), count)
+        within = np.arange(len(number)) - np.repeat(np.cumsum(count) - count, count)
+        return number, self.order[within + first[number]]
+
+    def _keys(self, groups: Integers, places: Integers) -> Integers:
+        return groups * (len(self.starts) + 1) + places
 
 
 def grouped_pairs(groups: Integers, chosen: Integers) -> tuple[Integers, Integers]:

@@ -58,3 +58,19 @@ def test_equals_a_plain_loop_however_pairs_are_cut(agnostic, monkeypatch):
                 total += many.scores[other] * overlap
                 mean += many.scores[other] * overlap * many.segments[other]
         assert found[number] == pytest.approx(mean / total, abs=1e-12)
+
+
+@pytest.mark.parametrize("tiou", [1e-6, 0.3, 0.5, 0.9, 1.0])
+def test_no_voter_is_missed_at_the_edge_of_where_it_may_start(tiou: float) -> None:
+    """Segments that start as early and as late as they may with this tIoU, and their copies in another video."""
+    length = 7.3
+    earliest = [100 - (1 / tiou - 1) * length, 100 + length]
+    latest = [100 + (1 - tiou) * length, 100 + length]
+    segments = np.array([[100, 100 + length], earliest, latest] * 2)
+    candidates = ProposalBatch(segments, np.full(6, 0.5), np.repeat([0, 1], 3), None, np.full(2, 1e9))
+    overlaps = [(inside := min(b, 100 + length) - max(a, 100)) / (length + b - a - inside) for a, b in segments[:3]]
+    near = [overlap >= tiou for overlap in overlaps]
+    weights = np.where(near, overlaps, 0)
+    expected = weights @ segments[:3] / weights.sum()
+    voted = vote(candidates, np.array([0, 3]), tiou, agnostic=True)
+    np.testing.assert_allclose(voted, [expected] * 2, rtol=1e-12)
