@@ -1,7 +1,8 @@
-"""Writes man/man1 from the commands themselves; `--check` writes nothing and exits 1 where a page is not current.
+"""Writes man/man1 from the commands, man/man7 from the Markdown beside this file, and settings.md from the settings.
 
-A command's file may add to its page: `MAN` (roff, whole sections, placed after the options) and `EXAMPLES` (command
-lines; a line that begins with # explains the next one). The pages of section 5 are written by hand.
+`--check` writes nothing and exits 1 where a file is not current. A command's file may add to its page: `MAN` (roff,
+whole sections, placed after the options) and `EXAMPLES` (command lines; a line that begins with # explains the next
+one). The pages of section 5 are written by hand, in roff.
 """
 
 import enum
@@ -15,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT))
+FOLDER = PROJECT / "man"
+sys.path[:0] = [str(PROJECT), str(FOLDER)]
 
-FOLDER = PROJECT / "man" / "man1"
+from from_markdown import escaped, to_roff  # noqa: E402
+from settings_page import settings_page  # noqa: E402
+
 EXIT_STATUSES = (
     (0, "Done. A reader that closes the pipe early is not an error."),
     (1, "Some videos failed (they are named; the rest was written), or a threshold of --fail-under was missed."),
@@ -131,12 +135,6 @@ taltool predict --model afsd feats.h5 | tee raw.jsonl | taltool nms | taltool in
 # Any other program may stand in the pipe
 taltool predict --model afsd feats.h5 | taltool nms | jq -c 'select(.video_id)' | head -1
 """
-
-
-def escaped(text: str) -> str:
-    """Text as roff prints it, literally."""
-    text = text.replace("\\", "\\e").replace("-", "\\-")
-    return re.sub(r"(?m)^([.'])", r"\\&\1", text)
 
 
 def prose(text: str) -> str:
@@ -309,21 +307,34 @@ def pages() -> dict[str, str]:
     return {"taltool.1": main_page(group, __version__), **made}
 
 
+def guides() -> dict[str, str]:
+    """The text of every page of section 7, by file name, and settings.md, from which one of them is made."""
+    from taltool import __version__
+
+    settings = settings_page()
+    texts = {file.stem: file.read_text(encoding="utf-8") for file in (PROJECT / "man").glob("*.md")}
+    made = {f"taltool-{n}.7": to_roff(text, __version__) for n, text in {**texts, "settings": settings}.items()}
+    return {"settings.md": settings, **made}
+
+
 def main(words: list[str]) -> int:
-    """Write the pages, or with --check name those that are not current."""
-    wanted = pages()
-    there = {file.name: file.read_text(encoding="utf-8") for file in FOLDER.glob("*.1")}
+    """Write the files, or with --check name those that are not current."""
+    wanted = {f"man1/{name}": text for name, text in pages().items()}
+    wanted |= {name if name == "settings.md" else f"man7/{name}": text for name, text in guides().items()}
+    files = [*FOLDER.glob("man1/*"), *FOLDER.glob("man7/*"), *FOLDER.glob("settings.md")]
+    there = {file.relative_to(FOLDER).as_posix(): file.read_text(encoding="utf-8") for file in files}
     stale = sorted(name for name in {*wanted, *there} if wanted.get(name) != there.get(name))
     if "--check" in words:
         for name in stale:
-            print(f"man/man1/{name} is not current: run python man/generate.py", file=sys.stderr)
+            print(f"man/{name} is not current: run python man/generate.py", file=sys.stderr)
         return 1 if stale else 0
     for name in stale:
         if name in wanted:
+            (FOLDER / name).parent.mkdir(exist_ok=True)
             (FOLDER / name).write_text(wanted[name], encoding="utf-8")
         else:
             (FOLDER / name).unlink()
-        print(f"man/man1/{name}")
+        print(f"man/{name}")
     return 0
 
 
