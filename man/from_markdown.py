@@ -107,7 +107,7 @@ def _inline(token: Token) -> str:
 
 def _unbroken(text: str) -> str:
     """Words as roff prints them within a line, also as an argument; no line ends at their hyphens."""
-    return escaped(text).replace('"', r"\(dq")
+    return text.replace("\\", "\\e").replace("-", "\\-").replace('"', r"\(dq")
 
 
 def _quoted(text: str) -> str:

@@ -113,6 +113,11 @@ taltool \-\-show\-completion bash > ~/.local/share/bash\-completion/completions/
 .RE
 .fi
 .SH "MANUAL PAGES"
+.B taltool help
+.I TOPIC
+shows any page, of a command, a guide or a file format, where
+.BR man (1)
+is missing, too.
 A wheel puts these pages under
 .IR PREFIX /share/man.
 Where
@@ -260,7 +265,7 @@ def command_page(name: str, command: Any, version: str, others: list[str]) -> st
         synopsis(name, command),
         f".SH DESCRIPTION\n{prose(command.help)}\n",
         ".SS Operands\n" + "".join(map(argument, arguments)) if arguments else "",
-        ".SH OPTIONS\n" + "".join(map(option, options)) + COMMON_NOTE.strip() + "\n",
+        ".SH OPTIONS\n" + ("".join(map(option, options)) + COMMON_NOTE.strip()).removeprefix(".PP\n") + "\n",
         getattr(module, "MAN", "").strip() + "\n" if hasattr(module, "MAN") else "",
         exit_statuses(),
         examples(module.EXAMPLES) if hasattr(module, "EXAMPLES") else "",
@@ -269,6 +274,13 @@ def command_page(name: str, command: Any, version: str, others: list[str]) -> st
     # Not every other one: a page of an old command is current although a new one came. taltool(1) lists them all.
     told = set(re.findall(r"taltool(?: |\\-)(\w+)", text)) - {name}
     return text + see_also(["taltool", *(other for other in others if other in told)], text)
+
+
+def guide_list() -> str:
+    """The pages of section 7 and what they are about."""
+    firsts = [file.read_text(encoding="utf-8").partition("\n")[0] for file in sorted((PROJECT / "man").glob("*.md"))]
+    titles = [re.fullmatch(r"# (taltool-[\w-]+)\(7\): (.+)", first) for first in firsts]
+    return "".join(f".TP\n.BR {escaped(each[1])} (7)\n{prose(each[2])}\n" for each in titles if each)
 
 
 def main_page(group: Any, version: str) -> str:
@@ -282,6 +294,7 @@ def main_page(group: Any, version: str) -> str:
         ".SH SYNOPSIS\n\\fBtaltool\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR]... [\\fIFILE\\fR]...\n",
         f".SH DESCRIPTION\n{prose(group.help)}\n",
         f".SH COMMANDS\n{listed}",
+        f".SH GUIDES\n{guide_list()}",
         ".SH OPTIONS\nEvery command takes these:\n" + "".join(map(option, common)),
         ".TP\n\\fB\\-\\-help\\fR\nShow the options of the command and exit.\n",
         ".PP\nAlone,\n.B taltool\ntakes:\n" + "".join(map(option, group.params)),
