@@ -1,7 +1,8 @@
-"""Writes man/man1 from the commands themselves; `--check` writes nothing and exits 1 where a page is not current.
+"""Writes man/man1 from the commands, man/man7 from the Markdown beside this file, and settings.md from the settings.
 
-A command's file may add to its page: `MAN` (roff, whole sections, placed after the options) and `EXAMPLES` (command
-lines; a line that begins with # explains the next one). The pages of section 5 are written by hand.
+`--check` writes nothing and exits 1 where a file is not current. A command's file may add to its page: `MAN` (roff,
+whole sections, placed after the options) and `EXAMPLES` (command lines; a line that begins with # explains the next
+one). The pages of section 5 are written by hand, in roff.
 """
 
 import importlib
@@ -13,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT))
+FOLDER = PROJECT / "man"
+sys.path[:0] = [str(PROJECT), str(FOLDER)]
 
-from taltool.cli.help_page import default_in_words, meaning, operands, value_name, without_names  # noqa: E402  (of this checkout)
+from from_markdown import escaped, to_roff  # noqa: E402
+from settings_page import settings_page  # noqa: E402
 
-FOLDER = PROJECT / "man" / "man1"
+from taltool.cli.help_page import default_in_words, meaning, operands, value_name, without_names  # noqa: E402
+
 EXIT_STATUSES = (
     (0, "Done. A reader that closes the pipe early is not an error."),
     (1, "Some videos failed (they are named; the rest was written), or a threshold of --fail-under was missed."),
@@ -109,6 +113,11 @@ taltool \-\-show\-completion bash > ~/.local/share/bash\-completion/completions/
 .RE
 .fi
 .SH "MANUAL PAGES"
+.B taltool help
+.I TOPIC
+shows any page, of a command, a guide or a file format, where
+.BR man (1)
+is missing, too.
 A wheel puts these pages under
 .IR PREFIX /share/man.
 Where
@@ -131,12 +140,6 @@ taltool predict --model afsd feats.h5 | tee raw.jsonl | taltool nms | taltool in
 # Any other program may stand in the pipe
 taltool predict --model afsd feats.h5 | taltool nms | jq -c 'select(.video_id)' | head -1
 """
-
-
-def escaped(text: str) -> str:
-    """Text as roff prints it, literally."""
-    text = text.replace("\\", "\\e").replace("-", "\\-")
-    return re.sub(r"(?m)^([.'])", r"\\&\1", text)
 
 
 def prose(text: str) -> str:
@@ -230,7 +233,7 @@ def command_page(name: str, command: Any, version: str, others: list[str]) -> st
         synopsis(name, command),
         f".SH DESCRIPTION\n{prose(command.help)}\n",
         ".SS Operands\n" + "".join(map(argument, arguments)) if arguments else "",
-        ".SH OPTIONS\n" + "".join(map(option, options)) + COMMON_NOTE.strip() + "\n",
+        ".SH OPTIONS\n" + ("".join(map(option, options)) + COMMON_NOTE.strip()).removeprefix(".PP\n") + "\n",
         getattr(module, "MAN", "").strip() + "\n" if hasattr(module, "MAN") else "",
         exit_statuses(),
         examples(module.EXAMPLES) if hasattr(module, "EXAMPLES") else "",
@@ -239,6 +242,13 @@ def command_page(name: str, command: Any, version: str, others: list[str]) -> st
     # Not every other one: a page of an old command is current although a new one came. taltool(1) lists them all.
     told = set(re.findall(r"taltool(?: |\\-)(\w+)", text)) - {name}
     return text + see_also(["taltool", *(other for other in others if other in told)], text)
+
+
+def guide_list() -> str:
+    """The pages of section 7 and what they are about."""
+    firsts = [file.read_text(encoding="utf-8").partition("\n")[0] for file in sorted((PROJECT / "man").glob("*.md"))]
+    titles = [re.fullmatch(r"# (taltool-[\w-]+)\(7\): (.+)", first) for first in firsts]
+    return "".join(f".TP\n.BR {escaped(each[1])} (7)\n{prose(each[2])}\n" for each in titles if each)
 
 
 def main_page(group: Any, version: str) -> str:
@@ -252,6 +262,7 @@ def main_page(group: Any, version: str) -> str:
         ".SH SYNOPSIS\n\\fBtaltool\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR]... [\\fIFILE\\fR]...\n",
         f".SH DESCRIPTION\n{prose(group.help)}\n",
         f".SH COMMANDS\n{listed}",
+        f".SH GUIDES\n{guide_list()}",
         ".SH OPTIONS\nEvery command takes these:\n" + "".join(map(option, common)),
         ".TP\n\\fB\\-\\-help\\fR\nShow the options of the command and exit.\n",
         ".PP\nAlone,\n.B taltool\ntakes:\n" + "".join(map(option, group.params)),
@@ -277,21 +288,34 @@ def pages() -> dict[str, str]:
     return {"taltool.1": main_page(group, __version__), **made}
 
 
+def guides() -> dict[str, str]:
+    """The text of every page of section 7, by file name, and settings.md, from which one of them is made."""
+    from taltool import __version__
+
+    settings = settings_page()
+    texts = {file.stem: file.read_text(encoding="utf-8") for file in (PROJECT / "man").glob("*.md")}
+    made = {f"taltool-{n}.7": to_roff(text, __version__) for n, text in {**texts, "settings": settings}.items()}
+    return {"settings.md": settings, **made}
+
+
 def main(words: list[str]) -> int:
-    """Write the pages, or with --check name those that are not current."""
-    wanted = pages()
-    there = {file.name: file.read_text(encoding="utf-8") for file in FOLDER.glob("*.1")}
+    """Write the files, or with --check name those that are not current."""
+    wanted = {f"man1/{name}": text for name, text in pages().items()}
+    wanted |= {name if name == "settings.md" else f"man7/{name}": text for name, text in guides().items()}
+    files = [*FOLDER.glob("man1/*"), *FOLDER.glob("man7/*"), *FOLDER.glob("settings.md")]
+    there = {file.relative_to(FOLDER).as_posix(): file.read_text(encoding="utf-8") for file in files}
     stale = sorted(name for name in {*wanted, *there} if wanted.get(name) != there.get(name))
     if "--check" in words:
         for name in stale:
-            print(f"man/man1/{name} is not current: run python man/generate.py", file=sys.stderr)
+            print(f"man/{name} is not current: run python man/generate.py", file=sys.stderr)
         return 1 if stale else 0
     for name in stale:
         if name in wanted:
+            (FOLDER / name).parent.mkdir(exist_ok=True)
             (FOLDER / name).write_text(wanted[name], encoding="utf-8")
         else:
             (FOLDER / name).unlink()
-        print(f"man/man1/{name}")
+        print(f"man/{name}")
     return 0
 
 

@@ -1,6 +1,7 @@
 """The manual pages: current, complete, and free of errors of roff."""
 
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from taltool.cli import commands
 from taltool.data import hdf5_features, proposal_writer
 from taltool.data.formats import FORMATS
 
-PAGES = sorted((PROJECT / "man").glob("man*/*.[15]"))
+PAGES = sorted((PROJECT / "man").glob("man*/*.[157]"))
 
 
 @pytest.fixture(scope="module")
@@ -27,21 +28,27 @@ def generator() -> ModuleType:
     return module
 
 
-def test_pages_are_current() -> None:
-    command = [sys.executable, PROJECT / "man" / "generate.py", "--check"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def test_pages_are_current(generator: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert generator.main(["--check"]) == 0, capsys.readouterr().err
 
 
 def test_check_fails_on_a_page_that_is_not_current(
     generator: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(generator, "FOLDER", tmp_path)
-    (tmp_path / "taltool-gone.1").write_text("a command that is no more")
+    monkeypatch.setattr(generator, "pages", lambda: {"taltool.1": "all"})
+    monkeypatch.setattr(generator, "guides", lambda: {"settings.md": "each", "taltool-faq.7": "answers"})
+    gone = [tmp_path / "man1/taltool-gone.1", tmp_path / "man7/taltool-gone.7"]
+    for page in gone:
+        page.parent.mkdir()
+        page.write_text("what is no more")
     assert generator.main(["--check"]) == 1
-    assert "taltool-gone.1 is not current" in capsys.readouterr().err
+    stale = capsys.readouterr().err
+    for name in ("man1/taltool-gone.1", "man7/taltool-gone.7", "man1/taltool.1", "man7/taltool-faq.7", "settings.md"):
+        assert f"man/{name} is not current" in stale
     assert generator.main([]) == 0
-    assert not (tmp_path / "taltool-gone.1").exists()
+    assert not any(page.exists() for page in gone)
+    assert (tmp_path / "man7/taltool-faq.7").read_text() == "answers"
     assert generator.main(["--check"]) == 0
 
 
@@ -63,6 +70,70 @@ def test_help_is_printed_literally(generator: ModuleType) -> None:
     assert generator.escaped(".start \\n a-b\n'quoted'") == "\\&.start \\en a\\-b\n\\&'quoted'"
 
 
+def test_markdown_becomes_roff(generator: ModuleType) -> None:
+    page = """\
+# taltool-x(7): what it shows
+
+A `--word` of *one* line, see [taltool-nms(1)](nms.md).
+
+## Both "kinds"
+
+- first
+- second
+
+      code -x
+
+| a | number |
+|---|---:|
+| b-c | 10 |
+"""
+    assert generator.to_roff(page, "1.0").splitlines() == [
+        '.TH TALTOOL-X 7 "" "taltool 1.0" "taltool manual"',
+        ".SH NAME",
+        r"taltool\-x \- what it shows",
+        ".SH DESCRIPTION",
+        r"A \fB\-\-word\fR of \fIone\fR line, see \fBtaltool\-nms\fR(1).",
+        r'.SH "BOTH \(dqKINDS\(dq"',
+        r".IP \(bu 4",
+        "first",
+        r".IP \(bu 4",
+        "second",
+        ".PP",
+        ".nf",
+        ".RS 4",
+        r"code \-x",
+        ".RE",
+        ".fi",
+        ".PP",
+        ".nf",
+        r"\fBa    number\fR",
+        r"b\-c      10",
+        ".fi",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ("# no page\n\ntext\n", "expected '# taltool-NAME"),
+        ("# taltool-x(7): y\n\n> quoted\n", "blockquote_open"),
+        ("# taltool-x(7): y\n\n![a](b.png)\n", "image"),
+        (f"# taltool-x(7): y\n\n| {'a' * 80} |\n|---|\n", "does not fit the page"),
+    ],
+)
+def test_markdown_without_a_counterpart_is_an_error(generator: ModuleType, page: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        generator.to_roff(page, "1.0")
+
+
+def test_the_comment_of_a_setting_is_its_description(generator: ModuleType) -> None:
+    text = generator.settings_page()
+    assert "- `sampling.train_stride` = 8: From one training window to the next.\n" in text  # Behind it.
+    assert "- `training.select_tious` = [0.3, 0.4, 0.5, 0.6, 0.7]: Thresholds over which `select" in text  # Above it.
+    assert "- `backbone.segments` = 1\n" in text  # Told by the class alone.
+    assert "- `model.quality` = tiou (one of tiou, centerness, none): What the quality score learns (Table 2a)." in text
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_page_has_the_usual_sections(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
@@ -77,7 +148,10 @@ def test_page_has_the_usual_sections(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_page_refers_only_to_pages_that_exist(page: Path) -> None:
     names = {each.name for each in PAGES}
-    for line in page.read_text(encoding="utf-8").splitlines():
+    text = page.read_text(encoding="utf-8")
+    within = re.findall(r"\\fB(taltool[\w\\-]*)\\fR\((\d)\)", text)
+    assert {f"{name}.{section}".replace("\\-", "-") for name, section in within} <= names
+    for line in text.splitlines():
         if line.startswith(".BR taltool"):
             name, section = line.removeprefix(".BR ").replace("\\-", "-").rstrip(".,;").split()
             assert f"{name}.{section.strip('().,;')}" in names

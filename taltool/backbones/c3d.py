@@ -45,7 +45,7 @@ class C3DConfig:
     width: int = 171
     output: Output = "fc6"
     classes: int = 487
-    crop: Literal[112] = 112
+    crop: Literal[112] = 112  # Side of the middle square that is seen, in pixels.
     mean: str = ""
 
     def __post_init__(self) -> None:

@@ -21,11 +21,11 @@ class SamplingSettings:
     pad: the whole video, cropped at random to `length` in training, padded to the model's length multiple in use.
     """
 
-    resize: Literal["window", "rescale", "pad"] = "window"
-    length: int = 64
+    resize: Literal["window", "rescale", "pad"] = "window"  # See above.
+    length: int = 64  # Of a sample.
     window_seconds: float = 0.0  # 0 = off: a position is a snippet.
-    train_stride: int = 8
-    test_stride: int = 32
+    train_stride: int = 8  # From one training window to the next.
+    test_stride: int = 32  # The same in validation and prediction.
     # An instance belongs to a window when at least this share of it lies inside; it is then clipped to the window.
     min_ioa: float = 0.5
     # So it does, too, when it covers at least this share of the window; 0 = off.
@@ -86,22 +86,22 @@ class SamplingSettings:
 class TrainingSettings:
     """The optimisation. `learning_rate` is that of one update over `batch_size` samples."""
 
-    epochs: int = 16
+    epochs: int = 16  # Passes over the training samples; 0, with --init, keeps the weights.
     batch_size: int = 1  # Samples of one update, over all processes and parts.
     # Parts in which a batch passes through the network, one after the other: less memory, the same update.
     accumulation: int = 1
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    learning_rate: float = 1e-5
-    weight_decay: float = 1e-3
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"  # adamw decays weights apart from the gradient.
+    learning_rate: float = 1e-5  # At the top of the schedule.
+    weight_decay: float = 1e-3  # L2 penalty (adam, sgd) or decoupled decay (adamw).
     # Norms, biases and scalars decay too (the papers that use Adam), or only matrices and filters (AdamW recipes).
     decay_everything: bool = True
     # Where the model's authors give a layer a decay of its own, take that.
     decay_by_layer: bool = False
     momentum: float = 0.9  # For sgd only.
-    schedule: Literal["constant", "cosine", "step"] = "constant"
-    warmup_epochs: float = 0.0
-    step_epochs: int = 10
-    step_factor: float = 0.1
+    schedule: Literal["constant", "cosine", "step"] = "constant"  # Of the learning rate, after the warm-up.
+    warmup_epochs: float = 0.0  # Over so many epochs the learning rate rises linearly from 0.
+    step_epochs: int = 10  # schedule = step: after each so many epochs
+    step_factor: float = 0.1  # the rate is multiplied by this.
     clip_norm: float = 0.0  # Gradient norm, 0 = off, as in all five papers; settings fitted to the data clip at 1.
     ema_decay: float = 0.0  # Exponential moving average of the weights, 0 = off.
     # bfloat16, float16: matrix products in that (autocast), weights and losses in float32; float16 scales its losses.
@@ -138,11 +138,11 @@ class PredictionSettings:
     what they say of the video when its features are resampled to so many times its length, say 0.8 and 1.25.
     """
 
-    min_score: float = 0.01
-    top_k: int = 5000
-    cut_factor: float = 1.0
-    average_windows: bool = False
-    time_stretches: tuple[float, ...] = ()
+    min_score: float = 0.01  # Candidates below it are dropped.
+    top_k: int = 5000  # So many of the best are kept for each video.
+    cut_factor: float = 1.0  # Factor on scores of candidates that a window cuts; see above.
+    average_windows: bool = False  # Average overlapping windows before decoding; gsmt only.
+    time_stretches: tuple[float, ...] = ()  # Further lengths, as factors, that average_windows averages.
 
     def __post_init__(self) -> None:
         _demand(0 <= self.cut_factor <= 1, "cut_factor must lie in [0, 1]")

@@ -45,17 +45,17 @@ class Suppression:
     the tIoU from which on candidates vote on the boundaries of what is kept; see `taltool.ops.nms_voting`.
     """
 
-    method: Method = Method.soft_gaussian
-    tiou: float | None = None
-    sigma: float | None = None
-    tiou_wide: float | None = None
-    min_score: float | None = None
-    top_k: int | None = None
-    top_k_per_class: int | None = None
-    pre_top_k: int | None = None
-    agnostic: bool = False
-    dedup: bool = False
-    voting: float | None = None
+    method: Method = Method.soft_gaussian  # How overlap lowers a score.
+    tiou: float | None = None  # T: above this overlap a candidate is lowered.
+    sigma: float | None = None  # Width of the Gaussian of the soft methods.
+    tiou_wide: float | None = None  # soft-width: T of a candidate as long as the video.
+    min_score: float | None = None  # What ends below this score is dropped.
+    top_k: int | None = None  # So many of each video leave.
+    top_k_per_class: int | None = None  # So many of each class of a video leave.
+    pre_top_k: int | None = None  # So many of each video enter.
+    agnostic: bool = False  # Classes suppress each other.
+    dedup: bool = False  # Of exact copies only the best enters.
+    voting: float | None = None  # tIoU from which candidates vote on the boundaries of what is kept.
 
     def __post_init__(self) -> None:
         """Check every value. Raises UsageError naming the setting, or one that the method does not have."""

@@ -28,6 +28,7 @@ LIGHT = [
         [name, "--help"]
         for name in ("extract", "train", "predict", "nms", "evaluate", "convert", "info", "check", "plot")
     ),
+    ["help", "nms"],
     ["nms"],
     ["convert"],
     ["convert", "--to", "csv"],

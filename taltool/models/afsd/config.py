@@ -52,29 +52,30 @@ class AFSDConfig:
     checkpointing: bool = False  # Frames: compute I3D's activations twice rather than keep them; less memory.
     width: int = 512  # Channels of every layer.
     levels: int = 6  # Pyramid levels; level l has a location every 2^l snippets.
-    norm: NormKind = "gn"
+    norm: NormKind = "gn"  # Group norm, or layer norm, over the channels of every layer.
     groups: int = 32  # Of the group norm.
     # Frames of the frame-level feature, and units of distance, per snippet. Frames: per location of level 0, which is
     # of I3D's Mixed_4f (4) or Mixed_5c (8).
     frames_per_snippet: int = 4
     # exp(x) is a distance in frames, or in halves of the level's stride (the authors' ActivityNet code).
     distance_unit: Literal["frame", "level"] = "frame"
-    refine: RefineKind = "all"  # Table 2d; naive and none have no boundary feature, hence no consistency loss.
-    quality: Literal["tiou", "centerness", "none"] = "tiou"  # Table 2a.
-    pool: PoolKind = "max"  # Table 2e.
+    # Which features refine a segment (Table 2d); naive and none have no boundary feature, hence no consistency loss.
+    refine: RefineKind = "all"
+    quality: Literal["tiou", "centerness", "none"] = "tiou"  # What the quality score learns (Table 2a).
+    pool: PoolKind = "max"  # How boundary pooling reduces a region (Table 2e).
     # Table 2c: which side of an end is looked at more. The divisors of the other two rows, which the paper does not
     # give, are ours (see `network.REGION_DIVISORS`).
     region: RegionKind = "inside"
     bcl: Literal["both", "act", "trip", "none"] = "both"  # Table 2f: boundary consistency learning.
     # One update on the sum (code), or L first and then l_con by the clips that can be spliced (supplement, Alg. 1).
     bcl_update: Literal["joint", "two_step"] = "joint"
-    act_norm: Literal["tanh", "clip", "minmax"] = "tanh"  # Table 2b.
+    act_norm: Literal["tanh", "clip", "minmax"] = "tanh"  # How activations are scaled for l_act (Table 2b).
     # code: distances, start features as negatives; paper (Eq. 9): squared distances, start and end features.
     trip: Literal["code", "paper"] = "code"
     # Divisors of the triplet's regions inside and outside of a part; 0 = those of `region`. Eq. 3 as printed, with the
     # paper's delta_a = 4 and delta_b = 100 for this loss: outside 4, inside 100.
     ssl_inside_div: float = 0.0
-    ssl_outside_div: float = 0.0
+    ssl_outside_div: float = 0.0  # As ssl_inside_div.
     # What is spliced, and w_min, "the minimal action length in one video": of its instances (paper), or of what its
     # training windows show of them (code; another one for ActivityNet). See `consistency.plan_splice`.
     splice: SpliceRule = "code"
@@ -82,7 +83,7 @@ class AFSDConfig:
     level_bounds: bool = False  # Restrict each level to instances of its size (the authors' ActivityNet code).
     refined_tiou: float = 0.5  # From which tIoU with the coarse segment an instance is refined.
     refined_best: bool = False  # Where no location of a clip passes, take those of its best tIoU (ActivityNet code).
-    refined_loss: Literal["l1", "smooth_l1"] = "l1"
+    refined_loss: Literal["l1", "smooth_l1"] = "l1"  # Of the offsets that refine a segment.
     quality_divisor: Literal["coarse", "refined"] = (
         "coarse"  # The positives that divide Eq. 14: N_C (code), N_R (text).
     )
@@ -94,13 +95,13 @@ class AFSDConfig:
     # Sums are divided by the positives of their clip, then averaged over clips (the authors' ActivityNet code), or by
     # those of the batch (their code for THUMOS14; the same in batches of one).
     normaliser: Literal["clip", "batch"] = "clip"
-    background_alpha: float = 0.25
-    focal_gamma: float = 2.0
-    class_weight: float = 1.0
-    location_weight: float = 10.0
-    quality_weight: float = 1.0
-    activation_weight: float = 1.0
-    triplet_weight: float = 0.1
+    background_alpha: float = 0.25  # Weight of the background class in the focal loss.
+    focal_gamma: float = 2.0  # Exponent of the focal loss.
+    class_weight: float = 1.0  # Weight of both classification losses.
+    location_weight: float = 10.0  # Weight of both boundary losses.
+    quality_weight: float = 1.0  # Weight of the quality loss (Eq. 14).
+    activation_weight: float = 1.0  # Weight of boundary consistency's activation loss, l_act.
+    triplet_weight: float = 0.1  # Weight of boundary consistency's triplet loss, l_trip.
     level_consistency_weight: float = 0.1  # Of level 0's features beside the frame's, in l_act and l_trip (code).
 
     def __post_init__(self) -> None:

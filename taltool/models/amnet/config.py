@@ -35,9 +35,9 @@ class AMNetConfig:
     # groups of channels and a level's time*. AME and heads have LayerNorm (Eq. 9).
     pyramid_norm: NormKind = "ln"
     pyramid_groups: int = 32  # Of pyramid_norm=gn.
-    ame: bool = True  # Table 2.
+    ame: bool = True  # The action masking encoder (Table 2).
     ame_layers: int = 2  # K of Eq. 1*.
-    ame_kernel: int = 3  # *
+    ame_kernel: int = 3  # Of its convolutions*.
     # Tables 2 and 3: self-attention in each level and cross-attention between groups of levels, one alone, neither.
     gam: GroupKind = "full"
     heads: int = 8  # N_h of Eq. 6*.
@@ -52,9 +52,10 @@ class AMNetConfig:
     dropout: float = 0.0  # Of attention weights and inside the MLP*.
     head_layers: int = 2  # K of Eq. 9*.
     boundary_act: Literal["exp", "relu"] = "exp"  # Sigma of Eq. 10*; distances are in strides of the level*.
-    match: bool = True  # Table 2 (MS), Table 4, row 1.
-    match_act: Literal["tanh", "sigmoid"] = "tanh"  # Table 4, rows 2 and 3.
-    match_loss: Literal["l2", "l1", "smooth_l1", "bce"] = "l2"  # Figure 6; bce wants match_act=sigmoid.
+    match: bool = True  # The matching score (MS in Table 2; Table 4, row 1).
+    match_act: Literal["tanh", "sigmoid"] = "tanh"  # Of the matching score (Table 4, rows 2 and 3).
+    # Of the matching score (Figure 6); bce wants match_act=sigmoid.
+    match_loss: Literal["l2", "l1", "smooth_l1", "bce"] = "l2"
     lambda1: float = 1.0  # Of boundary and matching loss (Table 5).
     lambda2: float = 1.0  # Of the triplet loss (Table 5).
     # How features of different length are compared, which Eq. 2 prints as they are. By their means over time, which a
@@ -65,11 +66,11 @@ class AMNetConfig:
     # The triplet's update, then the detector's, of everything (paper); one update on the sum (Eq. 12); or the triplet's
     # alone for mask_updates iterations, then the detector's alone.
     training: Literal["two_step", "joint", "mask_first"] = "two_step"
-    mask_updates: int = 500
+    mask_updates: int = 500  # Updates of the triplet loss alone, for training=mask_first.
     level_bounds: bool = False  # Restrict each level to instances of its size, as AFSD's authors do on ActivityNet.
     label_smoothing: float = 0.1  # In section 4.5, without a value*.
     focal_alpha: float = 0.25  # As Lin et al. (RetinaNet), which the paper cites, and so the next.
-    focal_gamma: float = 2.0
+    focal_gamma: float = 2.0  # Exponent of the focal loss.
     # Of Eq. 11: its sums as printed ("sum": the presets), or over the number of positive locations, as in AFSD*.
     normaliser: Literal["positives", "sum"] = "positives"
     # On ActivityNet section 4.2 multiplies by a video classifier's scores; `label` does that. external: one output,

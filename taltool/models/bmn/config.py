@@ -17,7 +17,7 @@ class BMNConfig:
 
     embedding: Literal["conv", "transformer"] = "conv"  # Transformer: GSMT's stands before the convolutions (Table 11).
     width: int = 0  # Of the transformer, by a linear layer in front; 0 = the features' own (GSMT).
-    base_width: int = 256
+    base_width: int = 256  # Channels of the convolutions over time.
     groups: int = 4  # Of channels, in the convolutions over time.
     proposal_width: int = 512  # Behind the convolution over a proposal's points.
     map_width: int = 128  # Behind it, of the convolutions over the map.

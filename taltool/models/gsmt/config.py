@@ -30,17 +30,17 @@ class GSMTConfig:
     """
 
     width: int = 0  # Channels of the embedding, by a linear layer in front; 0 = the features' own (the paper).
-    embedding: Literal["transformer", "cnn1d", "mstcn"] = "transformer"  # Table 4.
+    embedding: Literal["transformer", "cnn1d", "mstcn"] = "transformer"  # Of the snippets (Table 4).
     mstcn_stages: int = 4  # Of the embedding mstcn, and so the next; as MS-TCN was published.
     mstcn_layers: int = 10  # Layer i has dilation 2^i.
-    heads: int = 4  # Table 9; each of the embedding's full width.
+    heads: int = 4  # Attention heads (Table 9), each of the embedding's full width.
     norm: Literal["pre", "post"] = "pre"  # Layer norm before both blocks (text), or behind their sum (code).
     head_residual: bool = True  # The "F +" of Eq. 1, which the code leaves out.
-    pos_enc: Literal["none", "learned", "sin"] = "none"  # Table 13.
+    pos_enc: Literal["none", "learned", "sin"] = "none"  # Positional encoding (Table 13).
     dropout: float = 0.3  # This and the next are the code's; the text names none.
-    attention_dropout: float = 0.1
-    cls_layers: int = 1  # Table 8; hidden ones have kernel 3 and the embedding's width.
-    mask_layers: int = 3  # Table 8.
+    attention_dropout: float = 0.1  # Of the attention weights.
+    cls_layers: int = 1  # Of the class branch (Table 8); hidden ones have kernel 3 and the embedding's width.
+    mask_layers: int = 3  # Of the mask branch (Table 8).
     mask_width: int = 128  # Of the hidden layers; the value at which the model has the paper's 2.9 M parameters.
     # tags: the code's four layers, 1024, 512 and 256 wide. relative: the paper's layers, but what they say at a snippet
     # are places that lie so many snippets before and behind it, at most `mask_reach`, not places of the sample; the
@@ -49,14 +49,15 @@ class GSMTConfig:
     mask_reach: int = 0  # Of the head relative; 0 = all of the sample.
     # Where the mask of snippet t stands in M: the code, or text; see `model.py`.
     mask_axis: Literal["row", "column"] = "row"
-    mask_branch: bool = True  # Table 7; without it segments are runs of class scores.
-    classifier: Literal["own", "external"] = "own"  # Table 7; external: action or background only, see `label`.
+    mask_branch: bool = True  # Predict masks (Table 7); without it segments are runs of class scores.
+    # Of snippets (Table 7); external: action or background only, see `label`.
+    classifier: Literal["own", "external"] = "own"
     # r of Eq. 5: from the class logits (code), or a layer of its own, "discarded in inference" (text).
     lr_head: Literal["shared", "separate"] = "shared"
-    loss_focal: bool = True  # Table 5, and so the next three.
-    loss_lr: bool = True
-    loss_biou: bool = True
-    loss_dice: bool = True
+    loss_focal: bool = True  # The focal term of Eq. 5 (Table 5, as the next three).
+    loss_lr: bool = True  # The logistic term of Eq. 5.
+    loss_biou: bool = True  # The boundary IoU term of Eq. 6.
+    loss_dice: bool = True  # The dice term of Eq. 6.
     # Labels of an instance: the snippets whose centre it holds, one at least (ours; the paper does not say), or, code,
     # from one behind its first snippet to one before its last, and none of an instance that is shorter. (The code keeps
     # the last instance of a video only, and only if it is longer than 17 % of it; that is not taken over.)
@@ -67,12 +68,12 @@ class GSMTConfig:
     # positions of the masks died). code: those two and a square error over all T x T masks, see `tags_loss.py`.
     mask_loss: Literal["biou", "bce", "both", "code"] = "biou"
     class_balance: float = 0.4  # lambda_1 of Eq. 5.
-    focal_gamma: float = 2.0
+    focal_gamma: float = 2.0  # Exponent of the focal loss.
     negative_weight: float = 10.0  # alpha of Eq. 5.
     hard_neg: float = 0.1  # |N| of Eq. 5 as a share of the classes; at least one class.
     dice_weight: float = 0.4  # lambda_2 of Eq. 6.
     dice_factor: Literal[1, 2] = 1  # Eq. 6 has no 2, so that a perfect mask still costs 0.5.
-    biou_k: Literal[3, 5, 7, 9] = 7  # Table 14.
+    biou_k: Literal[3, 5, 7, 9] = 7  # Kernel of the boundaries of Eq. 6 (Table 14).
     # The L2 term of Eq. 6: always, over the intersection, as printed (formula), or where boundaries do not meet, as the
     # sentence below it may be read (fallback); those of soft masks always meet, so that there is no such term then.
     l2_mode: Literal["fallback", "formula"] = "formula"

@@ -37,26 +37,32 @@ class TSATALConfig:
     backbone_rate: float = 1.0  # By what its learning rate is multiplied; 0 = it stays as it is.
     backbone_divisor: int = 1  # Divides its channels: a small one for tests and laptops, without public weights.
     checkpointing: bool = False  # Compute its blocks once more instead of keeping what they hold: less memory.
-    width: int = 512
+    width: int = 512  # Channels of every layer behind the stem.
     groups: int = 32  # Of the group norms.
     tsa: TsaKind = "full"  # none: no attention; m_only: plain attention; am, bm: with one filter of the two.
-    tsa_heads: Literal[1, 2, 4, 8] = 1
+    tsa_heads: Literal[1, 2, 4, 8] = 1  # Attention heads of TSA.
     tsa_warmup: int = 400  # Updates of training in which A and B, made of untrained classes, are not used yet.
+    # A, which snippets inform each other: those of one action, with alpha_bg also action and background; or all.
     a_mode: ConditionKind = "same_or_bg"
-    alpha_bg: float = 0.5
+    alpha_bg: float = 0.5  # Weight in A of a pair of action and background.
+    # B of two snippets: 1 where the tIoU of their predicted segments is below b_theta; 1 - tIoU; or tIoU.
     b_mode: DistanceKind = "hard"
-    b_theta: float = 0.5
-    tpp: Literal["full", "none"] = "full"
-    tpp_rates: tuple[int, ...] = (1, 2, 4, 8)
-    tpp_levels: int = 3
+    b_theta: float = 0.5  # tIoU from which hard takes two snippets for the same instance.
+    tpp: Literal["full", "none"] = "full"  # Temporal pyramid pooling before the final heads, or none.
+    tpp_rates: tuple[int, ...] = (1, 2, 4, 8)  # Dilations of its convolutions.
+    tpp_levels: int = 3  # Levels of its pyramid.
+    # How actionness enters it: as one more channel, as a factor, or not at all.
     actionness_to_tpp: Literal["concat", "mul", "off"] = "concat"
     stage_weights: tuple[float, float, float] = (0.5, 0.5, 1.0)  # Of the losses: coarse, behind TSA, final.
-    background_alpha: float = 0.25
-    focal_gamma: float = 2.0
+    background_alpha: float = 0.25  # Weight of the background class in the focal loss.
+    focal_gamma: float = 2.0  # Exponent of the focal loss.
     dropout: float = 0.0  # Behind the stem.
+    # Candidates: runs of actionness, the segment that each snippet predicts, or both.
     decode: Literal["actionness", "anchor_free", "both"] = "both"
+    # Ends of a run: its own (none), those that its first and last snippet predict (regress), or the mean of both.
     refine_boundary: Literal["mean", "none", "regress"] = "mean"
-    decode_upsample: Literal[1, 2, 4] = 1
+    decode_upsample: Literal[1, 2, 4] = 1  # Interpolate predictions to so many times their length first.
+    # Of actionness; a run is where it lies above one of them.
     thresholds: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
     top_classes: int = 2  # Labels of one segment.
 
