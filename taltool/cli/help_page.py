@@ -155,6 +155,7 @@ def command_page(command: Any, context: Any) -> str:
     module = importlib.import_module(command.callback.__module__)
     if hasattr(module, "EXAMPLES"):
         parts.append("\n".join([_heading("Examples"), *_examples(module.EXAMPLES, width)]))
+    parts.append(f"The whole manual of this command: taltool help {command.name}")
     return "\n\n".join(parts) + "\n"
 
 
