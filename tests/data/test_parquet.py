@@ -97,3 +97,11 @@ if find_spec("pyarrow"):
         (tmp_path / "b.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:-20])
         with pytest.raises(DataError, match=r"b\.parquet: not a whole Parquet file .* cut short"):
             convert(tmp_path / "b.parquet", output=tmp_path / "b.csv")
+
+    def test_a_page_that_is_broken_is_told_by_its_file(tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_text(ROWS)
+        convert(tmp_path / "a.csv", output=tmp_path / "a.parquet")
+        content = (tmp_path / "a.parquet").read_bytes()
+        (tmp_path / "b.parquet").write_bytes(content[:4] + b"\xff" * 60 + content[64:])
+        with pytest.raises(DataError, match=r"b\.parquet: broken"):
+            convert(tmp_path / "b.parquet", output=tmp_path / "b.csv")

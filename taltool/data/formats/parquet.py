@@ -54,9 +54,9 @@ class Parquet(Format):
             source = reader.rereadable or io.BytesIO(reader.read())
             try:
                 file = parquet.ParquetFile(source)
-            except (arrow.ArrowException, OSError) as error:
+                columns = list(file.schema_arrow.names)
+            except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
                 raise DataError(f"{path}: not a whole Parquet file ({error}); was it cut short?") from error
-            columns = list(file.schema_arrow.names)
             missing = [name for name in _NEEDED if name not in columns]
             if missing:
                 raise DataError(f"{path}: no column '{missing[0]}' (there are: {', '.join(columns) or 'none'})")
@@ -107,6 +107,16 @@ def _records(videos: ProjectVideos, empty: list[str], names: list[str], path: st
             yield {name: every[name] for name in names}
 
 
+def _groups(file: Any, columns: list[str], path: str) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a file, some at a time, by column; raises DataError for pages that are broken."""
+    arrow, _ = _pyarrow()
+    try:
+        for batch in file.iter_batches(columns=columns):
+            yield batch.to_pylist()
+    except (arrow.ArrowException, OSError, OverflowError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: broken ({str(error).strip()}); write it again") from error
+
+
 def _rows(file: Any, path: str, durations: dict[str, float]) -> Iterator[Row]:
     """The rows of a file; durations are entered by video id.
 
@@ -114,8 +124,8 @@ def _rows(file: Any, path: str, durations: dict[str, float]) -> Iterator[Row]:
     """
     wanted = [name for name in file.schema_arrow.names if name in _TEXTS + _NUMBERS]
     number = 0
-    for batch in file.iter_batches(columns=wanted):
-        for record in batch.to_pylist():
+    for records in _groups(file, wanted, path):
+        for record in records:
             number += 1
             where = f"{path}: row {number}"
             texts = {name: record.get(name) for name in _TEXTS}
