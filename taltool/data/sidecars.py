@@ -24,18 +24,19 @@ _NAMES = {
 def read_durations(path: str) -> dict[str, float]:
     """Seconds by video id, from a ground truth, a feature file, proposals, or a table of video_id,duration.
 
-    Raises DataError, with the line, for what is no duration, and for a video that has two.
+    Raises DataError, with the line, for what is no duration, for a video that has two, and where there is none.
     """
     columns = header_columns(Opening(path, peek(path)).first_line())
     if {"video", "duration"} <= meanings(columns, DURATION_COLUMNS).keys():
-        return _of_table(path)
-    with open_content(path) as content:
-        if isinstance(content, Annotations):
-            found = {key: entry["duration"] for key, entry in content.entries if "duration" in entry}
-        elif isinstance(content, Features):
-            found = {video_id: content.clock(video_id).duration for video_id in content.ids}
-        else:
-            found = {video.video_id: video.duration for video in content.videos if video.duration is not None}
+        found = _of_table(path)
+    else:
+        with open_content(path) as content:
+            if isinstance(content, Annotations):
+                found = {key: entry["duration"] for key, entry in content.entries if "duration" in entry}
+            elif isinstance(content, Features):
+                found = {video_id: content.clock(video_id).duration for video_id in content.ids}
+            else:
+                found = {video.video_id: video.duration for video in content.videos if video.duration is not None}
     if not found:
         raise DataError(f"{path}: no video has a duration in it; a table of them has the columns video_id and duration")
     return found
