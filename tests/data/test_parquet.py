@@ -71,6 +71,7 @@ if find_spec("pyarrow"):
             ({"video_id": ["v"], "start": [3.0], "end": [2.0], "label": ["a"]}, "row 1: .* ends before it starts"),
             ({"video_id": ["v"], "start": [float("nan")], "end": [2.0], "label": ["a"]}, "row 1: .* is not finite"),
             ({"video_id": ["v"], "start": [1.0], "end": [2.0]}, "row 1: no label"),
+            ({"video_id": ["v"], "start": [1.0], "end": [2.0], "duration": [0.0]}, r"row 1: duration '0\.0' is not"),
             (
                 {
                     "video_id": ["v"] * 2,

@@ -194,7 +194,9 @@ def command_fault(reader: Reader, path: Path) -> str | None:
         return f"not done in {SECONDS:g} s"
     if code not in (0, 1, 2, 3) or "Traceback" in said or "Warning" in said:
         return f"exit status {code}: {said[-400:]}"
-    if code and str(path) not in said:
+    # Of two files at odds either may be named, and this one by its option.
+    option = re.search(r"(--[\w-]+) {}", reader.words)
+    if code and str(path) not in said and not (option and option[1] in said):
         return f"names no file, exit status {code}: {said[-400:]}"
     if seen := (path.parent / "seen").read_text():
         return f"reached outside: {seen}"

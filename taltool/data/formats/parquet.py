@@ -15,7 +15,7 @@ from taltool.data.files import open_input, open_output
 from taltool.data.formats import FORMATS
 from taltool.data.formats.annotation_tools import ProjectVideos, counted
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
-from taltool.data.formats.tables import Row, RowShelf, segment, to_annotations, to_proposals, valid
+from taltool.data.formats.tables import Row, RowShelf, duration, segment, to_annotations, to_proposals, valid
 from taltool.errors import DataError, UsageError
 
 _NEEDED = ("video_id", "start", "end")
@@ -107,7 +107,7 @@ def _records(videos: ProjectVideos, empty: list[str], names: list[str], path: st
             yield {name: every[name] for name in names}
 
 
-def _groups(file: Any, columns: list[str], path: str) -> Iterator[list[dict[str, Any]]]:
+def _groups(file: Any, columns: list[str], path: str) -> Iterator[Any]:
     """The rows of a file, some at a time, by column; raises DataError for pages that are broken."""
     arrow, _ = _pyarrow()
     try:
@@ -137,9 +137,9 @@ def _rows(file: Any, path: str, durations: dict[str, float]) -> Iterator[Row]:
                 is_number = isinstance(value, int | float) and not isinstance(value, bool)
                 if not is_number and (value is not None or name in _NEEDED):
                     raise DataError(f"{where}: {name} {value!r} is not a number")
-            video_id, duration = str(texts["video_id"]), numbers["duration"]
-            if duration is not None and durations.setdefault(video_id, float(duration)) != duration:
-                raise DataError(f"{where}: video '{video_id}' lasts {duration} s, and {durations[video_id]} s above")
+            video_id, length = str(texts["video_id"]), numbers["duration"]
+            if length is not None and durations.setdefault(video_id, duration(length, where)) != length:
+                raise DataError(f"{where}: video '{video_id}' lasts {length} s, and {durations[video_id]} s above")
             start, end = segment(numbers["start"], numbers["end"], where)
             told = {"label": texts["label"], "score": numbers["score"], "subset": texts["subset"]}
             yield Row(video_id, start, end, **told, where=where)
