@@ -60,12 +60,15 @@ class Detections:
     videos (N,) numbers, those from num_videos of the ground truth on are videos that it does not know; labels (N,)
     class numbers, -1 = a label that no instance has; segments (N, 2) seconds; scores (N,). Numbers are integers of
     any size: small ones hold more in less memory, and must be widened before they are multiplied.
+
+    places (V,): which each video is in the order of the ids of all; None where their numbers tell.
     """
 
     videos: Numbers
     labels: Numbers
     segments: Floats
     scores: Floats
+    places: Numbers | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -77,7 +80,7 @@ class Detections:
 
     def take(self, which: Numbers) -> "Detections":
         """The detections at the indices `which`, in that order."""
-        return Detections(self.videos[which], self.labels[which], self.segments[which], self.scores[which])
+        return Detections(self.videos[which], self.labels[which], self.segments[which], self.scores[which], self.places)
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,7 +288,7 @@ class DetectionColumns:
             lateness=self._lateness,
             renaming=renaming(strangers, self._known | within.left_out.keys()) if strangers else "",
         )
-        return Detections(videos, labels, segments, scores), contents
+        return Detections(videos, labels, segments, scores, _places(list(number_of)) if strangers else None), contents
 
     def _class_numbers(self) -> tuple[Numbers, Booleans, dict[str, int]]:
         """Class numbers (N,), which detections are of classes not chosen (N,), and the unknown labels' counts."""
@@ -325,6 +328,13 @@ class _Column:
         """All values (N,), which are the column's no more."""
         taken, self._bytes = self._bytes, bytearray()
         return np.frombuffer(taken, self._dtype)
+
+
+def _places(ids: list[str]) -> Integers:
+    """Which each of the ids (V) is in their order (V,)."""
+    places = np.empty(len(ids), np.int64)
+    places[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
+    return places
 
 
 def _amount(videos: Numbers, counts: Integers) -> Amount:

@@ -28,6 +28,8 @@ from taltool.errors import DataError
 _HEADERS = ("label", "labels", "class", "classes", "name", "names", "classname", "labelname", "classnames")
 # What may stand above one, and may as well be the first of the classes.
 _DOUBTFUL = ("action", "actions", "activity", "activities", "category", "categories")
+# What 32 bits hold, as tables of other programs number classes.
+_LARGEST = 2**31 - 1
 _NUMBER_FIRST = re.compile(r"(\d+)(?:\s*[,;:\t]\s*|\s+)(\S.*)")
 _NUMBER_LAST = re.compile(r"(.*\S)(?:\s*[,;:\t]\s*|\s+)(\d+)")
 # Lines of YAML, of settings and of protocol buffers, which would be names if read as they stand.
@@ -165,8 +167,10 @@ def _distinct(entries: Iterable[_Entry], path: str) -> dict[str, int]:
     for where, number, name in entries:
         if not isinstance(name, str) or not name.strip():
             raise DataError(f"{where}: {name!r} is not the name of a class")
-        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-            raise DataError(f"{where}: {number!r} is not the number of a class ('{name}'), a whole number from 0 on")
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= _LARGEST:
+            raise DataError(
+                f"{where}: {number!r} is not the number of a class ('{name}'), a whole number from 0 to {_LARGEST}"
+            )
         if name_of.setdefault(number, name) != name:
             raise DataError(f"{where}: number {number} is '{name}' here and '{name_of[number]}' above")
         if name in number_of:

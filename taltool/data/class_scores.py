@@ -26,6 +26,7 @@ from taltool.data.columns import SEGMENT_COLUMNS, open_table, placed, spelled
 from taltool.data.files import decode_text, read_bytes
 from taltool.data.formats.tables import score as score_of
 from taltool.data.json_documents import parsed_document
+from taltool.data.numpy_files import numpy_reads
 from taltool.data.records import Booleans, Floats, LabelVocabulary
 from taltool.errors import DataError
 
@@ -144,10 +145,8 @@ def read_numbers(path: str, classes: Mapping[str, int] | None = None) -> tuple[C
     content, sha256 = read_bytes(path)
     names_of = None if classes is None else {number: name for name, number in classes.items()}
     if content.startswith(NPY_MAGIC):
-        try:
+        with numpy_reads(path, "not a table of numbers"):
             table = np.load(io.BytesIO(content), allow_pickle=False)
-        except Exception as error:  # NumPy's parser of headers raises errors of many kinds.
-            raise DataError(f"{path}: not a table of numbers: {error}") from error
         if table.dtype.kind not in "fiu":
             raise DataError(f"{path}: expected a table of numbers, found {table.dtype}")
         names, rows = _columns(path, np.asarray(table, np.float64), names_of)

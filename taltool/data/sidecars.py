@@ -31,22 +31,22 @@ def read_durations(path: str) -> dict[str, float]:
     """Seconds by video id, from a ground truth, a feature file, proposals, a table of video_id,duration, or JSON,
     {id: duration}.
 
-    Raises DataError, with the line, for what is no duration, and for a video that has two.
+    Raises DataError, with the line, for what is no duration, for a video that has two, and where there is none.
     """
     start = Opening(path, peek(path))
     columns = header_columns(start.first_line())
     if {"video", "duration"} <= meanings(columns, DURATION_COLUMNS).keys():
-        return _of_table(path)
-    try:
-        found = _of_content(path)
-    except UnknownFormatError as error:
-        if start.head.lstrip().startswith(b"{"):
+        found = _of_table(path)
+    else:
+        try:
+            found = _of_content(path)
+        except UnknownFormatError as error:
+            if not start.head.lstrip().startswith(b"{"):
+                raise DataError(
+                    f"{path}: no durations: expected a table whose first line names the columns video_id and duration "
+                    f"({listed(columns)}), a ground truth, a feature file or proposals"
+                ) from error
             found = _of_json(path)
-        else:
-            raise DataError(
-                f"{path}: no durations: expected a table whose first line names the columns video_id and duration "
-                f"({listed(columns)}), a ground truth, a feature file or proposals"
-            ) from error
     if not found:
         raise DataError(f"{path}: no video has a duration in it; a table of them has the columns video_id and duration")
     return found

@@ -6,7 +6,6 @@ file and vanishes when that is written.
 """
 
 import shutil
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,13 +17,14 @@ import orjson
 from taltool.data.clock import FeatureClock
 from taltool.data.files import replacing
 from taltool.data.hdf5_features import VideoFeatures, unlike
+from taltool.data.numpy_files import numpy_reads
 from taltool.data.stored_frames import StoredFrames, path_of
 from taltool.errors import DataError
 from taltool.extraction.backbone_settings import BACKBONE_FILE
 from taltool.extraction.pipeline import SOURCE
 
 _SUFFIX, _FRAMES = ".video", ".frames"
-_DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, DataError)
+_DAMAGED = (OSError, ValueError, KeyError, AttributeError, TypeError, DataError)
 
 
 def identity_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class PartialResults:
             raise DataError(f"{output}: cannot write there: {error.strerror}") from error
         marker = self.folder / "settings.json"
         if marker.exists():
-            if (begun := marker.read_text("utf-8")) == settings:
+            if (begun := marker.read_text("utf-8", "replace")) == settings:
                 return
             if any(self.ids()):
                 raise DataError(
@@ -113,14 +113,16 @@ class PartialResults:
         """A finished video; raises DataError, saying what to do, where it was damaged since, and removes it."""
         path = self._path(video_id)
         try:
-            with np.load(path, allow_pickle=False) as members:
+            with numpy_reads(str(path), "damaged"), np.load(path, allow_pickle=False) as members:
                 metadata = orjson.loads(members["facts"].tobytes())
                 values: Any = members["values"] if "frames" not in metadata else None
+            if values is not None and (values.ndim != 2 or values.dtype.kind != "f"):
+                raise DataError(f"{path}: no features in it")
             if values is None:
                 stored = metadata["frames"]
                 values = StoredFrames(path.with_suffix(_FRAMES), tuple(stored["shape"]), stored["checksum"])
                 values.check()
-            return VideoFeatures(video_id, values, FeatureClock(**metadata["clock"]), metadata["attributes"])
+            return VideoFeatures(video_id, values, FeatureClock(**metadata["clock"]), dict(metadata["attributes"]))
         except _DAMAGED as error:
             path.unlink(missing_ok=True)
             path.with_suffix(_FRAMES).unlink(missing_ok=True)
@@ -132,12 +134,12 @@ class PartialResults:
     def identity(self, video_id: str) -> dict[str, Any] | None:
         """Of what a finished video was made, without reading its features; None if it is not there."""
         metadata = _metadata(self._path(video_id))
-        return None if metadata is None else identity_of(metadata["attributes"])
+        return None if metadata is None else identity_of(metadata.get("attributes", {}))
 
     def ids(self) -> Iterator[str]:
         """The ids of all finished videos."""
         for path in self.folder.glob(f"*{_SUFFIX}"):
-            if metadata := _metadata(path):
+            if (metadata := _metadata(path)) and isinstance(metadata.get("video_id"), str):
                 yield metadata["video_id"]
 
     def remove(self) -> None:
@@ -151,8 +153,8 @@ class PartialResults:
 
 def _metadata(path: Path) -> dict[str, Any] | None:
     try:
-        with np.load(path, allow_pickle=False) as members:
-            metadata: dict[str, Any] = orjson.loads(members["facts"].tobytes())
+        with numpy_reads(str(path), "damaged"), np.load(path, allow_pickle=False) as members:
+            metadata = orjson.loads(members["facts"].tobytes())
     except _DAMAGED:
         return None
-    return metadata
+    return metadata if isinstance(metadata, dict) else None

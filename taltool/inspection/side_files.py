@@ -13,6 +13,7 @@ from taltool.data.columns import SEGMENT_COLUMNS, header_columns, meanings, open
 from taltool.data.files import read_bytes
 from taltool.data.formats.contract import Opening
 from taltool.data.json_documents import parsed_document, telling_key
+from taltool.data.numpy_files import numpy_reads
 from taltool.errors import DataError
 
 # In {"results": {id: [...]}} proposals begin with an object that has a list in it, the segment; class scores do not.
@@ -65,8 +66,9 @@ def _is_unnamed_table(head: bytes) -> bool:
     try:
         first = np.lib.format.read_magic(stream) == (1, 0)
         read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-        shape, _, kind = read(stream)
-    except ValueError:
+        with numpy_reads("", "no array"):
+            shape, _, kind = read(stream)
+    except (DataError, ValueError):  # Who reads it says what is wrong with it.
         return False
     return len(shape) == 2 and shape[1] in (ALL_COLUMNS, len(THUMOS14_COLUMNS)) and kind.kind in "fiu"
 

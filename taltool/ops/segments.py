@@ -84,8 +84,8 @@ Rows = NDArray[np.signedinteger[Any]]
 def total_order(groups: Numbers, detections: Detections) -> Integers:
     """The total order (N,) of detections: group (N,), then score down, then video, start and end up.
 
-    Videos compare by id, those that the ground truth does not have after the others. The order of the file and the
-    sorting algorithm make no difference.
+    Videos compare by id, whether the ground truth has them or not. The order of the file and the sorting algorithm make
+    no difference.
     """
     order = np.lexsort((-detections.scores, groups))
     scores, ordered = detections.scores[order], groups[order]
@@ -96,7 +96,10 @@ def total_order(groups: Numbers, detections: Detections) -> Integers:
         tied = np.flatnonzero(np.concatenate([repeats, [False]]) | np.concatenate([[False], repeats]))
         rows = order[tied]
         start, end = detections.segments[rows].T
-        order[tied] = rows[np.lexsort((end, start, detections.videos[rows], runs[tied]))]
+        videos = detections.videos[rows]
+        if detections.places is not None:
+            videos = detections.places[videos]
+        order[tied] = rows[np.lexsort((end, start, videos, runs[tied]))]
     return order
 
 

@@ -25,6 +25,9 @@ from taltool.ops.fusion_fit import FitData, fit
 from taltool.ops.method_names import FusionMethod
 from taltool.reporting import Reporter
 
+# Scores beyond these would make infinite numbers of others.
+_LEAST, _MOST = 1e-300, 1e300
+
 
 def record(settings: Fusion) -> dict[str, Any]:
     """What makes a fusion, ready for JSON: the method and each source's weight and calibration."""
@@ -59,8 +62,7 @@ def _saved(path: str, method: FusionMethod) -> list[Source]:
         saved = parsed_document(read_bytes(path)[0], path)
         fitted_for = saved["method"]
         sources = [
-            Source(float(each["weight"]), Calibration(tuple(each["before"]), tuple(each["after"])))
-            for each in saved["sources"]
+            Source(float(each["weight"]), _calibration(each["before"], each["after"])) for each in saved["sources"]
         ]
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: expected numbers such as 1,0.5, or a file written by --save-fit: {error}") from error
@@ -68,6 +70,18 @@ def _saved(path: str, method: FusionMethod) -> list[Source]:
     if fitted_for != method.value:
         raise UsageError(f"--weights {path}: it was fitted for --method {fitted_for}, not {method.value}")
     return sources
+
+
+def _calibration(before: list[float], after: list[float]) -> Calibration:
+    """The map through these points; raises ValueError where no fit has such ones."""
+    points = np.array([before, after], np.float64).reshape(2, -1)
+    sizes, (rises, rises_after) = np.abs(points[0][points[0] != 0]), np.diff(points)
+    if not (((sizes > _LEAST) & (sizes < _MOST)).all() and (rises > 0).all()):
+        raise ValueError("the scores before a calibration are finite numbers, each above the one before it")
+    # Shares of what is right, or quantiles; a little above 1 where a slope was kept.
+    if not ((points[1] >= 0) & (points[1] < 2)).all() or (rises_after < 0).any():
+        raise ValueError("the scores after a calibration are numbers from 0 to 1, none below the one before it")
+    return Calibration(*(tuple(row) for row in points.tolist()))
 
 
 def ranked(sources: Sequence[Source], paths: Sequence[str]) -> tuple[Source, ...]:

@@ -349,15 +349,22 @@ class Trainer:
         self._save_cost = self._saved_at - started
 
     def restore(self) -> None:
-        """Continue from the saved state. Raises UsageError where that is of another run."""
+        """Continue from the saved state.
+
+        Raises UsageError where that is of another run, DataError where it is not whole.
+        """
         state = self.processes.broadcast(load_state(self.plan.state_path) if self.processes.is_first else {})
         if state.get("fingerprint") != self.plan.fingerprint:
             raise UsageError(
                 f"{self.plan.state_path} is of a run with other settings, data or seed; "
                 "repeat its command line, or train without --resume"
             )
-        self.progress = Progress(**state["progress"])
-        self.updater.restore(state)
+        try:
+            self.progress = Progress(**state["progress"])
+            self.updater.restore(state)
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            # Nobody but this program writes such a file: it was damaged, or is another version's.
+            raise DataError(f"{self.plan.state_path}: not a whole state ({error}); train without --resume") from error
         if len(state["random"]) != self.processes.world_size:
             self.reporter.warn(
                 f"{self.plan.state_path}: saved by {len(state['random'])} processes, continued by "

@@ -22,6 +22,7 @@ from typing import Any, Literal, get_args
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
@@ -242,9 +243,13 @@ class _Converter:
         height, width = self._size
         name = "gray" if self._wanted.pixels == "gray" else "rgb24"
         # One thread: to wake others for a single picture costs more than they save.
-        scaled = self._scaler.reformat(
-            frame, width=width, height=height, format=name, interpolation=Interpolation.AREA, threads=1
-        )
+        try:
+            scaled = self._scaler.reformat(
+                frame, width=width, height=height, format=name, interpolation=Interpolation.AREA, threads=1
+            )
+        except FFmpegError as error:
+            kind = f"{frame.format.name}, {frame.width}x{frame.height}"
+            raise DataError(f"its pictures ({kind}) cannot be converted ({error.strerror})") from error
         picture = _pixels(scaled)
         if transposed:
             picture = picture.swapaxes(0, 1)

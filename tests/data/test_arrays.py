@@ -14,6 +14,7 @@ from taltool.errors import DataError, UsageError
 from taltool.ops.metrics import METRICS
 from taltool.ops.metrics.contract import MetricInput
 from taltool.ops.protocols import PROTOCOLS, dataset_spec, parse_thresholds
+from taltool.ops.segments import total_order
 
 ANNOTATIONS = {
     "b": ("validation", [("run", 0, 10), ("jump", 20, 30)]),
@@ -78,6 +79,12 @@ def test_unknown_videos_count_and_are_numbered_after_the_known(truth: GroundTrut
     assert counted(within, detections) == [(4, 0), (3, 0), (1, 0)]
     assert contents.unknown_videos == Amount(videos=2, detections=2)
     assert not contents.left_out
+
+
+def test_among_equal_scores_unknown_videos_stand_by_their_ids_as_the_others_do(truth: GroundTruth) -> None:
+    found, _ = flatten([video(name, "run") for name in ("z", "b", "an", "0", "a")], scope(truth, "validation"))
+    assert [int(each) for each in total_order(found.labels, found)] == [3, 4, 2, 1, 0]
+    assert total_order(found.labels[:3], found.take(np.arange(3))).tolist() == [2, 1, 0]
 
 
 def test_unknown_labels_are_kept_without_a_class_and_counted(truth: GroundTruth) -> None:

@@ -133,3 +133,9 @@ def test_published_lists_name_the_numbers_of_predictions(shared: Path, taltool: 
     (tmp_path / "p.json").write_text((case / "predictions.json").read_text().replace('"label_id":1', '"label_id":9'))
     named = taltool("convert", tmp_path / "p.json", "--to", "csv", "--classes", "detclasslist.txt", cwd=case)
     assert b"v,0.0,1.0,BasketballDunk,0.9\n" in named.stdout
+
+
+@pytest.mark.parametrize("number", ["2147483648", "99999999999999999999"])
+def test_a_number_that_no_table_of_classes_can_hold_is_refused(number: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"c\.txt:2: {number} is not the number of a class \('B'\), a whole number"):
+        read_classes(written(tmp_path, f"2147483647 A\n{number} B\n"))

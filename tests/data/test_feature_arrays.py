@@ -1,7 +1,9 @@
 """Arrays of others become features: by their names, the order of their axes, and nothing that was guessed."""
 
 import pickle
+import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -398,3 +400,76 @@ def test_the_command_joins_streams_and_says_what_it_left_out(taltool: Run, tmp_p
         assert file.streams == {"rgb": (0, 3), "flow": (3, 6)}
         np.testing.assert_array_equal(file.read("v"), np.hstack([VALUES, OTHER]))
         assert file.video_attributes("v")["source"] == "v_rgb.npy"
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_matlab_lays_down_columns_first_in_either_order_of_bytes(order: str, is_packed: bool, tmp_path: Path) -> None:
+    def element(code: int, content: bytes) -> bytes:
+        return np.array([code, len(content)], f"{order}u4").tobytes() + content + b"\0" * (-len(content) % 8)
+
+    numbers = np.array([1, 2, 3, 4, 5, 6], f"{order}i2").tobytes()  # Doubles that 16 bits hold.
+    said = element(6, np.array([6, 0], f"{order}u4").tobytes()) + element(5, np.array([2, 3], f"{order}i4").tobytes())
+    matrix = element(14, said + element(1, b"feature") + element(3, numbers))
+    if is_packed:
+        packed = zlib.compress(matrix)
+        matrix = np.array([15, len(packed)], f"{order}u4").tobytes() + packed
+    head = b"MATLAB 5.0 MAT-file".ljust(124) + np.array([0x0100, 0x4D49], f"{order}u2").tobytes()
+    (tmp_path / "v.mat").write_bytes(head + matrix)
+    with open_content(str(tmp_path)) as content:
+        assert content.values("v").tolist() == [[1, 3, 5], [2, 4, 6]]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "empty"),
+        (b"x" * 200, "not a file of MATLAB 5 to 7"),
+        (b" " * 124 + b"\0\1IM" + b"\x0e\0\0\0\xff\0\0\0", "cut short"),
+        (b" " * 124 + b"\0\1IM" + b"\x0f\0\0\0\x04\0\0\0abcd", "broken"),
+        (b" " * 124 + b"\0\2IM", "--from hdf5-folder"),
+    ],
+)
+def test_what_is_no_file_of_matlab_is_told_by_its_name(content: bytes, told: str, tmp_path: Path) -> None:
+    (tmp_path / "v.mat").write_bytes(content)
+    with pytest.raises(DataError, match=rf"v\.mat: {told}|v\.mat: .*{told}"), open_content(str(tmp_path)):
+        pass
+
+
+def test_a_header_that_python_2_wrote_is_read_without_a_warning(tmp_path: Path) -> None:
+    saved(tmp_path, v=VALUES)
+    content = (tmp_path / "v.npy").read_bytes()
+    (tmp_path / "v.npy").write_bytes(content.replace(b"(4, 3), }  ", b"(4L, 3L), }"))
+    with warnings.catch_warnings(action="error"):
+        assert read(tmp_path)["v"].tolist() == VALUES.tolist()
+
+
+HEADERS = [
+    b"{'descr': '<f4'",
+    b"{'descr': '|O', 'fortran_order': False, 'shape': (4, 3), }",
+    b"(" * 3000,
+    b"{1: 2}",
+    b"\xff",
+]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_an_array_with_a_broken_header_is_told_by_its_file(header: bytes, suffix: str, tmp_path: Path) -> None:
+    array = b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header + b"\0" * 48
+    if suffix == ".npy":
+        (tmp_path / "v.npy").write_bytes(array)
+    else:
+        with zipfile.ZipFile(tmp_path / "v.npz", "w") as archive:
+            archive.writestr("feature.npy", array)
+    with pytest.raises(DataError, match=rf"v\{suffix}: (not an array|its array 'feature')"):
+        read(tmp_path)
+
+
+def test_an_archive_that_is_packed_in_an_unknown_way_is_told_by_its_file(tmp_path: Path) -> None:
+    np.savez(tmp_path / "v.npz", feature=VALUES)
+    content = bytearray((tmp_path / "v.npz").read_bytes())
+    content[8] = content[content.index(b"PK\1\2") + 10] = 99  # Where the two headers say how it is packed.
+    (tmp_path / "v.npz").write_bytes(content)
+    with pytest.raises(DataError, match=r"v\.npz: its array 'feature' cannot be read"):
+        read(tmp_path)

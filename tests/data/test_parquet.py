@@ -71,6 +71,7 @@ if find_spec("pyarrow"):
             ({"video_id": ["v"], "start": [3.0], "end": [2.0], "label": ["a"]}, "row 1: .* ends before it starts"),
             ({"video_id": ["v"], "start": [float("nan")], "end": [2.0], "label": ["a"]}, "row 1: .* is not finite"),
             ({"video_id": ["v"], "start": [1.0], "end": [2.0]}, "row 1: no label"),
+            ({"video_id": ["v"], "start": [1.0], "end": [2.0], "duration": [0.0]}, r"row 1: duration '0\.0' is not"),
             (
                 {
                     "video_id": ["v"] * 2,
@@ -96,4 +97,12 @@ if find_spec("pyarrow"):
         convert(tmp_path / "a.csv", output=tmp_path / "a.parquet")
         (tmp_path / "b.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:-20])
         with pytest.raises(DataError, match=r"b\.parquet: not a whole Parquet file .* cut short"):
+            convert(tmp_path / "b.parquet", output=tmp_path / "b.csv")
+
+    def test_a_page_that_is_broken_is_told_by_its_file(tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_text(ROWS)
+        convert(tmp_path / "a.csv", output=tmp_path / "a.parquet")
+        content = (tmp_path / "a.parquet").read_bytes()
+        (tmp_path / "b.parquet").write_bytes(content[:4] + b"\xff" * 60 + content[64:])
+        with pytest.raises(DataError, match=r"b\.parquet: broken"):
             convert(tmp_path / "b.parquet", output=tmp_path / "b.csv")

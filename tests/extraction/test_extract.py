@@ -322,3 +322,17 @@ def test_numbers_too_big_for_float16_are_refused(tmp_path: Path, monkeypatch: py
     assert extract_video(source, ExtractionSettings.of()).values.max() > 1e7
     with pytest.raises(DataError, match="not all finite in float16"):
         extract_video(source, ExtractionSettings.of(dtype="float16"))
+
+
+def test_what_others_put_into_the_spool_is_no_video(videos: Path, tmp_path: Path) -> None:
+    extract(videos, output=tmp_path / "whole.h5")
+    folder = PartialResults(str(tmp_path / "f.h5"), SETTINGS.record()).folder
+    for number, facts in enumerate([b"[]", b"{}", b'{"video_id": 3}', b"\xff", b'{"video_id": "a", "clock": []}']):
+        with (folder / f"{number}.video").open("wb") as stream:
+            np.savez(stream, facts=np.frombuffer(facts, np.uint8), values=np.zeros(3))
+    (folder / "settings.json").write_bytes(b"\xff{")
+    with pytest.raises(DataError, match=r"f\.h5\.partial: an unfinished extraction with other settings"):
+        extract(videos, output=tmp_path / "f.h5")
+    (folder / "4.video").unlink()
+    extract(videos, output=tmp_path / "f.h5")
+    assert (tmp_path / "f.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()

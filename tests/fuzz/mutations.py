@@ -1,4 +1,5 @@
-"""Broken files out of whole ones: bytes, JSON, lines of text, arrays, headers and HDF5, all drawn from a seed.
+"""Broken files out of whole ones: bytes, JSON, lines of text, arrays, headers, boxes of videos, and what libraries
+write, all drawn from a seed.
 
 Every mutation takes the bytes of a file and a generator of NumPy, and returns other bytes; the same generator gives the
 same ones.
@@ -8,11 +9,14 @@ import gzip
 import io
 import json
 import re
+import zipfile
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import h5py
 import numpy as np
+import torch
 
 Mutation = Callable[[bytes, np.random.Generator], bytes]
 ODD_NUMBERS = [
@@ -48,7 +52,14 @@ ODD_TEXTS = [
     "nan",
 ]
 ODD_VALUES: list[Any] = [None, True, False, -1, 0, 1e308, 2**63, -(2**70), 0.1, "", "x", [], {}, [[]], {"": {}}, [None]]
+# What 32 bits of a header may say that nobody means.
+ODD_WORDS = [0, 1, 2, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFFE, 1_000_000_000, 0x00010000]
 ODD_SHAPES = [(0,), (0, 0), (3,), (2, 3, 4), (1, 2), (2**40, 2**20), ()]
+# Boxes of MP4, chunks of AVI and elements of Matroska that tell of times, sizes and places.
+_TIMED = re.compile(
+    rb"stts|ctts|stsz|stsc|stco|mdhd|mvhd|tkhd|elst|avcC|avih|strh|strf|idx1|00dc|"
+    rb"\x2a\xd7\xb1|\x44\x89|\x23\xe3\x83|\xe7|\xa3|\xb0|\xba|\x1f\x43\xb6\x75"
+)
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 _MOST_TIMES = 4
 
@@ -127,7 +138,7 @@ def json_value(content: bytes, draw: np.random.Generator) -> bytes:
         held, key = _one(places, draw)
         kind = int(draw.integers(6))
         if kind == 0:
-            held[key] = _one([*ODD_VALUES, *ODD_TEXTS], draw)
+            held[key] = deepcopy(_one([*ODD_VALUES, *ODD_TEXTS], draw))
         elif kind == 1:
             del held[key]
         elif kind == 2:
@@ -135,7 +146,7 @@ def json_value(content: bytes, draw: np.random.Generator) -> bytes:
         elif kind == 3 and isinstance(held, dict):
             held[_one([*ODD_TEXTS, "label", "segment", "duration"], draw)] = held.pop(key)
         elif kind == 4 and isinstance(held, list):
-            held.extend([held[key]] * int(draw.integers(1, 4)))
+            held.extend(deepcopy(held[key]) for _ in range(int(draw.integers(1, 4))))
         else:
             elsewhere, other = _one(places, draw)
             held[key] = json.loads(json.dumps(elsewhere[other]))
@@ -217,6 +228,90 @@ def tensor_header(content: bytes, draw: np.random.Generator) -> bytes:
     return size.to_bytes(8, "little") + header + content[8 + length :]
 
 
+def archive(content: bytes, draw: np.random.Generator) -> bytes:
+    """Change what a member of a .npz holds, or leave it out; the archive itself stays whole."""
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        return json_value(content, draw)
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    name = _one(sorted(members), draw)
+    member, begin = members[name], members[name].find(b"{", 64)
+    if draw.random() < 0.1:
+        del members[name]
+    elif b'{"' in member[64:] and draw.random() < 0.8:  # Bytes that are JSON.
+        text = np.frombuffer(json_value(member[begin:], draw), np.uint8)
+        stream = io.BytesIO()
+        np.save(stream, text)
+        members[name] = stream.getvalue()
+    else:
+        members[name] = array_header(member, draw)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", int(draw.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))) as file:
+        for each, inside in members.items():
+            file.writestr(zipfile.ZipInfo(each), inside)
+    return stream.getvalue()
+
+
+def torch_values(content: bytes, draw: np.random.Generator) -> bytes:
+    """Change what torch.save wrote by its library: values of other types, tensors of other numbers, gone keys."""
+    held = [torch.load(io.BytesIO(content), weights_only=True)]
+    for _ in range(int(draw.integers(1, _MOST_TIMES))):
+        if not (places := _places(held)):
+            break
+        container, key = _one(places, draw)
+        if draw.random() < 0.3 and container is not held:
+            del container[key]
+            continue
+        dtype = _one([torch.float32, torch.float64, torch.int64, torch.bool, torch.complex64, torch.float16], draw)
+        tensors = [torch.full(shape, _one([0, 1, np.nan, np.inf], draw)) for shape in [(), (0,), (2, 2), (3, 4)]]
+        container[key] = deepcopy(_one([*ODD_VALUES, tensors[0], *(each.to(dtype) for each in tensors)], draw))
+    stream = io.BytesIO()
+    torch.save(held[0] if held else {}, stream)
+    return stream.getvalue()
+
+
+def parquet(content: bytes, draw: np.random.Generator) -> bytes:
+    """Change a Parquet table by its library: columns of other types and values, gone, renamed or nested."""
+    import pyarrow
+    from pyarrow import parquet as files
+
+    table = files.read_table(io.BytesIO(content)).to_pydict()
+    for _ in range(int(draw.integers(1, _MOST_TIMES))):
+        name = _one(sorted(table), draw)
+        kind, rows = int(draw.integers(5)), len(table[name])
+        if kind == 0 and len(table) > 1:
+            del table[name]
+        elif kind == 1:
+            table[_one([*ODD_TEXTS[:4], "label", "start", "x"], draw)] = table.pop(name)
+        elif kind == 2:
+            odd = [None, -1, 0, 2**62, "x", "", True, b"\xff", [1.0], {"a": 1}, float("nan"), float("inf"), 1e308]
+            table[name] = [_one(odd, draw)] * rows
+        elif kind == 3:
+            at, odd = _place(rows, draw), _one([None, -1.0, 1e308, float("nan"), float("inf"), "", "\0"], draw)
+            alike = rows > 0 and (odd is None or type(odd) is type(table[name][at]))
+            table[name] = [odd if row == at and alike else each for row, each in enumerate(table[name])]
+        else:
+            table = {each: values * int(draw.integers(3)) for each, values in table.items()}
+    stream = io.BytesIO()
+    try:
+        files.write_table(pyarrow.table(table), stream)
+    except pyarrow.ArrowException:  # No such table can be written.
+        return flip_bits(content, draw)
+    return stream.getvalue()
+
+
+def boxes(content: bytes, draw: np.random.Generator) -> bytes:
+    """Write odd numbers behind the names of what tells the times and places of a video's frames."""
+    changed, found = bytearray(content), list(_TIMED.finditer(content))
+    for _ in range(int(draw.integers(1, _MOST_TIMES)) if found else 0):
+        at = _one(found, draw).end() + int(draw.integers(24))
+        size = int(draw.choice([1, 2, 4, 4, 8]))
+        odd = int(_one(ODD_WORDS, draw)) if draw.random() < 0.8 else int(draw.integers(1 << 31))
+        order = "little" if draw.random() < 0.3 else "big"
+        changed[at : at + size] = odd.to_bytes(8, order)[-size:] if order == "big" else odd.to_bytes(8, order)[:size]
+    return bytes(changed)
+
+
 def _odd_attribute(draw: np.random.Generator) -> Any:
     odd = [-1.0, 0.0, np.nan, np.inf, 1e308, 2**62, "x", "", "{", "[]", "{}", b"\xff\xfe", np.arange(3), np.float32(25)]
     return _one([*odd, np.void(b"\0\1"), h5py.Empty("f"), "[" * 3000, '{"a": 1}', np.array([b"a", b"b"])], draw)
@@ -264,6 +359,10 @@ _BYTES: list[Mutation] = [flip_bits, flip_bits, odd_bytes, cut, double, swap]
 # How the files of a kind are changed, each way as often as the others.
 KINDS: dict[str, list[Mutation]] = {
     "bytes": _BYTES,
+    "video": [*_BYTES, *[boxes] * 8],
+    "torch": [*_BYTES, *[torch_values] * 8],
+    "npz": [*_BYTES, *[archive] * 8],
+    "parquet": [*_BYTES, *[parquet] * 6],
     "json": [*_BYTES, odd_number, odd_number, *[json_value] * 8],
     "lines": [*_BYTES, odd_number, odd_number, *[lines] * 6],
     "gzip": [*_BYTES, *[zipped] * 4],

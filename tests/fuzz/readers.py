@@ -3,42 +3,31 @@
 import gzip
 import io
 import json
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import accepted
 import h5py
 import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from taltool.data.annotations import read_ground_truth, read_id_list, read_split
-from taltool.data.checkpoint_header import CheckpointHeader, read_checkpoint_header
-from taltool.data.class_lists import read_classes
-from taltool.data.class_scores import read_class_scores
-from taltool.data.clock import FeatureClock, UnknownClockError
+from taltool.data.checkpoint_header import CheckpointHeader
+from taltool.data.clock import FeatureClock
 from taltool.data.formats import FORMATS
-from taltool.data.formats.contract import Annotations, Content, Features, FormatOptions, Proposals
-from taltool.data.formats.sniffing import format_named, open_content
-from taltool.data.proposals import ProposalReader
+from taltool.data.formats.contract import Annotations, Features, FormatOptions, Proposals
+from taltool.data.formats.sniffing import format_named
+from taltool.data.hdf5_features import VideoFeatures
 from taltool.data.records import LabelVocabulary, VideoProposals
-from taltool.data.sidecars import read_durations, read_relabelling
-from taltool.data.stored_frames import pieces
-from taltool.data.training_log import read_epochs, read_training_log
-from taltool.data.video_json import to_objects
-from taltool.errors import DataError
-from taltool.experiment.checkpoint import load_state, read_tensors
-from taltool.experiment.configuration import build, read_config, to_plain
+from taltool.experiment.configuration import build, to_plain
+from taltool.extraction.resume import PartialResults
 from taltool.inspection.check import check
 from taltool.models import MODELS
-from taltool.ops.method_names import FusionMethod
-from taltool.postprocessing.fusion_weights import given
-from taltool.video.decode import Losses, decode_frames, scan
-from taltool.video.facts import video_facts
 
 CLOCK = {"fps": 30.0, "stride": 4.0, "window": 16.0, "offset": 2.0}
 FACTS = FormatOptions(clock=CLOCK, durations={"v_1": 9.5, "v_2": 4.0}, classes={"Dive": 7, "Run": 1})
@@ -48,16 +37,23 @@ _VALUES = np.arange(12, dtype=np.float32).reshape(3, 4)
 @dataclass(frozen=True)
 class Reader:
     """make writes a whole file, or a folder of some, to a path; kind is how it is broken, see `mutations.KINDS`; read
-    reads all of it and raises what it finds wrong. suffix: of the file's name; share: of the mutations that others get.
-    checked: `taltool check` knows such files."""
+    reads all of it and raises what it finds wrong. suffix: of the file's name. words: a command line of taltool that
+    reads it, {} being the path, others those of `SIDES` beside it; none where no
+    quick one does."""
 
     name: str
     make: Callable[[Path], object]
     kind: str
     read: Callable[[str], object]
     suffix: str = ""
-    share: float = 1.0
-    checked: bool = True
+    words: str = "check {}"
+
+    @property
+    def inputs(self) -> int:
+        """How many broken files a full round tries: more of the layouts that most files have."""
+        if self.kind == "video":
+            return 1_000
+        return 10_000 if self.kind in ("json", "hdf5", "safetensors") or self.suffix == ".csv" else 2_000
 
 
 def text(content: Any) -> Callable[[Path], object]:
@@ -126,78 +122,9 @@ def _own(name: str, kind: str, path: Path) -> None:
     format_named(name).write(content, str(path), FACTS)
 
 
-def read_as(name: str | None, path: str, facts: FormatOptions = FACTS) -> None:
-    """Read all of a file; what is taken for segments must be some, and be the same once written and read again."""
-    with open_content(path, name, facts) as content:
-        if isinstance(content, Features):
-            _read_features(content)
-            return
-        found = _collected(content)
-    again = str(Path(path).parent / "again")
-    layout = "jsonl" if isinstance(content, Proposals) else "activitynet"
-    try:
-        format_named(layout).write(found, again, FormatOptions())
-    except DataError:  # Not all that can be read can be written: a ground truth needs the durations, for one.
-        return
-    with open_content(again, layout) as read:
-        other = _collected(read)
-    assert _essence(other) == _essence(found), "what was accepted reads back otherwise"
-
-
-def _collected(content: Content) -> Content:
-    if isinstance(content, Proposals):
-        content.videos = list(content.videos)
-        for video in content.videos:
-            _demand_segments(video.segments, video.video_id)
-            assert np.isfinite(video.scores).all(), f"scores that are not finite in {video.video_id}"
-            assert video.duration is None or 0 < video.duration < np.inf, f"duration {video.duration}"
-    elif isinstance(content, Annotations):
-        content.entries = list(content.entries)
-        for video_id, entry in content.entries:
-            every = [each["segment"] for each in entry.get("annotations") or []]
-            _demand_segments(np.array(every, float).reshape(-1, 2), video_id)
-            assert 0 < entry.get("duration", 1) < np.inf, f"duration {entry['duration']}"
-    return content
-
-
-def _demand_segments(segments: Any, video_id: str) -> None:
-    assert np.isfinite(segments).all(), f"segments that are not finite in {video_id!r}"
-    assert (segments[:, 0] <= segments[:, 1]).all(), f"segments that end before they start in {video_id!r}"
-
-
-def _essence(content: Any) -> Any:
-    if isinstance(content, Proposals):
-        return {video.video_id: (video.duration, to_objects(video)) for video in content.videos}
-    return {
-        video_id: (
-            entry.get("duration"),
-            entry.get("subset"),
-            [(a["label"], *a["segment"]) for a in (entry.get("annotations") or [])],
-        )
-        for video_id, entry in content.entries
-    }
-
-
-def _read_features(content: Features) -> None:
-    for video_id in content.ids:
-        content.shape(video_id), content.extras(video_id), content.frame_size(video_id)
-        values = content.values(video_id)
-        if content.frame_size(video_id):
-            deque(pieces(values), maxlen=0)
-        else:
-            assert np.asarray(values).shape == content.shape(video_id), "values of another shape than was said"
-        try:
-            clock = content.clock(video_id)
-        except UnknownClockError:
-            continue
-        times = clock.seconds(np.arange(3.0))
-        assert np.isfinite(times).all(), f"times {times} of {clock}"
-        assert 0 < clock.duration < np.inf, f"duration {clock.duration}"
-
-
 _KINDS = {
     "activitynet": "json", "actionformer": "json", "boris": "json", "jsonl": "json", "jsonl1": "json", "via": "json",
-    "labelstudio": "json", "hdf5": "hdf5", "npy": "npy", "parquet": "bytes",
+    "labelstudio": "json", "hdf5": "hdf5", "npy": "npy", "parquet": "parquet", "npz": "npz", "pt": "torch",
 }  # fmt: skip
 _BMN = "xmin,xmax,clr_score,reg_socre\n0.1,0.5,0.9,0.8\n0.2,0.9,0.5,0.5\n"
 _CHARADES = 'id,scene,actions,length\nA1,"a, b",c092 11.90 21.20;c147 0.00 12.60,24.83\nN1,x,,18.33\n'
@@ -221,11 +148,17 @@ _CVAT = (
 )
 _BARE = {"v_1": {"duration": 9.5, "subset": "training", "annotations": [{"segment": [0.5, 1.5], "label": "Dive"}]}}
 _ACTIONS = {"v_1": {"duration": 9.5, "subset": "training", "actions": [[7, 0.5, 1.5], [1, 2, 3]]}}
+_UNCLOCKED, _UNNUMBERED, _SCORED = replace(FACTS, clock={}), replace(FACTS, classes=None), replace(FACTS, score=1.0)
+_EPIC_FACTS = replace(_UNNUMBERED, labels="action")
 _FEATURE_CSV = "f0,f1\n0.5,1.5\n2.5,3.5\n4.5,5.5\n"
 
 
 def _pt() -> bytes:
     return written_by(partial(torch.save, torch.ones(3, 4)))
+
+
+def _npz(save: Callable[..., object]) -> bytes:
+    return written_by(lambda stream: save(stream, rgb=_VALUES))
 
 
 def _mat() -> bytes:
@@ -241,24 +174,43 @@ def _own_hdf5() -> bytes:
     return stream.getvalue()
 
 
+_CLOCKED = "--fps 30 --stride 4 --window 16"
 _FOREIGN = [
-    ("bmn", "", folder(**{"v_1.csv": _BMN, "v_2.csv": _BMN}), "lines", replace(FACTS, clock={})),
-    ("charades", ".csv", text(_CHARADES), "lines", replace(FACTS, classes=None)),
-    ("epic-kitchens", ".csv", text(_EPIC), "lines", replace(FACTS, classes=None, labels="action")),
-    ("ssn", ".txt", text(_SSN), "lines", FACTS),
-    ("ssn", ".txt", text(_SSN), "lines", replace(FACTS, score=1.0)),
-    ("thumos14-detections", ".txt", text(_DETECTIONS), "lines", replace(FACTS, classes=None)),
-    ("boris-events", ".csv", text(_EVENTS), "lines", FACTS),
-    ("cvat", ".xml", text(_CVAT), "lines", FACTS),
-    ("bare-json", ".json", text(_BARE), "json", FACTS),
-    ("bare-json", ".json", text(_ACTIONS), "json", FACTS),
-    ("csv-features", "", folder(**{"v_1.csv": _FEATURE_CSV}), "lines", FACTS),
-    ("hdf5-folder", "", folder(**{"v_1.h5": _own_hdf5()}), "hdf5", FACTS),
-    ("npz", "", folder(**{"v_1.npz": written_by(lambda stream: np.savez(stream, rgb=_VALUES))}), "bytes", FACTS),
-    ("npz", "", folder(**{"v_1.npz": written_by(lambda s: np.savez_compressed(s, rgb=_VALUES))}), "bytes", FACTS),
-    ("pt", "", folder(**{"v_1.pt": _pt()}), "bytes", FACTS),
-    ("mat", "", folder(**{"v_1.mat": _mat()}), "bytes", FACTS),
+    (
+        "bmn",
+        "",
+        folder(**{"v_1.csv": _BMN, "v_2.csv": _BMN}),
+        "lines",
+        _UNCLOCKED,
+        "-o out.jsonl --durations durations.csv",
+    ),
+    ("charades", ".csv", text(_CHARADES), "lines", _UNNUMBERED, "-o out.json"),
+    ("epic-kitchens", ".csv", text(_EPIC), "lines", _EPIC_FACTS, "-o out.csv --labels verb"),
+    ("ssn", ".txt", text(_SSN), "lines", FACTS, "-o out.json --durations durations.csv --classes numbers.txt"),
+    ("ssn", ".txt", text(_SSN), "lines", _SCORED, "-o out.jsonl --durations durations.csv --score 1"),
+    ("thumos14-detections", ".txt", text(_DETECTIONS), "lines", _UNNUMBERED, "-o out.jsonl"),
+    ("boris-events", ".csv", text(_EVENTS), "lines", FACTS, "-o out.csv"),
+    ("cvat", ".xml", text(_CVAT), "lines", FACTS, "-o out.csv --fps 30"),
+    ("bare-json", ".json", text(_BARE), "json", FACTS, "-o out.csv"),
+    ("bare-json", ".json", text(_ACTIONS), "json", FACTS, "-o out.csv --classes numbers.txt"),
+    ("csv-features", "", folder(**{"v_1.csv": _FEATURE_CSV}), "lines", FACTS, f"-o out.h5 {_CLOCKED}"),
+    ("hdf5-folder", "", folder(**{"v_1.h5": _own_hdf5()}), "hdf5", FACTS, "-o out.h5 --dataset rgb"),
+    ("npz", "", folder(**{"v_1.npz": _npz(np.savez)}), "npz", FACTS, f"-o out.h5 {_CLOCKED}"),
+    ("npz", "", folder(**{"v_1.npz": _npz(np.savez_compressed)}), "npz", FACTS, f"-o out.h5 {_CLOCKED}"),
+    ("pt", "", folder(**{"v_1.pt": _pt()}), "torch", FACTS, f"-o out.h5 {_CLOCKED}"),
+    ("mat", "", folder(**{"v_1.mat": _mat()}), "bytes", FACTS, f"-o out.h5 {_CLOCKED}"),
 ]
+_OUTPUTS = {"proposals": "out.csv", "annotations": "out.csv", "features": "out.h5"}
+# What else `convert` has to know of formats.
+_TOLD = {
+    "actionformer": "--classes numbers.txt",
+    "frame-labels": "--fps 30",
+    "labelstudio": "--fps 30",
+} | dict.fromkeys(("npy", "npz", "pt"), _CLOCKED)
+
+
+def _as(name: str | None, facts: FormatOptions = FACTS) -> Callable[[str], None]:
+    return lambda path: accepted.content(name, path, facts)
 
 
 def _of_formats() -> list[Reader]:
@@ -270,10 +222,11 @@ def _of_formats() -> list[Reader]:
         for kind in layout.kinds:
             how = _KINDS.get(name, "lines")
             suffix = layout.suffixes[0] if layout.suffixes else ""
-            found.append(Reader(f"{name} {kind}", partial(_own, name, kind), how, partial(read_as, name), suffix))
-    for number, (name, suffix, make, how, facts) in enumerate(_FOREIGN):
-        read = partial(read_as, name, facts=facts)
-        found.append(Reader(f"{name} {number}", make, how, read, suffix, checked=False))
+            words = f"convert --from {name} {{}} -o {_OUTPUTS[kind]} {_TOLD.get(name, '')}"
+            found.append(Reader(f"{name} {kind}", partial(_own, name, kind), how, _as(name), suffix, words))
+    for number, (name, suffix, make, how, facts, words) in enumerate(_FOREIGN):
+        words = f"convert --from {name} {{}} {words}"
+        found.append(Reader(f"{name} {number}", make, how, _as(name, facts), suffix, words))
     return found
 
 
@@ -299,18 +252,6 @@ def _weights(path: Path) -> None:
     torch.save({"state_dict": {"w": torch.ones(2, 2), "b": torch.zeros(2)}}, path)
 
 
-def _read_settings(path: str) -> None:
-    name, layer = read_config(path)
-    if name == "bmn":  # Who loads another model says so of the name.
-        build(name, MODELS.load(name).Config, [layer])
-
-
-def _read_stream(path: str) -> None:
-    with ProposalReader(path) as reader:
-        found = _collected(Proposals(list(reader)))
-    assert found.kind == "proposals"
-
-
 def _zipped(path: Path) -> None:
     _own("activitynet", "annotations", path)
     path.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
@@ -322,89 +263,138 @@ def _video(codec: str, container: str, path: Path) -> None:
     with av.open(str(path), "w", format=container) as file:
         stream = file.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for number in range(12):
+        for number in range(accepted.FRAMES):
             picture = np.full((48, 64, 3), 20 * number, np.uint8)
             file.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
         file.mux(stream.encode())
 
 
-def _read_video(path: str) -> None:
-    video_facts(path)
-    try:
-        deque(decode_frames(path, scan(path), Losses()), maxlen=0)
-    except DataError as error:  # Whoever has several videos says which.
-        raise DataError(f"{path}: {error}") from error
+def _pictures(path: Path) -> None:
+    import av
+
+    path.mkdir()
+    for number in range(3):
+        picture = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 80 * number, np.uint8))
+        codec = av.CodecContext.create("mjpeg" if number else "png", "w")
+        codec.width, codec.height, codec.pix_fmt, codec.time_base = (
+            64,
+            48,
+            "yuvj420p" if number else "rgb24",
+            Fraction(1, 25),
+        )
+        packets = codec.encode(picture.reformat(format=codec.pix_fmt)) + codec.encode()
+        (path / f"{number}.{'jpg' if number else 'png'}").write_bytes(b"".join(map(bytes, packets)))
+
+
+def _finished(path: Path) -> None:
+    clock = FeatureClock(**CLOCK, duration=9.5)
+    finished = PartialResults(str(path).removesuffix(".partial"), "{}")
+    finished.save(VideoFeatures("v_1", _VALUES, clock, {"source": '{"file": "v_1.mp4"}', "num_frames": 40}))
+
+
+def _score_table(path: Path) -> None:
+    path.write_bytes(written_by(lambda stream: np.save(stream, np.full((3, 101), 0.1))))
 
 
 _SCORES = {"results": {"v_1": [0.1, 0.7], "v_2": [0.6, 0.2]}, "class": ["Run", "Dive"]}
 _LISTED = {"results": {"v_1": [{"label": "Run", "score": 0.1}, {"label": "Dive", "score": 0.7}]}}
-_FIT = {"method": "wbf", "sources": [{"weight": 0.5, "before": [0.1, 0.5], "after": [0.2, 0.9]}]}
+_SOURCE = {"weight": 0.5, "before": [0.1, 0.5], "after": [0.2, 0.9]}
+_FIT = {"method": "wbf", "sources": [_SOURCE, _SOURCE]}
 _METRICS = "".join(json.dumps({"epoch": n, "loss": {"cls": 0.5}, "lr": 0.1, "map": None}) + "\n" for n in (1, 2, 3))
+_LISTED_CLASSES = "0 Run\n1 Dive\n2 'High jump'\n"
+_TABLE = "video_id,Run,Dive\nv_1,0.1,0.7\nv_2,0.6,0.2\n"
+_SPLIT = {"s1": {"training": ["v_1"], "validation": ["v_2"]}}
+_DURATIONS = "video_id,duration\nv_1,9.5\nv_2,4\n"
+_NEW_LABELS = "label,new_label\nRun,run\nDive,dive\n"
+_ROWS = "video_id,start,end,label\nv_1,0.5,1.5,{}\nv_1,2.0,5.5,{}\nv_2,1.0,2.0,{}\n"
+_PROPOSALS = '{"video_id": "v_1", "proposals": [{"segment": [0.5, 1.5], "score": 0.9}]}\n'
+# What command lines read beside the broken file.
+SIDES = {
+    "rows.csv": _ROWS.format("Run", "Dive", "Run"),
+    "numbered.csv": _ROWS.format(0, 1, 0),
+    "proposals.jsonl": _PROPOSALS,
+    "other.jsonl": _PROPOSALS,
+    "truth.json": json.dumps({"database": _BARE | {"v_2": _BARE["v_1"]}}),
+    "durations.csv": _DURATIONS,
+    "numbers.txt": "1 Run\n7 Dive\n",
+}
+_CONVERT, _EXTRACT = "convert rows.csv -o out.csv", "extract {} -o out.h5 --window 8 --stride 4"
+_SPLITTED = "evaluate truth.json proposals.jsonl --split {}:s1"
+_FOR_AFSD = "convert --model afsd --preset thumos14 {} -o out.safetensors"
+_BY_CLASSES = "convert numbered.csv -o out.csv --classes {}"
+_LABELLED, _FUSED = (
+    "label proposals.jsonl --classifier {}",
+    "fuse proposals.jsonl other.jsonl --method wbf --weights {}",
+)
 _TOML = 'name = "bmn"\n[training]\nepochs = 3\nlearning_rate = 1e-3\n[nms]\nsigma = 0.5\n'
-
-
-def _read_fit(path: str) -> None:
-    given(path, ["a"], FusionMethod(_FIT["method"]))
 
 
 READERS: dict[str, Reader] = {
     reader.name: reader
     for reader in (
         *_of_formats(),
-        Reader("any format", partial(_own, "csv", "proposals"), "lines", partial(read_as, None)),
-        Reader("gzip", _zipped, "gzip", partial(read_as, None), ".json.gz"),
-        Reader("stream", partial(_own, "jsonl", "proposals"), "json", _read_stream),
-        Reader("ground truth", partial(_own, "activitynet", "annotations"), "json", read_ground_truth, ".json"),
-        Reader("classes text", text("0 Run\n1 Dive\n2 'High jump'\n"), "lines", read_classes, ".txt", checked=False),
-        Reader("classes json", text({"Run": 0, "Dive": 1}), "json", read_classes, ".json", checked=False),
-        Reader("scores json", text(_SCORES), "json", read_class_scores, ".json"),
-        Reader("scores listed", text(_LISTED), "json", read_class_scores, ".json"),
-        Reader("scores csv", text("video_id,Run,Dive\nv_1,0.1,0.7\nv_2,0.6,0.2\n"), "lines", read_class_scores, ".csv"),
-        Reader(
-            "scores npy",
-            lambda path: path.write_bytes(written_by(lambda stream: np.save(stream, np.full((3, 101), 0.1)))),
-            "npy",
-            read_class_scores,
-            ".npy",
-        ),
-        Reader(
-            "split json",
-            text({"s1": {"training": ["v_1"], "validation": ["v_2"]}}),
-            "json",
-            lambda p: read_split(f"{p}:s1"),
-            ".json",
-        ),
+        Reader("any format", partial(_own, "csv", "proposals"), "lines", _as(None)),
+        Reader("gzip", _zipped, "gzip", _as(None), ".json.gz"),
+        Reader("stream", partial(_own, "jsonl", "proposals"), "json", accepted.stream, words="nms {}"),
+        Reader("ground truth", partial(_own, "activitynet", "annotations"), "json", accepted.ground_truth, ".json"),
+        Reader("classes text", text(_LISTED_CLASSES), "lines", accepted.classes, ".txt", words=_BY_CLASSES),
+        Reader("classes json", text({"Run": 0, "Dive": 1}), "json", accepted.classes, ".json", words=_BY_CLASSES),
+        Reader("scores json", text(_SCORES), "json", accepted.class_scores, ".json", words=_LABELLED),
+        Reader("scores listed", text(_LISTED), "json", accepted.class_scores, ".json", words=_LABELLED),
+        Reader("scores csv", text(_TABLE), "lines", accepted.class_scores, ".csv", words=_LABELLED),
+        Reader("scores npy", _score_table, "npy", accepted.class_scores, ".npy"),
+        Reader("split json", text(_SPLIT), "json", accepted.split, ".json"),
         Reader(
             "split csv",
             text("video,s1\nv_1,training\nv_2,validation\n"),
             "lines",
-            lambda p: read_split(f"{p}:s1"),
+            accepted.split,
             ".csv",
-        ),
-        Reader("id list", text("v_1\nv_2\n\nv 3\n"), "lines", read_id_list, ".txt", checked=False),
-        Reader(
-            "durations", text("video_id,duration\nv_1,9.5\nv_2,4\n"), "lines", read_durations, ".csv", checked=False
+            words=_SPLITTED,
         ),
         Reader(
-            "relabelling",
-            text("label,new_label\nRun,run\nDive,dive\n"),
+            "id list", text("v_1\nv_2\n\nv 3\n"), "lines", accepted.id_list, ".txt", words=f"{_CONVERT} --videos {{}}"
+        ),
+        Reader(
+            "durations",
+            text(_DURATIONS),
             "lines",
-            read_relabelling,
+            accepted.durations,
             ".csv",
-            checked=False,
+            words="convert rows.csv -o out.json --durations {}",
         ),
-        Reader("metrics", text(_METRICS), "json", read_training_log, ".metrics.jsonl"),
-        Reader("epochs", text(_METRICS), "json", read_epochs, ".metrics.jsonl"),
-        Reader("settings", text(_TOML), "lines", _read_settings, ".toml", checked=False),
-        Reader("checkpoint header", _safetensors, "safetensors", read_checkpoint_header, ".safetensors"),
-        Reader("safetensors", _safetensors, "safetensors", read_tensors, ".safetensors"),
-        Reader("torch weights", _weights, "bytes", read_tensors, ".pt", 0.5),
-        Reader("resume state", _state, "bytes", lambda path: load_state(Path(path)), ".pt", 0.5, checked=False),
-        Reader("fusion weights", text(_FIT), "json", _read_fit, ".json", checked=False),
+        Reader(
+            "relabelling", text(_NEW_LABELS), "lines", accepted.relabelling, ".csv", words=f"{_CONVERT} --relabel {{}}"
+        ),
+        Reader("metrics", text(_METRICS), "json", accepted.training_log, ".metrics.jsonl"),
+        Reader("epochs", text(_METRICS), "json", accepted.epochs, ".metrics.jsonl", words="info {}"),
+        Reader(
+            "settings",
+            text(_TOML),
+            "lines",
+            accepted.settings,
+            ".toml",
+            words="train --model bmn --preset activitynet13 --config {} --show-config",
+        ),
+        Reader(
+            "checkpoint header",
+            _safetensors,
+            "safetensors",
+            accepted.checkpoint_header,
+            ".safetensors",
+            words="info {}",
+        ),
+        Reader("safetensors", _safetensors, "safetensors", accepted.tensors, ".safetensors"),
+        Reader("torch weights", _weights, "torch", accepted.tensors, ".pt", words=_FOR_AFSD),
+        Reader("training state", _state, "torch", accepted.training_state, ".pt", words=""),
+        Reader("partial extraction", _finished, "npz", accepted.partial_results, ".h5.partial", words=""),
+        Reader("fusion weights", text(_FIT), "json", accepted.fusion_weights, ".json", words=_FUSED),
         Reader("check hdf5", partial(_own, "hdf5", "features"), "hdf5", check, ".h5"),
         Reader("check safetensors", _safetensors, "safetensors", check, ".safetensors"),
-        Reader("video mp4", partial(_video, "mpeg4", "mp4"), "bytes", _read_video, ".mp4", 0.25),
-        Reader("video h264", partial(_video, "libx264", "matroska"), "bytes", _read_video, ".mkv", 0.25),
-        Reader("video avi", partial(_video, "mpeg4", "avi"), "bytes", _read_video, ".avi", 0.25),
+        Reader("video mp4", partial(_video, "mpeg4", "mp4"), "video", accepted.video, ".mp4", words=_EXTRACT),
+        Reader("video h264", partial(_video, "libx264", "matroska"), "video", accepted.video, ".mkv", words=_EXTRACT),
+        Reader("video avi", partial(_video, "mpeg4", "avi"), "video", accepted.video, ".avi", words=_EXTRACT),
+        Reader("video ts", partial(_video, "mpeg2video", "mpegts"), "video", accepted.video, ".ts", words=_EXTRACT),
+        Reader("pictures", _pictures, "bytes", accepted.frames, words=f"{_EXTRACT} --images-fps 25"),
     )
 }

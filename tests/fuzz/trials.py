@@ -1,14 +1,19 @@
-"""One broken file for one reader, and what is not allowed to come of it.
+"""One broken file for one reader, or for a whole command, and what is not allowed to come of it.
 
-Allowed is that it is read, or a TaltoolError or OSError that names the file. A number is enough to have the same file
-again: `python tests/fuzz/trials.py --reader READER --first NUMBER`; a file that fails is kept below `fuzz-failures/`.
+Allowed is that it is read, or a TaltoolError or OSError that names the file by its path; and nothing is left beside it.
+A number is enough to have the same file again: `python tests/fuzz/trials.py --reader READER --first NUMBER`; a file
+that fails is kept below `fuzz-failures/`.
 """
 
 import argparse
 import contextlib
+import io
+import math
 import multiprocessing
 import os
 import re
+import resource
+import shlex
 import shutil
 import signal
 import sys
@@ -17,21 +22,26 @@ import time
 import traceback
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mutations import mutated
-from readers import READERS, Reader
+from readers import READERS, SIDES, Reader
 
+from taltool.cli.main import main as taltool
 from taltool.errors import TaltoolError
 
 # Of the processor, so that a busy machine is no hang.
 SECONDS = 10.0
 MEGABYTES = 500.0
+# Of broken files, those that end as a whole file of another reader does.
 _SPLICED = 0.04
-_AT_ONCE = 40
+_AT_ONCE, _COMMANDS = 40, 50
+# What readings leave: what was accepted, written once more.
+_LEFT = {"again", "again.json"}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _MOVES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.symlink", "os.link", "os.truncate", "shutil.rmtree"}
 _RUNS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "socket.connect"}
@@ -114,21 +124,24 @@ def fault(reader: Reader, path: Path) -> str | None:
         found = _outcome(reader, path)
     if seen and not found:
         found = f"reached outside: {seen[0]}"
+    if strange := {each.name for each in path.parent.iterdir()} - {path.name, *_LEFT}:
+        found = found or f"left behind: {', '.join(strange)}"
     used = _peak() - before
     return found or (f"took {used:.0f} MB" if used > MEGABYTES else None)
 
 
 def _outcome(reader: Reader, path: Path) -> str | None:
     try:
-        with warnings.catch_warnings(action="error", category=RuntimeWarning):
+        with warnings.catch_warnings():
+            for shown in (RuntimeWarning, UserWarning, FutureWarning, SyntaxWarning):
+                warnings.simplefilter("error", shown)
             reader.read(str(path))
     except TooLong:
         return f"not done in {SECONDS:g} s"
     except TaltoolError as error:
-        return None if path.name in str(error) else f"names no file: {type(error).__name__}: {error}"
+        return None if str(path) in str(error) else f"names no file: {type(error).__name__}: {error}"
     except OSError as error:
-        named = error.filename and path.name in str(error.filename)
-        return None if named or path.name in str(error) else f"names no file: {error!r}"
+        return None if str(path) in (str(error.filename), str(error)) else f"names no file: {error!r}"
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
@@ -164,68 +177,178 @@ def _peak(reset: bool = False) -> float:
     return int(found[1]) / 1e3 if found else 0.0
 
 
-def trial(reader: Reader, number: int, place: Path) -> tuple[str | None, float]:
-    """The fault that the file of this number shows (it is then kept), and the memory (MB) that the process had."""
+def command_fault(reader: Reader, path: Path) -> str | None:
+    """What is wrong with how the command of `reader` takes a file, in a process of its own, in the file's folder."""
+    for name, content in SIDES.items():
+        (path.parent / name).write_text(content)
+    words = [word.replace("{}", str(path)) for word in shlex.split(reader.words)]
+    told = path.parent / "stderr"
+    child = os.fork()
+    if child == 0:
+        _become(words, path.parent)
+    _, status = os.waitpid(child, 0)
+    said = told.read_text("utf-8", "replace")
+    used = float(memory.read_text()) if (memory := path.parent / "memory").exists() else 0.0
+    code = os.waitstatus_to_exitcode(status)
+    if code == -signal.SIGXCPU:
+        return f"not done in {SECONDS:g} s"
+    if code not in (0, 1, 2, 3) or "Traceback" in said or "Warning" in said:
+        return f"exit status {code}: {said[-400:]}"
+    # Of two files at odds either may be named, and this one by its option.
+    option = re.search(r"(--[\w-]+) {}", reader.words)
+    if code and str(path) not in said and not (option and option[1] in said):
+        return f"names no file, exit status {code}: {said[-400:]}"
+    if seen := (path.parent / "seen").read_text():
+        return f"reached outside: {seen}"
+    outputs = {each.name for each in path.parent.iterdir() if each.name.startswith(("out.", "."))}
+    if outputs - {"out.h5.partial"} and code not in (0, 1):
+        return f"left behind, exit status {code}: {', '.join(outputs)}"
+    return f"took {used:.0f} MB" if used > MEGABYTES else None
+
+
+def _warm(reader: Reader) -> None:
+    """Import what the command of a reader does, so that those that fork from here need not."""
+    sys.argv = ["taltool", shlex.split(reader.words)[0], "--help"]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+        taltool()
+
+
+def _become(words: list[str], folder: Path) -> None:
+    """Be the command of these words, in a folder; what it says and takes is left there in files."""
+    code = 70
+    try:
+        os.chdir(folder)
+        for number, name in enumerate(("/dev/null", "stdout", "stderr")):
+            os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), number)
+        sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+        # What it takes beyond this ends it, whatever it is doing.
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + SECONDS), resource.RLIM_INFINITY))
+        sys.argv, before = ["taltool", *words], _peak(reset=True)
+        with WATCH.over(folder) as seen:
+            try:
+                code = taltool() or 0
+            except SystemExit as error:
+                code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        Path("memory").write_text(str(_peak() - before))
+        Path("seen").write_text("; ".join(seen))
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+Judge = Callable[[Reader, Path], str | None]
+
+
+def trial(reader: Reader, number: int, place: Path, judge: Judge = fault) -> str | None:
+    """The fault that the file of this number shows; it is then kept."""
     target = place / "tried" / f"{reader.name.replace(' ', '_')}-{number}"
     path = broken_file(reader, number, place / "seeds", target)
     former, tempfile.tempdir = tempfile.tempdir, str(target)
     try:
-        found = fault(reader, path)
+        found = judge(reader, path)
     finally:
         tempfile.tempdir = former
     if found is None:
         shutil.rmtree(target)
-    return found, _peak()
+    return found
 
 
-def turn(name: str, first: int, last: int, place: Path) -> tuple[int, float]:
-    """Try the files from one number to another and print each fault; returns how many there were, and the memory."""
-    failures, most = 0, 0.0
-    for number in range(first, last):
-        found, memory = trial(READERS[name], number, place)
-        most = max(most, memory)
-        if found is not None:
-            failures += 1
-            print(f"{name}\t{number}\t{found}", flush=True)
-    return failures, most
+@dataclass
+class Tally:
+    """What came of the files of one reader; seconds of the processor."""
+
+    name: str
+    inputs: int = 0
+    failures: int = 0
+    megabytes: float = 0.0
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.name}\t{self.inputs}\t{self.failures}\t{self.megabytes:.0f}\t{self.seconds:.0f}"
+
+    def turn(self, count: int, first: int, place: Path, judge: Judge = fault) -> None:
+        """Try `count` files from a number on in a process of its own, so that a crash is one file's; print faults."""
+        receive, send = multiprocessing.Pipe(duplex=False)
+        child = os.fork()
+        if child == 0:
+            failures, most, began = 0, 0.0, _seconds()
+            if judge is command_fault:
+                _warm(READERS[self.name])
+            for number in range(first, first + count):
+                found = trial(READERS[self.name], number, place, judge)
+                most = max(most, _peak())
+                if found is not None:
+                    failures += 1
+                    print(f"{self.name}\t{number}\t{found}", flush=True)
+            send.send((failures, most, _seconds() - began))
+            os._exit(0)
+        send.close()
+        _, status = os.waitpid(child, 0)
+        failures, most, seconds = receive.recv() if status == 0 else (1, 0.0, 0.0)
+        if status:
+            print(f"{self.name}\t{first}-{first + count - 1}\tthe process ended with status {status}", flush=True)
+        self.inputs, self.failures = self.inputs + count, self.failures + failures
+        self.megabytes, self.seconds = max(self.megabytes, most), self.seconds + seconds
 
 
-def rounds(minutes: float, first: int, place: Path) -> int:
-    """Try all readers, some files of each in turn, for so long; print what came of each; returns the faults."""
+def _seconds() -> float:
+    """Of the processor, in this process and those that it waited for."""
+    return sum(os.times()[:4])
+
+
+def rounds(minutes: float, first: int, place: Path) -> list[Tally]:
+    """Try all readers, some files of each in turn, for so long."""
     end = time.monotonic() + 60 * minutes
-    table = {name: [0, 0, 0.0] for name in READERS}
+    tallies = [Tally(name) for name in READERS]
     while time.monotonic() < end:
-        for name, row in table.items():
-            count = max(1, int(_AT_ONCE * READERS[name].share))
-            if time.monotonic() > end:
-                break
-            receive, send = multiprocessing.Pipe(duplex=False)
-            child = os.fork()  # So that a crash is one file's, and memory is of one reader.
-            if child == 0:
-                send.send(turn(name, first, first + count, place))
-                os._exit(0)
-            _, status = os.waitpid(child, 0)
-            failures, memory = receive.recv() if status == 0 else (1, 0.0)
-            if status:
-                print(f"{name}\t{first}-{first + count - 1}\tthe process ended with status {status}", flush=True)
-            row[:] = [row[0] + count, row[1] + failures, max(row[2], memory)]
+        for tally in tallies:
+            if time.monotonic() < end:
+                tally.turn(_AT_ONCE, first, place)
         first += _AT_ONCE
-    print("reader\tinputs\tfailures\tmegabytes")
-    for name, (inputs, failures, memory) in table.items():
-        print(f"{name}\t{inputs}\t{failures}\t{memory:.0f}")
-    return sum(row[1] for row in table.values())
+    return tallies
 
 
-if __name__ == "__main__":
+def full_round(first: int, place: Path, share: float, judge: Judge = fault) -> list[Tally]:
+    """Try as many files of each reader as it should get (or a share of them), the quickest readers first; each row is
+    printed as soon as it is known. Through commands each gets the same number."""
+    tallies = [Tally(name) for name, reader in READERS.items() if reader.words or judge is fault]
+    for tally in tallies:
+        tally.turn(min(_AT_ONCE, _COMMANDS), first, place, judge)
+    inputs = {
+        name: _COMMANDS if judge is command_fault else int(reader.inputs * share) for name, reader in READERS.items()
+    }
+    for tally in sorted(tallies, key=lambda each: each.seconds * inputs[each.name]):
+        while (rest := inputs[tally.name] - tally.inputs) > 0:
+            tally.turn(min(rest, 500), first + tally.inputs, place, judge)
+        print(f"# {tally}", flush=True)
+    return tallies
+
+
+def main() -> bool:
+    """Whether there were faults."""
     parser = argparse.ArgumentParser(description="Try broken files on taltool's readers.")
     parser.add_argument("--keep", type=Path, default=Path("fuzz-failures"), help="folder of the files that fail")
     parser.add_argument("--minutes", type=float, help="all readers for so long")
+    parser.add_argument("--share", type=float, default=1.0, help="without --minutes: of a full round")
     parser.add_argument("--first", type=int, default=int(time.time()), help="number of the first file")
     parser.add_argument("--reader", help="one reader: --first, and --count files from there on")
     parser.add_argument("--count", type=int, default=1)
+    parser.add_argument("--commands", action="store_true", help="through whole commands")
     given = parser.parse_args()
     given.keep.mkdir(parents=True, exist_ok=True)
-    keep = given.keep.resolve()
+    place, judge = given.keep.resolve(), command_fault if given.commands else fault
     if given.reader:
-        sys.exit(bool(turn(given.reader, given.first, given.first + given.count, keep)[0]))
-    sys.exit(bool(rounds(given.minutes, given.first, keep)))
+        tallies = [Tally(given.reader)]
+        tallies[0].turn(given.count, given.first, place, judge)
+    elif given.minutes:
+        tallies = rounds(given.minutes, given.first, place)
+    else:
+        tallies = full_round(given.first, place, given.share, judge)
+    print("reader\tinputs\tfailures\tmegabytes\tseconds", *tallies, sep="\n")
+    return any(tally.failures for tally in tallies)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,7 +1,7 @@
 """Evaluation by plain loops, written from the protocols' definitions: what the array code must equal.
 
 Detections and instances are dictionaries {video: [(label, start, end, score)]} and {video: [(label, start, end)]}.
-Equal scores are ordered by video, start and end, videos that the ground truth does not have coming last.
+Equal scores are ordered by video, start and end, whether the ground truth has the video or not.
 """
 
 import time
@@ -20,7 +20,7 @@ def average_precision(truth: Truth, detections: Detections, label: str, threshol
     """AP of one class at one threshold under "activitynet", "thumos14" or "thumos14-2014"."""
     positives = sum(name == label for video in truth.values() for name, *_ in video)
     mine = [(video, *row[1:]) for video, rows in detections.items() for row in rows if row[0] == label]
-    mine.sort(key=lambda row: (-row[3], row[0] not in truth, *row[:3]))
+    mine.sort(key=lambda row: (-row[3], *row[:3]))
     ranked = [(-score, video, start, end) for video, start, end, score in mine]
     judge = _judged_by_detections if protocol == "activitynet" else _judged_by_instances
     verdicts = judge(truth, ranked, label, threshold)

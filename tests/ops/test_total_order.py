@@ -77,7 +77,8 @@ def test_the_total_order_is_that_of_plain_sorting(seed: int) -> None:
     # -0.0 equals 0.0, so these scores tie.
     scores = rng.choice([0.0, -0.0, 0.25, 0.5], count)
     videos, groups = rng.integers(0, 3, count, np.int32), rng.integers(-1, 3, count, np.int16)
-    found = total_order(groups, Detections(videos, groups, segments, scores))
     rows = range(count)
-    expected = sorted(rows, key=lambda n: (groups[n], -scores[n], videos[n], *segments[n]))
-    assert found.tolist() == expected
+    for places in (None, np.array([2, 0, 1])):
+        found = total_order(groups, Detections(videos, groups, segments, scores, places))
+        ids = videos if places is None else places[videos]
+        assert found.tolist() == sorted(rows, key=lambda n: (groups[n], -scores[n], ids[n], *segments[n]))

@@ -1,10 +1,12 @@
 """The training loop: it learns, chooses, stops on NaN, and continues bit for bit wherever it was killed."""
 
+import contextlib
 import json
 import math
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from training_runs import Listener, MakeTrainer, killed_after
 from taltool.data.checkpoint_header import read_checkpoint_header
 from taltool.data.locking import exclusive_lock
 from taltool.errors import DataError, UsageError
-from taltool.experiment.checkpoint import model_weights
+from taltool.experiment.checkpoint import model_weights, save_state
 from taltool.models import MODELS
 from taltool.models.contract import Model, Outputs
 from taltool.reporting import SILENT
@@ -253,3 +255,16 @@ def test_two_runs_never_write_to_one_output(trainer: MakeTrainer, tmp_path: Path
     assert not (tmp_path / "tiny.safetensors").exists()
     trainer().run()
     assert not (tmp_path / "tiny.safetensors.partial").exists()
+
+
+@pytest.mark.parametrize("broken", ["progress", "model", "optimizers", "stream", "scaler", "random"])
+def test_a_state_that_is_not_whole_is_told_by_its_name(trainer: MakeTrainer, broken: str) -> None:
+    run = trainer()
+    state = {"fingerprint": run.plan.fingerprint, "progress": asdict(run.progress)} | run.updater.state()
+    save_state(run.plan.state_path, {name: value for name, value in state.items() if name != broken})
+    with pytest.raises(DataError, match=r"tiny\.resume\.pt: not a whole state .*train without --resume"):
+        run.restore()
+    for other in (None, {"x": 1}, torch.zeros(2)):
+        save_state(run.plan.state_path, state | {broken: other})
+        with contextlib.suppress(DataError):
+            run.restore()

@@ -309,3 +309,14 @@ def test_a_drive_that_fails_is_told_once_and_what_came_before_is_kept(
     assert 30 < len(shown) <= 40
     assert shown[:30] == list(range(30))
     assert frames.losses.reasons == ["the drive is gone"]
+
+
+def test_pictures_that_cannot_be_converted_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refuses:
+        def reformat(self, *_: object, **__: object) -> None:
+            raise av.error.FFmpegError(95, "Operation not supported")
+
+    write(tmp_path / "v.mp4", [0.0, 0.04, 0.08])
+    monkeypatch.setattr("taltool.video.frames.VideoReformatter", Refuses)
+    with pytest.raises(DataError, match=r"its pictures \(yuv420p, \d+x\d+\) cannot be converted \(Operation not"):
+        list(FrameSequence(str(tmp_path / "v.mp4"), GRAY))

@@ -13,8 +13,8 @@ from taltool.reporting import Reporter
 
 MAN = r"""
 .SH PROTOCOLS
-Detections of one class are put in one order: score down, then video id, start and end up; videos that the ground
-truth does not have come last. So a number never depends on the order of a file.
+Detections of one class are put in one order: score down, then video id, start and end up, whether the ground truth has
+the video or not. So a number never depends on the order of a file.
 .TP
 .B activitynet
 The rules of the ActivityNet kit, which nearly all papers follow today, on THUMOS14 too.

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from taltool.data.formats import FORMATS
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening
-from taltool.data.formats.tables import Row, RowShelf, read_table, segment, to_annotations, valid
+from taltool.data.formats.tables import Row, RowShelf, duration, read_table, segment, to_annotations, valid
 from taltool.errors import DataError
 
 _COLUMNS = ("id", "actions", "length")
@@ -53,7 +53,7 @@ def _rows(
         video_id = row["id"]
         if video_id in lengths:
             raise DataError(f"{where}: video '{video_id}' is there twice; remove one")
-        _, lengths[video_id] = segment("0", row["length"], where)
+        lengths[video_id] = duration(row["length"], where)
         for action in filter(None, row["actions"].split(";")):
             words = action.split()
             if len(words) != 3:

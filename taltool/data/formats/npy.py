@@ -12,7 +12,7 @@ from taltool.data.feature_arrays import ArrayVideos, Source, files_below
 from taltool.data.formats import FORMATS
 from taltool.data.formats.array_folders import write_arrays
 from taltool.data.formats.contract import Features, Format, FormatOptions, Opening
-from taltool.errors import DataError
+from taltool.data.numpy_files import numpy_reads
 
 
 @FORMATS.register("npy")
@@ -45,8 +45,6 @@ class Npy(Format):
 
 def _mapped(file: Path) -> NDArray[Any]:
     """The array of a file, mapped into memory; raises DataError where it is none."""
-    try:
+    with numpy_reads(str(file), "not an array of numbers"):
         found: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # NumPy's parser of headers raises errors of many kinds.
-        raise DataError(f"{file}: not an array of numbers ({error})") from error
     return found

@@ -12,7 +12,7 @@ from taltool.data.feature_arrays import ArrayVideos, Source, files_below, is_fol
 from taltool.data.formats import FORMATS
 from taltool.data.formats.array_folders import write_arrays
 from taltool.data.formats.contract import Features, Format, FormatOptions, Opening
-from taltool.errors import DataError
+from taltool.data.numpy_files import numpy_reads
 
 
 @FORMATS.register("npz")
@@ -44,17 +44,11 @@ class Npz(Format):
 
 
 def _keys(file: Path) -> list[str]:
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            return list(archive.files)
-    except Exception as error:  # NumPy and zipfile raise errors of many kinds.
-        raise DataError(f"{file}: not a NumPy archive ({error})") from error
+    with numpy_reads(str(file), "not a NumPy archive"), np.load(file, allow_pickle=False) as archive:
+        return list(archive.files)
 
 
 def _array(file: Path, key: str) -> NDArray[Any]:
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            found: NDArray[Any] = archive[key]
-            return found
-    except Exception as error:  # NumPy's parser of headers, zlib and zipfile raise errors of many kinds.
-        raise DataError(f"{file}: its array '{key}' cannot be read ({error})") from error
+    with numpy_reads(str(file), f"its array '{key}' cannot be read"), np.load(file, allow_pickle=False) as archive:
+        found: NDArray[Any] = archive[key]
+    return found

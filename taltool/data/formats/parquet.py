@@ -15,7 +15,7 @@ from taltool.data.files import open_input, open_output
 from taltool.data.formats import FORMATS
 from taltool.data.formats.annotation_tools import ProjectVideos, counted
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
-from taltool.data.formats.tables import Row, RowShelf, segment, to_annotations, to_proposals, valid
+from taltool.data.formats.tables import Row, RowShelf, duration, segment, to_annotations, to_proposals, valid
 from taltool.errors import DataError, UsageError
 
 _NEEDED = ("video_id", "start", "end")
@@ -54,9 +54,9 @@ class Parquet(Format):
             source = reader.rereadable or io.BytesIO(reader.read())
             try:
                 file = parquet.ParquetFile(source)
-            except (arrow.ArrowException, OSError) as error:
+                columns = list(file.schema_arrow.names)
+            except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
                 raise DataError(f"{path}: not a whole Parquet file ({error}); was it cut short?") from error
-            columns = list(file.schema_arrow.names)
             missing = [name for name in _NEEDED if name not in columns]
             if missing:
                 raise DataError(f"{path}: no column '{missing[0]}' (there are: {', '.join(columns) or 'none'})")
@@ -107,6 +107,16 @@ def _records(videos: ProjectVideos, empty: list[str], names: list[str], path: st
             yield {name: every[name] for name in names}
 
 
+def _groups(file: Any, columns: list[str], path: str) -> Iterator[Any]:
+    """The rows of a file, some at a time, by column; raises DataError for pages that are broken."""
+    arrow, _ = _pyarrow()
+    try:
+        for batch in file.iter_batches(columns=columns):
+            yield batch.to_pylist()
+    except (arrow.ArrowException, OSError, OverflowError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: broken ({str(error).strip()}); write it again") from error
+
+
 def _rows(file: Any, path: str, durations: dict[str, float]) -> Iterator[Row]:
     """The rows of a file; durations are entered by video id.
 
@@ -114,8 +124,8 @@ def _rows(file: Any, path: str, durations: dict[str, float]) -> Iterator[Row]:
     """
     wanted = [name for name in file.schema_arrow.names if name in _TEXTS + _NUMBERS]
     number = 0
-    for batch in file.iter_batches(columns=wanted):
-        for record in batch.to_pylist():
+    for records in _groups(file, wanted, path):
+        for record in records:
             number += 1
             where = f"{path}: row {number}"
             texts = {name: record.get(name) for name in _TEXTS}
@@ -127,9 +137,9 @@ def _rows(file: Any, path: str, durations: dict[str, float]) -> Iterator[Row]:
                 is_number = isinstance(value, int | float) and not isinstance(value, bool)
                 if not is_number and (value is not None or name in _NEEDED):
                     raise DataError(f"{where}: {name} {value!r} is not a number")
-            video_id, duration = str(texts["video_id"]), numbers["duration"]
-            if duration is not None and durations.setdefault(video_id, float(duration)) != duration:
-                raise DataError(f"{where}: video '{video_id}' lasts {duration} s, and {durations[video_id]} s above")
+            video_id, length = str(texts["video_id"]), numbers["duration"]
+            if length is not None and durations.setdefault(video_id, duration(length, where)) != length:
+                raise DataError(f"{where}: video '{video_id}' lasts {length} s, and {durations[video_id]} s above")
             start, end = segment(numbers["start"], numbers["end"], where)
             told = {"label": texts["label"], "score": numbers["score"], "subset": texts["subset"]}
             yield Row(video_id, start, end, **told, where=where)

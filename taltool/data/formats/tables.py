@@ -61,6 +61,17 @@ def segment(start: str | float, end: str | float, where: str) -> tuple[float, fl
     return times
 
 
+def duration(value: str | float, where: str) -> float:
+    """How long a video lasts, in seconds; raises DataError for what is no positive, finite number."""
+    try:
+        length = seconds(str(value))
+    except ValueError:
+        length = math.nan
+    if not 0 < length < math.inf:
+        raise DataError(f"{where}: duration '{value}' is not a positive, finite number of seconds")
+    return length
+
+
 def score(text: str, where: str) -> float:
     """The score that a text is; raises DataError for what is no finite number."""
     try:
