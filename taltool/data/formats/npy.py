@@ -49,4 +49,6 @@ def _mapped(file: Path) -> NDArray[Any]:
         found: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # NumPy's parser of headers raises errors of many kinds.
         raise DataError(f"{file}: not an array of numbers ({error})") from error
+    if not isinstance(found, np.ndarray):
+        raise DataError(f"{file}: not an array but an archive of arrays; call it {file.stem}.npz")
     return found
