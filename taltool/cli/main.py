@@ -39,8 +39,11 @@ UNEXPECTED, INTERRUPTED, TERMINATED = 4, 130, 143
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
-class Terminated(KeyboardInterrupt):
-    """Raised where SIGTERM arrives (a scheduler, `timeout`): like Ctrl-C it lets nothing half-written lie about."""
+class Terminated(BaseException):
+    """Raised where SIGTERM arrives (a scheduler, `timeout`): like Ctrl-C it lets nothing half-written lie about.
+
+    It is no KeyboardInterrupt, of which Typer would make one of its own before the command begins.
+    """
 
 
 def command_names() -> list[str]:
@@ -117,10 +120,12 @@ def exit_with_status(function: Callable[..., None]) -> Callable[..., None]:
             sys.stdout.flush()
         except BrokenPipeError:
             _discard_output()
-        except KeyboardInterrupt as error:
-            terminated = isinstance(error, Terminated)
-            say(context.command_path, "terminated" if terminated else "interrupted")
-            raise typer.Exit(TERMINATED if terminated else INTERRUPTED) from None
+        except KeyboardInterrupt:
+            say(context.command_path, "interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except Terminated:
+            say(context.command_path, "terminated")
+            raise typer.Exit(TERMINATED) from None
         except (typer.Exit, typer.Abort, _CommandLineError):
             raise
         except (Exception, SystemExit) as error:  # Nothing that a library raises ends in a traceback.
