@@ -29,6 +29,7 @@ EXIT_STATUSES = (
     (3, "A file is broken, incomplete, or does not fit the others."),
     (4, "Unexpected: a mistake in taltool, or a library that failed; -v shows where."),
     (130, "Interrupted."),
+    (143, "Terminated."),
 )
 COMMON = ("quiet", "verbose", "progress")
 COMMON_NOTE = """

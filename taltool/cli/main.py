@@ -1,8 +1,8 @@
 """The program: the list of commands, built from the files of `commands` (NAME.py holds the function NAME), and what
 runs one of them and turns whatever stops it into one line on standard error and an exit status.
 
-0 done; 1 some videos failed, or `--fail-under` was missed; 2 usage; 3 bad data; 4 unexpected; 130 interrupted. A
-closed pipe is not an error. Tracebacks are shown under `-v`.
+0 done; 1 some videos failed, or `--fail-under` was missed; 2 usage; 3 bad data; 4 unexpected; 130 interrupted; 143
+terminated. A closed pipe is not an error. Tracebacks are shown under `-v`.
 """
 
 import errno
@@ -14,10 +14,14 @@ import math
 import os
 import pkgutil
 import re
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -31,10 +35,17 @@ from taltool.reporting import printable
 _COMMANDS = "taltool.cli.commands"
 # The order of the pipeline; a command that is not listed comes after these, by name.
 _ORDER = ("extract", "train", "predict", "nms", "label", "fuse", "evaluate", "diagnose", "plot", "convert")
-UNEXPECTED, INTERRUPTED = 4, 130
+UNEXPECTED, INTERRUPTED, TERMINATED = 4, 130, 143
 _HELP = {"help_option_names": ["-h", "--help"]}
 # Typer vendors Click and exports only the leaf of its usage errors; this is their common base.
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+class Terminated(BaseException):
+    """Raised where SIGTERM arrives (a scheduler, `timeout`): like Ctrl-C it lets nothing half-written lie about.
+
+    It is no KeyboardInterrupt, of which Typer would make one of its own before the command begins.
+    """
 
 
 def command_names() -> list[str]:
@@ -114,6 +125,9 @@ def exit_with_status(function: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             say(context.command_path, "interrupted")
             raise typer.Exit(INTERRUPTED) from None
+        except Terminated:
+            say(context.command_path, "terminated")
+            raise typer.Exit(TERMINATED) from None
         except (typer.Exit, typer.Abort, _CommandLineError):
             raise
         except (Exception, SystemExit) as error:  # Nothing that a library raises ends in a traceback.
@@ -190,9 +204,12 @@ def main(words: Sequence[str] | None = None) -> int:
     # Alone, the program shows what there is.
     words = (sys.argv[1:] if words is None else words) or ["--help"]
     try:
-        command = typer.main.get_command(build(words))
-        status = command.main(words, prog_name="taltool", standalone_mode=False)
-        sys.stdout.flush()
+        with _terminable():
+            command = typer.main.get_command(build(words))
+            status = command.main(words, prog_name="taltool", standalone_mode=False)
+            sys.stdout.flush()
+    except Terminated:
+        return TERMINATED
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit as leaving:
@@ -209,6 +226,28 @@ def main(words: Sequence[str] | None = None) -> int:
         print_usage(context)
         return UsageError.exit_status
     return status if isinstance(status, int) else 0
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM raise Terminated in a `with` block, unless somebody cares for it already; a second one kills."""
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        # Else their work, a video of minutes, would be waited for.
+        for process in sys.modules["multiprocessing"].active_children() if "multiprocessing" in sys.modules else ():
+            process.terminate()
+        raise Terminated
+
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _open_streams() -> None:

@@ -135,9 +135,11 @@ def load_state(path: Path) -> dict[str, Any]:
     Raises DataError for what is no such file, or holds a tensor that is not finite.
     """
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = _load(path)
     except Exception as error:  # What torch stumbles over it raises, of whatever kind.
-        raise DataError(f"{path}: not a readable training state ({error}); train without --resume") from error
+        foreign = _foreign_global(error)
+        why = f"holds {foreign}, which could run code" if foreign else str(error).splitlines()[0]
+        raise DataError(f"{path}: not a readable training state ({why}); train without --resume") from error
     if not isinstance(state, dict):
         raise DataError(f"{path}: not the state of a training; train without --resume")
     check_finite(dict(_named_tensors(state)), path)
@@ -227,18 +229,28 @@ def _loaded(path: str) -> Any:
         refuse_foreign(path)
         raise DataError(f"{path}: no such file")
     try:
-        with warnings.catch_warnings(action="ignore"):  # What torch says of other pickles is said below.
-            return torch.load(path, map_location="cpu", weights_only=True)
+        return _load(path)
     except Exception as error:  # What torch stumbles over it raises, of whatever kind.
-        # torch names what is neither a tensor nor a plain value, in the midst of its advice.
-        foreign = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
+        foreign = _foreign_global(error)
         if foreign is None:
             refuse_foreign(path)
             raise DataError(f"{path}: not a checkpoint that torch can read") from error
         raise DataError(
-            f"{path}: holds {foreign[1]} beside tensors, which could run code and is not read; where you trust the "
+            f"{path}: holds {foreign} beside tensors, which could run code and is not read; where you trust the "
             "file, store its tensors alone: safetensors.torch.save_file(state_dict, 'weights.safetensors')"
         ) from error
+
+
+def _load(path: str | Path) -> Any:
+    """What torch.save wrote, of which no code is run."""
+    with warnings.catch_warnings(action="ignore"):  # Of other pickles, which are refused with an error.
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _foreign_global(error: Exception) -> str | None:
+    """What a pickle holds that is neither a tensor nor a plain value: torch names it in the midst of its advice."""
+    found = re.search(r"unsupported (?:global: )?GLOBAL (\S+)", str(error), re.IGNORECASE)
+    return found[1] if found else None
 
 
 def _tensors(loaded: Any, path: str) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ writes files and reports.
 """
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -89,6 +90,8 @@ def init_distributed(device: str, environment: Mapping[str, str] = os.environ) -
     if int(environment.get("WORLD_SIZE", "1")) < 2 or not all(name in environment for name in _ENVIRONMENT):
         yield ProcessGroup(), device
         return
+    # A process that waits for the others inside gloo or NCCL would not hear a signal that Python handles.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     device = _own_device(device, int(environment["LOCAL_RANK"]))
     store, rank, count = next(iter(dist.rendezvous("env://")))
     dist.init_process_group(

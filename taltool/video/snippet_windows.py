@@ -13,6 +13,9 @@ from taltool.errors import DataError, UsageError
 
 Row = TypeVar("Row")
 
+# Frames of a window, which a short video fills with its last one: more would take memory without end.
+_LONGEST = 10_000
+
 
 @dataclass(frozen=True)
 class SnippetWindows:
@@ -30,6 +33,8 @@ class SnippetWindows:
         for name, least in (("window", 1), ("stride", 1), ("offset", 0)):
             if getattr(self, name) < least:
                 raise UsageError(f"--{name} {getattr(self, name)}: must be at least {least} (frames)")
+        if self.window > _LONGEST:
+            raise UsageError(f"--window {self.window}: must be at most {_LONGEST} (frames)")
 
     def count(self, frames: int) -> int:
         """How many snippets a video of so many frames gives."""

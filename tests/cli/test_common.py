@@ -152,7 +152,10 @@ def test_help_is_plain_text_in_a_pipe(taltool: Run) -> None:
     assert not set(shown) & set("\x1b╭│─")
 
 
-def test_interrupt_is_130() -> None:
+@pytest.mark.parametrize(
+    ("number", "status", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_interrupt_is_130_and_termination_143(number: signal.Signals, status: int, said: str) -> None:
     command = [sys.executable, "-m", "taltool", "convert"]
     env = os.environ | {"PYTHONPATH": str(PROJECT)}
     with subprocess.Popen(
@@ -169,11 +172,11 @@ def test_interrupt_is_130() -> None:
         process.stdin.write(STREAM.splitlines(keepends=True)[0])
         process.stdin.writelines(b'{"video_id":"video_%d","proposals":[]}\n' % number for number in range(10_000))
         process.stdin.flush()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         process.wait(timeout=60)  # Before its input ends, which would be another reason to stop.
         assert process.stderr is not None
-        assert process.stderr.read().decode() == "taltool convert: error: interrupted\n"
-    assert process.returncode == 130
+        assert process.stderr.read().decode() == f"taltool convert: error: {said}\n"
+    assert process.returncode == status
 
 
 def test_full_disk_is_one_line_and_3() -> None:

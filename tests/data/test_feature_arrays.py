@@ -321,6 +321,13 @@ def test_a_table_of_other_things_is_refused(table: str, complaint: str, tmp_path
         read(tmp_path, "csv-features")
 
 
+def test_an_archive_that_is_called_an_array_is_called_by_its_name(tmp_path: Path) -> None:
+    write_npz(tmp_path / "v.npz", {"rgb": VALUES})
+    (tmp_path / "v.npz").rename(tmp_path / "v.npy")
+    with pytest.raises(DataError, match=r"v\.npy: not an array but an archive of arrays; call it v\.npz"):
+        read(tmp_path, "npy")
+
+
 class Attack:
     """Pickled, it asks its reader to call a function."""
 

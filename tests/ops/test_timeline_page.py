@@ -146,7 +146,9 @@ def page(browser: Any) -> Iterator[Page]:
     """A page; whatever a test does with it, nothing goes wrong in the browser."""
     browser.get_log("browser")
     yield Page(browser)
-    assert [line["message"] for line in browser.get_log("browser") if "net::ERR" not in line["message"]] == []
+    # Not of the page: what it does not find, and the new tab of the browser, to which a busy machine is a slow network.
+    told = [line["message"] for line in browser.get_log("browser")]
+    assert [each for each in told if "net::ERR" not in each and not each.startswith("chrome://")] == []
 
 
 @pytest.fixture

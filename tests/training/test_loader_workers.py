@@ -131,7 +131,7 @@ def is_running(pid: int) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="asks /proc")
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, -15), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_workers_end_with_the_training(tiny: TinyData, tmp_path: Path, number: int, status: int) -> None:
     files = [str(tiny.features), str(tiny.truth), "-o", str(tmp_path / "x.safetensors")]
     command = [sys.executable, "-m", "taltool", "train", "-m", "tiny", *files, "--workers", "2"]

@@ -23,6 +23,11 @@ def test_snippet_i_begins_at_offset_plus_i_strides(frames: int, window: int, str
     assert windows.count(frames) == len(cut)
 
 
+def test_a_window_that_no_memory_holds_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"--window 1000000000: must be at most 10000 \(frames\)"):
+        SnippetWindows(1_000_000_000, 8)
+
+
 @pytest.mark.parametrize("wrong", [(0, 1, 0), (1, 0, 0), (1, 1, -1)])
 def test_windows_without_frames_or_progress_are_refused(wrong: tuple[int, int, int]) -> None:
     with pytest.raises(UsageError, match="must be at least"):

@@ -47,4 +47,6 @@ def _mapped(file: Path) -> NDArray[Any]:
     """The array of a file, mapped into memory; raises DataError where it is none."""
     with numpy_reads(str(file), "not an array of numbers"):
         found: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
+    if not isinstance(found, np.ndarray):
+        raise DataError(f"{file}: not an array but an archive of arrays; call it {file.stem}.npz")
     return found
