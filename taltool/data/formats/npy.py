@@ -13,6 +13,7 @@ from taltool.data.formats import FORMATS
 from taltool.data.formats.array_folders import write_arrays
 from taltool.data.formats.contract import Features, Format, FormatOptions, Opening
 from taltool.data.numpy_files import numpy_reads
+from taltool.errors import DataError
 
 
 @FORMATS.register("npy")
