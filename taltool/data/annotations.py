@@ -22,7 +22,7 @@ from taltool.data.columns import (
 )
 from taltool.data.files import STANDARD, decode_text, open_input, peek, read_bytes, refuse_live_input
 from taltool.data.json_documents import JsonDocument, parsed_document, telling_key
-from taltool.data.records import Floats, GroundTruth, LabelVocabulary, VideoAnnotations
+from taltool.data.records import LARGEST, Floats, GroundTruth, LabelVocabulary, VideoAnnotations
 from taltool.errors import DataError, UsageError
 
 Made = TypeVar("Made")
@@ -124,7 +124,7 @@ def _number(text: str) -> float | str:
         number = plain_number(text)
     except ValueError:
         return text
-    return number if np.isfinite(number) else text
+    return number if abs(number) < LARGEST else text
 
 
 def _videos(database: dict[str, Any], names: LabelVocabulary) -> dict[str, VideoAnnotations]:
@@ -185,7 +185,7 @@ def _times(values: list[Any]) -> Floats:
     """Finite numbers (N,); bool is a number to Python and numpy, but no time."""
     _demand_types(values, int, float)
     times = np.array(values, np.float64)
-    if not np.isfinite(times).all():
+    if not (np.abs(times) < LARGEST).all():
         raise ValueError
     return times
 
@@ -222,7 +222,7 @@ def _refuse_broken(entry: Any, where: str) -> None:
 
 
 def _is_time(value: Any) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(abs(value) < LARGEST)
 
 
 def read_split(split: str, truth: GroundTruth | None = None, content: bytes | None = None) -> dict[str, str]:

@@ -6,7 +6,6 @@ work on the grid: snippet i is the cell [i, i + 1), so its centre lies at i + 0.
     seconds = ((grid - 0.5) * stride + offset + window / 2) / fps
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from taltool.data.records import LARGEST
 from taltool.errors import DataError
 
 Times = TypeVar("Times", float, NDArray[np.float64])
@@ -103,8 +103,9 @@ def clock_number(value: Any, name: str, where: str) -> float:
 
 
 def _check_number(name: str, value: float) -> None:
-    """Raise DataError unless `value` can be the `name` of a clock: finite, and positive but for the offset."""
-    if not math.isfinite(value) or (name != "offset" and value <= 0):
+    """Raise DataError unless `value` can be the `name` of a clock: finite, and positive but for the offset, and neither
+    so large nor so small that times would be infinite."""
+    if not abs(value) < LARGEST or (name != "offset" and value < 1 / LARGEST):
         kind = "finite" if name == "offset" else "positive, finite"
         raise DataError(f"{name} is {value}; expected a {kind} number")
 

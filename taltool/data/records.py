@@ -14,6 +14,8 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 FeatureArray = NDArray[np.float32]
+# Times (seconds, or frames) and scores beyond these are none: lengths and sums of them would become infinite.
+LARGEST, LARGEST_SCORE = 1e15, 1e100
 # By so much may a segment end after its video before it counts: rounding, and durations of containers.
 _SHARE, _SECONDS = 0.05, 1.0
 # So many segments, in videos of so many seconds, hardly lie all within the first second.
@@ -110,10 +112,11 @@ class VideoProposals:
             number = int(np.argmax(wrong))
             segment, score = self.segments[number].tolist(), float(self.scores[number])
             fault = f"segment {segment} of proposal {number + 1} ends before it starts"
-            if not np.isfinite(segment).all():
+            if not (np.abs(segment) < LARGEST).all():
                 fault = f"segment {segment} of proposal {number + 1} is not [start, end] in seconds"
-            if not math.isfinite(score):
-                fault = f"score {score!r} of proposal {number + 1} is not a finite number"
+            if not abs(score) < LARGEST_SCORE:
+                kind = "below 1e100 in size" if math.isfinite(score) else "finite"
+                fault = f"score {score!r} of proposal {number + 1} is not a {kind} number"
             raise DataError(f"video '{self.video_id}': {fault}")
         number = int(np.argmax((labels < 0) | (labels >= len(self.names))))
         raise DataError(
@@ -164,15 +167,15 @@ class VideoProposals:
 def _check_duration(video_id: str, duration: float | None) -> None:
     # To Python, true is a number too.
     is_number = isinstance(duration, int | float) and not isinstance(duration, bool)
-    if duration is not None and not (is_number and 0 < duration < math.inf):
+    if duration is not None and not (is_number and 0 < duration < LARGEST):
         raise DataError(f"video '{video_id}': duration {duration!r} is not a positive number of seconds")
 
 
 def broken(segments: Floats, scores: Floats) -> Booleans:
-    """Which (N,) of the segments (N, 2) with scores (N,) are not finite, or end before they start."""
+    """Which (N,) of the segments (N, 2) with scores (N,) are not finite, or too large, or end before they start."""
     starts, ends = segments.T
-    # Numbers in order, and neither end infinite: that leaves no room for nan either.
-    return ~((starts > -np.inf) & (starts <= ends) & (ends < np.inf) & np.isfinite(scores))
+    # Numbers in order, and neither end too large: that leaves no room for nan either.
+    return ~((starts > -LARGEST) & (starts <= ends) & (ends < LARGEST) & (np.abs(scores) < LARGEST_SCORE))
 
 
 @dataclass(frozen=True, eq=False)

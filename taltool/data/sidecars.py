@@ -19,6 +19,7 @@ from taltool.data.files import peek, read_bytes
 from taltool.data.formats.contract import Annotations, Features, Opening
 from taltool.data.formats.sniffing import UnknownFormatError, open_content
 from taltool.data.json_documents import parsed_document
+from taltool.data.records import LARGEST
 from taltool.errors import DataError
 
 _NAMES = {
@@ -69,7 +70,7 @@ def _of_json(path: str) -> dict[str, float]:
     found: dict[str, float] = {}
     for video_id, each in document.items():
         duration = each.get("duration") if isinstance(each, dict) else each
-        if isinstance(duration, bool) or not isinstance(duration, int | float) or not 0 < duration < math.inf:
+        if isinstance(duration, bool) or not isinstance(duration, int | float) or not 0 < duration < LARGEST:
             raise DataError(
                 f"{path}: video '{video_id}': duration {duration!r} is not a positive number of seconds; expected "
                 "{id: seconds}, or a ground truth"
@@ -88,7 +89,7 @@ def _of_table(path: str) -> dict[str, float]:
             duration = seconds(text)
         except ValueError:
             duration = math.nan
-        if not 0 < duration < math.inf:
+        if not 0 < duration < LARGEST:
             raise DataError(f"{where}: duration '{text}' is not a positive, finite number of seconds{mend_of(text)}")
         if found.setdefault(video_id, duration) != duration:
             raise DataError(f"{where}: video '{video_id}' lasts {duration:g} s here and {found[video_id]:g} s above")

@@ -42,9 +42,9 @@ AWKWARD = [
     "1",
 ]
 names = st.lists(st.sampled_from(AWKWARD), max_size=4).map("".join)
-EXTREME = [0.0, -0.0, 5e-324, -5e-324, 2.5, 3, 1 / 3, 1e22, 2**53 + 2, 1e308, -1e308, 1.7976931348623157e308]
-numbers = st.sampled_from(EXTREME) | st.floats(allow_nan=False, allow_infinity=False)
-durations = st.floats(1e-300, 1e308)
+EXTREME = [0.0, -0.0, 5e-324, -5e-324, 2.5, 3, 1 / 3, 1e14, 2**49 + 0.125, 9.9e14, -9.9e14]
+numbers = st.sampled_from(EXTREME) | st.floats(-9.9e14, 9.9e14)
+durations = st.floats(1e-300, 9.9e14)
 pairs = st.lists(numbers, min_size=2, max_size=2).map(sorted)
 # Everything that is to be drawn again and again is drawn as plain values: a content is iterated only once.
 Video = tuple[str, list[list[float]], list[float], list[int] | None, float | None]

@@ -28,6 +28,7 @@ from taltool.data.formats.annotation_tools import (
 )
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
 from taltool.data.formats.tables import Row
+from taltool.data.records import LARGEST
 from taltool.errors import DataError
 
 _PROPOSAL = re.compile(r"proposal (\d+), score (-?[\d.]+(?:e[+-]?\d+)?)", re.ASCII)
@@ -237,7 +238,7 @@ class _Reading:
         information = observation.get("media_info")
         lengths = information.get("length") if isinstance(information, dict) else None
         length = lengths.get(media) if isinstance(lengths, dict) else None
-        if isinstance(length, int | float) and length > 0:
+        if isinstance(length, int | float) and 0 < length < LARGEST:
             video.duration = float(length)
         offset = member(observation, "time offset", (int, float), where) if observation.get("time offset") else 0.0
         video.rows = self._rows(video.video_id, member(observation, "events", list, where), float(offset), where)

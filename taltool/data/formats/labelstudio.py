@@ -37,6 +37,7 @@ from taltool.data.formats.annotation_tools import (
 )
 from taltool.data.formats.contract import Annotations, Format, FormatOptions, Opening, Proposals
 from taltool.data.formats.tables import Row
+from taltool.data.records import LARGEST
 from taltool.errors import DataError
 
 _SECONDS, _FRAMES = "labels", "timelinelabels"
@@ -203,7 +204,9 @@ class _Reading:
         data = member(task, "data", dict, where)
         video = Video(media_id(_media(data, where), where))
         lengths = [data.get("duration"), *(each.get("original_length") for each in result if isinstance(each, dict))]
-        video.duration = next((float(each) for each in lengths if isinstance(each, int | float) and each > 0), None)
+        video.duration = next(
+            (float(each) for each in lengths if isinstance(each, int | float) and 0 < each < LARGEST), None
+        )
         for number, region in enumerate(result, start=1):
             if _is_segment(region, where) and str(region.get("from_name", "?")) in controls:
                 video.rows += self._rows(video.video_id, region, f"{where}: region {number}")

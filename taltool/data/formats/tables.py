@@ -17,7 +17,7 @@ import orjson
 from taltool.data.columns import listed, mend_of, open_table, plain_number, seconds
 from taltool.data.files import STANDARD
 from taltool.data.formats.contract import Annotations, FormatOptions, Proposals
-from taltool.data.records import LabelVocabulary, VideoProposals
+from taltool.data.records import LARGEST, LARGEST_SCORE, LabelVocabulary, VideoProposals
 from taltool.errors import DataError, UsageError
 
 # Rows that are written to a shelf together, and the bytes of a shelf that stay in memory.
@@ -56,9 +56,15 @@ def segment(start: str | float, end: str | float, where: str) -> tuple[float, fl
     except ValueError:
         mend = mend_of(str(start), str(end))
         raise DataError(f"{where}: '{start}', '{end}' are not start and end in seconds{mend}") from None
-    if not all(map(math.isfinite, times)):
-        raise DataError(f"{where}: segment [{start}, {end}] is not finite")
+    _refuse_large(times, where)
     return times
+
+
+def _refuse_large(times: tuple[float, float], where: str) -> None:
+    """Raise DataError for times that are not finite, or so large that no others can be told from them."""
+    if not all(abs(time) < LARGEST for time in times):
+        kind = f"beyond {LARGEST:g}" if all(map(math.isfinite, times)) else "not finite"
+        raise DataError(f"{where}: segment [{times[0]}, {times[1]}] is {kind}")
 
 
 def duration(value: str | float, where: str) -> float:
@@ -67,7 +73,7 @@ def duration(value: str | float, where: str) -> float:
         length = seconds(str(value))
     except ValueError:
         length = math.nan
-    if not 0 < length < math.inf:
+    if not 0 < length < LARGEST:
         raise DataError(f"{where}: duration '{value}' is not a positive, finite number of seconds")
     return length
 
@@ -78,8 +84,9 @@ def score(text: str, where: str) -> float:
         number = plain_number(text)
     except ValueError:
         raise DataError(f"{where}: score '{text}' is not a number{mend_of(text)}") from None
-    if not math.isfinite(number):
-        raise DataError(f"{where}: score '{text}' is not a finite number")
+    if not abs(number) < LARGEST_SCORE:
+        kind = "below 1e100 in size" if math.isfinite(number) else "finite"
+        raise DataError(f"{where}: score '{text}' is not a {kind} number")
     return number
 
 
@@ -88,8 +95,7 @@ def valid(rows: Iterable[Row], options: FormatOptions, notes: list[str], mend: s
     them, or are dropped aloud."""
     dropped = 0
     for row in rows:
-        if not (math.isfinite(row.start) and math.isfinite(row.end)):  # Products of numbers in a file.
-            raise DataError(f"{row.where}: segment [{row.start}, {row.end}] is not finite")
+        _refuse_large((row.start, row.end), row.where)  # They may be products of numbers in a file.
         if row.start <= row.end:
             yield row
         elif options.drop_invalid:
