@@ -109,6 +109,7 @@ def named(file: str) -> str:
     return file.removesuffix(".py").replace("_", "-")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ENTRIES)
 def test_an_example_is_used_by_its_path(file: str, folder: Path) -> None:
     code, commands = SECTIONS[file]
@@ -117,6 +118,7 @@ def test_an_example_is_used_by_its_path(file: str, folder: Path) -> None:
     assert_done(file, ran(commands, folder), folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ENTRIES)
 def test_an_example_is_used_by_its_name_where_its_package_is_installed(file: str, folder: Path, package: Path) -> None:
     # A checkpoint says of which model it is.
@@ -156,6 +158,7 @@ def test_what_is_installed_is_refused_by_its_path(folder: Path, package: Path) -
     assert "there is a metric named 'f1' already" in refused
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", CONTRACTS)
 def test_the_tests_that_the_page_names_take_an_example_up(file: str, package: Path) -> None:
     section = PAGE[PAGE.index(f"`{file}`\n") :].partition("\n### ")[0]
@@ -201,6 +204,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
+@pytest.mark.slow
 def test_the_command_is_used(tree: Path, folder: Path) -> None:
     commands = SECTIONS[COMMAND][1]
     assert "average_mAP" in ran(commands, folder, tree) or "average" in ran(commands, folder, tree)
@@ -209,6 +213,7 @@ def test_the_command_is_used(tree: Path, folder: Path) -> None:
     assert '"segments":[]' in kept
 
 
+@pytest.mark.slow
 def test_the_tests_that_the_page_names_take_the_command_up(tree: Path) -> None:
     section = PAGE[PAGE.index(f"`{COMMAND}`\n") :].partition("\n### ")[0]
     for tests in ("tests/cli/test_not_finite.py", "tests/test_man.py", "tests/test_layout.py"):

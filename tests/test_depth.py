@@ -58,8 +58,8 @@ def told(folder: Path, name: str, *words: str) -> list[str]:
     ("name", "words", "depth", "files"),
     [
         ("train", [], 14, 70),
-        ("predict", [], 16, 63),
-        ("nms", ["nms", "p.jsonl", "-o", "n.jsonl"], 14, 22),
+        ("predict", [], 16, 64),
+        ("nms", ["nms", "p.jsonl", "-o", "n.jsonl"], 14, 23),
         ("evaluate", ["evaluate", "gt.json", "p.jsonl", "--subset", "training"], 12, 25),
     ],
 )

@@ -16,6 +16,7 @@ EXCUSED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("reasons", "told"), [(EXCUSED, []), ([*EXCUSED, "mandoc is not installed"], ["test_3"])])
 def test_a_skip_fails_the_run_unless_hardware_or_the_real_data_are_missing(
     reasons: list[str], told: list[str], tmp_path: Path

@@ -37,7 +37,7 @@ class Listener(Reporter):
         self.heard.append(message)
 
     @contextmanager
-    def track(self, what: str, total: float | None = None, unit: str = "videos") -> Iterator[Task]:
+    def track(self, what: str, total: float | None = None, unit: str = "videos", of_round: int = 1) -> Iterator[Task]:
         yield self
 
     def advance(self, amount: float = 1, **status: object) -> None:

@@ -63,6 +63,7 @@ def test_proposals_without_scores_need_the_option(taltool: Run, shared: Path) ->
     assert {score for line in lines[1:-1] for score in line["scores"]} == {1.0}
 
 
+@pytest.mark.slow
 def test_real_features_survive_the_way_through_a_folder(taltool: Run, shared: Path, tmp_path: Path) -> None:
     source = shared / "data/salads50/features.h5"
     assert taltool("convert", source, "-o", tmp_path / "arrays").returncode == 0
@@ -88,6 +89,7 @@ def test_from_and_to_win_over_content_and_name(taltool: Run, tmp_path: Path) -> 
     assert (tmp_path / "y.json").read_text() == "video_id,start,end,label\nv,1.0,2.0,a\n"
 
 
+@pytest.mark.slow
 def test_shards_join_by_a_shell_pattern(taltool: Run, shared: Path, tmp_path: Path) -> None:
     source = shared / "data/salads50/features.h5"
     taltool("convert", source, "-o", tmp_path / "arrays")

@@ -37,6 +37,7 @@ def whole(data: Path, taltool: Run) -> bytes:
     return (data / "whole.h5").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_example_gives_the_same_files_for_the_same_seed(data: Path, tmp_path: Path) -> None:
     words = [
         sys.executable,
@@ -56,6 +57,7 @@ def test_the_example_gives_the_same_files_for_the_same_seed(data: Path, tmp_path
     assert all(0 <= start < end <= entry["duration"] for start, end in (a["segment"] for a in entry["annotations"]))
 
 
+@pytest.mark.slow
 def test_an_extraction_killed_at_any_moment_continues_to_the_same_bytes(
     data: Path, whole: bytes, tmp_path: Path
 ) -> None:
@@ -74,6 +76,7 @@ def test_an_extraction_killed_at_any_moment_continues_to_the_same_bytes(
     assert [path.name for path in tmp_path.iterdir()] == ["f.h5"]
 
 
+@pytest.mark.slow
 def test_a_killed_extraction_keeps_what_was_finished(data: Path, whole: bytes, tmp_path: Path, taltool: Run) -> None:
     output = tmp_path / "f.h5"
     command = [sys.executable, "-m", "taltool", "extract", str(data / "videos"), "-o", str(output), "-j", "1"]
@@ -91,6 +94,7 @@ def test_a_killed_extraction_keeps_what_was_finished(data: Path, whole: bytes, t
     assert output.read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_shards_hold_all_videos_once(data: Path, whole: bytes, tmp_path: Path, taltool: Run) -> None:
     names: list[str] = []
     for number in (1, 2):
@@ -112,6 +116,7 @@ def write_tiny_video(path: Path, frames: int) -> None:
         container.mux(stream.encode())
 
 
+@pytest.mark.slow
 def test_four_shards_joined_are_the_file_of_a_single_run(tmp_path: Path, taltool: Run) -> None:
     for number in range(6):
         (tmp_path / "in" / str(number % 2)).mkdir(parents=True, exist_ok=True)
@@ -228,6 +233,7 @@ def test_a_second_extraction_into_one_output_is_refused_and_the_first_goes_on(
     assert output.read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_networks_over_both_streams_survive_kills(tmp_path: Path, taltool: Run) -> None:
     (tmp_path / "in").mkdir()
     for number in range(3):
@@ -276,6 +282,7 @@ def test_a_picture_of_one_pixel_is_a_video_too(tmp_path: Path, taltool: Run) -> 
         assert file["v"].shape == (2, 2048)
 
 
+@pytest.mark.slow
 def test_a_folder_of_frames_needs_its_rate_and_gives_the_features_of_its_video(
     data: Path, tmp_path: Path, taltool: Run
 ) -> None:
@@ -330,6 +337,7 @@ def test_a_full_disk_is_told_and_the_next_run_completes_the_same_file(
         subprocess.run(["umount", disk], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such limit")
 @pytest.mark.parametrize("limit", [2_000, 150_000, 400_000])
 def test_a_limit_on_files_is_told_at_whatever_file_it_strikes(
@@ -432,6 +440,7 @@ class Brightness(Backbone):
 """
 
 
+@pytest.mark.slow
 def test_a_backbone_of_ones_own_is_a_file(data: Path, tmp_path: Path, taltool: Run) -> None:
     (tmp_path / "b.py").write_text(BACKBONE)
     words = ["extract", data / "videos", "--backbone", "./b.py", "--no-provenance", "--set", "backbone.scale=2"]

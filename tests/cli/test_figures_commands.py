@@ -96,6 +96,7 @@ def test_the_page_is_one_file_that_needs_no_network(taltool: Run, files: tuple[P
     assert '"run"' in text
 
 
+@pytest.mark.slow
 def test_predictions_alone_make_a_timeline_from_a_file_or_a_pipe(
     taltool: Run, files: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -110,6 +111,7 @@ def test_predictions_alone_make_a_timeline_from_a_file_or_a_pipe(
     assert '"id":"w"' in (tmp_path / "x.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_figure_says_how_many_videos_it_leaves_out(taltool: Run, tmp_path: Path) -> None:
     lines = [{"video_id": f"v{n}", "proposals": [{"segment": [0, 1], "score": 0.5}]} for n in range(6)]
     text = "".join(json.dumps(line) + "\n" for line in lines).encode()

@@ -40,6 +40,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_an_extraction_killed_at_any_moment_continues_to_the_same_bytes(videos: Path, tmp_path: Path) -> None:
     words = ["extract", videos, "--backbone", "frames", "-o"]
     subprocess.run(command(*words, tmp_path / "whole.h5"), env=ENVIRONMENT, check=True, capture_output=True)
@@ -77,6 +78,7 @@ def peak(*words: object) -> int:
     return int(subprocess.run(measured, env=ENVIRONMENT, check=True, capture_output=True).stdout)
 
 
+@pytest.mark.slow
 def test_the_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
     size = ["--set", "backbone.height=256", "--set", "backbone.width=256"]
     peaks: dict[str, list[int]] = {"extract": [], "convert": []}

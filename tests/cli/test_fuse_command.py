@@ -80,6 +80,7 @@ def average_map(taltool, ground_truth, split, *words, stdin=b""):
     return json.loads(report.stdout)["metrics"]["average_mAP"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("half", [0, 1])
 def test_scnn_and_turn_fitted_on_half_the_videos_beat_the_better_one_on_the_other_half(taltool, shared, tmp_path, half):
     truth = shared / "data/thumos14_gt.json"

@@ -114,6 +114,7 @@ def test_exactly_one_source_of_classes_is_wanted(taltool, words):
     assert "one of both" in result.stderr.decode()
 
 
+@pytest.mark.slow
 def test_real_classifier_on_perfect_boundaries_scores_its_own_accuracy(taltool, shared, tmp_path):
     truth = json.loads((shared / "data/peer_outputs/anet13_sample_detection_prediction.json").read_text())
     for proposals in truth["results"].values():
@@ -157,6 +158,7 @@ def test_logits_do_not_pass_silently(taltool, tmp_path):
     assert taltool("label", "--classifier", path, "--softmax", "-q", stdin=PROPOSALS).stderr == b""
 
 
+@pytest.mark.slow
 def test_a_network_and_a_classifier_make_no_copies(taltool, tmp_path):
     """AMNet on ActivityNet: a location has a candidate of each class, and the class of the video takes their place."""
     data = write_tiny_data(tmp_path)

@@ -124,6 +124,7 @@ def test_what_names_no_format_of_proposals_is_wrong_usage(
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_pipes_and_devices_get_the_stream_or_what_is_asked_for(folder: Path) -> None:
     stream = "taltool nms ../p.jsonl --no-provenance"
     done = shell(f"{stream} -o >(head -c 11 >a); {stream} -o /dev/stdout | head -c 11; mkfifo x.pipe; wait", folder)

@@ -104,6 +104,7 @@ def test_two_hours_and_five_seconds_train_together_under_auto(taltool: Run, tmp_
     assert b"4 videos to train on (4 samples)" in done.stderr
 
 
+@pytest.mark.slow
 def test_auto_says_in_four_lines_what_the_data_are_and_what_it_chose(train: Train) -> None:
     done = train()
     assert done.returncode == 0, done.stderr

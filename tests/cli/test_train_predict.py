@@ -59,6 +59,7 @@ def test_what_was_trained_finds_the_actions(run: Run, data: TinyData, checkpoint
     assert json.loads(report.stdout)["metrics"]["average_mAP"] > 0.5
 
 
+@pytest.mark.slow
 def test_pipes_and_files_give_the_same_bytes(run: Run, data: TinyData, checkpoint: Path, tmp_path: Path) -> None:
     python = f"{sys.executable} -m taltool"
     pipe = (
@@ -74,6 +75,7 @@ def test_pipes_and_files_give_the_same_bytes(run: Run, data: TinyData, checkpoin
     assert run("evaluate", data.truth, "-", stdin=kept.read_bytes()).stdout == piped.stdout
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_after_the_header_is_no_error(data: TinyData, checkpoint: Path) -> None:
     pipe = f"{sys.executable} -m taltool predict -m {checkpoint} {data.features} | head -1"
     done = subprocess.run(
@@ -155,6 +157,7 @@ class Toy(TinyModel):
 """
 
 
+@pytest.mark.slow
 def test_a_model_of_ones_own_is_a_file(run: Run, data: TinyData, tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(TOY)
     sets = ["--set", "epochs=1", "--set", "model.depth=2"]

@@ -44,9 +44,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("convert large.jsonl -o", "out.json"),
         ("convert large.jsonl -o", "out.csv"),
         ("nms large.jsonl -o", "out.jsonl"),
-        ("plot large.jsonl -o", "out.png"),
+        pytest.param("plot large.jsonl -o", "out.png", marks=pytest.mark.slow),
         ("plot large.jsonl --html", "out.html"),
-        ("train -m tiny features.h5 gt.json --set epochs=1 -o", "out.safetensors"),
+        pytest.param("train -m tiny features.h5 gt.json --set epochs=1 -o", "out.safetensors", marks=pytest.mark.slow),
     ],
 )
 def test_a_full_disk_is_told_with_the_file_and_nothing_is_lost(

@@ -84,6 +84,7 @@ def parsed_whole(text: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and isinstance(found.get("it"), dict) else None
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(documents, styles, blocks)
 def test_every_document_equals_the_same_parsed_whole(
@@ -95,6 +96,7 @@ def test_every_document_equals_the_same_parsed_whole(
     assert repr(pieces(str(file), block)) == repr(list(orjson.loads(text).items()))
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(documents, styles, blocks, st.data())
 def test_damaged_document_is_refused_wherever_a_whole_parse_refuses_it(

@@ -210,6 +210,7 @@ VIDEOS = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(VIDEOS, st.sampled_from(["x.jsonl", "x.json"]))
 def test_writing_and_reading_gives_the_same_bits(
     tmp_path_factory: pytest.TempPathFactory, videos: dict[str, list[tuple[float, float, float, str]]], name: str

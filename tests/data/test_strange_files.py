@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def test_recognisers_raise_for_no_file() -> None:
 
 def test_the_kind_of_any_file_is_told_or_refused_in_words(tmp_path: Path) -> None:
     place = tmp_path / "x"
-    for head in odd_beginnings():
+    for head in islice(odd_beginnings(), None, None, 8):  # Each is opened as every format that it might be.
         place.write_bytes(head)
         with contextlib.suppress(DataError):
             assert kind_of(str(place)) in ("checkpoint", "metrics", "content")

@@ -138,6 +138,7 @@ def test_from_one_format_to_another_and_back_nothing_changes(kind: str) -> None:
     run()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(videos(), st.booleans())
 def test_streams_of_both_versions_and_documents_hold_the_same_facts(drawn: Any, complete: bool) -> None:

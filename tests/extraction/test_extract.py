@@ -55,6 +55,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, Mean(None))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_the_clock_of_every_real_video_is_right_to_one_frame(shared: Path) -> None:
     described = json.loads((shared / "data" / "videos" / "videos.json").read_text())
@@ -305,6 +306,7 @@ def _die_on_three(numbers: Sequence[int], process: int) -> list[str]:
     return [str(number) for number in numbers]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2, 7])
 def test_a_process_that_dies_takes_only_its_own_item_along(size: int) -> None:
     pieces = [range(first, min(first + size, 7)) for first in range(0, 7, size)]

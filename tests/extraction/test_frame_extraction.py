@@ -174,6 +174,7 @@ def test_the_proportions_are_kept_where_a_short_side_is_asked_for(tmp_path: Path
         assert min(height, width) == 24
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_store_that_grows_and_parts_that_are_joined_have_the_bytes_of_a_single_run(
     videos: Path, tmp_path: Path, jobs: int

@@ -546,6 +546,7 @@ def test_words_of_the_command_line_choose_where_to_work() -> None:
         Resources.on("nowhere", "local")
 
 
+@pytest.mark.slow
 def test_a_device_list_is_worked_on_in_turn(tmp_path: Path) -> None:
     videos = [VideoSource(str(n), str(write_video(tmp_path / f"{n}.mp4", 30, seed=n))) for n in range(3)]
     small = ["backbone.short_side=32", "backbone.crop=32"]

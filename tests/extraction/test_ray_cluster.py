@@ -46,7 +46,7 @@ class KillsANode(Reporter):
     def __init__(self, cluster: Any, node: Any) -> None:
         self.cluster, self.node, self.done, self.killed_after = cluster, node, 0, 0
 
-    def track(self, what: str, total: float | None = None, unit: str = "videos") -> Any:
+    def track(self, what: str, total: float | None = None, unit: str = "videos", of_round: int = 1) -> Any:
         reporter = self
 
         class Counting:

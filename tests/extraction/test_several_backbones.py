@@ -76,6 +76,7 @@ def values(path: Path) -> dict[str, NDArray[np.floating[Any]]]:
         return {video_id: file.read(video_id) for video_id in file.ids}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_each_gives_what_it_gives_alone_to_the_last_digit(videos: Path, tmp_path: Path, mine: Path, jobs: int) -> None:
     for name, word in {"mine": str(mine), "hog3d": "hog3d", "both": f"{mine},hog3d"}.items():
@@ -85,6 +86,7 @@ def test_each_gives_what_it_gives_alone_to_the_last_digit(videos: Path, tmp_path
         np.testing.assert_array_equal(joined, np.concatenate([each[video_id] for each in alone], axis=1))
 
 
+@pytest.mark.slow
 def test_networks_beside_hog3d_give_what_they_give_alone(videos: Path, tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite_pytorch")
     small = [f"{name}.{key}=32" for name in ("efficientnet-lite0", "tsn") for key in ("crop", "short_side")]

@@ -90,6 +90,7 @@ def features(weights: Weights | None) -> np.ndarray:
     return make_backbone(TSN, CONFIG, "rgb", weights, Computing()).encode_snippets(pictures)
 
 
+@pytest.mark.slow
 def test_weights_decide_the_features_and_their_container_does_not(
     saved: Path, tmp_path: Path, tensors: dict[str, Tensor]
 ) -> None:

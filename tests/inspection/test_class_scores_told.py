@@ -61,7 +61,9 @@ def test_arrays_have_a_row_for_each_number_of_a_video(tmp_path: Path) -> None:
     assert found.oddities == (f"1 videos of {gt} without a row (first: 'video_test_0000009')",)
     assert info(tmp_path / "scores.npy").facts["classes"] == 20
     np.save(tmp_path / "features.npy", np.zeros((5, 2048)))
-    with pytest.raises(DataError, match=r"a single array of NumPy; features are read as"):
+    with pytest.raises(
+        DataError, match=r"a single array of NumPy; name the folder that it is in; features are read as"
+    ):
         info(tmp_path / "features.npy")
 
 

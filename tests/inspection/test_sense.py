@@ -417,6 +417,7 @@ def counted(file: Path) -> dict[str, int]:
     }
 
 
+@pytest.mark.slow
 def test_oddities_of_public_ground_truth_are_those_of_their_page(shared: Path) -> None:
     found = counted(shared / "data/activitynet13_gt.json")
     assert found["instances of zero length"] == 12

@@ -48,6 +48,7 @@ def answers() -> Outputs:
         return ours((torch.from_numpy(pixels) + 1) * 127.5, torch.ones(1, 256, dtype=torch.bool)) | ends
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_outputs_are_those_of_the_authors_network(answers: Outputs, name: str) -> None:
     expected = golden_answers("afsd_official_thumos14.npz")[NAMES[name]]

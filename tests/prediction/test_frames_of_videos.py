@@ -145,6 +145,7 @@ def wait_in_the_midst(videos: str, frames: str) -> None:
         list(asked.predictions(detector, list(LENGTHS), 1, SILENT))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_files_vanish_when_the_command_is_ended(folder: Path, tmp_path: Path, number: signal.Signals) -> None:
     paths = os.pathsep.join(map(str, (PROJECT, PROJECT / "tests", PROJECT / "tests" / "prediction")))

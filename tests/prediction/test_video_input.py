@@ -309,6 +309,7 @@ def same_network(folder: Path) -> list[str]:
     return [f"model.{name}={json.dumps(value)}" for name, value in model.items()]
 
 
+@pytest.mark.slow
 def test_streams_that_a_network_does_not_use_are_not_computed(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,6 +79,7 @@ def test_runs_with_several_seeds_are_measured_on_frames(tiny_frames: TinyData, t
     assert summary.mean > 0.2
 
 
+@pytest.mark.slow
 def test_it_does_not_matter_who_makes_the_batches_or_that_a_run_was_killed(
     frame_trainer: MakeTrainer, tmp_path: Path
 ) -> None:
@@ -92,6 +93,7 @@ def test_it_does_not_matter_who_makes_the_batches_or_that_a_run_was_killed(
     assert {*ends, (tmp_path / "cut.safetensors").read_bytes()} == {ends[0]}
 
 
+@pytest.mark.slow
 def test_what_is_drawn_of_a_sample_depends_on_seed_epoch_and_place_alone(frame_trainer: MakeTrainer) -> None:
     def samples(batches: list[Batch]) -> list[bytes]:
         return [each.numpy().tobytes() for batch in batches for each in batch.features]
@@ -192,6 +194,7 @@ def test_pictures_smaller_than_the_crop_are_refused_before_training(frame_traine
         frame_trainer("crop=33")
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_learns(frame_trainer: MakeTrainer, tiny_frames: TinyData, tmp_path: Path) -> None:
     settings = ("batch_size=5", "epochs=3", "dropout=0.0", "select=last", "jitter=2.0")
     frame_trainer(*settings).run()

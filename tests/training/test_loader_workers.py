@@ -44,6 +44,7 @@ def plain(batch: Batch) -> list[object]:
     ]
 
 
+@pytest.mark.slow
 def test_workers_make_the_same_batches_in_shared_memory(trainer: MakeTrainer) -> None:
     alone = trainer(*RANDOM, "accumulation=2").loader
     shared = trainer(*RANDOM, "accumulation=2", workers=2, cache_bytes=1000).loader
@@ -56,6 +57,7 @@ def test_workers_make_the_same_batches_in_shared_memory(trainer: MakeTrainer) ->
     shared.close()
 
 
+@pytest.mark.slow
 def test_a_run_with_workers_killed_inside_an_epoch_resumes_without_them_to_the_same_bytes(
     trainer: MakeTrainer, tmp_path: Path
 ) -> None:
@@ -75,6 +77,7 @@ def failure(loader: TrainingLoader) -> Exception:
     return caught.value
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_the_features_is_told_in_the_same_words(trainer: MakeTrainer, tiny: TinyData) -> None:
     with h5py.File(tiny.features, "r+") as file:
         file["v01"][3, 2] = np.nan
@@ -83,6 +86,7 @@ def test_what_is_wrong_with_the_features_is_told_in_the_same_words(trainer: Make
     assert (type(shared), str(shared)) == (type(alone), str(alone))
 
 
+@pytest.mark.slow
 def test_a_file_that_is_gone_is_named(trainer: MakeTrainer, tiny: TinyData) -> None:
     loader = trainer(workers=1).loader
     tiny.features.unlink()

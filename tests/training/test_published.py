@@ -107,6 +107,7 @@ def test_a_name_that_is_there_twice_is_refused(converted: Callable[..., Path], t
         converted(classes=tmp_path / "classes.txt")
 
 
+@pytest.mark.slow
 def test_what_is_no_whole_network_is_told_in_few_lines(
     converted: Callable[..., Path], tmp_path: Path, opentad: Path
 ) -> None:
@@ -145,6 +146,7 @@ def test_one_file_at_a_time_is_converted(converted: Callable[..., Path], opentad
             converted(*words)
 
 
+@pytest.mark.slow
 def test_a_network_of_two_halves_of_the_channels_is_known_by_its_weights(tmp_path: Path) -> None:
     """MGNet's authors let 200 of 400 channels into each of two encoders; it finds no classes."""
     save_file(drawn_weights("mgnet_authors_keys.json"), tmp_path / "mgnet.safetensors")

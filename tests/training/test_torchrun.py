@@ -51,6 +51,7 @@ def log(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_learns_from_the_same_batches(data: TinyData, tmp_path: Path) -> None:
     alone, together = tmp_path / "1" / "tiny.safetensors", tmp_path / "2" / "tiny.safetensors"
     assert train(data, alone, 1, *WHOLE, "--select", "map").returncode == 0
@@ -59,7 +60,11 @@ def test_two_processes_learn_what_one_learns_from_the_same_batches(data: TinyDat
     expected, found = model_weights(alone), model_weights(together)
     assert all(torch.allclose(found[name], expected[name], rtol=0, atol=1e-5) for name in expected)
     # One process writes and speaks; the measurements are those of all samples and of every video once.
-    assert sorted(path.name for path in together.parent.iterdir()) == ["tiny.metrics.jsonl", "tiny.safetensors"]
+    assert sorted(path.name for path in together.parent.iterdir()) == [
+        "tiny.card.md",
+        "tiny.metrics.jsonl",
+        "tiny.safetensors",
+    ]
     assert done.stderr.count("wrote") == 1
     assert read_checkpoint_header(str(together)).training["processes"] == 2
     ours, theirs = (log(path.with_name("tiny.metrics.jsonl")) for path in (together, alone))
@@ -97,6 +102,7 @@ def test_two_processes_measure_folds_as_one_does(data: TinyData, tmp_path: Path)
     assert (again.returncode, again.stdout, again.stderr.count("is finished")) == (0, whole.stdout, 2)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_every_process_with_one_message(data: TinyData, tmp_path: Path) -> None:
     output = tmp_path / "tiny.safetensors"
     done = train(data, output, 2, *WHOLE, "--set", "broken_batch=7", "--select", "last")
@@ -108,6 +114,7 @@ def test_a_loss_that_is_not_finite_ends_every_process_with_one_message(data: Tin
     assert read_checkpoint_header(str(output)).training["chosen_epoch"] == 1
 
 
+@pytest.mark.slow
 def test_a_batch_smaller_than_the_number_of_processes_is_refused_once(data: TinyData, tmp_path: Path) -> None:
     done = train(data, tmp_path / "x.safetensors", 2, "--set", "batch_size=1")
     (line,) = (line for line in done.stderr.splitlines() if line.startswith("taltool train: error"))

@@ -34,6 +34,7 @@ def test_a_batch_in_parts_learns_what_the_whole_batch_learns(trainer: MakeTraine
     assert not all(torch.allclose(other[name], whole[name], rtol=0, atol=1e-3) for name in whole)
 
 
+@pytest.mark.slow
 def test_a_batch_in_parts_gives_the_gradient_of_the_whole_all_along_a_training(trainer: MakeTrainer) -> None:
     """From the same weights, because AFSD's drift apart by themselves: where rounding moves a pooled region by one
     position, or AdamW makes whole steps of gradients that are rounding alone, weights go other ways (as they do after

@@ -266,7 +266,6 @@ def extract(
     preset: Annotated[
         str | None,
         typer.Option(
-            "--preset",
             metavar="NAME",
             help="Cut snippets as a paper does, or as a TOML file says. There are {extraction_presets}.",
         ),
@@ -274,7 +273,6 @@ def extract(
     backbone: Annotated[
         str | None,
         typer.Option(
-            "--backbone",
             metavar="NAME",
             help="What turns frames into features: hog3d (the default) or another; a Python file of "
             "your own; or several, with commas. There are {backbones}.",

@@ -33,6 +33,7 @@ def clips(name: str) -> Tensor:
     return torch.rand(2, *NETWORKS[name][1], generator=torch.Generator().manual_seed(1)) - 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_clips_become_features_or_logits_by_whether_there_are_classes(name: str) -> None:
     with torch.inference_mode():
@@ -40,6 +41,7 @@ def test_clips_become_features_or_logits_by_whether_there_are_classes(name: str)
         assert made(name, 7)(clips(name)).shape == (2, 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_layout_of_memory_changes_no_feature(name: str) -> None:
     network, volume = made(name), clips(name)
@@ -49,6 +51,7 @@ def test_the_layout_of_memory_changes_no_feature(name: str) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_parameter_learns_from_pixels(name: str) -> None:
     network = made(name, 7)

@@ -52,6 +52,7 @@ def test_features_are_those_of_the_public_network(
     np.testing.assert_allclose(features[0, :, 0], golden["features"].reshape(-1), atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folded", [False, True])
 def test_logits_are_those_of_the_public_network(
     weights: dict[str, Tensor], golden: dict[str, np.ndarray], folded: bool

@@ -53,6 +53,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], Callable[[str], str], tuple[int,
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_outputs_are_those_of_the_public_network(case: str) -> None:
     make, public_name, size, expected = CASES[case]
