@@ -152,6 +152,7 @@ def test_the_format_can_be_given_labels_as_the_page_says(folder: Path) -> None:
     assert rows == "video_id,start,end,label,score\nv03,1.0,4.0,jump,0.9\nv07,1.0,2.0,jump,0.5\n"
 
 
+@pytest.mark.slow
 def test_what_is_installed_is_refused_by_its_path(folder: Path, package: Path) -> None:
     (folder / "f1.py").write_text(SECTIONS["f1.py"][0])
     refused = ran("taltool evaluate --metric ./f1.py gt.json found.jsonl 2>&1 || true", folder, package)
@@ -171,6 +172,7 @@ def test_the_tests_that_the_page_names_take_an_example_up(file: str, package: Pa
         assert " passed" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ENTRIES)
 def test_an_example_is_found_by_its_name_in_the_home_that_the_page_names(file: str, tmp_path: Path) -> None:
     (home,) = re.findall(rf"Home:\s`(taltool/[\w/]+/{file})`", PAGE)
@@ -262,6 +264,7 @@ def test_the_calls_on_the_front_page_run(folder: Path) -> None:
     assert 0 <= float(done.stdout) <= 1
 
 
+@pytest.mark.slow
 def test_every_file_that_is_named_exists() -> None:
     files = set(re.findall(r"`((?:taltool|tests|man)/[\w/.]+|\w+\.\w+)`", PAGE))
     examples = {file for file in files if Path(file).stem in {Path(each).stem for each in SECTIONS}}

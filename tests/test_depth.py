@@ -54,6 +54,7 @@ def told(folder: Path, name: str, *words: str) -> list[str]:
     return (folder / name).read_text().splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "words", "depth", "files"),
     [

@@ -134,6 +134,7 @@ def test_every_stage_is_a_command() -> None:
     assert set(STAGES) <= set(command_names())
 
 
+@pytest.mark.slow
 def test_stages_take_paths_of_any_kind(tmp_path: Path) -> None:
     data = write_tiny_data(tmp_path)
     place = tmp_path.joinpath

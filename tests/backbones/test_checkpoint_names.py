@@ -46,6 +46,7 @@ def test_the_families_of_i3d_r50_are_not_mistaken_for_each_other() -> None:
         backbone.load(weights, "file.pt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checkpoint", ["mmaction", "caffe2"])
 def test_flow_of_i3d_r50_sees_the_mean_over_the_colours_in_both_directions(checkpoint: str) -> None:
     """Hand-made filters: those of R, G, B are n, 2 n and 6 n, so those of x and y are 3 n."""

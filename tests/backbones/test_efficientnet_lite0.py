@@ -80,6 +80,7 @@ def test_of_a_video_shorter_than_a_window_the_middle_or_the_last_picture_is_seen
     np.testing.assert_allclose(extracted(short, LOGITS), expected, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 # Of ImageNet's 1,000 classes: what is to be seen in these videos.
 @pytest.mark.parametrize(
     ("name", "shown"),

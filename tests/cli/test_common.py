@@ -121,6 +121,7 @@ def test_bar_where_stderr_is_a_terminal(features: Path, tmp_path: Path) -> None:
     assert "━" in shown
 
 
+@pytest.mark.slow
 def test_no_color_leaves_colours_out_of_the_bar(features: Path, tmp_path: Path) -> None:
     words = ["convert", str(features), *CLOCK, "-o"]
     _, _, coloured = run_on_terminal([*words, str(tmp_path / "x.h5")], "stderr")

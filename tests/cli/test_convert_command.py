@@ -51,6 +51,7 @@ def segments(entry: dict[str, list[dict[str, object]]]) -> list[tuple[object, ..
     return sorted((each["label"], *each["segment"]) for each in entry["annotations"])  # type: ignore[misc]
 
 
+@pytest.mark.slow
 def test_proposals_without_scores_need_the_option(taltool: Run, shared: Path) -> None:
     source = shared / "data/peer_outputs/thumos14_tag_proposals_ctap.json"
     refused = taltool("convert", source)

@@ -145,6 +145,7 @@ def test_a_list_on_standard_input_names_videos(data: Path, whole: bytes, tmp_pat
     assert (tmp_path / "f.h5").read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_a_video_that_cannot_be_read_is_named_and_exit_is_1(data: Path, tmp_path: Path, taltool: Run) -> None:
     (tmp_path / "bad.mp4").write_text("no video")
     done = taltool("extract", tmp_path / "bad.mp4", data / "videos" / "motion_001.mp4", "-o", tmp_path / "f.h5")
@@ -156,6 +157,7 @@ def test_a_video_that_cannot_be_read_is_named_and_exit_is_1(data: Path, tmp_path
         assert list(file) == ["motion_001"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 def test_a_name_that_is_not_unicode_fails_that_video_alone(data: Path, tmp_path: Path, taltool: Run) -> None:
     (tmp_path / "in").mkdir()
@@ -216,6 +218,7 @@ def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[bytes]") 
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_a_second_extraction_into_one_output_is_refused_and_the_first_goes_on(
     data: Path, whole: bytes, tmp_path: Path, taltool: Run
 ) -> None:
@@ -265,6 +268,7 @@ def test_networks_over_both_streams_survive_kills(tmp_path: Path, taltool: Run) 
         assert file["0"].shape[1] == 2048
 
 
+@pytest.mark.slow
 def test_a_picture_of_one_pixel_is_a_video_too(tmp_path: Path, taltool: Run) -> None:
     with av.open(str(tmp_path / "v.mkv"), "w") as container:
         stream = container.add_stream("ffv1", rate=10)
@@ -309,6 +313,7 @@ def test_a_folder_of_frames_needs_its_rate_and_gives_the_features_of_its_video(
         np.testing.assert_allclose(ours[:], theirs[:], atol=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can mount a small disk")
 def test_a_full_disk_is_told_and_the_next_run_completes_the_same_file(
     data: Path, whole: bytes, tmp_path: Path, taltool: Run
@@ -357,6 +362,7 @@ def test_a_limit_on_files_is_told_at_whatever_file_it_strikes(
     assert (tmp_path / "f.h5").read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_a_pipe_in_place_of_a_video_is_refused_at_once(data: Path, tmp_path: Path, taltool: Run) -> None:
     os.mkfifo(tmp_path / "v.mp4")
     done = taltool("extract", tmp_path / "v.mp4", data / "videos" / "motion_001.mp4", "-o", tmp_path / "f.h5")
@@ -462,6 +468,7 @@ def test_a_backbone_of_ones_own_is_a_file(data: Path, tmp_path: Path, taltool: R
     assert b"no backbone is named 'brightness'" in unknown.stderr
 
 
+@pytest.mark.slow
 def test_a_backbone_whose_file_was_edited_makes_other_features(data: Path, tmp_path: Path, taltool: Run) -> None:
     path = tmp_path / "b.py"
     words = ["extract", data / "videos", "--backbone", path, "-j", "1", "-o"]

@@ -55,6 +55,7 @@ def test_each_kind_of_error_is_counted(taltool: Run, files: tuple[Path, Path]) -
     assert found["missed"] == pytest.approx(2 / 3)
 
 
+@pytest.mark.slow
 def test_diagnosis_draws_its_figure(taltool: Run, files: tuple[Path, Path], tmp_path: Path) -> None:
     figure = tmp_path / "errors.png"
     done = taltool("diagnose", *files, "--tiou", "0.5", "-o", figure)
@@ -139,6 +140,7 @@ def test_the_page_keeps_all_videos_and_plays_those_of_a_folder(
         assert '"source":"films/w.mp4"' in page.read_text()
 
 
+@pytest.mark.slow
 def test_the_loss_is_the_sum_of_its_terms(taltool: Run, tmp_path: Path) -> None:
     journal = tmp_path / "m.metrics.jsonl"
     lines = [{"epoch": n, "losses": {"class": 40.0 * n, "location": 400.0 * n}, "learning_rate": 0.1} for n in (1, 2)]

@@ -39,6 +39,7 @@ def test_every_example_of_the_page_is_run():
     assert PAGE.read_text(encoding="utf-8").partition("\n.SH EXAMPLES\n")[2].count("\n.nf\n") == len(PRINTED)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
 @pytest.mark.parametrize("intro", PRINTED)
 def test_the_examples_print_what_they_say(intro, tmp_path):

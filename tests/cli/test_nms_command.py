@@ -66,6 +66,7 @@ def crowds(tmp_path):
     return tmp_path / "crowds.jsonl"
 
 
+@pytest.mark.slow
 def test_output_does_not_depend_on_jobs_or_on_the_way_in(taltool, crowds, tmp_path):
     alone = taltool("nms", "--top-k", "100", "--no-provenance", crowds)
     together = taltool("nms", "--top-k", "100", "--no-provenance", "--jobs", "3", stdin=crowds.read_bytes())

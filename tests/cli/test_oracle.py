@@ -50,6 +50,7 @@ def average_map(run: Run, data: TinyData, stream: bytes) -> float:
     return float(json.loads(report.stdout)["metrics"]["average_mAP"])
 
 
+@pytest.mark.slow
 def test_true_classes_and_masks_are_a_perfect_detector(run: Run, data: TinyData, predict: Predict) -> None:
     both = predict("--oracle", "class,mask")
     assert both.returncode == 0, both.stderr

@@ -29,6 +29,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_pipe_and_files_give_the_same_bytes(folder: Path) -> None:
     nms, evaluate = "taltool nms --no-provenance", "taltool evaluate gt.json --format csv"
     piped = shell(f"cat detections.jsonl | {nms} | tee piped.jsonl | {evaluate}", folder)

@@ -183,6 +183,7 @@ def test_no_command_reads_over_what_follows_an_end_line(command, folder):
     assert not (folder / "out.json").exists()
 
 
+@pytest.mark.slow
 def test_videos_without_proposals_go_with_labels_and_without(folder):
     empty = stream2(("e", [], 60))
     (folder / "empty.jsonl").write_bytes(empty)

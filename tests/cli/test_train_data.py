@@ -38,6 +38,7 @@ def change(data: TinyData, edit: Callable[[dict[str, Any]], object]) -> None:
     data.truth.write_text(json.dumps(document))
 
 
+@pytest.mark.slow
 def test_a_label_seen_only_in_validation_is_named_and_left_out(train: Train, data: TinyData) -> None:
     change(data, lambda videos: videos["v03"]["annotations"].append({"segment": [4.0, 6.0], "label": "swim"}))
     done = train("--validation-subset", "validation")
@@ -45,6 +46,7 @@ def test_a_label_seen_only_in_validation_is_named_and_left_out(train: Train, dat
     assert b"1 instances of classes without training instances, left out of the validation loss: swim" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_class_whose_only_instance_is_empty_is_named(train: Train, data: TinyData) -> None:
     change(data, lambda videos: videos["v00"]["annotations"].append({"segment": [900.0, 901.0], "label": "swim"}))
     done = train()
@@ -59,6 +61,7 @@ def test_a_ground_truth_without_any_instance_is_bad_data(train: Train, data: Tin
     assert b"no usable instance in 9 training videos" in done.stderr
 
 
+@pytest.mark.slow
 def test_features_without_ground_truth_are_counted_and_not_used(train: Train, data: TinyData) -> None:
     change(data, lambda videos: videos.pop("v00"))
     done = train()
@@ -79,6 +82,7 @@ def test_a_stream_that_is_misspelt_lists_those_that_are_there(train: Train) -> N
     assert b"no stream 'rbg' (there are: rgb, flow)" in done.stderr
 
 
+@pytest.mark.slow
 def test_predict_takes_the_streams_that_the_checkpoint_was_trained_on(
     taltool: Run, train: Train, data: TinyData, tmp_path: Path
 ) -> None:
@@ -88,6 +92,7 @@ def test_predict_takes_the_streams_that_the_checkpoint_was_trained_on(
     assert len(done.stdout.splitlines()) == 14
 
 
+@pytest.mark.slow
 def test_two_hours_and_five_seconds_train_together_under_auto(taltool: Run, tmp_path: Path) -> None:
     rng, database = np.random.default_rng(0), {}
     with FeatureWriter(str(tmp_path / "f.h5")) as writer:

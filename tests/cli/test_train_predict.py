@@ -51,6 +51,7 @@ def videos_of(stream: bytes) -> list[str]:
     return [record["video_id"] for record in records if "video_id" in record]
 
 
+@pytest.mark.slow
 def test_what_was_trained_finds_the_actions(run: Run, data: TinyData, checkpoint: Path) -> None:
     found = run("predict", "-m", checkpoint, data.features, "--subset", "validation", "--ground-truth", data.truth)
     assert videos_of(found.stdout) == ["v03", "v07", "v11"]
@@ -94,6 +95,7 @@ def test_the_shards_of_a_prediction_are_the_whole(run: Run, data: TinyData, chec
     assert held(b"".join(parts)) == held(whole)
 
 
+@pytest.mark.slow
 def test_predictions_hold_the_same_in_every_layout(run: Run, data: TinyData, checkpoint: Path, tmp_path: Path) -> None:
     usual, wanted = {}, {"jsonl": [2], "jsonl1": [1], "activitynet": []}
     for to, versions in wanted.items():
@@ -201,6 +203,7 @@ def test_features_of_other_channels_are_refused_with_both_numbers(
     assert videos_of(done.stdout) == []
 
 
+@pytest.mark.slow
 def test_features_that_are_not_numbers_are_named(run: Run, data: TinyData, tmp_path: Path) -> None:
     broken = tmp_path / "broken.h5"
     broken.write_bytes(data.features.read_bytes())

@@ -173,6 +173,7 @@ def test_segments_that_end_before_they_start_are_left_out_of_every_kind(kind: st
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_the_command_line_says_the_same(taltool: Run, shared: Path, tmp_path: Path) -> None:
     (case,) = (shared / "cases").glob("11-*")
     done = taltool("convert", "gt.json", "--drop-invalid", "-o", tmp_path / "o.json", cwd=case)

@@ -49,14 +49,14 @@ def odd_beginnings() -> Iterator[bytes]:
 
 def test_recognisers_raise_for_no_file() -> None:
     formats = [format_named(name) for name in FORMATS.names()]
-    for head in odd_beginnings():
+    for head in islice(odd_beginnings(), None, None, 3):
         for each in formats:
             assert each.recognises(Opening("x", head)) in (True, False)
 
 
 def test_the_kind_of_any_file_is_told_or_refused_in_words(tmp_path: Path) -> None:
     place = tmp_path / "x"
-    for head in islice(odd_beginnings(), None, None, 8):  # Each is opened as every format that it might be.
+    for head in islice(odd_beginnings(), None, None, 40):  # Each is opened as every format that it might be.
         place.write_bytes(head)
         with contextlib.suppress(DataError):
             assert kind_of(str(place)) in ("checkpoint", "metrics", "content")

@@ -107,6 +107,7 @@ def test_what_a_format_writes_reads_equal_or_is_refused(name: str, kind: str) ->
     run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_from_one_format_to_another_and_back_nothing_changes(kind: str) -> None:
     strategy, made = KINDS[kind]
@@ -196,6 +197,7 @@ def test_what_a_command_writes_every_other_reads(name: str) -> None:
     run()
 
 
+@pytest.mark.slow
 def test_commands_read_each_other_through_pipes_whatever_the_version(tmp_path: Path) -> None:
     table = tmp_path / "a.csv"
     table.write_text('video_id,start,end,label,score\n"v,1",0,2,"a ""b""",.5\n動,5e-324,9e14,é,1\n"v,1",1,2,é,.25\n')

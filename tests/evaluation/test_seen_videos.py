@@ -91,6 +91,7 @@ def test_what_the_provenance_does_not_say_is_unknown(tmp_path: Path, truth: Path
     assert (found.seen.trained_on, found.seen.selected_on) == (None, None)
 
 
+@pytest.mark.slow
 def test_the_report_has_the_counts(tmp_path: Path, truth: Path, taltool: Run) -> None:
     path = stream(tmp_path / "p.jsonl", TRAINED)
     for command in ("evaluate", "diagnose"):

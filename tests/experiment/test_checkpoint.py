@@ -22,6 +22,7 @@ from taltool.experiment.checkpoint import (
 from taltool.models.contract import Model
 
 
+@pytest.mark.slow
 def test_a_checkpoint_comes_back_whole(trainer: MakeTrainer, tmp_path: Path) -> None:
     run = trainer("epochs=1", "normalize=channel", "width=5", "levels=[3, 4]", "select=last")
     run.run()

@@ -60,6 +60,7 @@ def test_a_video_shorter_than_a_clip_is_followed_by_zeros(tmp_path: Path) -> Non
     assert not batch.features[:, :, 5:].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streams", [(), ("flow",), ("flow", "rgb"), ("rgb",)])
 def test_training_sees_a_square_at_random_the_same_in_all_frames_of_a_sample(
     tmp_path: Path, streams: tuple[str, ...]

@@ -108,6 +108,7 @@ def test_every_attribute_that_is_written_is_on_the_manual_page(videos: Path, tmp
     assert [name for name in sorted(names) if f"\n.B {name}\n" not in page] == []
 
 
+@pytest.mark.slow
 def test_the_same_bytes_come_out_of_one_process_and_of_two(videos: Path, tmp_path: Path) -> None:
     for jobs in (1, 2):
         extract(videos, output=tmp_path / f"{jobs}.h5", jobs=jobs)

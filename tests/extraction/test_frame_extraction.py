@@ -237,6 +237,7 @@ def test_frames_that_were_damaged_while_they_waited_are_made_anew(
     assert (tmp_path / "f.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_video_that_no_longer_says_of_what_it_was_made_is_made_anew(videos: Path, tmp_path: Path) -> None:
     extract(videos, output=tmp_path / "f.h5", set_=SMALL)
     with h5py.File(tmp_path / "f.h5", "r+") as file:

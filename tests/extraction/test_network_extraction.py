@@ -61,6 +61,7 @@ def by_hand(network: I3D, video: Path) -> np.ndarray:
         return network.network(torch.from_numpy(clips).permute(0, 4, 1, 2, 3).contiguous()).numpy()
 
 
+@pytest.mark.slow
 def test_features_are_what_the_network_gives_for_each_window(network: I3D, video: Path, checkpoint: Path) -> None:
     found, expected = extracted(video, checkpoint), by_hand(network, video)
     assert found.values.shape == (4, 1024)

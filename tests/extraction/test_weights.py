@@ -156,6 +156,7 @@ def test_a_file_without_named_tensors_is_refused(tmp_path: Path) -> None:
         read_tensors(str(tmp_path / "list.pt"))
 
 
+@pytest.mark.slow
 def test_what_was_changed_in_weights_stands_in_the_record(tmp_path: Path) -> None:
     config = I3DR50.Config(short_side=32, crop=32)
     torch.save(I3DR50(config).network.state_dict(), tmp_path / "r50.pth")

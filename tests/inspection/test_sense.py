@@ -396,6 +396,7 @@ def test_a_pipe_is_read_once(taltool: Run) -> None:
         assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_strict_makes_odd_a_failure_and_schema_prints_one(taltool: Run, tmp_path: Path) -> None:
     odd = written(tmp_path / "odd.json", database({"v": [(4, 4, "a")]}))
     good = written(tmp_path / "good.json", database({"v": [(4, 5, "a")]}))
@@ -435,6 +436,7 @@ def test_oddities_of_public_ground_truth_are_those_of_their_page(shared: Path) -
     assert "pairs of labels that differ by a slip" not in found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["thumos14_gt", "activitynet13_gt"])
 def test_overlaps_in_public_ground_truth_are_there(name: str, shared: Path) -> None:
     truth = read_ground_truth(str(shared / f"data/{name}.json"))

@@ -156,6 +156,7 @@ def test_the_backbone_has_a_learning_rate_of_its_own(rate: float) -> None:
     assert "pyramid.fine.conv.weight" in learns
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("per_position", "channels"), [(4, 2), (8, 5)])
 def test_training_fits_two_clips(per_position: int, channels: int) -> None:
     switches = {"distance_unit": "level", "location_weight": 1.0, "bcl": "act"}

@@ -56,6 +56,7 @@ def test_outputs_are_those_of_the_authors_network(answers: Outputs, name: str) -
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
 
 
+@pytest.mark.slow
 def test_locations_and_end_points_are_those_of_the_authors_network(answers: Outputs) -> None:
     golden = golden_answers("afsd_official_thumos14.npz")
     np.testing.assert_allclose(answers["centres"].numpy() / 256, golden["priors"].reshape(-1), atol=1e-7)

@@ -149,6 +149,7 @@ def test_as_many_of_the_authors_clips_can_be_spliced_as_by_their_code(shared: Pa
     assert (clips, spliced) == (7865, 6621)
 
 
+@pytest.mark.slow
 def test_four_fifths_of_the_windows_of_the_preset_can_be_spliced(shared: Path) -> None:
     experiment = build("afsd", AFSD.Config, [preset_layer("thumos14", AFSD.presets, "afsd")])
     settings, windows, spliced = experiment.sampling, 0, 0
@@ -168,6 +169,7 @@ def test_four_fifths_of_the_windows_of_the_preset_can_be_spliced(shared: Path) -
     assert spliced >= 0.8 * windows
 
 
+@pytest.mark.slow
 def test_the_code_for_activitynet_splices_the_same_videos(shared: Path) -> None:
     """Their anet_dataset.py over the real training videos as 768 frames: a fourth of w_min, rounded down; actions of
     twice that, and background that is longer, between boundaries. In one video the action is 2.4 frames long, without a

@@ -87,21 +87,25 @@ def average_map(network: GSMT, actions: int, *, one_class: bool = False) -> floa
     return float(mean_average_precision(instances, Detections(videos, labels, segments, scores), tious).average)
 
 
+@pytest.mark.slow
 def test_the_papers_form_learns_videos_of_one_action() -> None:
     """As those of ActivityNet; perfect classes and masks would give 1."""
     assert average_map(trained(1, segments="span"), 1) > 0.95
 
 
+@pytest.mark.slow
 def test_actions_of_one_class_are_runs_of_one_mask() -> None:
     """As those of most videos of THUMOS14: masks are the foreground of the video, whose runs are the actions."""
     assert average_map(trained(2, one_class=True), 2, one_class=True) > 0.85
 
 
+@pytest.mark.slow
 def test_without_places_masks_read_by_columns_do_not_find_the_action() -> None:
     """Classes are learnt as well as by rows, and masks have its length, not its place."""
     assert average_map(trained(1, segments="span", mask_axis="column"), 1) < 0.75
 
 
+@pytest.mark.slow
 def test_actions_of_several_classes_are_runs_of_one_mask_too() -> None:
     """Each snippet gives its class to all of them: low numbers where videos have many classes (50 Salads), unless the
     class is that of the segment."""

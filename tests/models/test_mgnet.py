@@ -56,6 +56,7 @@ def golden(authors: dict[str, Tensor]) -> tuple[Golden, MGNet, Outputs]:
     return golden_answers("mgnet_authors_anet.npz"), model, outputs
 
 
+@pytest.mark.slow
 def test_masks_equal_the_authors(golden: tuple[Golden, MGNet, Outputs]) -> None:
     answers, _, outputs = golden
     masks = mean_logits(outputs["mask_logits"]).sigmoid().numpy()

@@ -93,6 +93,7 @@ def assert_learns(model: MGNet, of: Batch) -> None:
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ROWS)
 def test_every_row_of_a_table_learns_and_differs_from_the_others(table: str) -> None:
     scores = []

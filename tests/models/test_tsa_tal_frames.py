@@ -179,6 +179,7 @@ def test_the_backbone_learns_at_a_rate_of_its_own_and_at_0_not_at_all() -> None:
     assert {name.startswith("backbone.") for name, each in gradients.items() if each is not None} == {False}
 
 
+@pytest.mark.slow
 def test_two_clips_are_learnt() -> None:
     """A bright stretch is class 0, a dark one class 1."""
     given = clips(samples=2)

@@ -18,6 +18,7 @@ def curve(truth: twin.Truth, detections: twin.Detections, maximum: int = 100, ti
     return average_recall(hits, np.ones((1, len(hits.proposals))), maximum)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(4))
 def test_all_recalls_equal_plain_loops_on_random_cases(block: int) -> None:
     for seed in range(50 * block, 50 * (block + 1)):

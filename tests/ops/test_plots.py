@@ -52,6 +52,7 @@ def test_another_suffix_is_an_error_that_lists_the_formats(name: str) -> None:
         format_of(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file_format", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_each_format_is_written_and_the_same_twice(file_format: str, start: bytes) -> None:
     def draw() -> Any:
@@ -102,6 +103,7 @@ def test_curves_name_their_files_and_thresholds() -> None:
     )
 
 
+@pytest.mark.slow
 def test_every_one_of_200_classes_is_named_best_first() -> None:
     names = [f"class {n}" for n in range(200)]
     found = words(lambda: class_figure(names, {"a": np.arange(200) / 200}, "AP"))
@@ -164,6 +166,7 @@ def test_training_curves_have_a_panel_for_each_quantity_and_tell_what_is_not_fin
     assert {"losses.total", "learning_rate", "epoch", "1 not finite", "a", "b"} <= set(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file_format", ["png", "svg"])
 @pytest.mark.parametrize(("name", "span"), [("lr", 1.0), ("lr", 201.0), ("learning_rate", 1e9), ("loss", 1e9)])
 def test_training_curves_are_drawn_whatever_their_values_span(file_format: str, name: str, span: float) -> None:

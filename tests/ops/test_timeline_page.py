@@ -181,6 +181,7 @@ def playing(page: Page, film: Path, tmp_path: Path) -> Page:
     return page
 
 
+@pytest.mark.slow
 def test_the_page_asks_for_nothing_else(opened: Page) -> None:
     assert opened.run("return performance.getEntriesByType('resource').length") == 0
 

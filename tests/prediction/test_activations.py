@@ -184,6 +184,7 @@ def test_where_windows_overlap_their_mean_counts(
     np.testing.assert_allclose(line.y, expected)
 
 
+@pytest.mark.slow
 def test_four_videos_are_drawn_where_none_is_named(
     data: TinyData, checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -194,6 +195,7 @@ def test_four_videos_are_drawn_where_none_is_named(
     assert "4 of 12 videos drawn; --video ID chooses" in listener.heard
 
 
+@pytest.mark.slow
 def test_videos_are_drawn_as_their_features_are(drawn: list[ActivationPanels], tmp_path: Path) -> None:
     for seed, name in enumerate("ab"):
         write_video(tmp_path / "videos" / f"{name}.mp4", 100 + 30 * seed, seed)
@@ -229,6 +231,7 @@ def test_what_cannot_be_drawn_is_said(data: TinyData, checkpoint: Callable[..., 
         plot_activations(data.features, model=path, name=["a", "b"], output=tmp_path / "x.png")
 
 
+@pytest.mark.slow
 def test_the_command_draws_them_where_a_model_is_named(
     taltool: Run, data: TinyData, checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:

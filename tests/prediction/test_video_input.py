@@ -76,6 +76,7 @@ def run(folder: Path, tmp_path: Path) -> Callable[..., bytes]:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["tsa-tal", "afsd"])
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_videos_give_what_their_features_give(folder: Path, run: Callable[..., bytes], model: str, jobs: int) -> None:
@@ -129,6 +130,7 @@ def test_a_video_that_breaks_is_named_and_the_others_are_written(
         run(broken)
 
 
+@pytest.mark.slow
 def test_nms_is_that_of_the_model(folder: Path, run: Callable[..., bytes], tmp_path: Path) -> None:
     run()
     settings = load_checkpoint(str(folder / "tsa-tal.safetensors")).experiment.nms

@@ -29,6 +29,7 @@ ENVIRONMENT = {"PYTHONPATH": os.pathsep.join([str(PROJECT), str(PLUGIN)]), "OMP_
 SHORT = ("epochs=3", "batch_size=3", "jitter=3.0", "select=last", "body_rate=0.1")
 
 
+@pytest.mark.slow
 def test_the_command_learns_from_a_frame_store_and_predicts_on_it(taltool: Run, tmp_path: Path) -> None:
     data = write_tiny_frames(tmp_path)
     words = ["-m", "tiny-frames", data.features, data.truth, "-o", tmp_path / "m.safetensors", "--set", "epochs=12"]

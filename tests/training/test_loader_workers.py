@@ -93,6 +93,7 @@ def test_a_file_that_is_gone_is_named(trainer: MakeTrainer, tiny: TinyData) -> N
     assert str(failure(loader)) == f"{tiny.features}: no such file"
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_ends_the_training_with_advice(trainer: MakeTrainer) -> None:
     run = trainer(*RANDOM, "epochs=10000", workers=1)
     whole, updates = run.updater.update, []

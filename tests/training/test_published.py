@@ -74,6 +74,7 @@ def test_it_finds_actions_by_the_names_of_the_file(converted: Callable[..., Path
     assert reader.labels.names == CLASSES
 
 
+@pytest.mark.slow
 def test_the_header_says_what_was_converted(converted: Callable[..., Path], opentad: Path) -> None:
     header = read_checkpoint_header(str(converted()))
     assert header.training == {"converted": "opentad.pth"}
@@ -86,6 +87,7 @@ def test_the_header_says_what_was_converted(converted: Callable[..., Path], open
     assert converted(provenance=False).read_bytes() == bytes_of
 
 
+@pytest.mark.slow
 def test_classes_may_be_numbered_in_any_order(converted: Callable[..., Path], tmp_path: Path) -> None:
     numbers = {name: number for number, name in reversed(list(enumerate(CLASSES)))}
     assert read_checkpoint_header(str(converted(classes=numbers))).classes == CLASSES
@@ -156,6 +158,7 @@ def test_a_network_of_two_halves_of_the_channels_is_known_by_its_weights(tmp_pat
     assert load_checkpoint(str(output)).model.is_class_agnostic
 
 
+@pytest.mark.slow
 def test_the_command_converts_and_the_checkpoint_is_told(taltool: Run, opentad: Path, tmp_path: Path) -> None:
     (tmp_path / "classes.txt").write_text("".join(f"{name}\n" for name in CLASSES))
     output = tmp_path / "m.safetensors"

@@ -43,6 +43,7 @@ def test_training_lowers_the_loss(trainer: MakeTrainer, tmp_path: Path) -> None:
     assert losses[-1] < 0.6 * losses[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("updates", [0, 1, 4, 5, 6, 13])
 def test_a_killed_run_resumes_to_the_same_bytes(trainer: MakeTrainer, tmp_path: Path, updates: int) -> None:
     trainer(*ALL_RANDOM, output=str(tmp_path / "whole.safetensors")).run()
