@@ -63,10 +63,8 @@ class _Voters:
 
     def pairs(self, first: Integers, last: Integers) -> tuple[Integers, Integers]:
         """Every pair (number of the window, candidate in it)."""
-        count = last - first
-        number = np.repeat(np.arange(len(count)), count)
-        within = np.arange(len(number)) - np.repeat(np.cumsum(count) - count, count)
-        return number, self.order[within + first[number]]
+        number, place = _places_in(first, last)
+        return number, self.order[place]
 
     def _keys(self, groups: Integers, places: Integers) -> Integers:
         return groups * (len(self.starts) + 1) + places
@@ -76,10 +74,16 @@ def grouped_pairs(groups: Integers, chosen: Integers) -> tuple[Integers, Integer
     """Every pair (number in `chosen`, candidate) of the same group; groups (N,), chosen (K,) candidates."""
     order = np.argsort(groups, kind="stable")
     first = np.searchsorted(groups[order], groups[chosen])
-    count = np.searchsorted(groups[order], groups[chosen], side="right") - first
-    number = np.repeat(np.arange(len(chosen)), count)
+    number, place = _places_in(first, np.searchsorted(groups[order], groups[chosen], side="right"))
+    return number, order[place]
+
+
+def _places_in(first: Integers, last: Integers) -> tuple[Integers, Integers]:
+    """Every pair (number of the window, place in it) of windows (K,) from `first` to `last`, which is excluded."""
+    count = last - first
+    number = np.repeat(np.arange(len(count)), count)
     within = np.arange(len(number)) - np.repeat(np.cumsum(count) - count, count)
-    return number, order[within + first[number]]
+    return number, within + first[number]
 
 
 def weighted_boundaries(
